@@ -1,0 +1,2 @@
+"""Find and classify cells in histology patches."""
+
