@@ -1,0 +1,473 @@
+"""What both classifiers share: input, labels, seeds, stages, prediction, scikit-learn's tags."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, _fit_context
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    assert_all_finite,
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+from skorch.callbacks import EarlyStopping, PrintLog
+
+from ._images import as_images
+from .geometry import theta_centers
+from .layers import initialize
+from .sampling import CellDataset, Frame, patch_batches
+from .training import CellNet, ProgressBar, Workers
+
+__all__ = ["BaseCellClassifier"]
+
+# Modules draw throw-away weights from torch's global generator when they are made; the lock
+# keeps its state whole when several threads fit at once.
+_GENERATOR_LOCK = threading.Lock()
+
+_SIZE = [None, Interval(Integral, 1, None, closed="left"), tuple, list]
+_COUNT = [Interval(Integral, 0, None, closed="left")]
+_POSITIVE = [Interval(Real, 0, None, closed="neither")]
+
+
+class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
+    """Base of the classifiers; subclasses give the networks and the stages."""
+
+    _parameter_constraints: dict = {
+        "patch_size": _SIZE,
+        "cell_size": _SIZE,
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "balance": ["boolean", StrOptions({"fixed"})],
+        "rotate": ["boolean", StrOptions({"copy"})],
+        "schedule": [StrOptions({"constant", "one-cycle"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "validation_fraction": [None, Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "image_shape": [None, tuple, list],
+        "device": [str],
+        "warm_start": ["boolean"],
+        "callbacks": [None, list, tuple],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    # Two hooks for subclasses: all stages by name, and the untrained system.
+
+    def _stages(self):
+        """Return a dict of name to `stnclf.training.Stage`, in their order."""
+        raise NotImplementedError
+
+    def _build(self, frame, n_channels, n_classes, mean, std):
+        """Return the module; its weights are drawn afterwards."""
+        raise NotImplementedError
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _fit(self, X, y, centers, sample_weight, stages):
+        """Check everything, then train the stages one after the other."""
+        plan = self._chosen_stages(stages)
+        device = self._device()
+        shape = _image_shape(self.image_shape)
+        going_on = self.warm_start and hasattr(self, "net_")
+        before = self.classes_ if going_on else None
+        X = as_images(self, X, shape, reset=not going_on)
+        classes, y = self._check_y(X, y)
+        frame = self._frame(X.shape[1:3])
+        centers = _check_centers(centers, len(X), frame.image)
+        weight = _check_weight(sample_weight, X)
+        rows = np.flatnonzero(weight)
+        if len(np.unique(y[rows])) < 2:
+            raise ValueError(
+                f"y: got one class, {classes[y[rows[:1]]].tolist()}; {type(self).__name__} wants "
+                "at least two classes (samples of weight zero do not count)."
+            )
+        seed = _seed(self.random_state)
+        rows, held_out = self._split(rows, y, seed)
+        weight = (weight / weight[rows].mean()).astype(np.float32)
+        data = [
+            None if r is None else CellDataset(X, r, y[r], centers[r], weight[r], frame)
+            for r in (rows, held_out)
+        ]
+        if before is None:
+            self.classes_, self.patch_size_, self.cell_size_ = classes, frame.patch, frame.cell
+            self.net_ = self._new_net(X, rows, frame, seed)
+        else:
+            self._check_same(before, classes, frame)
+        self._architecture_ = self._architecture()
+        self.net_.seed, self.net_.batch_size = seed, self.batch_size
+        self.net_.balance, self.net_.rotate = self.balance, self.rotate
+        self.net_.schedule, self.net_.weight_decay = self.schedule, self.weight_decay
+        self._to_device(device)
+        try:
+            for stage in plan:
+                self.net_.run_stage(stage, *data)
+        finally:
+            # Interrupted or not: what was learned is usable, and lies where every machine can
+            # open it.
+            self._to_device("cpu")
+            self.history_ = _history(self.net_.history)
+        return self
+
+    def _chosen_stages(self, stages):
+        known = self._stages()
+        if isinstance(stages, str) or not all(isinstance(name, str) for name in stages):
+            raise ValueError(f"stages: got {stages!r}, wants a sequence out of {list(known)}.")
+        unknown = [name for name in stages if name not in known]
+        if unknown or not len(stages):
+            raise ValueError(
+                f"stages: got {tuple(stages)}, wants one or more of {list(known)}"
+                + (f"; unknown: {unknown}." if unknown else ".")
+            )
+        return [known[name] for name in stages]
+
+    def _device(self):
+        if self.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            kind = torch.device(self.device).type
+        except RuntimeError as error:
+            raise ValueError(
+                f"device: got {self.device!r}, wants 'auto', 'cpu', 'cuda' or 'cuda:N'."
+            ) from error
+        if kind == "cuda" and not torch.cuda.is_available():
+            raise ValueError(f"device: got {self.device!r}, but torch finds no GPU here.")
+        return self.device
+
+    def _check_y(self, X, y):
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        check_consistent_length(X, y)
+        y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        classes, y = np.unique(y, return_inverse=True)
+        return classes, y.astype(np.int64)
+
+    def _frame(self, image):
+        patch = _size("patch_size", self.patch_size, image)
+        if any(p > i for p, i in zip(patch, image)):
+            raise ValueError(
+                f"patch_size: got {patch} (height, width), larger than the images, {image}."
+            )
+        # A row of pixels has no cell to look for; its window is the whole row.
+        half = patch if patch[0] == 1 else tuple(max(1, side // 2) for side in patch)
+        cell = _size("cell_size", self.cell_size, half)
+        if any(c > p for c, p in zip(cell, patch)):
+            raise ValueError(
+                f"cell_size: got {cell} (height, width), larger than the patch, {patch}."
+            )
+        return Frame(tuple(image), patch, cell)
+
+    def _split(self, rows, y, seed):
+        if self.validation_fraction is None:
+            return rows, None
+        train, held_out = train_test_split(
+            rows, test_size=self.validation_fraction, stratify=y[rows], random_state=seed % 2**32
+        )
+        return np.sort(train), np.sort(held_out)
+
+    def _new_net(self, X, rows, frame, seed):
+        mean, std = _channel_statistics(X, rows)
+        with _GENERATOR_LOCK, torch.random.fork_rng(devices=[]):
+            module = self._build(frame, X.shape[3], len(self.classes_), mean, std)
+        initialize(module, torch.Generator().manual_seed(seed))
+        callbacks = [copy.deepcopy(callback) for callback in self.callbacks or ()]
+        if self.verbose:
+            callbacks.append(PrintLog() if self.verbose > 1 else ProgressBar())
+        if self.validation_fraction is not None:
+            callbacks.append(EarlyStopping(patience=self.n_iter_no_change, load_best=True))
+        net = CellNet(module, callbacks=callbacks, device="cpu", verbose=int(self.verbose))
+        return net.initialize()
+
+    def _check_same(self, known, classes, frame):
+        """Refuse to continue training on something else."""
+        if not np.array_equal(known, classes):
+            raise ValueError(
+                f"y: got the classes {classes.tolist()}; warm_start=True continues a training "
+                f"on {known.tolist()}."
+            )
+        now = (frame.patch, frame.cell, self._architecture())
+        was = (self.patch_size_, self.cell_size_, self._architecture_)
+        if now != was:
+            raise ValueError(
+                f"warm_start: the networks were made for {was} (patch_size, cell_size, kinds), "
+                f"the parameters now say {now}; fit anew with warm_start=False."
+            )
+
+    def _architecture(self):
+        """Parameters that decide which networks there are."""
+        return ()
+
+    def _to_device(self, device):
+        self.net_.device = device
+        self.net_.module_.to(device)
+
+    def _predict_batches(self, X, function, batch_size=32):
+        """Apply ``function(module, patches)`` to all central patches; concatenate its arrays."""
+        check_is_fitted(self)
+        X = as_images(self, X, _image_shape(self.image_shape), reset=False)
+        device = self._device()
+        module = self.net_.module_
+        if device != "cpu":
+            module, batch_size = copy.deepcopy(module).to(device), 512
+        module.eval()
+        n = len(X)
+        none = np.zeros(n, np.int64)
+        frame = Frame(self.image_shape_[:2], self.patch_size_, self.cell_size_)
+        data = CellDataset(X, np.arange(n), none, np.zeros((n, 2)), none, frame)
+
+        def apply(batch):
+            with torch.no_grad():
+                out = function(module, batch.images())
+            return [tensor.cpu().numpy() for tensor in out]
+
+        results, waiting = [], []
+        with Workers() as workers:
+            for batch in patch_batches(data, batch_size):
+                waiting.append(batch.to(device))
+                # A few batches at a time, so that memory does not grow with X.
+                if len(waiting) == 4 * workers.n:
+                    results += workers.map(apply, waiting)
+                    waiting = []
+            results += workers.map(apply, waiting)
+        return [np.concatenate(column) for column in zip(*results)]
+
+    def _log_proba(self, X):
+        (logits,) = self._predict_batches(X, lambda module, patches: [module.scores(patches)])
+        logits = logits.astype(np.float64)
+        logits -= logits.max(axis=1, keepdims=True)
+        return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+    def predict_log_proba(self, X):
+        """Logarithm of the class probabilities.
+
+        Parameters
+        ----------
+        X : array-like or sequence of n_samples images
+            In any form that ``fit`` takes, of the size and channels that it saw.
+
+        Returns
+        -------
+        float64 ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        return self._log_proba(X)
+
+    def predict_proba(self, X):
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : array-like or sequence of n_samples images
+            In any form that ``fit`` takes, of the size and channels that it saw.
+
+        Returns
+        -------
+        float64 ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``; rows sum to one.
+        """
+        return np.exp(self._log_proba(X))
+
+    def predict(self, X):
+        """Most probable class of each cell.
+
+        Parameters
+        ----------
+        X : array-like or sequence of n_samples images
+            In any form that ``fit`` takes, of the size and channels that it saw.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels as given to ``fit``.
+        """
+        best = self._log_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def localize(self, X):
+        """Give the transforms that lay the window on the cells.
+
+        Parameters
+        ----------
+        X : array-like or sequence of n_samples images
+            In any form that ``fit`` takes, of the size and channels that it saw.
+
+        Returns
+        -------
+        float32 ndarray of shape (n_samples, 2, 3)
+            Theta: window coordinates to patch coordinates, both in [-1, 1] between the outer
+            edges (``align_corners=False``).
+        """
+        return self._predict_batches(X, lambda module, patches: [module(patches)[1]])[0]
+
+    def transform(self, X):
+        """Positions of the cells.
+
+        Parameters
+        ----------
+        X : array-like or sequence of n_samples images
+            In any form that ``fit`` takes, of the size and channels that it saw.
+
+        Returns
+        -------
+        float32 ndarray of shape (n_samples, 2)
+            ``(x, y)`` in pixels of the whole image given; integer = pixel centre, (0, 0) is
+            the top-left pixel.
+        """
+        theta = self.localize(X)
+        frame = Frame(self.image_shape_[:2], self.patch_size_, self.cell_size_)
+        return (theta_centers(theta, frame.patch) + frame.origin).astype(np.float32)
+
+    def attend(self, X):
+        """Images that the classifier saw, at the size at which it saw them.
+
+        Parameters
+        ----------
+        X : array-like or sequence of n_samples images
+            In any form that ``fit`` takes, of the size and channels that it saw.
+
+        Returns
+        -------
+        float32 ndarray of shape (n_samples, height, width, channels)
+            In the units of X; uint8 images become 0 to 1.
+        """
+
+        def look(module, patches):
+            return [module.look(patches).permute(0, 2, 3, 1)]
+
+        return self._predict_batches(X, look)[0]
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns of ``transform``.
+
+        Parameters
+        ----------
+        input_features : None
+            Not used; here for scikit-learn's convention.
+
+        Returns
+        -------
+        ndarray of str objects
+            ``cell_x`` and ``cell_y``.
+        """
+        check_is_fitted(self)
+        return np.array(["cell_x", "cell_y"], dtype=object)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "history_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+def _image_shape(value):
+    """Check ``image_shape``."""
+    if value is None:
+        return None
+    if len(value) != 3 or not all(isinstance(v, Integral) and v > 0 for v in value):
+        raise ValueError(
+            f"image_shape: got {value!r}, wants three positive integers (height, width, channels)."
+        )
+    return tuple(int(v) for v in value)
+
+
+def _size(name, value, default):
+    """Check a size; one integer is a square, None the default."""
+    if value is None:
+        return tuple(int(side) for side in default)
+    sides = (value, value) if isinstance(value, Integral) else tuple(value)
+    if len(sides) != 2 or not all(isinstance(v, Integral) and v > 0 for v in sides):
+        raise ValueError(f"{name}: got {value!r}, wants a positive integer or (height, width).")
+    return tuple(int(side) for side in sides)
+
+
+def _check_centers(centers, n_samples, image):
+    """Check cell centres; None is the middle of the image."""
+    height, width = image
+    if centers is None:
+        return np.tile([(width - 1) / 2, (height - 1) / 2], (n_samples, 1))
+    centers = check_array(
+        centers, dtype=np.float64, input_name="centers", ensure_all_finite=True, ensure_2d=False
+    )
+    if centers.shape != (n_samples, 2):
+        raise ValueError(
+            f"centers: got shape {centers.shape}, wants ({n_samples}, 2), one (x, y) per sample."
+        )
+    outside = ((centers < -0.5) | (centers > (width - 0.5, height - 0.5))).any(axis=1)
+    if outside.any():
+        first = int(outside.argmax())
+        raise ValueError(
+            f"centers: {int(outside.sum())} lie outside the image of {width} x {height} px "
+            f"(width x height), the first at index {first}: {centers[first].tolist()} (x, y)."
+        )
+    return centers
+
+
+def _check_weight(sample_weight, X):
+    """Check sample weights; None is one each."""
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if (weight < 0).any():
+        raise ValueError("sample_weight: got negative values, wants values of 0 or more.")
+    if not weight.any():
+        raise ValueError("sample_weight: all are zero; no sample of any class is left.")
+    return weight
+
+
+def _seed(random_state):
+    """One integer from ``random_state``; None draws it without touching a global generator."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _channel_statistics(X, rows, most=1024):
+    """Mean and spread of each channel over at most ``most`` evenly spaced images."""
+    rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
+    scale = 255.0 if X.dtype == np.uint8 else 1.0
+    count, total, squares = 0, 0.0, 0.0
+    shift = X[rows[0]].astype(np.float64).mean(axis=(0, 1)) / scale
+    for row in rows:
+        # Sums around a value nearby do not lose their digits.
+        pixels = X[row].astype(np.float64).reshape(-1, X.shape[3]) / scale - shift
+        count += len(pixels)
+        total = total + pixels.sum(axis=0)
+        squares = squares + (pixels**2).sum(axis=0)
+    mean = total / count
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+    return mean + shift, np.where(std > 1e-6 * (np.abs(mean + shift) + 1e-30), std, 1.0)
+
+
+def _history(rows):
+    """One plain dict per epoch out of skorch's history."""
+    names = {
+        "stage": "stage",
+        "stage_epoch": "epoch",
+        "train_loss": "train_loss",
+        "valid_loss": "valid_loss",
+        "localization_loss": "localization_loss",
+        "classification_loss": "classification_loss",
+        "lr": "lr",
+        "dur": "seconds",
+    }
+    # An epoch that was interrupted has no stage yet.
+    return [
+        {new: row[old] for old, new in names.items() if old in row}
+        for row in rows
+        if "stage" in row
+    ]

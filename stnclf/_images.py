@@ -1,0 +1,228 @@
+"""Images in all the forms that users have them, as one array (n, height, width, channels)."""
+
+from __future__ import annotations
+
+import os
+from math import isqrt, prod
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from scipy import sparse
+from sklearn.utils.validation import validate_data
+
+#: What Pillow raises for files that are no images, damaged, or absurdly large.
+_UNREADABLE = (
+    OSError,
+    UnidentifiedImageError,
+    ValueError,
+    SyntaxError,
+    Image.DecompressionBombError,
+)
+
+__all__ = ["as_images", "guess_image_shape", "load_images"]
+
+
+def as_images(estimator, X, image_shape=None, *, reset):
+    """Check X and bring it to four axes, without copying what is an image array already.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its ``n_features_in_`` and ``image_shape_`` are set (``reset=True``) or compared with.
+    X : array-like or sequence
+        uint8 or float array of shape (n, height, width, channels) or (n, height, width); rows
+        of flattened images, (n, height * width * channels); or a sequence of paths or PIL
+        images of one size.
+    image_shape : tuple of int, default=None
+        ``(height, width, channels)`` of rows; None guesses, see `guess_image_shape`.
+    reset : bool
+        True in ``fit``, False afterwards.
+
+    Returns
+    -------
+    ndarray of shape (n, height, width, channels)
+        uint8, or numbers that are finite in float32.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X is nothing of the kind, is empty, holds NaN or infinity, differs from what the
+        estimator was fitted on, or an image cannot be read.
+    """
+    name = type(estimator).__name__
+    if sparse.issparse(X):
+        raise TypeError(f"X: got a sparse matrix, {name} wants a dense array of images.")
+    fitted = None if reset else estimator.image_shape_
+    if _is_image_sequence(X):
+        X = load_images(X, None if fitted is None else fitted[2])
+    elif not hasattr(X, "dtype") and not hasattr(X, "iloc"):
+        X = _stack(X)
+    if getattr(X, "ndim", 2) <= 2:
+        # Tables go through scikit-learn's own checks, feature names and messages included.
+        X = validate_data(estimator, X, reset=reset, dtype="numeric")
+        _check_float32(X)
+        if fitted is None:
+            fitted = image_shape or guess_image_shape(X.shape[1])
+            if prod(fitted) != X.shape[1]:
+                raise ValueError(
+                    f"X: rows of {X.shape[1]} values do not make images of image_shape="
+                    f"{tuple(image_shape)}, which takes {prod(fitted)}."
+                )
+        X = X.reshape(len(X), *fitted)
+    else:
+        X = _check_array(np.asarray(X), name, fitted)
+        if reset and image_shape is not None and X.shape[1:] != tuple(image_shape):
+            raise ValueError(
+                f"X: images of {describe(X.shape[1:])} do not agree with image_shape="
+                f"{tuple(image_shape)}."
+            )
+    if reset:
+        estimator.image_shape_ = X.shape[1:]
+        if X.ndim == 4 and getattr(estimator, "n_features_in_", None) != prod(X.shape[1:]):
+            estimator.n_features_in_ = prod(X.shape[1:])
+            vars(estimator).pop("feature_names_in_", None)
+    return X
+
+
+def guess_image_shape(n_features):
+    """Shape of flattened images: square RGB, else square grey, else one row of pixels.
+
+    Parameters
+    ----------
+    n_features : int
+        Values in a row of X.
+
+    Returns
+    -------
+    tuple of int
+        ``(height, width, channels)``.
+
+    Examples
+    --------
+    >>> from stnclf._images import guess_image_shape
+    >>> guess_image_shape(48), guess_image_shape(49), guess_image_shape(50)
+    ((4, 4, 3), (7, 7, 1), (1, 50, 1))
+    """
+    for channels in (3, 1):
+        side = isqrt(n_features // channels)
+        if side and side * side * channels == n_features:
+            return side, side, channels
+    return 1, n_features, 1
+
+
+def describe(shape):
+    """Words for the shape of an image."""
+    height, width, channels = shape
+    return f"{height} x {width} px (height x width) with {channels} channel(s)"
+
+
+def load_images(images, channels=None):
+    """Read image files, or take PIL images, into one array.
+
+    Parameters
+    ----------
+    images : sequence of str, path-like or PIL.Image.Image
+        Images of one size.
+    channels : {1, 3}, default=None
+        1 converts to grey, 3 to RGB; None takes grey where all images are grey, else RGB.
+
+    Returns
+    -------
+    uint8 ndarray of shape (n, height, width, channels)
+
+    Raises
+    ------
+    ValueError
+        If a file is missing, cannot be read as an image or is truncated, or if an image
+        differs in size from the first; the message names it.
+    """
+    arrays, modes = [], []
+    for i, image in enumerate(images):
+        where = f"X[{i}]"
+        if not isinstance(image, Image.Image):
+            where = f"X[{i}], {os.fspath(image)!r}"
+        try:
+            if isinstance(image, Image.Image):
+                pixels = image
+                pixels.load()
+            else:
+                with Image.open(image) as file:
+                    file.load()
+                    pixels = file
+        except FileNotFoundError as error:
+            raise ValueError(f"{where}: there is no such file.") from error
+        except _UNREADABLE as error:
+            raise ValueError(f"{where}: cannot be read as an image ({error}).") from error
+        modes.append(pixels.mode)
+        arrays.append(pixels)
+        if pixels.size != arrays[0].size:
+            raise ValueError(
+                f"{where}: is {pixels.width} x {pixels.height} px (width x height), but X[0] is "
+                f"{arrays[0].width} x {arrays[0].height} px; all images must be of one size."
+            )
+    if channels not in (1, 3):
+        channels = 1 if all(mode in ("1", "L") for mode in modes) else 3
+    out = np.empty((len(arrays), arrays[0].height, arrays[0].width, channels), np.uint8)
+    for row, pixels in zip(out, arrays):
+        row[:] = np.asarray(pixels.convert("L" if channels == 1 else "RGB")).reshape(row.shape)
+    return out
+
+
+def _is_image_sequence(X):
+    """Whether X is a non-empty sequence of paths or PIL images."""
+    if isinstance(X, (str, bytes)) or not hasattr(X, "__len__") or not hasattr(X, "__getitem__"):
+        return False
+    if hasattr(X, "iloc"):
+        X = X.to_numpy() if getattr(X, "ndim", 2) == 1 else ()
+    if len(X) == 0 or getattr(X, "ndim", 1) != 1:
+        return False
+    return all(isinstance(item, (str, os.PathLike, Image.Image)) for item in X)
+
+
+def _stack(X):
+    """Turn nested sequences or a list of arrays into one array."""
+    if isinstance(X, (str, bytes, os.PathLike)):
+        raise TypeError(f"X: got {X!r}, wants a sequence of images or paths, not a single one.")
+    if hasattr(X, "__array__") or not hasattr(X, "__len__"):
+        return X
+    shapes = {np.shape(item) for item in X if hasattr(item, "shape")}
+    if len(shapes) > 1:
+        raise ValueError(f"X: images of different shapes, {sorted(shapes)}; wants one shape.")
+    return np.stack([np.asarray(item) for item in X]) if len(shapes) == 1 else X
+
+
+def _check_array(X, name, fitted):
+    """Check an array of three or four axes."""
+    if X.ndim not in (3, 4):
+        raise ValueError(
+            f"X: got {X.ndim} axes, shape {X.shape}; wants (n_samples, height, width, channels), "
+            "(n_samples, height, width), or rows of flattened images."
+        )
+    if X.dtype.kind == "c":
+        raise ValueError("X: Complex data not supported.")
+    if X.dtype.kind not in "buif":
+        raise TypeError(f"X: got an array of dtype {X.dtype}, wants uint8 or float pixels.")
+    if X.ndim == 3:
+        X = X[..., None]
+    if 0 in X.shape:
+        raise ValueError(f"X: is empty, shape {X.shape}; wants at least one image and pixel.")
+    if fitted is not None and X.shape[1:] != fitted:
+        raise ValueError(
+            f"X: got images of {describe(X.shape[1:])}; {name} was fitted on images of "
+            f"{describe(fitted)}."
+        )
+    _check_float32(X)
+    return X
+
+
+def _check_float32(X):
+    """Refuse what is not finite in float32, a few images at a time."""
+    if X.dtype.kind != "f":
+        return
+    limit = np.finfo(np.float32).max
+    for start in range(0, len(X), 256):
+        part = X[start : start + 256]
+        # One comparison finds NaN too, without the warnings of a cast.
+        if not (np.abs(part) <= limit).all():
+            word = "NaN" if np.isnan(part).any() else "infinity or a value too large for float32"
+            raise ValueError(f"Input X contains {word}.")

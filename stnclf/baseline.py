@@ -1,0 +1,200 @@
+"""The plain convolutional network that the paper compares with, as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+from ._base import _COUNT, _POSITIVE, BaseCellClassifier
+from .networks import CiresanNet
+from .training import Stage
+
+__all__ = ["CiresanBaseline"]
+
+
+class CiresanBaseline(BaseCellClassifier):
+    """The 12-layer network of Ciresan et al. over the whole patch (section 4.4).
+
+    Five convolutions, each with maximum pooling, and two fully connected layers. It sees the
+    same moved and turned patches in training as `STNCellClassifier` does, but is not told
+    where the cell is.
+
+    Parameters
+    ----------
+    patch_size : int or tuple of int, default=None
+        Side, or (height, width), in pixels of the central part of an image that the network
+        sees. None is the whole image.
+    cell_size : int or tuple of int, default=None
+        Side, or (height, width), in pixels of the area that a cell takes, which limits how
+        far training moves it. None is half of the patch.
+    epochs : int, default=200
+        Length of the training, as in the paper.
+    lr : float, default=1e-3
+        Initial learning rate, as in the paper.
+    batch_size : int, default=64
+        Samples in a step.
+    balance : bool or "fixed", default=True
+        Delete samples at random down to the size of the smallest class, in training only:
+        drawn anew each epoch (True), once ("fixed"), or not at all (False).
+    rotate : bool or "copy", default=True
+        Turn patches in training by arbitrary angles. "copy" shows each image as it is and
+        again turned, as the paper does, which doubles an epoch.
+    schedule : {"constant", "one-cycle"}, default="constant"
+        Course of the learning rate.
+    weight_decay : float, default=0.0
+        Decoupled weight decay of the Adam optimizer.
+    validation_fraction : float, default=None
+        Share of the training samples that is held out, stratified by class, to end the
+        training when its loss there no longer falls, with the best weights.
+    n_iter_no_change : int, default=10
+        Epochs without a better validation loss that end the training.
+    image_shape : tuple of int, default=None
+        (height, width, channels) of images that come as rows of X.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:N", or "auto" for a GPU where there is one.
+    warm_start : bool, default=False
+        Continue from the weights of the last fit instead of drawing new ones.
+    callbacks : list of skorch callbacks, default=None
+        Copies of them run during training.
+    random_state : int, RandomState instance or None, default=None
+        Decides everything that is drawn. On the CPU the same seed gives the same weights bit
+        for bit. Global generators are neither used nor changed.
+    verbose : int, default=0
+        1 shows a progress bar, 2 a line for each epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, in the order of the columns of ``predict_proba``.
+    n_features_in_ : int
+        Values in an image.
+    feature_names_in_ : ndarray of str
+        Names of X's columns, where it was a table that has them.
+    image_shape_ : tuple of int
+        (height, width, channels) of the images.
+    patch_size_, cell_size_ : tuple of int
+        (height, width) of patch and cell in pixels.
+    net_ : CellNet
+        The skorch net; ``net_.module_`` is the torch module, always on the CPU.
+    history_ : list of dict
+        One row an epoch: stage, epoch, losses, learning rate at its end, seconds.
+
+    See Also
+    --------
+    STNCellClassifier : Looks for the cell first.
+
+    Notes
+    -----
+    The position that ``transform`` gives was never taught: it is the peak of the
+    gradient-weighted class-activation map [2]_ of the predicted class, on the maps of the
+    third block (14 x 14 for a patch of 128 px). ``localize`` gives it the known scale, and
+    ``attend`` returns whole patches, since these are what the network sees.
+
+    References
+    ----------
+    .. [1] D. C. Ciresan, A. Giusti, L. M. Gambardella, J. Schmidhuber, "Mitosis Detection in
+       Breast Cancer Histology Images with Deep Neural Networks", MICCAI 2013.
+    .. [2] R. R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via
+       Gradient-based Localization", ICCV 2017.
+
+    Examples
+    --------
+    >>> from stnclf import CiresanBaseline
+    >>> from stnclf.datasets import make_cells
+    >>> X, y, centers = make_cells(24, random_state=0)
+    >>> clf = CiresanBaseline(epochs=1, random_state=0).fit(X, y, centers=centers)
+    >>> clf.predict(X).shape
+    (24,)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseCellClassifier._parameter_constraints,
+        "epochs": _COUNT,
+        "lr": _POSITIVE,
+    }
+
+    def __init__(
+        self,
+        *,
+        patch_size=None,
+        cell_size=None,
+        epochs=200,
+        lr=1e-3,
+        batch_size=64,
+        balance=True,
+        rotate=True,
+        schedule="constant",
+        weight_decay=0.0,
+        validation_fraction=None,
+        n_iter_no_change=10,
+        image_shape=None,
+        device="auto",
+        warm_start=False,
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.patch_size = patch_size
+        self.cell_size = cell_size
+        self.epochs = epochs
+        self.lr = lr
+        self.batch_size = batch_size
+        self.balance = balance
+        self.rotate = rotate
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.image_shape = image_shape
+        self.device = device
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y, centers=None, sample_weight=None, stages=("classifier",)):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like or sequence of n_samples images
+            uint8 (divided by 255) or float array of shape (n_samples, height, width,
+            channels) or (n_samples, height, width); rows of flattened images, see
+            ``image_shape``; or a sequence of paths or PIL images of one size.
+        y : array-like of shape (n_samples,)
+            Labels of the annotated cells.
+        centers : array-like of shape (n_samples, 2), default=None
+            ``(x, y)`` of the cells in pixels of the images given; they decide how far a patch
+            may be moved in training. None means that every cell is in the middle.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the loss; samples of weight zero are left out.
+        stages : sequence of str, default=("classifier",)
+            There is one stage.
+
+        Returns
+        -------
+        CiresanBaseline
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If an argument or parameter is not of the kind described; the message names it.
+        TypeError
+            If X or y are no arrays of numbers or labels.
+        FloatingPointError
+            If the loss becomes NaN or infinite.
+        """
+        return self._fit(X, y, centers, sample_weight, stages)
+
+    def _stages(self):
+        stage = Stage(
+            "classifier",
+            learns=("all",),
+            classifies="patch",
+            localizes=False,
+            kappa=1.0,
+            epochs=self.epochs,
+            lr=self.lr,
+        )
+        return {"classifier": stage}
+
+    def _build(self, frame, n_channels, n_classes, mean, std):
+        return CiresanNet(n_channels, n_classes, frame.patch, frame.cell, mean, std)

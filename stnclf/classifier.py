@@ -1,0 +1,289 @@
+"""The guided spatial transformer network as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+from sklearn.utils._param_validation import StrOptions
+
+from ._base import _COUNT, _POSITIVE, BaseCellClassifier
+from .localizers import LOCALIZERS, FixedLocalizer
+from .networks import CLASSIFIERS, STNNet
+from .training import Stage
+
+__all__ = ["PAPER", "STNCellClassifier"]
+
+#: The configuration of the 2017 paper, for ``STNCellClassifier(**PAPER)``.
+PAPER = {
+    "localizer": "dense",
+    "classifier": "inception",
+    "classifier_epochs": 50,
+    "localizer_epochs": 200,
+    "joint_epochs": 100,
+    "classifier_lr": 1e-3,
+    "localizer_lr": 1e-4,
+    "joint_lr": 1e-4,
+    "kappa": 1.0,
+    "balance": "fixed",
+    "rotate": "copy",
+    "schedule": "constant",
+    "weight_decay": 0.0,
+}
+
+
+class STNCellClassifier(BaseCellClassifier):
+    """Find the cell in a patch, then name it: a guided spatial transformer network.
+
+    A localizer network lays a window on the cell inside the patch, a small classifier names
+    the cell in that window. They are trained in three stages, guided by the known centres of
+    the cells: ``"classifier"`` on centred cells, ``"localizer"`` on randomly moved patches,
+    and ``"joint"``, both together, on the windows that the localizer chooses.
+
+    Parameters
+    ----------
+    patch_size : int or tuple of int, default=None
+        Side, or (height, width), in pixels of the central part of an image that the networks
+        see. What lies around it is used in training only, for patches that are moved and
+        turned. None is the whole image.
+    cell_size : int or tuple of int, default=None
+        Side, or (height, width), in pixels of the window, large enough for a whole cell.
+        None is half of the patch (equation 2).
+    localizer : {"heatmap", "dense"}, default="heatmap"
+        "dense" is the paper's network, which regresses theta. "heatmap" scores positions and
+        takes the best; where several cells are candidates it chooses one of them and not
+        their mean.
+    classifier : {"inception"}, default="inception"
+        The classifier network; "inception" is the paper's.
+    classifier_epochs, localizer_epochs, joint_epochs : int, default=40, 60, 10
+        Length of the three stages. The paper's are 50, 200 and 100.
+    classifier_lr, localizer_lr, joint_lr : float, default=1e-3, 3e-3, 1e-4
+        Initial learning rates of the stages. The paper's are 1e-3, 1e-4 and 1e-4.
+    kappa : float, default=1.0
+        Weight of the classification loss in the joint stage (equation 9).
+    batch_size : int, default=64
+        Samples in a step.
+    balance : bool or "fixed", default=True
+        Delete samples at random down to the size of the smallest class, in training only:
+        drawn anew each epoch (True), once ("fixed"), or not at all (False).
+    rotate : bool or "copy", default=True
+        Turn patches in training by arbitrary angles. "copy" shows each image as it is and
+        again turned, as the paper does, which doubles an epoch.
+    schedule : {"one-cycle", "constant"}, default="one-cycle"
+        Course of the learning rate within a stage.
+    weight_decay : float, default=0.0
+        Decoupled weight decay of the Adam optimizer.
+    validation_fraction : float, default=None
+        Share of the training samples that is held out, stratified by class, to end each stage
+        when its loss there no longer falls, with the best weights. None uses all samples for
+        all epochs.
+    n_iter_no_change : int, default=10
+        Epochs without a better validation loss that end a stage.
+    image_shape : tuple of int, default=None
+        (height, width, channels) of images that come as rows of X.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:N", or "auto" for a GPU where there is one.
+    warm_start : bool, default=False
+        Continue from the weights of the last fit instead of drawing new ones.
+    callbacks : list of skorch callbacks, default=None
+        Copies of them run in every stage.
+    random_state : int, RandomState instance or None, default=None
+        Decides everything that is drawn. On the CPU the same seed gives the same weights bit
+        for bit. Global generators are neither used nor changed.
+    verbose : int, default=0
+        1 shows a progress bar for each stage, 2 a line for each epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, in the order of the columns of ``predict_proba``.
+    n_features_in_ : int
+        Values in an image.
+    feature_names_in_ : ndarray of str
+        Names of X's columns, where it was a table that has them.
+    image_shape_ : tuple of int
+        (height, width, channels) of the images.
+    patch_size_, cell_size_ : tuple of int
+        (height, width) of patch and window in pixels.
+    net_ : CellNet
+        The skorch net; ``net_.module_`` is the torch module, always on the CPU.
+    history_ : list of dict
+        One row an epoch: stage, epoch, losses, learning rate at its end, seconds.
+
+    See Also
+    --------
+    CiresanBaseline : The 12-layer network that the paper compares with.
+
+    Notes
+    -----
+    `stnclf.PAPER` holds the configuration of the paper. Differences that remain are in what
+    the paper leaves open: kernel and map counts, batch size, kappa, and standardised input.
+
+    References
+    ----------
+    .. [1] "A Guided Spatial Transformer Network for Histology Cell Differentiation",
+       arXiv:1707.08525, 2017.
+    .. [2] M. Jaderberg, K. Simonyan, A. Zisserman, K. Kavukcuoglu, "Spatial Transformer
+       Networks", NeurIPS 2015.
+
+    Examples
+    --------
+    >>> from stnclf import STNCellClassifier
+    >>> from stnclf.datasets import make_cells
+    >>> X, y, centers = make_cells(24, patch_size=64, offset=16, random_state=0)
+    >>> clf = STNCellClassifier(
+    ...     classifier_epochs=1, localizer_epochs=1, joint_epochs=1, random_state=0
+    ... )
+    >>> clf.fit(X, y, centers=centers).predict_proba(X).shape
+    (24, 3)
+    >>> clf.transform(X).shape
+    (24, 2)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseCellClassifier._parameter_constraints,
+        "localizer": [StrOptions(set(LOCALIZERS))],
+        "classifier": [StrOptions(set(CLASSIFIERS))],
+        "classifier_epochs": _COUNT,
+        "localizer_epochs": _COUNT,
+        "joint_epochs": _COUNT,
+        "classifier_lr": _POSITIVE,
+        "localizer_lr": _POSITIVE,
+        "joint_lr": _POSITIVE,
+        "kappa": _POSITIVE,
+    }
+
+    def __init__(
+        self,
+        *,
+        patch_size=None,
+        cell_size=None,
+        localizer="heatmap",
+        classifier="inception",
+        classifier_epochs=40,
+        localizer_epochs=60,
+        joint_epochs=10,
+        classifier_lr=1e-3,
+        localizer_lr=3e-3,
+        joint_lr=1e-4,
+        kappa=1.0,
+        batch_size=64,
+        balance=True,
+        rotate=True,
+        schedule="one-cycle",
+        weight_decay=0.0,
+        validation_fraction=None,
+        n_iter_no_change=10,
+        image_shape=None,
+        device="auto",
+        warm_start=False,
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.patch_size = patch_size
+        self.cell_size = cell_size
+        self.localizer = localizer
+        self.classifier = classifier
+        self.classifier_epochs = classifier_epochs
+        self.localizer_epochs = localizer_epochs
+        self.joint_epochs = joint_epochs
+        self.classifier_lr = classifier_lr
+        self.localizer_lr = localizer_lr
+        self.joint_lr = joint_lr
+        self.kappa = kappa
+        self.batch_size = batch_size
+        self.balance = balance
+        self.rotate = rotate
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.image_shape = image_shape
+        self.device = device
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X,
+        y,
+        centers=None,
+        sample_weight=None,
+        stages=("classifier", "localizer", "joint"),
+    ):
+        """Train the networks.
+
+        Parameters
+        ----------
+        X : array-like or sequence of n_samples images
+            uint8 (divided by 255) or float array of shape (n_samples, height, width,
+            channels) or (n_samples, height, width); rows of flattened images, see
+            ``image_shape``; or a sequence of paths or PIL images of one size.
+        y : array-like of shape (n_samples,)
+            Labels of the annotated cells.
+        centers : array-like of shape (n_samples, 2), default=None
+            ``(x, y)`` of the cells in pixels of the images given; integer = pixel centre,
+            (0, 0) is the top-left pixel. None means that every cell is in the middle.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in all losses; samples of weight zero are left out.
+        stages : sequence of str, default=("classifier", "localizer", "joint")
+            Stages to train, in this order. With ``warm_start=True`` a later call continues.
+
+        Returns
+        -------
+        STNCellClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If an argument or parameter is not of the kind described; the message names it.
+        TypeError
+            If X or y are no arrays of numbers or labels.
+        FloatingPointError
+            If the loss becomes NaN or infinite.
+        """
+        return self._fit(X, y, centers, sample_weight, stages)
+
+    def _stages(self):
+        return {
+            "classifier": Stage(
+                "classifier",
+                learns=("classifier",),
+                classifies="cell",
+                localizes=False,
+                kappa=self.kappa,
+                epochs=self.classifier_epochs,
+                lr=self.classifier_lr,
+            ),
+            "localizer": Stage(
+                "localizer",
+                learns=("localizer",),
+                classifies=None,
+                localizes=True,
+                kappa=self.kappa,
+                epochs=self.localizer_epochs,
+                lr=self.localizer_lr,
+            ),
+            "joint": Stage(
+                "joint",
+                learns=("localizer", "classifier"),
+                classifies="window",
+                localizes=True,
+                kappa=self.kappa,
+                epochs=self.joint_epochs,
+                lr=self.joint_lr,
+            ),
+        }
+
+    def _build(self, frame, n_channels, n_classes, mean, std):
+        if frame.cell == frame.patch:
+            localizer = FixedLocalizer()
+        else:
+            scale = tuple(c / p for c, p in zip(frame.cell[::-1], frame.patch[::-1]))
+            localizer = LOCALIZERS[self.localizer](n_channels, frame.patch, scale)
+        classifier = CLASSIFIERS[self.classifier](n_channels, n_classes)
+        return STNNet(localizer, classifier, frame.patch, frame.cell, mean, std)
+
+    def _architecture(self):
+        return self.localizer, self.classifier

@@ -1,0 +1,230 @@
+"""Pixel and normalised coordinates, cell centres and affine transforms.
+
+Every other module takes its geometry from here, so this is where the conventions are written
+down in code:
+
+- points are ``(x, y)``, sizes are ``(height, width)``;
+- pixel coordinates are those of pixel centres: ``(0, 0)`` is the middle of the top-left pixel;
+- normalised coordinates run from -1 to 1 between the *outer edges* of an image, which is
+  ``align_corners=False`` in torch: ``u = (2 x + 1) / width - 1``;
+- ``theta`` of shape (n, 2, 3) maps normalised coordinates of an output (a window) to normalised
+  coordinates of its source (a patch): ``source = theta @ [u, v, 1]``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = [
+    "cell_theta",
+    "denormalize_points",
+    "normalize_points",
+    "patch_origin",
+    "theta_centers",
+    "view_theta",
+    "window_corners",
+]
+
+
+def normalize_points(points, size):
+    """Turn pixel coordinates into normalised ones.
+
+    Parameters
+    ----------
+    points : array-like of shape (..., 2)
+        ``(x, y)`` in pixels, integer = pixel centre.
+    size : tuple of int
+        ``(height, width)`` of the image in pixels.
+
+    Returns
+    -------
+    ndarray of shape (..., 2)
+        ``(u, v)``; -1 and 1 are the outer edges of the image.
+
+    Examples
+    --------
+    >>> from stnclf.geometry import normalize_points
+    >>> normalize_points([[63.5, 31.5]], (64, 128))
+    array([[0., 0.]])
+    """
+    height, width = size
+    return (2 * np.asarray(points, dtype=np.float64) + 1) / (width, height) - 1
+
+
+def denormalize_points(points, size):
+    """Turn normalised coordinates into pixel coordinates.
+
+    Parameters
+    ----------
+    points : array-like of shape (..., 2)
+        ``(u, v)``, normalised.
+    size : tuple of int
+        ``(height, width)`` of the image in pixels.
+
+    Returns
+    -------
+    ndarray of shape (..., 2)
+        ``(x, y)`` in pixels, integer = pixel centre.
+
+    Examples
+    --------
+    >>> from stnclf.geometry import denormalize_points
+    >>> denormalize_points([[0.5, 0.0]], (64, 128))
+    array([[95.5, 31.5]])
+    """
+    height, width = size
+    return ((np.asarray(points, dtype=np.float64) + 1) * (width, height) - 1) / 2
+
+
+def patch_origin(image_size, patch_size):
+    """Give the top-left pixel ``(x, y)`` of the central patch of an image.
+
+    Parameters
+    ----------
+    image_size, patch_size : tuple of int
+        ``(height, width)`` in pixels; the patch is not larger than the image.
+
+    Returns
+    -------
+    tuple of int
+        ``(x, y)``. Where the margins cannot be equal, the left and upper ones are the smaller.
+
+    Examples
+    --------
+    >>> from stnclf.geometry import patch_origin
+    >>> patch_origin((100, 257), (64, 128))
+    (64, 18)
+    """
+    return (image_size[1] - patch_size[1]) // 2, (image_size[0] - patch_size[0]) // 2
+
+
+def cell_theta(centers, patch_size, cell_size):
+    """Transform that lays the window on a cell: equations 1 to 3 of the paper.
+
+    Parameters
+    ----------
+    centers : array-like of shape (n, 2)
+        ``(x, y)`` of the cells in pixels of the patch.
+    patch_size, cell_size : tuple of int
+        ``(height, width)`` of patch and window in pixels, d_i and d_c in the paper.
+
+    Returns
+    -------
+    ndarray of shape (n, 2, 3)
+        Window coordinates to patch coordinates, both normalised, unrotated.
+
+    Notes
+    -----
+    The scale is d_c / d_i, 0.5 for a 64 px cell in a 128 px patch; equation 2 prints the
+    fraction upside down. Equation 3 gives the translation for an image that was moved by
+    ``delta`` against a resting frame, hence its minus sign; here the cell itself lies
+    ``delta`` from the middle of the patch, so that the translation is ``2 delta / d_i``.
+
+    Examples
+    --------
+    >>> from stnclf.geometry import cell_theta
+    >>> cell_theta([[95.5, 63.5]], (128, 128), (64, 64))
+    array([[[0.5, 0. , 0.5],
+            [0. , 0.5, 0. ]]])
+    """
+    centers = np.asarray(centers, dtype=np.float64)
+    theta = np.zeros((len(centers), 2, 3))
+    theta[:, 0, 0] = cell_size[1] / patch_size[1]
+    theta[:, 1, 1] = cell_size[0] / patch_size[0]
+    theta[:, :, 2] = normalize_points(centers, patch_size)
+    return theta
+
+
+def theta_centers(theta, patch_size):
+    """Centres of the windows that transforms describe.
+
+    Parameters
+    ----------
+    theta : array-like of shape (n, 2, 3)
+        Window coordinates to patch coordinates, both normalised.
+    patch_size : tuple of int
+        ``(height, width)`` of the patch in pixels.
+
+    Returns
+    -------
+    ndarray of shape (n, 2)
+        ``(x, y)`` in pixels of the patch.
+
+    Examples
+    --------
+    >>> from stnclf.geometry import cell_theta, theta_centers
+    >>> theta_centers(cell_theta([[20.0, 100.0]], (128, 128), (64, 64)), (128, 128))
+    array([[ 20., 100.]])
+    """
+    return denormalize_points(np.asarray(theta)[:, :, 2], patch_size)
+
+
+def view_theta(centers, sizes, angles, image_sizes):
+    """Transform that cuts turned rectangles out of images.
+
+    Parameters
+    ----------
+    centers : array-like of shape (n, 2)
+        Middle ``(x, y)`` of each rectangle in pixels of its image.
+    sizes : tuple of int
+        ``(height, width)`` of the rectangles in image pixels.
+    angles : array-like of shape (n,) or float
+        Radians. A view that is turned by ``angle`` takes its right from the image's direction
+        ``(cos(angle), sin(angle))``; with y pointing down, its content turns anticlockwise.
+    image_sizes : tuple of int
+        ``(height, width)`` of the images.
+
+    Returns
+    -------
+    ndarray of shape (n, 2, 3)
+        View coordinates to image coordinates, both normalised.
+
+    Examples
+    --------
+    >>> from stnclf.geometry import view_theta
+    >>> view_theta([[63.5, 31.5]], (16, 32), 0.0, (64, 128))
+    array([[[ 0.25, -0.  ,  0.  ],
+            [ 0.  ,  0.25,  0.  ]]])
+    """
+    centers = np.asarray(centers, dtype=np.float64)
+    (height, width), (image_height, image_width) = sizes, image_sizes
+    # Turning happens in pixels: in normalised coordinates a rectangle would be sheared.
+    cos, sin = np.cos(angles), np.sin(angles)
+    theta = np.empty((len(centers), 2, 3))
+    theta[:, 0, 0], theta[:, 0, 1] = cos * width / image_width, -sin * height / image_width
+    theta[:, 1, 0], theta[:, 1, 1] = sin * width / image_height, cos * height / image_height
+    theta[:, :, 2] = normalize_points(centers, image_sizes)
+    return theta
+
+
+def window_corners(theta, patch_size, image_size=None):
+    """Outlines of windows, for drawing.
+
+    Parameters
+    ----------
+    theta : array-like of shape (n, 2, 3)
+        Window coordinates to patch coordinates, both normalised.
+    patch_size : tuple of int
+        ``(height, width)`` of the patch in pixels.
+    image_size : tuple of int, default=None
+        ``(height, width)`` of the image whose central part the patch is; None means that the
+        patch is the whole image.
+
+    Returns
+    -------
+    ndarray of shape (n, 4, 2)
+        ``(x, y)`` of the outer corners in pixels of the image: top left, top right, bottom
+        right, bottom left of the window.
+
+    Examples
+    --------
+    >>> from stnclf.geometry import cell_theta, window_corners
+    >>> window_corners(cell_theta([[10.5, 20.5]], (64, 64), (4, 8)), (64, 64))[0]
+    array([[ 6.5, 18.5],
+           [14.5, 18.5],
+           [14.5, 22.5],
+           [ 6.5, 22.5]])
+    """
+    corners = np.array([[-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]], dtype=np.float64)
+    points = denormalize_points(corners @ np.asarray(theta).transpose(0, 2, 1), patch_size)
+    return points + patch_origin(patch_size if image_size is None else image_size, patch_size)

@@ -1,0 +1,187 @@
+"""Parts of the networks: the sampler, weights, and the blocks that several networks share."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+__all__ = [
+    "ConvPool",
+    "Inception",
+    "compose",
+    "head",
+    "identity",
+    "initialize",
+    "reduction_for",
+    "sample",
+    "view_size",
+]
+
+
+def view_size(size, target, minimum=1):
+    """Size at which a network looks at something: aspect kept, longer side ``target``.
+
+    Parameters
+    ----------
+    size : tuple of int
+        ``(height, width)`` of what is looked at, in pixels.
+    target, minimum : int
+        Length of the longer side and least length of the shorter one.
+
+    Returns
+    -------
+    tuple of int
+        ``(height, width)`` of the view.
+
+    Examples
+    --------
+    >>> from stnclf.networks import view_size
+    >>> view_size((64, 128), 64), view_size((1, 100), 64, 16)
+    ((32, 64), (16, 64))
+    """
+    scale = target / max(size)
+    return tuple(max(minimum, round(side * scale)) for side in size)
+
+
+def sample(images, theta, size, reduction=1):
+    """Grid generator and sampler of the spatial transformer (Jaderberg et al., 2015).
+
+    Parameters
+    ----------
+    images : Tensor of shape (n, channels, height, width)
+        Sources.
+    theta : Tensor of shape (n, 2, 3)
+        Output coordinates to source coordinates, both normalised (``align_corners=False``).
+    size : tuple of int
+        ``(height, width)`` of the output.
+    reduction : int, default=1
+        The output is sampled this many times finer on each axis and averaged: bilinear
+        interpolation reads only the four nearest pixels, which is exact averaging up to a
+        reduction of two but skips pixels beyond.
+
+    Returns
+    -------
+    Tensor of shape (n, channels, *size)
+        Bilinear samples; beyond its edges a source is continued by reflection.
+    """
+    fine = [images.shape[0], images.shape[1], size[0] * reduction, size[1] * reduction]
+    grid = F.affine_grid(theta, fine, align_corners=False)
+    out = F.grid_sample(
+        images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+    return F.avg_pool2d(out, reduction) if reduction > 1 else out
+
+
+def reduction_for(source, size):
+    """Oversampling that `sample` needs to show ``source`` pixels in ``size`` pixels."""
+    return max(1, *(math.ceil(a / b / 2) for a, b in zip(source, size)))
+
+
+def compose(outer, inner):
+    """Chain two affine transforms: ``inner`` first, ``outer`` on its result.
+
+    Parameters
+    ----------
+    outer, inner : Tensor of shape (n, 2, 3)
+        Affine transforms.
+
+    Returns
+    -------
+    Tensor of shape (n, 2, 3)
+        ``outer(inner(.))``.
+    """
+    linear = outer[:, :, :2] @ inner
+    return torch.cat([linear[:, :, :2], linear[:, :, 2:] + outer[:, :, 2:]], dim=2)
+
+
+def identity(images):
+    """Make the transform (n, 2, 3) that leaves each image as it is."""
+    return torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
+
+
+def initialize(module, generator):
+    """Draw all weights of a module from one generator.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Changed in place: He-normal weights for convolutions and dense layers that feed a
+        ReLU, unit-variance ones for the output layers, zero biases. Modules with a method
+        ``reset_head`` get the last word on their own output layer.
+    generator : torch.Generator
+        On the CPU.
+
+    Returns
+    -------
+    nn.Module
+        The same module.
+    """
+    with torch.no_grad():
+        for child in module.modules():
+            if isinstance(child, (nn.Conv2d, nn.Linear)):
+                fan_in = child.weight[0].numel()
+                gain = 1.0 if getattr(child, "is_head", False) else 2.0
+                child.weight.normal_(0.0, math.sqrt(gain / fan_in), generator=generator)
+                if child.bias is not None:
+                    child.bias.zero_()
+            elif isinstance(child, nn.BatchNorm2d):
+                child.reset_parameters()
+        for child in module.modules():
+            if hasattr(child, "reset_head"):
+                child.reset_head()
+    return module
+
+
+def head(layer):
+    """Mark an output layer, which no ReLU follows."""
+    layer.is_head = True
+    return layer
+
+
+class ConvPool(nn.Sequential):
+    """Convolution, 2 x 2 maximum, ReLU.
+
+    The maximum commutes with ReLU (and with the increasing map of a batch normalisation only
+    up to its sign), so that taking it first costs a quarter of the element-wise work.
+    """
+
+    def __init__(self, n_in, n_out, kernel_size, padding=0):
+        super().__init__(
+            nn.Conv2d(n_in, n_out, kernel_size, padding=padding),
+            nn.MaxPool2d(2),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Inception(nn.Module):
+    """Inception block, version 1, with 1 x 1 reductions (Szegedy et al., 2014).
+
+    Parameters
+    ----------
+    n_in : int
+        Channels that come in.
+    ones, threes, fives, pooled : int
+        Channels of the four branches: 1 x 1, 3 x 3, 5 x 5, and 3 x 3 maximum with 1 x 1.
+    reduce_threes, reduce_fives : int
+        Channels of the 1 x 1 convolutions before the 3 x 3 and the 5 x 5 ones.
+    """
+
+    def __init__(self, n_in, ones, reduce_threes, threes, reduce_fives, fives, pooled):
+        super().__init__()
+        self.split = [ones, reduce_threes, reduce_fives]
+        # The three 1 x 1 convolutions that read the same input, as one.
+        self.pointwise = nn.Conv2d(n_in, sum(self.split), 1)
+        self.threes = nn.Conv2d(reduce_threes, threes, 3, padding=1)
+        self.fives = nn.Conv2d(reduce_fives, fives, 5, padding=2)
+        self.pooled = nn.Conv2d(n_in, pooled, 1)
+        self.n_out = ones + threes + fives + pooled
+
+    def forward(self, x):
+        """Map (n, n_in, h, w) to (n, n_out, h, w)."""
+        ones, threes, fives = F.relu(self.pointwise(x)).split(self.split, dim=1)
+        pooled = self.pooled(F.max_pool2d(x, 3, stride=1, padding=1))
+        rest = torch.cat([self.threes(threes), self.fives(fives), pooled], dim=1)
+        return torch.cat([ones, F.relu(rest)], dim=1)

@@ -1,0 +1,187 @@
+"""Localizers: networks that say where in a patch the cell is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .layers import ConvPool, Inception, head, view_size
+
+__all__ = [
+    "LOCALIZERS",
+    "DenseLocalizer",
+    "FixedLocalizer",
+    "HeatmapLocalizer",
+    "Location",
+    "centred_theta",
+]
+
+
+class Location(NamedTuple):
+    """What a localizer says: the transform, and the heatmap's logits where it has one."""
+
+    theta: torch.Tensor
+    heatmap: torch.Tensor | None
+
+
+class FixedLocalizer(nn.Module):
+    """Localizer where there is nothing to look for: the window is the patch."""
+
+    view = (1, 1)
+    has_heatmap = False
+
+    def forward(self, views):
+        """Return the identity for each view."""
+        eye = torch.eye(2, 3, dtype=torch.float32, device=views.device)
+        return Location(eye.expand(len(views), 2, 3), None)
+
+
+class DenseLocalizer(nn.Module):
+    """The paper's localizer (section 4.2): it regresses the six numbers of theta.
+
+    Two convolutions with pooling, an inception block, dense 20, dense 6. The output layer
+    starts with zero weights and the known scale as its bias, so that the first window is the
+    middle of the patch and not the whole of it.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the images.
+    patch_size : tuple of int
+        ``(height, width)`` of the patch in pixels, which decides the shape of the view.
+    scale : tuple of float
+        Window over patch along x and y (equation 2).
+    view : int, default=128
+        Longer side of the view in pixels.
+    widths : tuple of int, default=(16, 32)
+        Maps of the two convolutions.
+    inception : tuple of int, default=(16, 16, 32, 16, 16, 16)
+        Widths of the `Inception` block.
+    hidden : int, default=20
+        Units of the first dense layer.
+    """
+
+    has_heatmap = False
+
+    def __init__(
+        self,
+        n_channels,
+        patch_size,
+        scale,
+        view=128,
+        widths=(16, 32),
+        inception=(16, 16, 32, 16, 16, 16),
+        hidden=20,
+    ):
+        super().__init__()
+        self.view = view_size(patch_size, view, 16)
+        self.scale = scale
+        self.block_1 = ConvPool(n_channels, widths[0], 3, padding=1)
+        self.block_2 = ConvPool(widths[0], widths[1], 3, padding=1)
+        self.inception = Inception(widths[1], *inception)
+        n_features = self.inception.n_out * (self.view[0] // 4) * (self.view[1] // 4)
+        self.dense = nn.Linear(n_features, hidden)
+        self.theta = head(nn.Linear(hidden, 6))
+
+    def reset_head(self):
+        """Set the output layer to the centred window, whatever comes in."""
+        self.theta.weight.zero_()
+        bias = [self.scale[0], 0.0, 0.0, 0.0, self.scale[1], 0.0]
+        self.theta.bias.copy_(torch.tensor(bias))
+
+    def forward(self, views):
+        """Map views (n, channels, *view) to theta (n, 2, 3)."""
+        features = self.inception(self.block_2(self.block_1(views)))
+        hidden = F.relu(self.dense(features.flatten(1)))
+        return Location(self.theta(hidden).float().view(-1, 2, 3), None)
+
+
+class HeatmapLocalizer(nn.Module):
+    """Localizer that scores positions: one of several candidate cells wins.
+
+    A dense head that regresses coordinates answers with the mean of the candidates. Here a
+    small convolutional network gives a logit to each position of a grid (a quarter of the
+    view); the answer is the soft-argmax over the 5 x 5 positions around the highest one. The
+    scale is the known one, the angle zero.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the images.
+    patch_size : tuple of int
+        ``(height, width)`` of the patch in pixels, which decides the shape of the view.
+    scale : tuple of float
+        Window over patch along x and y (equation 2).
+    view : int, default=64
+        Longer side of the view in pixels.
+    widths : tuple of int, default=(24, 48, 72)
+        Maps at full, half and quarter resolution of the view.
+    radius : int, default=2
+        Half width of the soft-argmax in positions.
+    """
+
+    has_heatmap = True
+
+    def __init__(self, n_channels, patch_size, scale, view=64, widths=(24, 48, 72), radius=2):
+        super().__init__()
+        sides = view_size(patch_size, view, 16)
+        self.view = tuple(4 * max(4, round(side / 4)) for side in sides)
+        self.scale, self.radius = scale, radius
+        a, b, c = widths
+        self.features = nn.Sequential(
+            *_conv_norm(n_channels, a, 5),
+            nn.MaxPool2d(2),
+            *_conv_norm(a, b, 3),
+            *_conv_norm(b, b, 3),
+            nn.MaxPool2d(2),
+            *_conv_norm(b, c, 3),
+            *_conv_norm(c, c, 3, dilation=2),
+            *_conv_norm(c, c, 3, dilation=2),
+        )
+        self.position = head(nn.Conv2d(c, 1, 1))
+
+    def forward(self, views):
+        """Map views (n, channels, *view) to theta (n, 2, 3) and logits (n, h, w)."""
+        logits = self.position(self.features(views))[:, 0].float()
+        return Location(centred_theta(self.peak(logits), self.scale), logits)
+
+    def peak(self, logits):
+        """Local soft-argmax: (n, h, w) logits to (n, 2) normalised ``(u, v)``."""
+        height, width = logits.shape[1:]
+        best = logits.detach().flatten(1).argmax(1)
+        rows = torch.arange(height, device=logits.device)
+        columns = torch.arange(width, device=logits.device)
+        near = ((rows - (best // width)[:, None]).abs() <= self.radius)[:, :, None] & (
+            (columns - (best % width)[:, None]).abs() <= self.radius
+        )[:, None, :]
+        weight = logits.masked_fill(~near, -torch.inf).flatten(1).softmax(1).view_as(logits)
+        u = (weight.sum(1) * ((2 * columns + 1) / width - 1)).sum(1)
+        v = (weight.sum(2) * ((2 * rows + 1) / height - 1)).sum(1)
+        return torch.stack([u, v], dim=1)
+
+
+def _conv_norm(n_in, n_out, kernel_size, dilation=1):
+    """Convolution of unchanged size, batch normalisation, ReLU."""
+    padding = dilation * (kernel_size // 2)
+    return (
+        nn.Conv2d(n_in, n_out, kernel_size, padding=padding, dilation=dilation, bias=False),
+        nn.BatchNorm2d(n_out),
+        nn.ReLU(inplace=True),
+    )
+
+
+def centred_theta(centers, scale):
+    """Make unrotated transforms of a known scale at normalised ``centers`` (n, 2)."""
+    zero = torch.zeros_like(centers[:, 0])
+    rows = [
+        torch.stack([zero + scale[0], zero, centers[:, 0]], dim=1),
+        torch.stack([zero, zero + scale[1], centers[:, 1]], dim=1),
+    ]
+    return torch.stack(rows, dim=1)
+
+
+#: The localizers that the estimator knows by name.
+LOCALIZERS = {"dense": DenseLocalizer, "heatmap": HeatmapLocalizer}

@@ -1,0 +1,151 @@
+"""The losses of the paper (equations 4 to 9) and the one of the heatmap localizer.
+
+All of them return one value per sample, so that weights can be applied and micro-batches
+added up by whoever calls.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+__all__ = ["classification_loss", "guided_loss", "heatmap_loss", "localization_loss"]
+
+
+def classification_loss(logits, target):
+    """Cross-entropy of the class: equation 4.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        Scores before the softmax.
+    target : int64 Tensor of shape (n,)
+        Index of the true class.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        ``-ln`` of the probability given to the true class.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from stnclf.losses import classification_loss
+    >>> classification_loss(torch.zeros(1, 4), torch.tensor([2]))
+    tensor([1.3863])
+    """
+    return F.cross_entropy(logits, target, reduction="none")
+
+
+def localization_loss(theta_hat, theta):
+    """Distance of an estimated transform to the true one: equations 6 to 8.
+
+    Parameters
+    ----------
+    theta_hat : Tensor of shape (n, 2, 3)
+        Estimated transforms, named in the paper ``[[t1, t2, tx], [t3, t4, ty]]``.
+    theta : Tensor of shape (n, 2, 3)
+        True transforms, ``[[s, 0, tx], [0, s, ty]]`` (equation 1).
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        Sum of six squares: two of the translation, two of the scale along the window's axes
+        (``sqrt(t1^2 + t3^2)`` and ``sqrt(t2^2 + t4^2)`` against ``s``), and two that are zero
+        for a rotation with scale (``t1 - t4`` and ``t2 + t3``). The angle itself is free.
+
+    Notes
+    -----
+    The paper's patches and windows are square. Where they are not of the same shape, ``s``
+    differs between the axes and ``t1 - t4`` is compared with that known difference.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from stnclf.losses import localization_loss
+    >>> theta = torch.tensor([[[0.5, 0.0, 0.25], [0.0, 0.5, 0.0]]])
+    >>> turned = torch.tensor([[[0.0, -0.5, 0.25], [0.5, 0.0, 0.0]]])
+    >>> localization_loss(turned, theta)
+    tensor([0.])
+    """
+    scale_x, scale_y = theta[:, 0, 0], theta[:, 1, 1]
+    # vector_norm has gradient 0 where the norm is 0; the square root would give NaN there.
+    norms = torch.linalg.vector_norm(theta_hat[:, :, :2], dim=1)
+    translation = theta_hat[:, :, 2] - theta[:, :, 2]
+    diagonal = theta_hat[:, 0, 0] - theta_hat[:, 1, 1] - (scale_x - scale_y)
+    skew = theta_hat[:, 0, 1] + theta_hat[:, 1, 0]
+    return (
+        translation.square().sum(1)
+        + (norms[:, 0] - scale_x).square()
+        + (norms[:, 1] - scale_y).square()
+        + diagonal.square()
+        + skew.square()
+    )
+
+
+def heatmap_loss(logits, theta, sigma=1.0):
+    """Cross-entropy over positions against a Gaussian at the true centre.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, height, width)
+        Scores of the heatmap's positions; position ``(i, j)`` stands for the middle of its
+        cell, ``u = (2 j + 1) / width - 1`` and ``v = (2 i + 1) / height - 1``.
+    theta : Tensor of shape (n, 2, 3)
+        True transforms; only their translation is used.
+    sigma : float, default=1.0
+        Width of the Gaussian in heatmap cells.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        Kullback-Leibler divergence: 0 where the softmax of ``logits`` is the Gaussian.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from stnclf.losses import heatmap_loss
+    >>> theta = torch.tensor([[[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]]])
+    >>> x = torch.arange(4.0) - 1.5
+    >>> gaussian = -(x[:, None] ** 2 + x**2) / 2
+    >>> heatmap_loss(gaussian[None], theta).abs() < 1e-6
+    tensor([True])
+    """
+    height, width = logits.shape[1:]
+    target_x = _gaussian(theta[:, 0, 2], width, sigma)
+    target_y = _gaussian(theta[:, 1, 2], height, sigma)
+    target = (target_y[:, :, None] * target_x[:, None, :]).flatten(1)
+    estimate = F.log_softmax(logits.flatten(1), dim=1)
+    return F.kl_div(estimate, target, reduction="none").sum(1)
+
+
+def _gaussian(center, size, sigma):
+    """Gaussian over ``size`` positions for each normalised centre, summing to one."""
+    position = torch.arange(size, dtype=center.dtype, device=center.device)
+    pixel = ((center + 1) * size - 1) / 2
+    return torch.softmax(-((position - pixel[:, None]) ** 2) / (2 * sigma**2), dim=1)
+
+
+def guided_loss(localization, classification, kappa=1.0):
+    """Combine the losses for the joint stage: equation 9.
+
+    Parameters
+    ----------
+    localization, classification : Tensor of shape (n,)
+        What `localization_loss` (or `heatmap_loss`) and `classification_loss` returned.
+    kappa : float, default=1.0
+        Weight of the classification loss.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        ``localization + kappa * classification``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from stnclf.losses import guided_loss
+    >>> guided_loss(torch.tensor([0.5]), torch.tensor([2.0]), kappa=0.25)
+    tensor([1.])
+    """
+    return localization + kappa * classification

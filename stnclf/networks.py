@@ -1,0 +1,224 @@
+"""The networks: the classifier, and the two systems of the paper.
+
+Plain torch modules on images of shape (n, channels, height, width); nothing here knows
+scikit-learn or skorch.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .layers import ConvPool, Inception, head, identity, reduction_for, sample, view_size
+from .localizers import centred_theta
+
+__all__ = ["CLASSIFIERS", "CiresanNet", "InceptionClassifier", "STNNet"]
+
+
+class InceptionClassifier(nn.Module):
+    """The paper's classifier: seven layers on a 32 x 32 window (section 4.2).
+
+    Convolution and pooling twice, an inception block, dense 256, dense classes.
+
+    Parameters
+    ----------
+    n_channels, n_classes : int
+        Channels of the windows, and classes.
+    widths : tuple of int, default=(32, 64)
+        Maps of the two convolutions.
+    inception : tuple of int, default=(32, 32, 64, 16, 16, 16)
+        Widths of the `Inception` block.
+    hidden : int, default=256
+        Units of the first dense layer.
+    """
+
+    view = (32, 32)
+
+    def __init__(
+        self,
+        n_channels,
+        n_classes,
+        widths=(32, 64),
+        inception=(32, 32, 64, 16, 16, 16),
+        hidden=256,
+    ):
+        super().__init__()
+        self.block_1 = ConvPool(n_channels, widths[0], 3, padding=1)
+        self.block_2 = ConvPool(widths[0], widths[1], 3, padding=1)
+        self.inception = Inception(widths[1], *inception)
+        self.dense = nn.Linear(self.inception.n_out * 8 * 8, hidden)
+        self.output = head(nn.Linear(hidden, n_classes))
+
+    def forward(self, windows):
+        """Map windows (n, channels, 32, 32) to logits (n, n_classes)."""
+        features = self.inception(self.block_2(self.block_1(windows)))
+        return self.output(F.relu(self.dense(features.flatten(1))))
+
+
+class _System(nn.Module):
+    """What both systems share: images come in raw units and are standardised inside."""
+
+    def __init__(self, mean, std):
+        super().__init__()
+        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
+        self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32))
+
+    def scores(self, patches):
+        """Map patches (n, channels, *patch_size) to logits (n, n_classes) alone."""
+        return self(patches)[0]
+
+    def look(self, patches):
+        """Map patches to what the classifier is shown of them."""
+        raise NotImplementedError
+
+    def standardize(self, images):
+        """Subtract the training images' mean from each channel, divide by their spread."""
+        return (images - self.mean[:, None, None]) / self.std[:, None, None]
+
+
+class STNNet(_System):
+    """Guided spatial transformer network (figure 3): localizer, sampler, classifier.
+
+    Parameters
+    ----------
+    localizer, classifier : nn.Module
+        Networks with an attribute ``view``, the size ``(height, width)`` they look at.
+    patch_size, cell_size : tuple of int
+        ``(height, width)`` of patch and window in pixels.
+    mean, std : array-like of shape (channels,)
+        Standardisation of the images.
+    """
+
+    def __init__(self, localizer, classifier, patch_size, cell_size, mean, std):
+        super().__init__(mean, std)
+        self.localizer, self.classifier = localizer, classifier
+        self.view_reduction = reduction_for(patch_size, localizer.view)
+        self.window_reduction = reduction_for(cell_size, classifier.view)
+
+    def locate(self, images, theta):
+        """Find the cell in the patches that ``theta`` (n, 2, 3) cuts out of the images."""
+        views = sample(images, theta, self.localizer.view, self.view_reduction)
+        return self.localizer(self.standardize(views))
+
+    def attend(self, images, theta):
+        """Cut the windows ``theta`` (n, 2, 3) out of the images, at the classifier's size."""
+        return sample(images, theta, self.classifier.view, self.window_reduction)
+
+    def classify(self, windows):
+        """Map windows (n, channels, *view), not yet standardised, to logits."""
+        return self.classifier(self.standardize(windows))
+
+    def look(self, patches):
+        """Map patches to the windows that the localizer chooses."""
+        return self.attend(patches, self.locate(patches, identity(patches)).theta)
+
+    def forward(self, patches):
+        """Map patches (n, channels, *patch_size) to logits (n, k) and theta (n, 2, 3)."""
+        theta = self.locate(patches, identity(patches)).theta
+        return self.classify(self.attend(patches, theta)), theta
+
+
+class CiresanNet(_System):
+    """The 12-layer network of Ciresan et al. (2013), with as many classes as wanted.
+
+    Five convolutions with kernels of 2, 3, 3, 2 and 2 px and 16 maps, each followed by 2 x 2
+    maximum pooling, then 100 fully connected units and the classes (section 4.4). No padding:
+    where a map has an odd side, pooling drops its last row or column.
+
+    Parameters
+    ----------
+    n_channels, n_classes : int
+        Channels of the patches, and classes.
+    patch_size, cell_size : tuple of int
+        ``(height, width)`` in pixels. Patches with sides of 69 to 128 px are taken as they
+        are, others are resampled to 128 px; ``cell_size`` is only the scale of theta.
+    mean, std : array-like of shape (channels,)
+        Standardisation of the images.
+    width : int, default=16
+        Maps of each convolution.
+    hidden : int, default=100
+        Units of the first fully connected layer.
+    """
+
+    #: Index of the block whose maps give the class-activation map (14 x 14 for 128 px).
+    cam_block = 2
+
+    def __init__(
+        self, n_channels, n_classes, patch_size, cell_size, mean, std, width=16, hidden=100
+    ):
+        super().__init__(mean, std)
+        fits = all(69 <= side <= 128 for side in patch_size)
+        self.view = tuple(patch_size) if fits else view_size(patch_size, 128, 69)
+        self.view_reduction = reduction_for(patch_size, self.view)
+        self.scale = (cell_size[1] / patch_size[1], cell_size[0] / patch_size[0])
+        blocks, (height, width_px), n_in = [], self.view, n_channels
+        for kernel in (2, 3, 3, 2, 2):
+            blocks.append(ConvPool(n_in, width, kernel))
+            height, width_px, n_in = (height - kernel + 1) // 2, (width_px - kernel + 1) // 2, width
+        self.blocks = nn.ModuleList(blocks)
+        self.dense = nn.Linear(width * height * width_px, hidden)
+        self.output = head(nn.Linear(hidden, n_classes))
+
+    def attend(self, images, theta):
+        """Cut the patches ``theta`` (n, 2, 3) out of the images, at the network's size."""
+        return sample(images, theta, self.view, self.view_reduction)
+
+    def classify(self, views):
+        """Map views (n, channels, *view), not yet standardised, to logits."""
+        return self.tail(self.trunk(self.standardize(views)))
+
+    def look(self, patches):
+        """Bring whole patches to the network's size."""
+        return self.attend(patches, identity(patches))
+
+    def scores(self, patches):
+        """Map patches (n, channels, *patch_size) to logits (n, n_classes) alone."""
+        return self.classify(self.look(patches))
+
+    def trunk(self, x):
+        """Layers up to the maps of the class-activation map."""
+        for block in self.blocks[: self.cam_block + 1]:
+            x = block(x)
+        return x
+
+    def tail(self, x):
+        """Layers from the maps of the class-activation map to the logits."""
+        for block in self.blocks[self.cam_block + 1 :]:
+            x = block(x)
+        return self.output(F.relu(self.dense(x.flatten(1))))
+
+    def forward(self, patches):
+        """Map patches (n, channels, *patch_size) to logits (n, k) and theta (n, 2, 3).
+
+        The translation of theta is the peak of the gradient-weighted class-activation map of
+        the predicted class (Selvaraju et al., 2017), its scale the known one.
+        """
+        views = self.standardize(self.look(patches))
+        with torch.enable_grad():
+            maps = self.trunk(views).detach().requires_grad_()
+            logits = self.tail(maps)
+            (slope,) = torch.autograd.grad(logits.max(1).values.sum(), maps)
+        heat = F.relu((slope.mean((2, 3), keepdim=True) * maps.detach()).sum(1))
+        return logits.detach(), centred_theta(self.peak(heat), self.scale)
+
+    @staticmethod
+    def peak(heat):
+        """Centre of mass of the 3 x 3 positions around the peak; the middle of a flat map."""
+        height, width = heat.shape[1:]
+        v = ((2 * torch.arange(height, device=heat.device) + 1) / height - 1)[None, :, None]
+        u = ((2 * torch.arange(width, device=heat.device) + 1) / width - 1)[None, None, :]
+        best = heat.flatten(1).argmax(1)
+        near = ((v - v[0, best // width][:, :, None]).abs() < 3.0 / height) & (
+            (u - u[0, 0, best % width][:, None, None]).abs() < 3.0 / width
+        )
+        mass = torch.where(near, heat, 0.0)
+        total = mass.sum((1, 2))
+        flat = total <= 0
+        total = torch.where(flat, 1.0, total)
+        mean_u, mean_v = (mass * u).sum((1, 2)) / total, (mass * v).sum((1, 2)) / total
+        return torch.stack([mean_u, mean_v], 1).masked_fill(flat[:, None], 0.0)
+
+
+#: The classifiers that the estimator knows by name.
+CLASSIFIERS = {"inception": InceptionClassifier}

@@ -1,0 +1,322 @@
+"""Batches: which samples an epoch shows, how each is moved and turned, and their pixels.
+
+A training sample is a patch drawn anew each epoch: turned by a random angle about the cell and
+moved by a random offset that keeps the whole cell inside (section 4.1). Nothing is cut or
+turned here: a batch holds the part of each image, still uint8, that the patch touches, and the
+affine transform from the patch to that part. The networks' one sampler call per look then does
+crop, offset, rotation and scale together.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from .geometry import cell_theta, patch_origin, view_theta
+
+__all__ = ["Batch", "CellDataset", "Frame", "TrainingBatches", "balanced_index", "patch_batches"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Sizes ``(height, width)`` in pixels: image, its central patch, and the cell's window."""
+
+    image: tuple
+    patch: tuple
+    cell: tuple
+
+    @property
+    def origin(self):
+        """Top-left pixel ``(x, y)`` of the patch in the image."""
+        return patch_origin(self.image, self.patch)
+
+    @property
+    def reach(self):
+        """Largest offset ``(x, y)`` at which the whole cell stays inside the patch."""
+        return tuple((p - c) / 2 for p, c in zip(self.patch[::-1], self.cell[::-1]))
+
+
+class CellDataset(Dataset):
+    """Rows of an array of images, with labels, centres and weights.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_images, height, width, channels)
+        Images, uint8 or float; may be memory-mapped. Never copied as a whole.
+    rows : int ndarray of shape (n,)
+        The images that belong to the data set.
+    y : int64 ndarray of shape (n,)
+        Class indices.
+    centers : float64 ndarray of shape (n, 2)
+        ``(x, y)`` of the cells in pixels of the images.
+    weight : float32 ndarray of shape (n,)
+        Weights of the samples.
+    frame : Frame
+        The sizes.
+    """
+
+    def __init__(self, X, rows, y, centers, weight, frame):
+        self.X, self.rows, self.frame = X, rows, frame
+        self.y, self.centers, self.weight = y, centers, weight
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        """Give one sample as (image, class index)."""
+        return self.X[self.rows[index]], self.y[index]
+
+
+@dataclass
+class Batch:
+    """One batch on its way to the networks.
+
+    Attributes
+    ----------
+    source : Tensor of shape (n, height, width, channels)
+        The part of each image that its patch touches, in the images' own dtype.
+    place : float32 Tensor of shape (n, 2, 3)
+        Patch coordinates to source coordinates, both normalised.
+    theta : float32 Tensor of shape (n, 2, 3)
+        True transforms: window coordinates to patch coordinates (equation 1).
+    y : int64 Tensor of shape (n,)
+        Class indices.
+    weight : float32 Tensor of shape (n,)
+        Weights of the samples.
+    """
+
+    source: torch.Tensor
+    place: torch.Tensor
+    theta: torch.Tensor
+    y: torch.Tensor
+    weight: torch.Tensor
+
+    def __len__(self):
+        return len(self.y)
+
+    def split(self, size):
+        """Cut the batch into micro-batches of at most ``size`` samples."""
+        parts = [t.split(size) for t in vars(self).values()]
+        return [Batch(*columns) for columns in zip(*parts)]
+
+    def to(self, device):
+        """Copy the batch to a device."""
+        return Batch(*(t.to(device, non_blocking=True) for t in vars(self).values()))
+
+    def images(self):
+        """Give sources as float32 (n, channels, height, width); uint8 is divided by 255."""
+        return as_float(self.source)
+
+
+def as_float(source):
+    """Turn (n, height, width, channels) pixels into float32 (n, channels, height, width)."""
+    images = source.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    return images.div_(255.0) if source.dtype == torch.uint8 else images
+
+
+def balanced_index(y, rng):
+    """Delete samples at random until all classes are as small as the smallest (section 4.3).
+
+    Parameters
+    ----------
+    y : int ndarray of shape (n,)
+        Class indices.
+    rng : numpy.random.Generator
+        Source of the choice.
+
+    Returns
+    -------
+    int64 ndarray
+        Positions of the samples that stay, in ascending order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stnclf.sampling import balanced_index
+    >>> y = np.array([0, 1, 0, 0, 1])
+    >>> np.bincount(y[balanced_index(y, np.random.default_rng(0))])
+    array([2, 2])
+    """
+    classes, counts = np.unique(y, return_counts=True)
+    kept = [rng.permutation(np.flatnonzero(y == k))[: counts.min()] for k in classes]
+    return np.sort(np.concatenate(kept))
+
+
+class TrainingBatches:
+    """Augmented batches; iterating once is an epoch, and each epoch is drawn anew.
+
+    Parameters
+    ----------
+    data : CellDataset
+        The images.
+    seed : sequence of int
+        With the number of the epoch it decides everything that is drawn.
+    batch_size : int
+        Samples in a batch; the last one may be smaller.
+    sees : {"cell", "patch"}
+        Whether the stage looks at the window on the true centre only, so that the sources
+        can be small, or at the patch.
+    balance : bool or "fixed"
+        Random deletion down to the smallest class: each epoch anew, not at all, or once.
+    rotate : bool or "copy"
+        Turn each drawing by an angle of its own, none, or show each image as it is and again
+        turned (the paper's rotated copy; twice the samples an epoch).
+    epoch : int, default=0
+        Number of the next epoch.
+    """
+
+    def __init__(self, data, seed, batch_size, sees, balance, rotate, epoch=0):
+        self.data, self.seed, self.batch_size, self.sees = data, list(seed), batch_size, sees
+        # A row of pixels has no turning.
+        self.rotate = rotate if data.frame.image[0] > 1 else False
+        self.balance, self.epoch = balance, epoch
+        self.fixed = None
+        if balance == "fixed":
+            self.fixed = balanced_index(data.y, np.random.default_rng(self.seed[:1]))
+
+    def n_batches(self):
+        """Count the batches of an epoch."""
+        n = len(self.data)
+        if self.balance:
+            counts = np.unique(self.data.y, return_counts=True)[1]
+            n = counts.min() * len(counts)
+        return math.ceil((2 if self.rotate == "copy" else 1) * n / self.batch_size)
+
+    def plan(self, epoch):
+        """Draw an epoch: sample numbers, angles in radians, offsets ``(x, y)`` in pixels."""
+        rng = np.random.default_rng([*self.seed, epoch])
+        if self.fixed is not None:
+            index = self.fixed
+        elif self.balance:
+            index = balanced_index(self.data.y, rng)
+        else:
+            index = np.arange(len(self.data))
+        angles = rng.uniform(0, 2 * np.pi, len(index))
+        if self.rotate == "copy":
+            index, angles = np.tile(index, 2), np.concatenate([np.zeros(len(index)), angles])
+        elif not self.rotate:
+            angles = np.zeros(len(index))
+        offsets = rng.uniform(-1, 1, (len(index), 2)) * self.data.frame.reach
+        order = rng.permutation(len(index))
+        return index[order], angles[order], offsets[order]
+
+    def __iter__(self):
+        index, angles, offsets = self.plan(self.epoch)
+        self.epoch += 1
+        for start in range(0, len(index), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            yield draw_batch(self.data, index[part], angles[part], offsets[part], self.sees)
+
+
+def draw_batch(data, index, angles, offsets, sees="patch"):
+    """Make the batch in which the cells lie ``offsets`` from the middle of turned patches.
+
+    Parameters
+    ----------
+    data : CellDataset
+        The images.
+    index : int ndarray of shape (n,)
+        Samples.
+    angles : ndarray of shape (n,)
+        Radians, see `stnclf.geometry.view_theta`.
+    offsets : ndarray of shape (n, 2)
+        ``(x, y)`` of the cell from the middle of the patch, in pixels of the patch.
+    sees : {"cell", "patch"}, default="patch"
+        What the sources have to hold.
+
+    Returns
+    -------
+    Batch
+    """
+    frame, centers = data.frame, data.centers[index]
+    cos, sin = np.cos(angles), np.sin(angles)
+    turned = np.stack(
+        [cos * offsets[:, 0] - sin * offsets[:, 1], sin * offsets[:, 0] + cos * offsets[:, 1]], 1
+    )
+    middles = centers - turned
+    focus, extent = (centers, frame.cell) if sees == "cell" else (middles, frame.patch)
+    side = math.hypot(*extent) if np.any(angles) else None
+    size = tuple(math.ceil(e if side is None else side) + 2 for e in extent)
+    source, corners = cut(data.X, data.rows[index], focus, size)
+    place = view_theta(middles - corners, frame.patch, angles, source.shape[1:3])
+    middle = (np.array(frame.patch[::-1]) - 1) / 2
+    return Batch(
+        torch.from_numpy(source),
+        torch.from_numpy(place.astype(np.float32)),
+        torch.from_numpy(cell_theta(middle + offsets, frame.patch, frame.cell).astype(np.float32)),
+        torch.from_numpy(data.y[index]),
+        torch.from_numpy(data.weight[index]),
+    )
+
+
+def cut(X, index, centers, size):
+    """Cut a rectangle around a point out of each image, moved to lie inside the image.
+
+    Where an image is smaller than the rectangle, all of it is taken. What a view needs beyond
+    the rectangle then always lies beyond the image too, and is left to the sampler's
+    reflection.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_images, height, width, channels)
+        Images.
+    index : int ndarray of shape (n,)
+        Which images.
+    centers : ndarray of shape (n, 2)
+        ``(x, y)`` of the points in pixels.
+    size : tuple of int
+        ``(height, width)`` wanted.
+
+    Returns
+    -------
+    source : ndarray of shape (n, height, width, channels)
+        The pixels, of the dtype of ``X`` (float32 for any other number than uint8).
+    corners : int64 ndarray of shape (n, 2)
+        ``(x, y)`` of each rectangle's top-left pixel in its image.
+    """
+    limits = np.array(X.shape[1:3])
+    size = np.minimum(size, limits)
+    # Half the rectangle's pixels on each side of the point; clipping keeps it inside.
+    first = np.ceil(np.asarray(centers)[:, ::-1] - size / 2).astype(np.int64)
+    first = np.clip(first, 0, limits - size)
+    dtype = np.uint8 if X.dtype == np.uint8 else np.float32
+    source = np.empty((len(index), *size, X.shape[3]), dtype)
+    for row, (i, (top, left)) in enumerate(zip(index, first)):
+        source[row] = X[i, top : top + size[0], left : left + size[1]]
+    return source, first[:, ::-1]
+
+
+def patch_batches(data, batch_size):
+    """Give the central patches as they are, with the true transforms, in order.
+
+    Parameters
+    ----------
+    data : CellDataset
+        The images.
+    batch_size : int
+        Samples in a batch; the last one may be smaller.
+
+    Yields
+    ------
+    Batch
+        Sources are the patches themselves, ``place`` is the identity.
+    """
+    frame = data.frame
+    (left, top), (height, width) = frame.origin, frame.patch
+    identity = torch.eye(2, 3)
+    for start in range(0, len(data), batch_size):
+        part = slice(start, start + batch_size)
+        patches = data.X[data.rows[part], top : top + height, left : left + width]
+        dtype = np.uint8 if patches.dtype == np.uint8 else np.float32
+        theta = cell_theta(data.centers[part] - frame.origin, frame.patch, frame.cell)
+        yield Batch(
+            torch.from_numpy(np.array(patches, dtype=dtype, order="C")),
+            identity.repeat(len(patches), 1, 1),
+            torch.from_numpy(theta.astype(np.float32)),
+            torch.from_numpy(data.y[part]),
+            torch.from_numpy(data.weight[part]),
+        )

@@ -1,0 +1,408 @@
+"""Staged training: what a stage is, and the skorch net that runs its epochs.
+
+One training step cuts its batch into micro-batches of a fixed size, works through them on as
+many threads as there are, each kernel single-threaded, and adds their gradients in a fixed
+order. The result is the same to the bit for any number of threads, the activations stay in the
+cache, and the threads meet once a step and not once a layer.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping
+from torch import nn
+
+from .layers import compose
+from .losses import classification_loss, guided_loss, heatmap_loss, localization_loss
+from .sampling import TrainingBatches, patch_batches
+
+__all__ = ["CellNet", "ProgressBar", "Stage", "Workers", "learning_rate", "stage_loss"]
+
+#: Samples in a micro-batch on the CPU. Part of the result: sums are rounded in this order.
+MICRO_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the training (section 4.3).
+
+    Attributes
+    ----------
+    name : str
+        Name by which ``fit(..., stages=...)`` and ``history_`` know it.
+    learns : tuple of str
+        Which networks' weights move: ``"localizer"``, ``"classifier"``, or ``"all"``.
+    classifies : {"cell", "window", "patch", None}
+        What the classifier is shown: the window on the true centre, the one that the
+        localizer chose, the whole patch, or nothing.
+    localizes : bool
+        Whether the localization loss is part of the loss.
+    kappa : float
+        Weight of the classification loss beside the localization loss (equation 9).
+    epochs : int
+        Number of epochs.
+    lr : float
+        Initial learning rate.
+    """
+
+    name: str
+    learns: tuple
+    classifies: str | None
+    localizes: bool
+    kappa: float
+    epochs: int
+    lr: float
+
+
+def stage_loss(module, batch, stage):
+    """Loss of each sample of a batch in a stage.
+
+    Parameters
+    ----------
+    module : nn.Module
+        `stnclf.networks.STNNet` or `stnclf.networks.CiresanNet`.
+    batch : Batch
+        On the module's device.
+    stage : Stage
+        What is shown and what counts.
+
+    Returns
+    -------
+    loss : Tensor of shape (n,)
+        What is minimised.
+    parts : dict of str to Tensor of shape (n,)
+        ``"localization_loss"`` and ``"classification_loss"``, those that there are.
+    """
+    images, parts, theta = batch.images(), {}, batch.theta
+    if stage.localizes or stage.classifies == "window":
+        theta, heatmap = module.locate(images, batch.place)
+        if stage.localizes and heatmap is None:
+            parts["localization_loss"] = localization_loss(theta, batch.theta)
+        elif stage.localizes:
+            parts["localization_loss"] = heatmap_loss(heatmap, batch.theta)
+    if stage.classifies:
+        place = batch.place if stage.classifies == "patch" else compose(batch.place, theta)
+        logits = module.classify(module.attend(images, place))
+        parts["classification_loss"] = classification_loss(logits, batch.y)
+    if stage.localizes and stage.classifies:
+        return guided_loss(*parts.values(), kappa=stage.kappa), parts
+    return next(iter(parts.values())), parts
+
+
+def learning_rate(schedule, lr, progress):
+    """Learning rate at a point of a stage.
+
+    Parameters
+    ----------
+    schedule : {"constant", "one-cycle"}
+        "one-cycle" rises from a tenth of ``lr`` to all of it over the first fifth of the
+        stage and falls to zero along a cosine (after Smith and Topin, 2018).
+    lr : float
+        The stage's learning rate.
+    progress : float
+        Share of the stage's steps that are done, 0 to 1.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from stnclf.training import learning_rate
+    >>> [round(learning_rate("one-cycle", 1.0, p), 3) for p in (0, 0.1, 0.2, 0.6, 1)]
+    [0.1, 0.55, 1.0, 0.5, 0.0]
+    """
+    if schedule == "constant":
+        return lr
+    rise = 0.2
+    if progress < rise:
+        return lr * (0.1 + 0.9 * progress / rise)
+    return lr * (1 + math.cos(math.pi * (progress - rise) / (1 - rise))) / 2
+
+
+class Workers:
+    """Threads that work through micro-batches, each with single-threaded kernels.
+
+    Used as a context; torch's number of threads is one inside it and what it was after it.
+
+    Parameters
+    ----------
+    most : int, default=None
+        Upper limit; never more than torch's own number of threads.
+    """
+
+    def __init__(self, most=None):
+        self.most = most
+
+    def __enter__(self):
+        self.threads_before = torch.get_num_threads()
+        self.n = max(1, min(self.threads_before, self.most or self.threads_before))
+        torch.set_num_threads(1)
+        self.pool = None
+        if self.n > 1:
+            self.pool = ThreadPoolExecutor(self.n, initializer=torch.set_num_threads, initargs=(1,))
+        return self
+
+    def __exit__(self, *exc_info):
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(self.threads_before)
+
+    def map(self, function, *columns):
+        """Apply a function and give the list of results, in the order of what came in."""
+        if self.pool is None:
+            return [function(*row) for row in zip(*columns)]
+        return list(self.pool.map(function, *columns))
+
+
+class CellNet(NeuralNet):
+    """skorch net that trains one stage at a time on `CellDataset`.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The initialised system; trained in place.
+    batch_size : int
+        Samples a step.
+    seed : int
+        Decides everything that the epochs draw.
+    balance, rotate
+        See `stnclf.sampling.TrainingBatches`.
+    schedule : {"constant", "one-cycle"}
+        See `learning_rate`.
+    weight_decay : float
+        Decoupled weight decay of the Adam optimizer.
+    **net_params
+        Further parameters of `skorch.NeuralNet` (callbacks, device, verbose).
+    """
+
+    def __init__(
+        self,
+        module,
+        *,
+        batch_size=64,
+        seed=0,
+        balance=True,
+        rotate=True,
+        schedule="constant",
+        weight_decay=0.0,
+        **net_params,
+    ):
+        super().__init__(
+            module,
+            criterion=nn.Identity,  # the stages have their own losses, see stage_loss
+            optimizer=torch.optim.AdamW,
+            batch_size=batch_size,
+            train_split=None,
+            **net_params,
+        )
+        self.seed, self.balance, self.rotate = seed, balance, rotate
+        self.schedule, self.weight_decay = schedule, weight_decay
+        self.stage, self.epochs_done = None, {}
+
+    @property
+    def _default_callbacks(self):
+        return [*super()._default_callbacks[:3], ("stage_log", StageLog())]
+
+    def run_stage(self, stage, train, valid=None):
+        """Train one stage, from where the weights are.
+
+        Parameters
+        ----------
+        stage : Stage
+            What to train.
+        train, valid : CellDataset
+            Training samples, and those for early stopping (may be None).
+
+        Returns
+        -------
+        CellNet
+            Itself.
+        """
+        learning = [self._part(name) for name in stage.learns]
+        self.parameters = [p for part in learning for p in part.parameters()]
+        if not stage.epochs or not self.parameters:
+            return self
+        self.stage, self.steps_done, self.n_steps = stage, 0, 1
+        self.optimizer_ = torch.optim.AdamW(
+            self.parameters, lr=stage.lr, weight_decay=self.weight_decay
+        )
+        micro = MICRO_BATCH if self.device == "cpu" else self.batch_size
+        self.module_.eval()
+        for part in learning:
+            part.train()
+        # A replica shares the weights but has statistics of its own to write to.
+        shared = {id(p): p for p in self.module_.parameters()}
+        n_replicas = math.ceil(self.batch_size / micro)
+        self.replicas = [copy.deepcopy(self.module_, dict(shared)) for _ in range(n_replicas)]
+        self.micro_batch = micro
+        try:
+            with Workers(n_replicas) as self.workers:
+                self.notify("on_train_begin", X=train, y=None)
+                try:
+                    self.fit_loop((train, valid), epochs=stage.epochs)
+                except KeyboardInterrupt:
+                    # This is how skorch's EarlyStopping ends a training; a person's
+                    # interruption goes on to whoever called.
+                    if not self._stopped_early():
+                        raise
+                finally:
+                    self.notify("on_train_end", X=train, y=None)
+        finally:
+            del self.replicas, self.parameters, self.workers
+            self.optimizer_.state.clear()  # each stage starts anew; keeps pickles small
+            self.module_.eval()
+        return self
+
+    def _part(self, name):
+        return self.module_ if name == "all" else getattr(self.module_, name)
+
+    def _stopped_early(self):
+        stoppers = [c for _, c in self.callbacks_ if isinstance(c, EarlyStopping)]
+        return any(stopper.misses_ >= stopper.patience for stopper in stoppers)
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        """Take the pair (train, valid) as it is."""
+        return X
+
+    def get_iterator(self, dataset, training=False):
+        """Give augmented batches for training, the plain patches otherwise."""
+        if not training:
+            return _Repeatable(patch_batches, dataset, self.batch_size)
+        name = self.stage.name
+        batches = TrainingBatches(
+            dataset,
+            (self.seed, _stage_number(name)),
+            self.batch_size,
+            sees="cell" if self.stage.classifies == "cell" else "patch",
+            balance=self.balance,
+            rotate=self.rotate,
+            epoch=self.epochs_done.get(name, 0),
+        )
+        self.n_steps = self.stage.epochs * batches.n_batches()
+        return batches
+
+    def train_step(self, batch, **fit_params):
+        """Make one optimizer step over all micro-batches of a batch."""
+        parts = batch.split(self.micro_batch)
+        results = self.workers.map(
+            self._micro_step, self.replicas, parts, [len(batch)] * len(parts)
+        )
+        for i, parameter in enumerate(self.parameters):
+            grads = [grads[i] for grads, _ in results if grads[i] is not None]
+            parameter.grad = sum(grads[1:], start=grads[0]) if grads else None
+        self._merge_statistics(len(parts))
+        named = [(n, p) for n, p in self.module_.named_parameters() if p.grad is not None]
+        self.notify("on_grad_computed", named_parameters=iter(named), batch=batch, training=True)
+        rate = learning_rate(self.schedule, self.stage.lr, self.steps_done / self.n_steps)
+        for group in self.optimizer_.param_groups:
+            group["lr"] = rate
+        self.optimizer_.step()
+        self.optimizer_.zero_grad(set_to_none=True)
+        self.steps_done += 1
+        losses = {name: sum(r[name] for _, r in results) for name in results[0][1]}
+        for name, value in losses.items():
+            self.history.record_batch(name, value.item())
+        return {"loss": losses.pop("loss"), "y_pred": None}
+
+    def _micro_step(self, module, batch, n_total):
+        """Gradients of one micro-batch, and its share of the losses."""
+        batch = batch.to(self.device)
+        loss, parts = stage_loss(module, batch, self.stage)
+        share = (loss * batch.weight).sum() / n_total
+        grads = torch.autograd.grad(share, self.parameters, allow_unused=True)
+        values = {n: (v.detach() * batch.weight).sum() / n_total for n, v in parts.items()}
+        return grads, {**values, "loss": share.detach()}
+
+    def _merge_statistics(self, n_used):
+        """Average the running statistics that the replicas collected in one step."""
+        used = [dict(replica.named_buffers()) for replica in self.replicas[:n_used]]
+        for name, buffer in self.module_.named_buffers():
+            if name in ("mean", "std"):
+                continue
+            values = [buffers[name] for buffers in used]
+            if buffer.is_floating_point():
+                buffer.copy_(sum(values[1:], start=values[0].clone()) / len(values))
+            else:
+                buffer.copy_(values[0])
+            for replica in self.replicas:
+                replica.get_buffer(name).copy_(buffer)
+
+    def validation_step(self, batch, **fit_params):
+        """Loss of a batch without augmentation, in evaluation mode."""
+        training = [m for m in self.module_.modules() if m.training]
+        self.module_.eval()
+        with torch.no_grad():
+            batch = batch.to(self.device)
+            loss, _ = stage_loss(self.module_, batch, self.stage)
+            loss = (loss * batch.weight).mean()
+        for part in training:
+            part.training = True
+        return {"loss": loss, "y_pred": None}
+
+
+def _stage_number(name):
+    """Turn a stage's name into a number, the same in every process (hash() is not)."""
+    return int.from_bytes(name.encode(), "little")
+
+
+class _Repeatable:
+    """Calls a generator function anew for every iteration."""
+
+    def __init__(self, function, *args):
+        self.function, self.args = function, args
+
+    def __iter__(self):
+        return self.function(*self.args)
+
+
+class StageLog(Callback):
+    """Complete each epoch's row of the history, and refuse losses that are not numbers."""
+
+    def on_epoch_end(self, net, **kwargs):
+        """Write stage, epoch, learning rate and mean losses into the epoch's row."""
+        row, stage = net.history[-1], net.stage
+        done = net.epochs_done[stage.name] = net.epochs_done.get(stage.name, 0) + 1
+        net.history.record("stage", stage.name)
+        net.history.record("stage_epoch", done)
+        net.history.record("lr", net.optimizer_.param_groups[0]["lr"])
+        sizes = [batch["train_batch_size"] for batch in row["batches"] if "train_loss" in batch]
+        for name in ("localization_loss", "classification_loss"):
+            values = [batch[name] for batch in row["batches"] if name in batch]
+            if values:
+                mean = sum(v * n for v, n in zip(values, sizes)) / sum(sizes)
+                net.history.record(name, mean)
+        if not math.isfinite(row["train_loss"]):
+            raise FloatingPointError(
+                f"The loss became {row['train_loss']} in epoch {done} of stage "
+                f"{stage.name!r}. A learning rate that is too high is the usual cause "
+                f"(it was {stage.lr:g}); extreme values in X are another."
+            )
+
+
+class ProgressBar(Callback):
+    """One bar per stage, one tick per epoch, with the latest losses beside it."""
+
+    def on_train_begin(self, net, **kwargs):
+        """Open the bar."""
+        from tqdm.auto import tqdm
+
+        self.bar_ = tqdm(total=net.stage.epochs, desc=net.stage.name, unit="epoch")
+
+    def on_epoch_end(self, net, **kwargs):
+        """Move the bar."""
+        row = net.history[-1]
+        names = ("localization_loss", "classification_loss", "valid_loss")
+        self.bar_.set_postfix({n: f"{row[n]:.3g}" for n in names if n in row}, refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net, **kwargs):
+        """Close the bar."""
+        self.bar_.close()
+        del self.bar_  # an open bar cannot be pickled
