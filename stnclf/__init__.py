@@ -1,2 +1,8 @@
-"""Find and classify cells in histology patches."""
+"""Find and classify cells in histology patches, the scikit-learn way."""
 
+from ._version import __version__
+from .baseline import CiresanBaseline
+from .classifier import PAPER, STNCellClassifier
+from .features import CellFeatures
+
+__all__ = ["PAPER", "CellFeatures", "CiresanBaseline", "STNCellClassifier", "__version__"]

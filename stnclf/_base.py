@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, _fit_
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -23,7 +24,7 @@ from sklearn.utils.validation import (
 )
 from skorch.callbacks import EarlyStopping, PrintLog
 
-from ._images import as_images
+from ._images import as_images, check_size
 from .geometry import theta_centers
 from .layers import initialize
 from .sampling import CellDataset, Frame, patch_batches
@@ -48,6 +49,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         "cell_size": _SIZE,
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "balance": ["boolean", StrOptions({"fixed"})],
+        "class_weight": [None, dict, StrOptions({"balanced"})],
         "rotate": ["boolean", StrOptions({"copy"})],
         "schedule": [StrOptions({"constant", "one-cycle"})],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -76,14 +78,14 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         """Check everything, then train the stages one after the other."""
         plan = self._chosen_stages(stages)
         device = self._device()
-        shape = _image_shape(self.image_shape)
         going_on = self.warm_start and hasattr(self, "net_")
         before = self.classes_ if going_on else None
-        X = as_images(self, X, shape, reset=not going_on)
+        X = as_images(self, X, self.image_shape, reset=not going_on)
         classes, y = self._check_y(X, y)
         frame = self._frame(X.shape[1:3])
         centers = _check_centers(centers, len(X), frame.image)
         weight = _check_weight(sample_weight, X)
+        weight = weight * compute_sample_weight(self.class_weight, classes[y])
         rows = np.flatnonzero(weight)
         if len(np.unique(y[rows])) < 2:
             raise ValueError(
@@ -156,18 +158,10 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         return classes, y.astype(np.int64)
 
     def _frame(self, image):
-        patch = _size("patch_size", self.patch_size, image)
-        if any(p > i for p, i in zip(patch, image)):
-            raise ValueError(
-                f"patch_size: got {patch} (height, width), larger than the images, {image}."
-            )
+        patch = check_size("patch_size", self.patch_size, image, image, "images")
         # A row of pixels has no cell to look for; its window is the whole row.
         half = patch if patch[0] == 1 else tuple(max(1, side // 2) for side in patch)
-        cell = _size("cell_size", self.cell_size, half)
-        if any(c > p for c, p in zip(cell, patch)):
-            raise ValueError(
-                f"cell_size: got {cell} (height, width), larger than the patch, {patch}."
-            )
+        cell = check_size("cell_size", self.cell_size, half, patch, "patch")
         return Frame(tuple(image), patch, cell)
 
     def _split(self, rows, y, seed):
@@ -217,7 +211,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     def _predict_batches(self, X, function, batch_size=32):
         """Apply ``function(module, patches)`` to all central patches; concatenate its arrays."""
         check_is_fitted(self)
-        X = as_images(self, X, _image_shape(self.image_shape), reset=False)
+        X = as_images(self, X, self.image_shape, reset=False)
         device = self._device()
         module = self.net_.module_
         if device != "cpu":
@@ -372,29 +366,8 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = []
+        tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def _image_shape(value):
-    """Check ``image_shape``."""
-    if value is None:
-        return None
-    if len(value) != 3 or not all(isinstance(v, Integral) and v > 0 for v in value):
-        raise ValueError(
-            f"image_shape: got {value!r}, wants three positive integers (height, width, channels)."
-        )
-    return tuple(int(v) for v in value)
-
-
-def _size(name, value, default):
-    """Check a size; one integer is a square, None the default."""
-    if value is None:
-        return tuple(int(side) for side in default)
-    sides = (value, value) if isinstance(value, Integral) else tuple(value)
-    if len(sides) != 2 or not all(isinstance(v, Integral) and v > 0 for v in sides):
-        raise ValueError(f"{name}: got {value!r}, wants a positive integer or (height, width).")
-    return tuple(int(side) for side in sides)
 
 
 def _check_centers(centers, n_samples, image):
@@ -436,7 +409,7 @@ def _seed(random_state):
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def _channel_statistics(X, rows, most=1024):
+def _channel_statistics(X, rows, most=256):
     """Mean and spread of each channel over at most ``most`` evenly spaced images."""
     rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
     scale = 255.0 if X.dtype == np.uint8 else 1.0

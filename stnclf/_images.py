@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from math import isqrt, prod
+from numbers import Integral
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -19,7 +20,7 @@ _UNREADABLE = (
     Image.DecompressionBombError,
 )
 
-__all__ = ["as_images", "guess_image_shape", "load_images"]
+__all__ = ["as_images", "check_image_shape", "check_size", "guess_image_shape", "load_images"]
 
 
 def as_images(estimator, X, image_shape=None, *, reset):
@@ -49,7 +50,7 @@ def as_images(estimator, X, image_shape=None, *, reset):
         If X is nothing of the kind, is empty, holds NaN or infinity, differs from what the
         estimator was fitted on, or an image cannot be read.
     """
-    name = type(estimator).__name__
+    name, image_shape = type(estimator).__name__, check_image_shape(image_shape)
     if sparse.issparse(X):
         raise TypeError(f"X: got a sparse matrix, {name} wants a dense array of images.")
     fitted = None if reset else estimator.image_shape_
@@ -82,6 +83,45 @@ def as_images(estimator, X, image_shape=None, *, reset):
             estimator.n_features_in_ = prod(X.shape[1:])
             vars(estimator).pop("feature_names_in_", None)
     return X
+
+
+def check_image_shape(value):
+    """Check ``image_shape``: None, or (height, width, channels); one channel may be left out."""
+    if value is None:
+        return None
+    if len(value) not in (2, 3) or not all(isinstance(v, Integral) and v > 0 for v in value):
+        raise ValueError(
+            f"image_shape: got {value!r}, wants positive integers (height, width, channels)."
+        )
+    return (*(int(v) for v in value), 1)[:3]
+
+
+def check_size(name, value, default, limit, of):
+    """Check a size in pixels that must fit into another.
+
+    Parameters
+    ----------
+    name : str
+        The parameter, for the message.
+    value : int, sequence of two int, or None
+        One integer is a square, None the default.
+    default, limit : tuple of int
+        ``(height, width)`` that None stands for, and that must not be exceeded.
+    of : str
+        What the limit is, for the message.
+
+    Returns
+    -------
+    tuple of int
+        ``(height, width)``.
+    """
+    sides = default if value is None else value
+    sides = (sides, sides) if isinstance(sides, Integral) else tuple(sides)
+    if len(sides) != 2 or not all(isinstance(v, Integral) and v > 0 for v in sides):
+        raise ValueError(f"{name}: got {value!r}, wants a positive integer or (height, width).")
+    if any(side > most for side, most in zip(sides, limit)):
+        raise ValueError(f"{name}: got {sides} (height, width), larger than the {of}, {limit}.")
+    return tuple(int(side) for side in sides)
 
 
 def guess_image_shape(n_features):
@@ -188,7 +228,13 @@ def _stack(X):
     shapes = {np.shape(item) for item in X if hasattr(item, "shape")}
     if len(shapes) > 1:
         raise ValueError(f"X: images of different shapes, {sorted(shapes)}; wants one shape.")
-    return np.stack([np.asarray(item) for item in X]) if len(shapes) == 1 else X
+    if len(shapes) == 1:
+        return np.stack([np.asarray(item) for item in X])
+    try:
+        array = np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"X: does not make an array of images ({error}).") from error
+    return array if array.ndim > 2 else X
 
 
 def _check_array(X, name, fitted):

@@ -63,6 +63,10 @@ class STNCellClassifier(BaseCellClassifier):
     balance : bool or "fixed", default=True
         Delete samples at random down to the size of the smallest class, in training only:
         drawn anew each epoch (True), once ("fixed"), or not at all (False).
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the losses, as in scikit-learn: a dict of label to weight,
+        or weights inverse to the classes' frequencies. Meant for ``balance=False``, since
+        deletion has evened out the frequencies already.
     rotate : bool or "copy", default=True
         Turn patches in training by arbitrary angles. "copy" shows each image as it is and
         again turned, as the paper does, which doubles an epoch.
@@ -166,6 +170,7 @@ class STNCellClassifier(BaseCellClassifier):
         kappa=1.0,
         batch_size=64,
         balance=True,
+        class_weight=None,
         rotate=True,
         schedule="one-cycle",
         weight_decay=0.0,
@@ -191,6 +196,7 @@ class STNCellClassifier(BaseCellClassifier):
         self.kappa = kappa
         self.batch_size = batch_size
         self.balance = balance
+        self.class_weight = class_weight
         self.rotate = rotate
         self.schedule = schedule
         self.weight_decay = weight_decay

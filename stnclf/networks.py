@@ -208,7 +208,10 @@ class CiresanNet(_System):
         height, width = heat.shape[1:]
         v = ((2 * torch.arange(height, device=heat.device) + 1) / height - 1)[None, :, None]
         u = ((2 * torch.arange(width, device=heat.device) + 1) / width - 1)[None, None, :]
-        best = heat.flatten(1).argmax(1)
+        flat_heat = heat.flatten(1)
+        # Of positions that tie but for rounding, the first: the batch must not decide.
+        ties = flat_heat >= 0.9999 * flat_heat.amax(1, keepdim=True)
+        best = ties.to(torch.int8).argmax(1)
         near = ((v - v[0, best // width][:, :, None]).abs() < 3.0 / height) & (
             (u - u[0, 0, best % width][:, None, None]).abs() < 3.0 / width
         )

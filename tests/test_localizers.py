@@ -1,0 +1,71 @@
+"""Each localizer: shapes, start, gradients, the order of x and y."""
+
+import pytest
+import torch
+
+from stnclf.layers import initialize
+from stnclf.localizers import LOCALIZERS, DenseLocalizer, FixedLocalizer, HeatmapLocalizer
+
+
+@pytest.mark.parametrize("name", LOCALIZERS)
+@pytest.mark.parametrize(("channels", "patch"), [(3, (128, 128)), (1, (40, 100)), (7, (3, 2))])
+def test_shapes_and_every_weight_learns(name, channels, patch):
+    generator = torch.Generator().manual_seed(0)
+    localizer = initialize(LOCALIZERS[name](channels, patch, (0.5, 0.25)), generator)
+    theta, heatmap = localizer(torch.rand(2, channels, *localizer.view, generator=generator))
+    assert theta.shape == (2, 2, 3)
+    assert theta.dtype == torch.float32
+    assert (heatmap is not None) == localizer.has_heatmap
+    loss = theta.square().sum() + (heatmap.square().sum() if heatmap is not None else 0)
+    loss.backward()
+    reached = {n for n, p in localizer.named_parameters() if p.grad is not None}
+    assert reached == {n for n, _ in localizer.named_parameters()}
+
+
+@pytest.mark.parametrize("name", LOCALIZERS)
+def test_scale_is_known_from_the_start(name):
+    generator = torch.Generator().manual_seed(0)
+    localizer = initialize(LOCALIZERS[name](3, (64, 64), (0.5, 0.25)), generator)
+    theta = localizer(torch.rand(4, 3, *localizer.view, generator=generator)).theta
+    expected = torch.tensor([[0.5, 0.0], [0.0, 0.25]]).expand(4, 2, 2)
+    torch.testing.assert_close(theta[:, :, :2], expected)
+
+
+def test_dense_starts_in_the_middle_whatever_it_sees():
+    localizer = initialize(DenseLocalizer(3, (64, 64), (0.5, 0.5)), torch.Generator())
+    theta = localizer(torch.rand(3, 3, *localizer.view)).theta
+    assert torch.equal(theta[:, :, 2], torch.zeros(3, 2))
+
+
+def test_dense_has_the_papers_layers():
+    localizer = DenseLocalizer(3, (128, 128), (0.5, 0.5))
+    assert localizer.view == (128, 128)
+    assert localizer.dense.out_features == 20
+    assert localizer.theta.out_features == 6
+
+
+def test_convention_peak_is_x_then_y():
+    localizer = HeatmapLocalizer(3, (64, 128), (0.5, 0.5))
+    logits = torch.full((1, 8, 16), -30.0)
+    logits[0, 1, 13] = 10.0  # row 1 of 8, column 13 of 16
+    peak = localizer.peak(logits)
+    torch.testing.assert_close(peak, torch.tensor([[27 / 16 - 1, 3 / 8 - 1]]))
+
+
+def test_peak_between_two_positions_and_deaf_to_far_ones():
+    localizer = HeatmapLocalizer(3, (64, 64), (0.5, 0.5))
+    logits = torch.full((1, 16, 16), -30.0)
+    logits[0, 4, 6] = logits[0, 4, 7] = 10.0
+    logits[0, 14, 2] = 9.9  # another candidate, far away: a mean would move towards it
+    torch.testing.assert_close(localizer.peak(logits), torch.tensor([[14 / 16 - 1, 9 / 16 - 1]]))
+
+
+def test_peak_gradient():
+    localizer = HeatmapLocalizer(3, (64, 64), (0.5, 0.5))
+    logits = torch.randn(2, 5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    assert torch.autograd.gradcheck(localizer.peak, logits.requires_grad_())
+
+
+def test_fixed_is_the_identity():
+    theta = FixedLocalizer()(torch.zeros(2, 1, 1, 1)).theta
+    assert torch.equal(theta, torch.eye(2, 3).expand(2, 2, 3))

@@ -1,0 +1,109 @@
+"""Equations 4 to 9, with numbers worked out by hand and gradients against finite differences."""
+
+import math
+
+import pytest
+import torch
+
+from stnclf.losses import classification_loss, guided_loss, heatmap_loss, localization_loss
+
+TRUE = torch.tensor([[[0.5, 0.0, 0.25], [0.0, 0.5, -0.125]]], dtype=torch.float64)
+
+
+def test_equation_4_by_hand():
+    logits = torch.log(torch.tensor([[0.2, 0.7, 0.1], [0.5, 0.25, 0.25]]))
+    loss = classification_loss(logits, torch.tensor([1, 2]))
+    torch.testing.assert_close(loss, torch.tensor([-math.log(0.7), -math.log(0.25)]))
+
+
+def test_equation_8_by_hand():
+    t1, t2, tx, t3, t4, ty = 0.6, 0.2, 0.5, 0.3, 0.4, 0.0
+    guess = torch.tensor([[[t1, t2, tx], [t3, t4, ty]]], dtype=torch.float64)
+    scale_x, scale_y = math.sqrt(t1**2 + t3**2), math.sqrt(t2**2 + t4**2)
+    expected = (
+        (tx - 0.25) ** 2
+        + (ty + 0.125) ** 2
+        + (scale_x - 0.5) ** 2
+        + (scale_y - 0.5) ** 2
+        + (t1 - t4) ** 2
+        + (t2 + t3) ** 2
+    )
+    assert localization_loss(guess, TRUE).item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.4, 2.0, -1.3])
+def test_rotation_is_free(angle):
+    guess = TRUE.clone()
+    c, s = 0.5 * math.cos(angle), 0.5 * math.sin(angle)
+    guess[0, :, :2] = torch.tensor([[c, -s], [s, c]])
+    assert localization_loss(guess, TRUE).item() == pytest.approx(0.0, abs=1e-15)
+
+
+def test_shear_and_mirror_are_not_free():
+    mirror = TRUE.clone()
+    mirror[0, 0, 0] = -0.5
+    assert localization_loss(mirror, TRUE).item() == pytest.approx(1.0)
+    shear = TRUE.clone()
+    shear[0, 0, 1] = 0.3
+    assert localization_loss(shear, TRUE).item() > 0.08
+
+
+def test_unequal_scales_have_their_zero():
+    true = torch.tensor([[[0.25, 0.0, 0.1], [0.0, 0.5, 0.2]]])
+    assert localization_loss(true.clone(), true).item() == 0.0
+
+
+def test_localization_gradient():
+    torch.manual_seed(0)
+    guess = (TRUE + 0.3 * torch.randn(4, 2, 3, dtype=torch.float64)).requires_grad_()
+    assert torch.autograd.gradcheck(lambda g: localization_loss(g, TRUE.expand(4, 2, 3)), guess)
+
+
+def test_localization_gradient_is_finite_where_the_window_collapses():
+    guess = torch.zeros(1, 2, 3, requires_grad=True)
+    localization_loss(guess, TRUE.float()).sum().backward()
+    assert torch.isfinite(guess.grad).all()
+
+
+def test_classification_and_guided_gradients():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 4, dtype=torch.float64, generator=generator).requires_grad_()
+    target = torch.tensor([0, 3, 1])
+    assert torch.autograd.gradcheck(lambda z: classification_loss(z, target), logits)
+
+    def joint(z, t):
+        return guided_loss(
+            localization_loss(t, TRUE.expand(3, 2, 3)), classification_loss(z, target), 0.7
+        )
+
+    noise = torch.randn(3, 2, 3, dtype=torch.float64, generator=generator)
+    assert torch.autograd.gradcheck(joint, (logits, (TRUE + 0.2 * noise).requires_grad_()))
+
+
+def test_equation_9_weighs_the_class():
+    assert guided_loss(torch.tensor(2.0), torch.tensor(3.0), kappa=0.5).item() == 3.5
+
+
+def test_heatmap_gradient_and_minimum():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 4, 6, dtype=torch.float64, generator=generator).requires_grad_()
+    theta = TRUE.expand(2, 2, 3)
+    assert torch.autograd.gradcheck(lambda z: heatmap_loss(z, theta), logits)
+    # Gradient descent on the loss ends at zero, at the true place.
+    optimizer = torch.optim.Adam([logits], lr=0.1)
+    for _ in range(400):
+        optimizer.zero_grad()
+        heatmap_loss(logits, theta).sum().backward()
+        optimizer.step()
+    assert heatmap_loss(logits, theta).max().item() < 1e-3
+
+
+def test_convention_heatmap_rows_are_y():
+    # u = 0.25 on 8 columns lies between columns 4 and 5 ((0.25 + 1) * 4 - 0.5 = 4.5), v = -0.125
+    # on 4 rows at 1.25, so that row 1 wins over row 2.
+    logits = torch.full((1, 4, 8), -20.0)
+    right, wrong = logits.clone(), logits.clone()
+    right[0, 1, 4] = right[0, 1, 5] = 0.0
+    wrong[0, 3, 1] = wrong[0, 3, 2] = 0.0
+    theta = TRUE.float()
+    assert heatmap_loss(right, theta, 0.5) < heatmap_loss(wrong, theta, 0.5)

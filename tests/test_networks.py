@@ -1,0 +1,115 @@
+"""Classifier networks and the two systems."""
+
+import numpy as np
+import pytest
+import torch
+
+from stnclf.geometry import cell_theta
+from stnclf.layers import initialize
+from stnclf.localizers import LOCALIZERS, HeatmapLocalizer
+from stnclf.networks import CLASSIFIERS, CiresanNet, InceptionClassifier, STNNet
+
+
+def make_stn(name="heatmap", channels=3, patch=(64, 96), cell=(32, 48), seed=0):
+    scale = (cell[1] / patch[1], cell[0] / patch[0])
+    system = STNNet(
+        LOCALIZERS[name](channels, patch, scale),
+        InceptionClassifier(channels, 4),
+        patch,
+        cell,
+        np.full(channels, 0.5),
+        np.full(channels, 0.25),
+    )
+    return initialize(system, torch.Generator().manual_seed(seed)).eval()
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("channels", [1, 3, 7])
+def test_classifier_shapes_and_every_weight_learns(name, channels):
+    net = initialize(CLASSIFIERS[name](channels, 5), torch.Generator().manual_seed(0))
+    logits = net(torch.rand(2, channels, *net.view, generator=torch.Generator().manual_seed(1)))
+    assert logits.shape == (2, 5)
+    logits.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+def test_inception_classifier_has_the_papers_layers():
+    net = InceptionClassifier(3, 3)
+    assert net.view == (32, 32)
+    assert (net.dense.out_features, net.output.out_features) == (256, 3)
+
+
+@pytest.mark.parametrize("name", LOCALIZERS)
+@pytest.mark.parametrize("patch", [(64, 96), (2, 2), (1, 9), (300, 200)])
+def test_stn_takes_any_patch(name, patch):
+    cell = tuple(max(1, side // 2) for side in patch)
+    system = make_stn(name, patch=patch, cell=cell)
+    logits, theta = system(torch.rand(2, 3, *patch))
+    assert logits.shape == (2, 4)
+    assert theta.shape == (2, 2, 3)
+
+
+def test_stn_classifies_the_window_that_it_reports():
+    system = make_stn()
+    patches = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    logits, theta = system(patches)
+    window = system.attend(patches, theta)
+    torch.testing.assert_close(system.classify(window), logits)
+    torch.testing.assert_close(system.look(patches), window)
+    torch.testing.assert_close(system.scores(patches), logits)
+    # ... and not another one.
+    elsewhere = theta.clone()
+    elsewhere[:, 0, 2] += 0.4
+    assert (system.classify(system.attend(patches, elsewhere)) - logits).abs().max() > 1e-3
+
+
+def test_standardisation_is_inside():
+    system = make_stn()
+    other = make_stn()
+    other.mean.copy_(system.mean * 2 + 3)
+    other.std.copy_(system.std * 2)
+    patches = torch.rand(2, 3, 64, 96)
+    torch.testing.assert_close(system(patches)[0], other(patches * 2 + 3)[0], atol=1e-3, rtol=1e-3)
+
+
+def test_attend_cuts_the_cell_of_a_true_theta():
+    system = make_stn(patch=(64, 96), cell=(32, 32))
+    patches = torch.zeros(1, 3, 64, 96)
+    patches[0, :, 10:20, 60:70] = 1.0  # rows 10 to 19, columns 60 to 69
+    theta = cell_theta([[64.5, 14.5]], (64, 96), (32, 32)).astype(np.float32)
+    window = system.attend(patches, torch.from_numpy(theta))[0, 0]
+    expected = torch.zeros(32, 32)
+    expected[11:21, 11:21] = 1.0
+    torch.testing.assert_close(window, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("patch", [(128, 128), (80, 100), (32, 32), (1, 5), (200, 140)])
+def test_ciresan_takes_any_patch(patch):
+    cell = tuple(max(1, side // 2) for side in patch)
+    net = CiresanNet(3, 4, patch, cell, np.zeros(3), np.ones(3))
+    initialize(net, torch.Generator().manual_seed(0))
+    patches = torch.rand(2, 3, *patch)
+    with torch.no_grad():
+        logits, theta = net(patches)
+    torch.testing.assert_close(net.scores(patches).detach(), logits)
+    assert theta.shape == (2, 2, 3)
+    assert (theta[:, :, 2].abs() <= 1).all()
+
+
+def test_ciresan_is_the_published_size():
+    # 5 convolutions of 16 maps with kernels 2, 3, 3, 2, 2, then 64 -> 100 -> 3 at 128 px.
+    net = CiresanNet(3, 3, (128, 128), (64, 64), np.zeros(3), np.ones(3))
+    assert sum(p.numel() for p in net.parameters()) == 13731
+    assert net.trunk(torch.rand(1, 3, 128, 128)).shape == (1, 16, 14, 14)
+
+
+def test_ciresan_activation_map_is_x_then_y():
+    heat = torch.zeros(2, 6, 10)
+    heat[0, 1, 8] = 2.0
+    peak = CiresanNet.peak(heat)
+    torch.testing.assert_close(peak[0], torch.tensor([17 / 10 - 1, 3 / 6 - 1]))
+    assert torch.equal(peak[1], torch.zeros(2))  # a flat map points to the middle
+
+
+def test_heatmap_view_is_half_a_patch_of_128():
+    assert HeatmapLocalizer(3, (128, 128), (0.5, 0.5)).view == (64, 64)
