@@ -87,16 +87,16 @@ class CiresanBaseline(BaseCellClassifier):
     Notes
     -----
     The position that ``transform`` gives was never taught: it is the peak of the
-    gradient-weighted class-activation map [2]_ of the predicted class, on the maps of the
-    third block (14 x 14 for a patch of 128 px). ``localize`` gives it the known scale, and
-    ``attend`` returns whole patches, since these are what the network sees.
+    class-activation map [2]_ of the predicted class, on the maps of the third block (14 x 14
+    for a patch of 128 px). ``localize`` gives it the known scale, and ``attend`` returns
+    whole patches, since these are what the network sees.
 
     References
     ----------
     .. [1] D. C. Ciresan, A. Giusti, L. M. Gambardella, J. Schmidhuber, "Mitosis Detection in
        Breast Cancer Histology Images with Deep Neural Networks", MICCAI 2013.
-    .. [2] R. R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via
-       Gradient-based Localization", ICCV 2017.
+    .. [2] R. L. Draelos, L. Carin, "Use HiResCAM instead of Grad-CAM for faithful
+       explanations of convolutional neural networks", arXiv:2011.08891, 2020.
 
     Examples
     --------

@@ -153,10 +153,15 @@ class CiresanNet(_System):
         self.view_reduction = reduction_for(patch_size, self.view)
         self.scale = (cell_size[1] / patch_size[1], cell_size[0] / patch_size[0])
         blocks, (height, width_px), n_in = [], self.view, n_channels
-        for kernel in (2, 3, 3, 2, 2):
+        # Without padding, position j of the maps looks at pixel step * j + first of the view.
+        step, first = 1, 0.0
+        for i, kernel in enumerate((2, 3, 3, 2, 2)):
             blocks.append(ConvPool(n_in, width, kernel))
+            if i <= self.cam_block:
+                first += step * ((kernel - 1) / 2 + 0.5)
+                step *= 2
             height, width_px, n_in = (height - kernel + 1) // 2, (width_px - kernel + 1) // 2, width
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks, self.cam_step, self.cam_first = nn.ModuleList(blocks), step, first
         self.dense = nn.Linear(width * height * width_px, hidden)
         self.output = head(nn.Linear(hidden, n_classes))
 
@@ -191,36 +196,49 @@ class CiresanNet(_System):
     def forward(self, patches):
         """Map patches (n, channels, *patch_size) to logits (n, k) and theta (n, 2, 3).
 
-        The translation of theta is the peak of the gradient-weighted class-activation map of
-        the predicted class (Selvaraju et al., 2017), its scale the known one.
+        The translation of theta is the peak of the class-activation map of the predicted
+        class, maps times gradients (Draelos and Carin, 2020), its scale the known one.
         """
         views = self.standardize(self.look(patches))
         with torch.enable_grad():
             maps = self.trunk(views).detach().requires_grad_()
             logits = self.tail(maps)
             (slope,) = torch.autograd.grad(logits.max(1).values.sum(), maps)
-        heat = F.relu((slope.mean((2, 3), keepdim=True) * maps.detach()).sum(1))
+        heat = F.relu((slope * maps.detach()).sum(1))
         return logits.detach(), centred_theta(self.peak(heat), self.scale)
 
-    @staticmethod
-    def peak(heat):
-        """Centre of mass of the 3 x 3 positions around the peak; the middle of a flat map."""
+    def peak(self, heat):
+        """Find the centre of mass of the 3 x 3 positions around the peak.
+
+        Parameters
+        ----------
+        heat : Tensor of shape (n, height, width)
+            Activation maps, 0 or more.
+
+        Returns
+        -------
+        Tensor of shape (n, 2)
+            Normalised ``(u, v)`` in the patch; the middle for a map that is flat.
+        """
         height, width = heat.shape[1:]
-        v = ((2 * torch.arange(height, device=heat.device) + 1) / height - 1)[None, :, None]
-        u = ((2 * torch.arange(width, device=heat.device) + 1) / width - 1)[None, None, :]
-        flat_heat = heat.flatten(1)
+        rows = torch.arange(height, device=heat.device)[None, :, None]
+        columns = torch.arange(width, device=heat.device)[None, None, :]
+        flat = heat.flatten(1)
         # Of positions that tie but for rounding, the first: the batch must not decide.
-        ties = flat_heat >= 0.9999 * flat_heat.amax(1, keepdim=True)
-        best = ties.to(torch.int8).argmax(1)
-        near = ((v - v[0, best // width][:, :, None]).abs() < 3.0 / height) & (
-            (u - u[0, 0, best % width][:, None, None]).abs() < 3.0 / width
+        best = (flat >= 0.9999 * flat.amax(1, keepdim=True)).to(torch.int8).argmax(1)
+        near = ((rows - (best // width)[:, None, None]).abs() <= 1) & (
+            (columns - (best % width)[:, None, None]).abs() <= 1
         )
         mass = torch.where(near, heat, 0.0)
         total = mass.sum((1, 2))
-        flat = total <= 0
-        total = torch.where(flat, 1.0, total)
-        mean_u, mean_v = (mass * u).sum((1, 2)) / total, (mass * v).sum((1, 2)) / total
-        return torch.stack([mean_u, mean_v], 1).masked_fill(flat[:, None], 0.0)
+        empty = total <= 0
+        total = torch.where(empty, 1.0, total)
+        x = self.cam_step * (mass * columns).sum((1, 2)) / total + self.cam_first
+        y = self.cam_step * (mass * rows).sum((1, 2)) / total + self.cam_first
+        centers = torch.stack(
+            [(2 * x + 1) / self.view[1] - 1, (2 * y + 1) / self.view[0] - 1], dim=1
+        )
+        return centers.masked_fill(empty[:, None], 0.0)
 
 
 #: The classifiers that the estimator knows by name.

@@ -104,11 +104,28 @@ def test_ciresan_is_the_published_size():
 
 
 def test_ciresan_activation_map_is_x_then_y():
-    heat = torch.zeros(2, 6, 10)
-    heat[0, 1, 8] = 2.0
-    peak = CiresanNet.peak(heat)
-    torch.testing.assert_close(peak[0], torch.tensor([17 / 10 - 1, 3 / 6 - 1]))
+    net = CiresanNet(3, 3, (80, 128), (40, 64), np.zeros(3), np.ones(3))
+    heat = torch.zeros(2, 8, 14)
+    heat[0, 1, 12] = 2.0
+    peak = net.peak(heat)
+    # Position j sees the pixels around 8 j + 10.
+    torch.testing.assert_close(peak[0], torch.tensor([2 * 106.5 / 128 - 1, 2 * 18.5 / 80 - 1]))
     assert torch.equal(peak[1], torch.zeros(2))  # a flat map points to the middle
+
+
+def test_ciresan_position_is_where_its_maps_look():
+    # The pixels that reach position (2, 9) of the maps are centred on (8 * 9 + 10, 8 * 2 + 10).
+    net = CiresanNet(1, 3, (80, 128), (40, 64), np.zeros(1), np.ones(1))
+    image = torch.rand(1, 1, 80, 128, generator=torch.Generator().manual_seed(0))
+    image = image.requires_grad_()
+    reach = torch.zeros(80, 128, dtype=torch.bool)
+    for seed in range(20):  # each time other pixels win the maxima
+        initialize(net, torch.Generator().manual_seed(seed))
+        (slope,) = torch.autograd.grad(net.trunk(image)[0, :, 2, 9].sum(), image)
+        reach |= slope[0, 0] != 0
+    rows, columns = torch.nonzero(reach, as_tuple=True)
+    assert abs((columns.min() + columns.max()) / 2 - 82) <= 1
+    assert abs((rows.min() + rows.max()) / 2 - 26) <= 1
 
 
 def test_heatmap_view_is_half_a_patch_of_128():

@@ -1,0 +1,227 @@
+"""What the demo and the accuracy benchmark share: methods, folds, one fold, where it ran."""
+
+import os
+import platform
+import subprocess
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils.validation import has_fit_parameter
+
+METHODS = ("stn", "stn-paper", "ciresan", "svc", "rf")
+STAGE_EPOCHS = ("classifier_epochs", "localizer_epochs", "joint_epochs")
+PACKAGES = ("stnclf", "torch", "skorch", "scikit-learn", "numpy", "scikit-image", "pillow")
+
+
+def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
+    """Make an untrained estimator for one data set.
+
+    Parameters
+    ----------
+    method : {"stn", "stn-paper", "ciresan", "svc", "rf"}
+        The network with a localizer, the same as published in 2017, the plain network, or
+        hand-crafted features under a support vector machine or a random forest.
+    patch_size, cell_size : int
+        Pixels.
+    seed : int
+        ``random_state`` of the estimator.
+    settings : dict, default=None
+        Parameters of the estimator that differ from its own defaults.
+    n_jobs : int, default=1
+        Processes for the random forest.
+
+    Returns
+    -------
+    estimator : estimator
+        A classifier; those that localise have ``transform`` too.
+    """
+    settings = dict(settings or {})
+    sizes = {"patch_size": patch_size, "cell_size": cell_size, "random_state": seed}
+    if method in ("stn", "stn-paper"):
+        from stnclf import PAPER, STNCellClassifier
+
+        published = PAPER if method == "stn-paper" else {}
+        return STNCellClassifier(**{**published, **sizes, **settings})
+    if method == "ciresan":
+        from stnclf import CiresanBaseline
+
+        return CiresanBaseline(**{**sizes, **settings})
+    from stnclf.features import CellFeatures
+
+    if method == "svc":
+        machine = SVC(**{"class_weight": "balanced", "random_state": seed, **settings})
+        return make_pipeline(CellFeatures(patch_size=patch_size), StandardScaler(), machine)
+    if method == "rf":
+        defaults = {"n_estimators": 500, "class_weight": "balanced_subsample"}
+        forest = RandomForestClassifier(
+            **{**defaults, "random_state": seed, "n_jobs": n_jobs, **settings}
+        )
+        return make_pipeline(CellFeatures(patch_size=patch_size), forest)
+    raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
+
+
+def title(method, settings=None):
+    """Name a method in a table, with its epochs where the paper has others."""
+    names = {
+        "stn": "STN",
+        "ciresan": "CNN baseline (Ciresan)",
+        "svc": "features + SVC",
+        "rf": "features + random forest",
+    }
+    if method == "stn" and set(STAGE_EPOCHS) <= set(settings or ()):
+        return f"STN, {'/'.join(str(settings[key]) for key in STAGE_EPOCHS)} epochs"
+    if method != "stn-paper":
+        return names[method]
+    from stnclf import PAPER
+
+    published = [PAPER[key] for key in STAGE_EPOCHS]
+    used = [(settings or {}).get(key, PAPER[key]) for key in STAGE_EPOCHS]
+    if used == published:
+        return "STN as published"
+    short, full = ("/".join(map(str, epochs)) for epochs in (used, published))
+    return f"STN as published, {short} of {full} epochs"
+
+
+@dataclass
+class FoldResult:
+    """What one method said about the held-out samples of one fold.
+
+    Attributes
+    ----------
+    test : ndarray of shape (n_test,)
+        Indices of the samples.
+    y_pred : ndarray of shape (n_test,)
+        Predicted classes.
+    proba : ndarray of shape (n_test, n_classes) or None
+        Probabilities, columns in the order of all classes of the data set.
+    centers : ndarray of shape (n_test, 2) or None
+        Predicted centres, ``(x, y)`` in pixels of the image.
+    corners : ndarray of shape (n_test, 4, 2) or None
+        Corners of the chosen windows, likewise.
+    fit_seconds, predict_seconds : float
+        Time for training, and for the classes of the test samples.
+    fit_cpu_seconds : float
+        Processor time of all threads for training: what else runs does not change it.
+    """
+
+    test: np.ndarray
+    y_pred: np.ndarray
+    proba: np.ndarray | None
+    centers: np.ndarray | None
+    corners: np.ndarray | None
+    fit_seconds: float
+    predict_seconds: float
+    fit_cpu_seconds: float
+
+
+def folds(y, groups, n_splits, seed):
+    """List (train, test) indices; classes are balanced, and no group is in both."""
+    splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+    return list(splitter.split(np.zeros(len(y)), y, groups))
+
+
+def run_fold(estimator, cells, train, test):
+    """Train on one part of a `CellSet` and predict the other.
+
+    The true centres of the test samples are never shown to the estimator.
+    """
+    known = {}
+    if has_fit_parameter(estimator, "centers"):
+        known["centers"] = cells.centers[train]
+    start, cpu_start = time.perf_counter(), time.process_time()
+    estimator.fit(cells.X[train], cells.y[train], **known)
+    fitted, cpu_fitted = time.perf_counter(), time.process_time()
+    X, proba = cells.X[test], None
+    if hasattr(estimator, "predict_proba"):
+        # One pass gives both; predict would only take the class of the largest column.
+        found = estimator.predict_proba(X)
+        y_pred = estimator.classes_[found.argmax(axis=1)]
+        # A rare class may be missing from the training part.
+        classes = np.unique(cells.y)
+        proba = np.zeros((len(test), len(classes)))
+        proba[:, np.searchsorted(classes, estimator.classes_)] = found
+    else:
+        y_pred = estimator.predict(X)
+    predicted = time.perf_counter()
+
+    centers = corners = None
+    if hasattr(estimator, "transform"):
+        centers = np.asarray(estimator.transform(X))
+    if hasattr(estimator, "localize"):
+        from stnclf.geometry import window_corners
+
+        corners = window_corners(estimator.localize(X), estimator.patch_size_, X.shape[1:3])
+    times = (fitted - start, predicted - fitted, cpu_fitted - cpu_start)
+    return FoldResult(test, y_pred, proba, centers, corners, *times)
+
+
+def joined(results):
+    """Concatenate the test vectors of all folds, as the paper does.
+
+    Returns
+    -------
+    whole : FoldResult
+        ``test`` is the order of the samples; times are sums.
+    """
+
+    def chain(name):
+        parts = [getattr(result, name) for result in results]
+        return None if parts[0] is None else np.concatenate(parts)
+
+    vectors = [chain(name) for name in ("test", "y_pred", "proba", "centers", "corners")]
+    names = ("fit_seconds", "predict_seconds", "fit_cpu_seconds")
+    times = [sum(getattr(result, name) for result in results) for name in names]
+    return FoldResult(*vectors, *times)
+
+
+def environment(threads=None):
+    """Record the machine and the versions of what was measured with."""
+    import torch
+
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = None
+    return {
+        "cpu": _cpu(),
+        "n_cpus": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "threads": torch.get_num_threads() if threads is None else threads,
+        "versions": versions,
+    }
+
+
+def commit():
+    """Name the commit that runs, with ``-dirty`` where its code was changed; None if unknown."""
+    root = Path(__file__).resolve().parents[1]
+    # Stored results are left out: they change while the code that makes them does not.
+    state = ["git", "status", "--porcelain", "--", "stnclf", "benchmarks/*.py", "examples"]
+    try:
+        head, changes = (
+            subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+            for command in (["git", "rev-parse", "--short=12", "HEAD"], state)
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.strip() + ("-dirty" if changes.strip() else "")
+
+
+def _cpu():
+    try:
+        with open("/proc/cpuinfo") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
