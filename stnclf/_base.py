@@ -440,7 +440,12 @@ def _history(rows):
     }
     # An epoch that was interrupted has no stage yet.
     return [
-        {new: row[old] for old, new in names.items() if old in row}
+        {new: _plain(row[old]) for old, new in names.items() if old in row}
         for row in rows
         if "stage" in row
     ]
+
+
+def _plain(value):
+    """Python's own number or string for NumPy's."""
+    return value.item() if isinstance(value, np.generic) else value
