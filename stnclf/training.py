@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
+from skorch.utils import TeeGenerator
 from torch import nn
 
 from .layers import compose
@@ -299,7 +300,8 @@ class CellNet(NeuralNet):
             parameter.grad = sum(grads[1:], start=grads[0]) if grads else None
         self._merge_statistics(len(parts))
         named = [(n, p) for n, p in self.module_.named_parameters() if p.grad is not None]
-        self.notify("on_grad_computed", named_parameters=iter(named), batch=batch, training=True)
+        named = TeeGenerator(iter(named))  # each callback gets to see all of them
+        self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
         rate = learning_rate(self.schedule, self.stage.lr, self.steps_done / self.n_steps)
         for group in self.optimizer_.param_groups:
             group["lr"] = rate

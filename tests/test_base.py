@@ -1,0 +1,373 @@
+"""What both classifiers promise: labels, shapes, seeds, weights, pickles, devices."""
+
+import io
+import pickle
+import random
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from skorch.callbacks import Callback, GradientNormClipping
+
+from stnclf import CiresanBaseline, STNCellClassifier
+from stnclf._base import _channel_statistics
+from tests.conftest import QUICK, make_blobs
+
+
+def state(clf):
+    return torch.cat([v.flatten().double() for v in clf.net_.module_.state_dict().values()])
+
+
+def test_shapes_and_types(quick, blobs):
+    X, y, centers = blobs
+    clf = quick.fit(X, y, centers=centers)
+    proba = clf.predict_proba(X[:7])
+    assert proba.shape == (7, 2)
+    np.testing.assert_allclose(proba.sum(1), 1)
+    np.testing.assert_allclose(np.log(proba), clf.predict_log_proba(X[:7]))
+    assert set(clf.predict(X)) <= {"cross", "disc"}
+    assert clf.transform(X[:7]).shape == (7, 2)
+    assert clf.transform(X[:7]).dtype == np.float32
+    assert clf.localize(X[:7]).shape == (7, 2, 3)
+    assert clf.attend(X[:7]).shape == (7, *clf.attend(X[:1]).shape[1:3], 3)
+    assert (clf.image_shape_, clf.n_features_in_) == ((24, 36, 3), 24 * 36 * 3)
+    assert (clf.patch_size_, clf.cell_size_) == ((24, 36), (12, 18))
+    assert clf.get_feature_names_out().tolist() == ["cell_x", "cell_y"]
+    assert 0 <= clf.score(X, y) <= 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"),
+    [
+        (["zebra", "ant"], "U"),
+        ([7, -2], "i"),
+        ([True, False], "b"),
+        ([2.0, 5.0], "f"),
+        (np.array(["zebra", "ant"], dtype=object), "O"),
+    ],
+)
+def test_labels_of_any_kind(quick_baseline, blobs, labels, kind):
+    X, y, _ = blobs
+    mapped = np.asarray(labels)[(y == "disc").astype(int)]
+    clf = quick_baseline.fit(X, mapped)
+    assert clf.classes_.tolist() == sorted(labels)
+    predicted = clf.predict(X)
+    assert predicted.dtype.kind == kind
+    best = clf.predict_proba(X).argmax(1)
+    assert predicted.tolist() == [sorted(labels)[i] for i in best]
+
+
+def test_same_seed_same_weights_other_seed_others(quick, blobs):
+    X, y, centers = blobs
+    first = state(clone(quick).fit(X, y, centers=centers))
+    assert torch.equal(first, state(clone(quick).fit(X, y, centers=centers)))
+    assert torch.equal(first, state(quick.fit(X, y, centers=centers).fit(X, y, centers=centers)))
+    other = clone(quick).set_params(random_state=1).fit(X, y, centers=centers)
+    assert not torch.equal(first, state(other))
+
+
+def test_seed_may_be_a_random_state_and_none_differs(quick_baseline, blobs):
+    X, y, _ = blobs
+    a, b = (
+        clone(quick_baseline).set_params(random_state=np.random.RandomState(4)).fit(X, y)
+        for _ in range(2)
+    )
+    assert torch.equal(state(a), state(b))
+    c, d = (clone(quick_baseline).set_params(random_state=None).fit(X, y) for _ in range(2))
+    assert not torch.equal(state(c), state(d))
+
+
+def global_states():
+    numpy_state = np.random.get_state()[1].tolist()  # noqa: NPY002
+    return torch.get_rng_state().tolist(), numpy_state, random.getstate()
+
+
+def test_global_generators_are_left_alone(quick, blobs):
+    X, y, centers = blobs
+    for seed in (0, None):
+        before = global_states()
+        quick.set_params(random_state=seed).fit(X, y, centers=centers).transform(X)
+        assert global_states() == before
+
+
+PROGRAM = """
+import hashlib, torch
+torch.set_num_threads({threads})
+from stnclf import STNCellClassifier
+from tests.conftest import QUICK, make_blobs
+X, y, centers = make_blobs(40)
+clf = STNCellClassifier(**QUICK).fit(X, y, centers=centers)
+weights = b"".join(v.numpy().tobytes() for v in clf.net_.module_.state_dict().values())
+print(hashlib.sha256(weights + clf.predict_proba(X).tobytes()).hexdigest())
+"""
+
+
+def test_same_weights_in_new_processes_with_one_and_two_threads():
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM.format(threads=threads)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in (1, 2)
+    }
+    assert len(digests) == 1
+
+
+def test_rows_in_another_order_give_the_same_predictions(quick, blobs):
+    X, y, centers = blobs
+    quick.fit(X, y, centers=centers)
+    order = np.random.default_rng(0).permutation(len(X))
+    np.testing.assert_allclose(
+        quick.predict_proba(X[order]), quick.predict_proba(X)[order], atol=1e-5
+    )
+    np.testing.assert_allclose(quick.transform(X[order]), quick.transform(X)[order], atol=1e-3)
+    one = np.concatenate([quick.predict_proba(X[i : i + 1]) for i in range(5)])
+    np.testing.assert_allclose(one, quick.predict_proba(X)[:5], atol=1e-5)
+
+
+def test_layouts_of_the_same_pixels_train_the_same(quick_stn, blobs, tmp_path):
+    X, y, centers = blobs
+    first = state(clone(quick_stn).fit(X, y, centers=centers))
+    np.save(tmp_path / "X.npy", X)
+    read_only = X.copy()
+    read_only.setflags(write=False)
+    wide = np.zeros((40, 24, 72, 3), np.uint8)
+    wide[:, :, ::2] = X
+    layouts = {
+        "memory-mapped": np.load(tmp_path / "X.npy", mmap_mode="r"),
+        "read-only": read_only,
+        "Fortran order": np.asfortranarray(X),
+        "not contiguous": wide[:, :, ::2],
+    }
+    for name, layout in layouts.items():
+        clf = clone(quick_stn).fit(layout, y, centers=centers)
+        assert torch.equal(first, state(clf)), name
+        assert np.array_equal(clf.predict_proba(layout), clf.predict_proba(X)), name
+    rows = clone(quick_stn).set_params(image_shape=(24, 36, 3))
+    rows.fit(X.reshape(40, -1), y, centers=centers)
+    assert torch.equal(first, state(rows))
+
+
+def test_float_images_are_uint8_over_255(quick_stn, blobs):
+    X, y, centers = blobs
+    first = clone(quick_stn).fit(X, y, centers=centers)
+    second = clone(quick_stn).fit(X / 255, y, centers=centers)
+    np.testing.assert_allclose(first.predict_proba(X), first.predict_proba(X / 255), atol=1e-4)
+    np.testing.assert_allclose(first.predict_proba(X), second.predict_proba(X), atol=0.02)
+
+
+def test_scale_of_float_images_does_not_matter(quick_baseline, blobs):
+    X, y, centers = blobs
+    X = X.astype(np.float32)
+    a = clone(quick_baseline).fit(X, y, centers=centers).predict_proba(X)
+    b = clone(quick_baseline).fit(1000 * X - 7, y, centers=centers).predict_proba(1000 * X - 7)
+    np.testing.assert_allclose(a, b, atol=1e-3)
+
+
+def test_channel_statistics():
+    rng = np.random.default_rng(0)
+    X = rng.normal([5.0, -100.0], [0.5, 3.0], (20, 6, 7, 2))
+    rows = np.array([1, 4, 9])
+    mean, std = _channel_statistics(X, rows)
+    np.testing.assert_allclose(mean, X[rows].mean((0, 1, 2)))
+    np.testing.assert_allclose(std, X[rows].std((0, 1, 2)))
+    mean, std = _channel_statistics(np.full((2, 3, 3, 1), 51, np.uint8), np.arange(2))
+    assert (mean.item(), std.item()) == (pytest.approx(0.2), 1.0)
+
+
+def test_sample_weights_of_zero_leave_samples_out(quick_stn, blobs):
+    X, y, centers = blobs
+    weight = np.ones(40)
+    weight[[3, 17, 20]] = 0
+    kept = weight > 0
+    poisoned = X.copy()
+    poisoned[~kept] = 255
+    a = clone(quick_stn).fit(poisoned, y, centers=centers, sample_weight=weight)
+    b = clone(quick_stn).fit(X[kept], y[kept], centers=centers[kept])
+    assert torch.equal(state(a), state(b))
+    c = clone(quick_stn).fit(X, y, centers=centers, sample_weight=np.full(40, 3.0))
+    assert torch.equal(state(c), state(clone(quick_stn).fit(X, y, centers=centers)))
+
+
+@pytest.mark.parametrize("how", ["sample_weight", "class_weight"])
+def test_weights_pull_towards_a_class(blobs, how):
+    X, y, _ = blobs
+    proba = {}
+    for heavy in ("cross", "disc"):
+        clf = CiresanBaseline(epochs=8, lr=3e-3, balance=False, random_state=0)
+        if how == "class_weight":
+            clf.set_params(class_weight={"cross": 1.0, "disc": 1.0, heavy: 50.0}).fit(X, y)
+        else:
+            clf.fit(X, y, sample_weight=np.where(y == heavy, 50.0, 1.0))
+        proba[heavy] = clf.predict_proba(X)[:, 1].mean()
+    assert proba["cross"] < 0.4
+    assert proba["disc"] > 0.6
+
+
+def test_pickle_and_joblib_round_trips(quick, blobs, tmp_path):
+    X, y, centers = blobs
+    quick.fit(X, y, centers=centers)
+    expected = quick.predict_proba(X)
+    pickled = pickle.dumps(quick)
+    joblib.dump(quick, tmp_path / "model.joblib")
+    for copy in (pickle.loads(pickled), joblib.load(tmp_path / "model.joblib")):
+        assert np.array_equal(copy.predict_proba(X), expected)
+        assert copy.history_ == quick.history_
+    n_bytes = sum(4 * v.numel() for v in quick.net_.module_.state_dict().values())
+    assert len(pickled) < 1.2 * n_bytes + 200_000  # no moments, replicas or images in it
+
+
+def test_fitted_model_lies_on_the_cpu(quick_stn, blobs):
+    X, y, centers = blobs
+    quick_stn.fit(X, y, centers=centers)
+    assert {p.device.type for p in quick_stn.net_.module_.parameters()} == {"cpu"}
+    # As if it came from a machine with a GPU: "auto" takes what there is.
+    assert quick_stn.set_params(device="auto").predict(X).shape == (40,)
+    buffer = io.BytesIO(pickle.dumps(quick_stn.set_params(device="cpu")))
+    assert pickle.load(buffer).predict(X).shape == (40,)
+
+
+def test_history_has_a_row_an_epoch(blobs):
+    X, y, centers = blobs
+    clf = STNCellClassifier(
+        classifier_epochs=2, localizer_epochs=1, joint_epochs=3, random_state=0
+    ).fit(X, y, centers=centers)
+    stages = [(row["stage"], row["epoch"]) for row in clf.history_]
+    assert stages == [
+        ("classifier", 1),
+        ("classifier", 2),
+        ("localizer", 1),
+        ("joint", 1),
+        ("joint", 2),
+        ("joint", 3),
+    ]
+    first, localizer, last = clf.history_[0], clf.history_[2], clf.history_[-1]
+    assert "localization_loss" not in first
+    assert "classification_loss" not in localizer
+    joint = last["localization_loss"] + clf.kappa * last["classification_loss"]
+    assert last["train_loss"] == pytest.approx(joint, rel=1e-5)
+    assert all(row["seconds"] > 0 for row in clf.history_)
+    assert all(type(v) in (int, float, str) for row in clf.history_ for v in row.values())
+
+
+class Recorder(Callback):
+    """Counts epochs and gradients."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.seen.append(net.stage.name)
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        self.names = {name.split(".")[0] for name, _ in named_parameters}
+
+
+def test_callbacks_run_as_copies(blobs):
+    X, y, centers = blobs
+    recorder = Recorder()
+    clf = STNCellClassifier(callbacks=[recorder, ("clip", GradientNormClipping(1e-12))], **QUICK)
+    clf.fit(X, y, centers=centers)
+    assert recorder.seen == []
+    copy = dict(clf.net_.callbacks_)["Recorder"]
+    assert copy.seen == ["classifier", "localizer", "joint"]
+    assert copy.names == {"localizer", "classifier"}
+    # ... and they act: clipped gradients give other weights.
+    free = STNCellClassifier(**QUICK).fit(X, y, centers=centers)
+    assert not torch.equal(state(clf), state(free))
+
+
+def test_early_stopping_ends_a_stage_with_its_best_weights(blobs):
+    X, y, centers = blobs
+    clf = CiresanBaseline(
+        epochs=60,
+        lr=3e-3,
+        validation_fraction=0.25,
+        n_iter_no_change=2,
+        random_state=0,
+    ).fit(X, np.random.default_rng(0).permutation(y), centers=centers)
+    losses = [row["valid_loss"] for row in clf.history_]
+    assert len(losses) < 60
+    assert np.argmin(losses) == len(losses) - 3  # two epochs without a better one
+    # Stages end one by one.
+    stn = STNCellClassifier(
+        classifier_epochs=2,
+        localizer_epochs=2,
+        joint_epochs=2,
+        validation_fraction=0.25,
+        random_state=0,
+    ).fit(X, y, centers=centers)
+    assert {row["stage"] for row in stn.history_} == {"classifier", "localizer", "joint"}
+    assert all(np.isfinite(row["valid_loss"]) for row in stn.history_)
+
+
+class Interrupt(Callback):
+    """Stands for Ctrl-C in the second epoch."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 2:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_fit_is_usable_and_the_interruption_gets_through(blobs):
+    X, y, centers = blobs
+    clf = STNCellClassifier(classifier_epochs=5, callbacks=[Interrupt()], random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y, centers=centers)
+    assert [row["epoch"] for row in clf.history_] == [1]
+    assert clf.predict(X).shape == (40,)
+
+
+def test_verbose_shows_a_bar_or_lines(blobs, capsys):
+    X, y, centers = blobs
+    STNCellClassifier(verbose=1, **QUICK).fit(X, y, centers=centers)
+    bars = capsys.readouterr().err
+    assert all(stage in bars for stage in ("classifier", "localizer", "joint"))
+    assert "1/1" in bars
+    STNCellClassifier(verbose=2, **QUICK).fit(X, y, centers=centers)
+    assert "train_loss" in capsys.readouterr().out
+    STNCellClassifier(verbose=0, **QUICK).fit(X, y, centers=centers)
+    quiet = capsys.readouterr()
+    assert (quiet.out, quiet.err) == ("", "")
+
+
+def test_unfitted(quick, blobs):
+    for method in ("predict", "predict_proba", "predict_log_proba", "transform", "localize"):
+        with pytest.raises(NotFittedError):
+            getattr(quick, method)(blobs[0])
+    with pytest.raises(NotFittedError):
+        quick.get_feature_names_out()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 9, 1), (2, 2, 3), (3, 5, 7), (7, 2, 1)])
+@pytest.mark.parametrize("kind", [STNCellClassifier, CiresanBaseline])
+def test_images_of_any_size_and_channels(kind, shape):
+    X = np.random.default_rng(0).random((9, *shape))
+    y = np.arange(9) % 2
+    epochs = {"epochs": 1} if kind is CiresanBaseline else QUICK
+    clf = kind(**{**epochs, "random_state": 0}).fit(X, y)
+    assert clf.predict(X[:1]).shape == (1,)
+    assert np.isfinite(clf.transform(X)).all()
+
+
+def test_constant_images_train_without_harm(quick):
+    X, y = np.full((12, 8, 9, 3), 77, np.uint8), np.arange(12) % 2
+    proba = quick.fit(X, y).predict_proba(X)
+    assert np.isfinite(proba).all()
+    assert np.ptp(proba, axis=0).max() < 1e-6
+
+
+def test_a_class_with_one_sample(quick_stn):
+    X, y, centers = make_blobs(9)
+    y = y.astype(object)
+    y[4] = "lone"
+    clf = quick_stn.fit(X, y, centers=centers)
+    assert clf.classes_.tolist() == ["cross", "disc", "lone"]
+    assert clf.predict_proba(X).shape == (9, 3)

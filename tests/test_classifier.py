@@ -1,0 +1,187 @@
+"""The STN: stages, warm start, finding cells, the paper's configuration."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from stnclf import PAPER, STNCellClassifier
+from stnclf.geometry import theta_centers, window_corners
+from stnclf.localizers import DenseLocalizer, FixedLocalizer, HeatmapLocalizer
+from stnclf.networks import InceptionClassifier
+from tests.conftest import QUICK, make_blobs
+from tests.test_base import state
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """An STN that has learned discs and crosses in 40 x 64 px patches of 56 x 96 px images."""
+    X, y, centers = make_context(160, seed=0)
+    clf = STNCellClassifier(
+        patch_size=(40, 64),
+        cell_size=(16, 16),
+        classifier_epochs=15,
+        localizer_epochs=25,
+        joint_epochs=3,
+        batch_size=32,
+        random_state=0,
+    )
+    return clf.fit(X, y, centers=centers)
+
+
+def make_context(n, seed):
+    """Blobs in the middle part of larger images, the whole cell inside the central patch."""
+    X, y, centers = make_blobs(n, height=56, width=96, seed=seed, margin=0)
+    rng = np.random.default_rng(seed)
+    X[:] = rng.integers(80, 110, X.shape)
+    centers = np.array([47.5, 27.5]) + np.round(rng.uniform(-1, 1, (n, 2)) * (23, 11)) + 0.5
+    yy, xx = np.mgrid[:56, :96]
+    for image, label, (x, yc) in zip(X, y, centers):
+        dx, dy = np.abs(xx - x), np.abs(yy - yc)
+        disc = dx**2 + dy**2 <= 12
+        cross = (np.minimum(dx, dy) == 0) & (np.maximum(dx, dy) <= 4)
+        image[disc if label == "disc" else cross] = (230, 60, 90)
+    return X, y, centers
+
+
+def test_finds_the_cell_at_x_y_and_names_it(trained):
+    X, y, centers = make_context(80, seed=1)
+    found = trained.transform(X)
+    error = np.linalg.norm(found - centers, axis=1)
+    swapped = np.linalg.norm(found[:, ::-1] - centers, axis=1)
+    guess = np.linalg.norm([47.5, 27.5] - centers, axis=1)
+    assert np.median(error) < 1.5
+    assert np.median(error) < np.median(guess) / 5 < np.median(swapped)
+    assert trained.score(X, y) > 0.9
+
+
+def test_transform_localize_and_attend_agree(trained):
+    X, _, _ = make_context(10, seed=2)
+    theta, found = trained.localize(X), trained.transform(X)
+    # The patch of 40 x 64 px starts at (16, 8) of the image.
+    np.testing.assert_allclose(theta_centers(theta, (40, 64)) + (16, 8), found, atol=1e-4)
+    corners = window_corners(theta, (40, 64), (56, 96))
+    np.testing.assert_allclose(corners.mean(1), found, atol=1e-4)
+    np.testing.assert_allclose(np.ptp(corners, axis=1), np.full((10, 2), 16.0), atol=1e-4)
+    # 16 px in 32 px: the middle of the window is the pixel at the centre.
+    windows = trained.attend(X)
+    assert windows.shape == (10, 32, 32, 3)
+    for image, window, (x, y) in zip(X, windows, np.round(found).astype(int)):
+        middle = window[14:18, 14:18].mean((0, 1))
+        around = image[y - 1 : y + 2, x - 1 : x + 2].mean((0, 1)) / 255
+        np.testing.assert_allclose(middle, around, atol=0.35)
+        assert middle[0] > 0.48  # the red of the cell, not the grey (0.31 to 0.43) around it
+
+
+def test_what_lies_around_the_patch_does_not_matter_to_prediction(trained):
+    X, _, _ = make_context(6, seed=3)
+    changed = X.copy()
+    changed[:, :8], changed[:, :, :16], changed[:, 48:], changed[:, :, 80:] = 0, 255, 9, 70
+    assert np.array_equal(trained.predict_proba(X), trained.predict_proba(changed))
+    changed[:, 20, 40] = 255 - changed[:, 20, 40]
+    assert not np.array_equal(trained.predict_proba(X), trained.predict_proba(changed))
+
+
+def test_stages_one_by_one_equal_all_at_once(blobs):
+    X, y, centers = blobs
+    parameters = {"classifier_epochs": 2, "localizer_epochs": 2, "joint_epochs": 1}
+    whole = STNCellClassifier(**parameters, random_state=0).fit(X, y, centers=centers)
+    parts = STNCellClassifier(**parameters, random_state=0, warm_start=True)
+    for stage in ("classifier", "localizer", "joint"):
+        parts.fit(X, y, centers=centers, stages=(stage,))
+    assert torch.equal(state(whole), state(parts))
+    names = [row["stage"] for row in parts.history_]
+    assert names == ["classifier"] * 2 + ["localizer"] * 2 + ["joint"]
+
+
+def test_one_stage_moves_its_network_only(blobs):
+    X, y, centers = blobs
+    clf = STNCellClassifier(**{**QUICK, "warm_start": True})
+    clf.fit(X, y, centers=centers, stages=("classifier",))
+    before = {n: p.clone() for n, p in clf.net_.module_.named_parameters()}
+    clf.fit(X, y, centers=centers, stages=("localizer",))
+    moved = {n for n, p in clf.net_.module_.named_parameters() if not torch.equal(p, before[n])}
+    assert {n.split(".")[0] for n in moved} == {"localizer"}
+    # The same stage again goes on with epochs that were not drawn before.
+    clf.fit(X, y, centers=centers, stages=("localizer",))
+    assert [row["epoch"] for row in clf.history_ if row["stage"] == "localizer"] == [1, 2]
+
+
+def test_without_warm_start_everything_begins_anew(quick_stn, blobs):
+    X, y, centers = blobs
+    first = state(clone(quick_stn).fit(X, y, centers=centers))
+    again = quick_stn.fit(X, y, centers=centers).fit(X, y, centers=centers)
+    assert torch.equal(first, state(again))
+    assert len(again.history_) == 3
+
+
+def test_zero_epochs_skip_a_stage(blobs):
+    X, y, centers = blobs
+    clf = STNCellClassifier(**{**QUICK, "localizer_epochs": 0, "joint_epochs": 0})
+    clf.fit(X, y, centers=centers)
+    assert {row["stage"] for row in clf.history_} == {"classifier"}
+
+
+def test_kappa_changes_the_joint_stage(blobs):
+    X, y, centers = blobs
+    a, b = (
+        STNCellClassifier(kappa=kappa, **QUICK).fit(X, y, centers=centers) for kappa in (0.1, 10.0)
+    )
+    assert not torch.equal(state(a), state(b))
+
+
+def test_paper_is_the_paper():
+    clf = STNCellClassifier(**PAPER)
+    epochs = (clf.classifier_epochs, clf.localizer_epochs, clf.joint_epochs)
+    assert epochs == (50, 200, 100)
+    assert (clf.classifier_lr, clf.localizer_lr, clf.joint_lr) == (1e-3, 1e-4, 1e-4)
+    assert (clf.rotate, clf.balance, clf.schedule) == ("copy", "fixed", "constant")
+    X, y, centers = make_blobs(12, height=128, width=128)
+    none = {"classifier_epochs": 0, "localizer_epochs": 0, "joint_epochs": 0}
+    module = clf.set_params(**none).fit(X, y, centers=centers).net_.module_
+    assert isinstance(module.localizer, DenseLocalizer)
+    assert isinstance(module.classifier, InceptionClassifier)
+    assert (module.localizer.view, module.classifier.view) == ((128, 128), (32, 32))
+    # Untrained, it looks at the middle at the known scale.
+    np.testing.assert_allclose(clf.transform(X), np.full((12, 2), 63.5))
+
+
+def test_paper_runs_through_its_stages(blobs):
+    X, y, centers = blobs
+    clf = STNCellClassifier(**{**PAPER, **QUICK}).fit(X, y, centers=centers)
+    assert [row["stage"] for row in clf.history_] == ["classifier", "localizer", "joint"]
+    assert [row["lr"] for row in clf.history_] == [1e-3, 1e-4, 1e-4]
+
+
+def test_dense_localizer_learns_where_the_cells_are():
+    X, y, centers = make_context(160, seed=4)
+    clf = STNCellClassifier(
+        patch_size=(40, 64),
+        cell_size=(16, 16),
+        localizer="dense",
+        localizer_epochs=40,
+        localizer_lr=1e-3,
+        batch_size=32,
+        random_state=0,
+    ).fit(X, y, centers=centers, stages=("localizer",))
+    losses = [row["localization_loss"] for row in clf.history_]
+    assert losses[-1] < losses[0] / 3
+    X, _, centers = make_context(60, seed=5)
+    error = np.linalg.norm(clf.transform(X) - centers, axis=1)
+    guess = np.linalg.norm([47.5, 27.5] - centers, axis=1)
+    assert np.median(error) < np.median(guess) / 2
+
+
+def test_rows_of_pixels_have_no_localizer_to_train():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 10)), np.arange(30) % 2
+    clf = STNCellClassifier(**QUICK).fit(X, y)
+    assert clf.image_shape_ == (1, 10, 1)
+    assert isinstance(clf.net_.module_.localizer, FixedLocalizer)
+    np.testing.assert_allclose(clf.transform(X), np.tile([4.5, 0.0], (30, 1)))
+    assert {row["stage"] for row in clf.history_} == {"classifier", "joint"}
+
+
+def test_heatmap_is_the_default(quick_stn, blobs):
+    X, y, centers = blobs
+    assert isinstance(quick_stn.fit(X, y, centers=centers).net_.module_.localizer, HeatmapLocalizer)

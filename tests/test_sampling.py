@@ -1,0 +1,241 @@
+"""Batches: what is drawn, where the cell then is, and that nothing more is read than needed."""
+
+import numpy as np
+import pytest
+import torch
+
+from stnclf.geometry import theta_centers
+from stnclf.layers import compose, sample
+from stnclf.sampling import (
+    CellDataset,
+    Frame,
+    TrainingBatches,
+    balanced_index,
+    cut,
+    draw_batch,
+    patch_batches,
+)
+
+
+def make_data(n=12, image=(60, 80), patch=(32, 48), cell=(16, 24), dtype=np.uint8, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 255, (n, *image, 3)).astype(dtype)
+    if dtype != np.uint8:
+        X = X / dtype(255)
+    middle = np.array([(image[1] - 1) / 2, (image[0] - 1) / 2])
+    centers = np.round(middle + rng.uniform(-8, 8, (n, 2)))
+    y = np.arange(n) % 3
+    weight = np.ones(n, np.float32)
+    return CellDataset(X, np.arange(n), y, centers, weight, Frame(image, patch, cell))
+
+
+def patches_of(batch, size):
+    """Pixels of the patches that a batch describes."""
+    return sample(batch.images(), batch.place, size)
+
+
+def test_unturned_patch_is_an_integer_crop():
+    data = make_data()
+    index, offsets = np.array([3, 7]), np.array([[5.5, -2.5], [-7.5, 6.5]])
+    batch = draw_batch(data, index, np.zeros(2), offsets)
+    patches = patches_of(batch, (32, 48)).numpy()
+    for patch, i, (dx, dy) in zip(patches, index, offsets):
+        # The patch's middle is (23.5, 15.5), so that the cell comes to lie at integers.
+        left = int(data.centers[i, 0] - (23.5 + dx))
+        top = int(data.centers[i, 1] - (15.5 + dy))
+        crop = data.X[i, top : top + 32, left : left + 48] / 255
+        np.testing.assert_allclose(patch.transpose(1, 2, 0), crop, atol=1e-5)
+    found = theta_centers(batch.theta, (32, 48))
+    np.testing.assert_allclose(found, np.array([23.5, 15.5]) + offsets, atol=1e-4)
+
+
+def test_turning_about_the_cell_leaves_the_cell_where_theta_says():
+    # A bright dot at the annotated centre must come out at theta's centre, however turned.
+    data = make_data(n=6, image=(96, 96), patch=(48, 64), cell=(16, 16))
+    data.X[:] = 0
+    for image, (x, y) in zip(data.X, data.centers.astype(int)):
+        image[y, x] = 255
+    rng = np.random.default_rng(1)
+    offsets = rng.uniform(-1, 1, (6, 2)) * data.frame.reach
+    batch = draw_batch(data, np.arange(6), rng.uniform(0, 2 * np.pi, 6), offsets)
+    patches = patches_of(batch, (48, 64)).numpy().sum(1)
+    mass = patches.sum((1, 2))
+    x = (patches.sum(1) * np.arange(64)).sum(1) / mass
+    y = (patches.sum(2) * np.arange(48)).sum(1) / mass
+    expected = theta_centers(batch.theta, (48, 64))
+    # Bilinear weights of a turned single pixel pull its centre of mass a little.
+    np.testing.assert_allclose(np.stack([x, y], 1), expected, atol=0.35)
+
+
+def test_window_through_theta_is_the_cell_turned_only():
+    # Wherever the patch lies, the window on the true centre shows the same pixels.
+    data = make_data(image=(120, 120), patch=(48, 48), cell=(16, 16))
+    index, angles = np.array([2, 2]), np.array([0.8, 0.8])
+    batch = draw_batch(data, index, angles, np.array([[0.0, 0.0], [15.0, -11.0]]))
+    windows = sample(batch.images(), compose(batch.place, batch.theta), (16, 16))
+    torch.testing.assert_close(windows[0], windows[1], atol=2e-3, rtol=0)
+    small = draw_batch(data, index[:1], angles[:1], np.array([[3.0, 4.0]]), sees="cell")
+    window = sample(small.images(), compose(small.place, small.theta), (16, 16))
+    torch.testing.assert_close(window[0], windows[0], atol=2e-3, rtol=0)
+    assert small.source.shape[1] < batch.source.shape[1]
+
+
+def test_context_outside_the_patch_is_used_and_reflection_only_beyond_the_image():
+    data = make_data(n=1, image=(40, 40), patch=(32, 32), cell=(16, 16))
+    data.centers[:] = [[19.5, 19.5]]
+    # The cell moved 7 px to the right and down: the patch starts 3 px beyond the image.
+    batch = draw_batch(data, np.array([0]), np.zeros(1), np.array([[7.0, 7.0]]))
+    patch = patches_of(batch, (32, 32))[0].numpy().transpose(1, 2, 0)
+    reflected = np.pad(data.X[0], ((3, 0), (3, 0), (0, 0)), mode="symmetric")[:32, :32] / 255
+    np.testing.assert_allclose(patch, reflected, atol=1e-5)
+
+
+@pytest.mark.parametrize("center", [(0.0, 0.0), (79.0, 59.0), (40.2, 0.4)])
+def test_cut_stays_inside_the_image(center):
+    data = make_data(n=1)
+    source, corners = cut(data.X, np.array([0]), np.array([center]), (20, 30))
+    (left, top), (height, width) = corners[0], source.shape[1:3]
+    assert (height, width) == (20, 30)
+    np.testing.assert_array_equal(source[0], data.X[0, top : top + 20, left : left + 30])
+
+
+def test_cut_takes_all_of_a_small_image():
+    data = make_data(n=1)
+    source, corners = cut(data.X, np.array([0]), np.array([[40.0, 30.0]]), (100, 50))
+    assert source.shape == (1, 60, 50, 3)
+    assert corners.tolist() == [[15, 0]]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cut_holds_every_pixel_that_a_turned_view_reads(seed):
+    # With a cut the patch must look as it does from the whole image.
+    rng = np.random.default_rng(seed)
+    data = make_data(n=4, image=(150, 170), patch=(40, 60), cell=(20, 30), seed=seed)
+    data.centers = rng.uniform((0, 0), (169, 149), (4, 2))
+    angles, offsets = rng.uniform(0, 2 * np.pi, 4), rng.uniform(-1, 1, (4, 2)) * (15, 10)
+    batch = draw_batch(data, np.arange(4), angles, offsets)
+    assert batch.source.shape[1] < 150
+    near = patches_of(batch, (40, 60))
+    huge = Frame((150, 170), (40, 60), (20, 30))
+    whole = CellDataset(data.X, data.rows, data.y, data.centers, data.weight, huge)
+    import stnclf.sampling as sampling
+
+    original, sampling.cut = sampling.cut, lambda X, i, c, s: cut(X, i, c, (150, 170))
+    try:
+        far = patches_of(draw_batch(whole, np.arange(4), angles, offsets), (40, 60))
+    finally:
+        sampling.cut = original
+    torch.testing.assert_close(near, far, atol=1e-3, rtol=0)
+
+
+def test_offsets_keep_the_whole_cell_inside():
+    data = make_data(n=300, image=(60, 80))
+    _, _, offsets = TrainingBatches(data, (0, 1), 32, "patch", True, True).plan(0)
+    reach_x, reach_y = data.frame.reach
+    assert (reach_x, reach_y) == (12, 8)
+    assert np.abs(offsets[:, 0]).max() <= 12
+    assert np.abs(offsets[:, 1]).max() <= 8
+    assert np.abs(offsets).max(0).tolist() > [11.0, 7.0]  # ... and all of the room is used
+
+
+def test_balancing_deletes_down_to_the_smallest_class():
+    y = np.repeat([0, 1, 2], [50, 7, 20])
+    chosen = [balanced_index(y, np.random.default_rng(seed)) for seed in range(3)]
+    for index in chosen:
+        assert np.bincount(y[index]).tolist() == [7, 7, 7]
+        assert len(set(index)) == 21
+    assert not np.array_equal(chosen[0], chosen[1])
+
+
+def uneven(**changes):
+    data = make_data(n=40)
+    data.y = np.repeat([0, 1], [30, 10])
+    options = {"sees": "patch", "balance": True, "rotate": True, **changes}
+    return TrainingBatches(data, (5, 1), 8, **options)
+
+
+def test_balance_is_drawn_anew_once_or_not_at_all():
+    each = uneven()
+    assert set(each.plan(0)[0]) != set(each.plan(1)[0])
+    once = uneven(balance="fixed")
+    assert set(once.plan(0)[0]) == set(once.plan(1)[0])
+    assert len(once.plan(0)[0]) == 20
+    assert sorted(uneven(balance=False).plan(0)[0]) == list(range(40))
+
+
+def test_rotated_copy_doubles_the_epoch():
+    index, angles, _ = uneven(rotate="copy").plan(0)
+    assert len(index) == 40
+    assert (angles == 0).sum() == 20
+    for i in set(index):
+        assert sorted(angles[index == i] == 0) == [False, True]
+
+
+def test_no_rotation_on_request_and_none_for_rows_of_pixels():
+    assert not uneven(rotate=False).plan(0)[1].any()
+    row = make_data(image=(1, 30), patch=(1, 30), cell=(1, 30))
+    row.centers[:] = [14.5, 0]
+    batches = TrainingBatches(row, (0, 1), 8, "patch", True, True)
+    assert not batches.plan(0)[1].any()
+    assert not batches.plan(0)[2].any()  # nor is there room to move it
+
+
+def test_epochs_differ_and_are_repeatable():
+    first, again, other = uneven(), uneven(), uneven()
+    other.seed = [6, 1]
+    for a, b in zip(first.plan(3), again.plan(3)):
+        np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(first.plan(3)[1], first.plan(4)[1])
+    assert not np.array_equal(first.plan(3)[1], other.plan(3)[1])
+
+
+def test_iterating_counts_batches_and_epochs():
+    batches = uneven()
+    sizes = [len(batch) for batch in batches]
+    assert sizes == [8, 8, 4]
+    assert batches.n_batches() == 3
+    assert batches.epoch == 1
+    copies = uneven(rotate="copy", balance=False)
+    assert len(list(copies)) == copies.n_batches() == 10
+
+
+def test_splitting_a_batch_loses_nothing():
+    data = make_data()
+    batch = draw_batch(data, np.arange(7), np.zeros(7), np.zeros((7, 2)))
+    parts = batch.split(3)
+    assert [len(part) for part in parts] == [3, 3, 1]
+    assert torch.equal(torch.cat([part.source for part in parts]), batch.source)
+    assert torch.equal(torch.cat([part.theta for part in parts]), batch.theta)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_sources_keep_uint8_and_become_zero_to_one(dtype):
+    data = make_data(dtype=dtype)
+    batch = draw_batch(data, np.arange(3), np.zeros(3), np.zeros((3, 2)))
+    assert batch.source.dtype == (torch.uint8 if dtype == np.uint8 else torch.float32)
+    images = batch.images()
+    assert images.dtype == torch.float32
+    assert images.shape[1] == 3
+    assert 0.9 < images.max() <= 1.0
+
+
+def test_patch_batches_give_the_central_patch_and_its_theta():
+    data = make_data(n=5, image=(61, 80))
+    data.rows = np.array([4, 2, 0])
+    data.y, data.weight = data.y[:3], data.weight[:3]
+    data.centers = data.centers[data.rows]
+    batches = list(patch_batches(data, 2))
+    assert [len(batch) for batch in batches] == [2, 1]
+    np.testing.assert_array_equal(batches[0].source[1], data.X[2, 14:46, 16:64])
+    found = theta_centers(batches[1].theta, (32, 48))[0] + (16, 14)
+    np.testing.assert_allclose(found, data.centers[2], atol=1e-4)
+
+
+def test_only_the_rows_of_the_data_set_are_read():
+    data = make_data(n=6)
+    data.rows, data.y = np.array([5, 1]), np.array([0, 1])
+    data.centers, data.weight = data.centers[[5, 1]], data.weight[:2]
+    batch = draw_batch(data, np.array([1]), np.zeros(1), np.array([[0.5, 0.5]]))
+    left, top = (data.centers[1] - (24.0, 16.0)).astype(int)
+    patch = patches_of(batch, (32, 48))[0].numpy().transpose(1, 2, 0)
+    np.testing.assert_allclose(patch, data.X[1, top : top + 32, left : left + 48] / 255, atol=1e-5)
