@@ -78,6 +78,8 @@ def title(method, settings=None):
     }
     if method == "stn" and set(STAGE_EPOCHS) <= set(settings or ()):
         return f"STN, {'/'.join(str(settings[key]) for key in STAGE_EPOCHS)} epochs"
+    if method == "ciresan" and "epochs" in (settings or {}):
+        return f"{names[method]}, {settings['epochs']} epochs"
     if method != "stn-paper":
         return names[method]
     from stnclf import PAPER

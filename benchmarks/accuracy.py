@@ -34,9 +34,9 @@ SETTINGS = {
         "crchisto": {"classifier_epochs": 16, "localizer_epochs": 15, "joint_epochs": 4},
     },
     "stn-paper": {
-        "all": {"classifier_epochs": 15, "localizer_epochs": 40, "joint_epochs": 10},
-        "amibr": {"classifier_epochs": 8, "localizer_epochs": 20, "joint_epochs": 6},
-        "crchisto": {"classifier_epochs": 4, "localizer_epochs": 6, "joint_epochs": 3},
+        "all": {"classifier_epochs": 10, "localizer_epochs": 30, "joint_epochs": 8},
+        "amibr": {"classifier_epochs": 5, "localizer_epochs": 12, "joint_epochs": 5},
+        "crchisto": {"classifier_epochs": 2, "localizer_epochs": 4, "joint_epochs": 2},
     },
     "ciresan": {"all": {"epochs": 150}, "amibr": {"epochs": 100}, "crchisto": {"epochs": 50}},
     "svc": {"all": {}},

@@ -33,7 +33,11 @@ SETTINGS = {
         "ciresan": {"epochs": 30},
         "svc": {},
     },
-    "bccd": {"stn": {}, "ciresan": {"epochs": 80}, "svc": {}},
+    "bccd": {
+        "stn": {"classifier_epochs": 25, "localizer_epochs": 40, "joint_epochs": 6},
+        "ciresan": {"epochs": 60},
+        "svc": {},
+    },
     "amibr": {
         "stn": {"classifier_epochs": 25, "localizer_epochs": 10, "joint_epochs": 5},
         "ciresan": {"epochs": 60},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import threading
 from numbers import Integral, Real
 
@@ -15,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
+    _check_feature_names_in,
     _check_sample_weight,
     assert_all_finite,
     check_array,
@@ -22,13 +24,16 @@ from sklearn.utils.validation import (
     check_is_fitted,
     column_or_1d,
 )
-from skorch.callbacks import EarlyStopping, PrintLog
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.callbacks.scoring import ScoringBase
 
-from ._images import as_images, check_size
+from ._callbacks import ProgressBar, StagePrintLog
+from ._images import as_images, check_image_shape, check_size, naming
+from ._workers import Workers
 from .geometry import theta_centers
 from .layers import initialize
 from .sampling import CellDataset, Frame, patch_batches
-from .training import CellNet, ProgressBar, Workers
+from .training import CellNet
 
 __all__ = ["BaseCellClassifier"]
 
@@ -39,6 +44,7 @@ _GENERATOR_LOCK = threading.Lock()
 _SIZE = [None, Interval(Integral, 1, None, closed="left"), tuple, list]
 _COUNT = [Interval(Integral, 0, None, closed="left")]
 _POSITIVE = [Interval(Real, 0, None, closed="neither")]
+_MOST = np.finfo(np.float32).max
 
 
 class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
@@ -76,8 +82,30 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     @_fit_context(prefer_skip_nested_validation=True)
     def _fit(self, X, y, centers, sample_weight, stages):
         """Check everything, then train the stages one after the other."""
+        before = dict(vars(self))
+        try:
+            plan, data = self._prepare(X, y, centers, sample_weight, stages)
+        except BaseException:
+            # What was fitted before stays as it was.
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        self._to_device(self._device())
+        try:
+            for stage in plan:
+                self.net_.run_stage(stage, *data)
+        finally:
+            # Interrupted or not: what was learned is usable, and lies where every machine can
+            # open it.
+            self._to_device("cpu")
+            self.history_ = _history(self.net_.history)
+        return self
+
+    def _prepare(self, X, y, centers, sample_weight, stages):
+        """Check everything; give the stages and the data, and make ``net_`` ready."""
         plan = self._chosen_stages(stages)
-        device = self._device()
+        self._device()
+        _check_callbacks(self.callbacks)
         going_on = self.warm_start and hasattr(self, "net_")
         before = self.classes_ if going_on else None
         X = as_images(self, X, self.image_shape, reset=not going_on)
@@ -85,14 +113,18 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         frame = self._frame(X.shape[1:3])
         centers = _check_centers(centers, len(X), frame.image)
         weight = _check_weight(sample_weight, X)
-        weight = weight * compute_sample_weight(self.class_weight, classes[y])
+        weight = weight * _weight_of_class(self.class_weight, classes[y])
         rows = np.flatnonzero(weight)
-        if len(np.unique(y[rows])) < 2:
+        kept = np.unique(y[rows])
+        if len(kept) < 2:
             raise ValueError(
-                f"y: got one class, {classes[y[rows[:1]]].tolist()}; {type(self).__name__} wants "
-                "at least two classes (samples of weight zero do not count)."
+                f"y: got {len(kept)} class(es), {classes[kept].tolist()}; {type(self).__name__} "
+                "wants at least two classes (samples of weight zero do not count)."
             )
-        seed = _seed(self.random_state)
+        if going_on and self.random_state is None:
+            seed = self.net_.seed  # the same samples stay held out
+        else:
+            seed = _seed(self.random_state)
         rows, held_out = self._split(rows, y, seed)
         weight = (weight / weight[rows].mean()).astype(np.float32)
         data = [
@@ -108,40 +140,33 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.net_.seed, self.net_.batch_size = seed, self.batch_size
         self.net_.balance, self.net_.rotate = self.balance, self.rotate
         self.net_.schedule, self.net_.weight_decay = self.schedule, self.weight_decay
-        self._to_device(device)
-        try:
-            for stage in plan:
-                self.net_.run_stage(stage, *data)
-        finally:
-            # Interrupted or not: what was learned is usable, and lies where every machine can
-            # open it.
-            self._to_device("cpu")
-            self.history_ = _history(self.net_.history)
-        return self
+        self.net_.callbacks, self.net_.verbose = self._all_callbacks(), int(self.verbose)
+        with naming("callbacks", "names that differ from each other and from the net's own"):
+            self.net_.initialize_callbacks()
+        return plan, data
 
     def _chosen_stages(self, stages):
         known = self._stages()
-        if isinstance(stages, str) or not all(isinstance(name, str) for name in stages):
-            raise ValueError(f"stages: got {stages!r}, wants a sequence out of {list(known)}.")
-        unknown = [name for name in stages if name not in known]
-        if unknown or not len(stages):
+        names = () if isinstance(stages, str) or not np.iterable(stages) else tuple(stages)
+        if not names or not all(isinstance(name, str) for name in names):
             raise ValueError(
-                f"stages: got {tuple(stages)}, wants one or more of {list(known)}"
-                + (f"; unknown: {unknown}." if unknown else ".")
+                f"stages: got {stages!r}, wants a sequence of one or more of {list(known)}."
             )
-        return [known[name] for name in stages]
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ValueError(f"stages: got unknown {unknown}, wants one or more of {list(known)}.")
+        return [known[name] for name in names]
 
     def _device(self):
         if self.device == "auto":
             return "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            kind = torch.device(self.device).type
-        except RuntimeError as error:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise ValueError(
                 f"device: got {self.device!r}, wants 'auto', 'cpu', 'cuda' or 'cuda:N'."
-            ) from error
-        if kind == "cuda" and not torch.cuda.is_available():
-            raise ValueError(f"device: got {self.device!r}, but torch finds no GPU here.")
+            )
+        n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if self.device != "cpu" and int(self.device[5:] or 0) >= n_gpus:
+            raise ValueError(f"device: got {self.device!r}, but torch finds {n_gpus} GPU(s) here.")
         return self.device
 
     def _check_y(self, X, y):
@@ -149,12 +174,13 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        check_consistent_length(X, y)
-        y = column_or_1d(y, warn=True)
-        if y.dtype.kind == "f":
-            assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-        classes, y = np.unique(y, return_inverse=True)
+        with naming("y", "one label for each image, of one kind, none missing"):
+            check_consistent_length(X, y)
+            y = column_or_1d(y, warn=True)
+            if y.dtype.kind == "f":
+                assert_all_finite(y, input_name="y")
+            check_classification_targets(y)
+            classes, y = np.unique(y, return_inverse=True)
         return classes, y.astype(np.int64)
 
     def _frame(self, image):
@@ -167,9 +193,13 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     def _split(self, rows, y, seed):
         if self.validation_fraction is None:
             return rows, None
-        train, held_out = train_test_split(
-            rows, test_size=self.validation_fraction, stratify=y[rows], random_state=seed % 2**32
-        )
+        with naming("validation_fraction", "samples of each class on both sides of the split"):
+            train, held_out = train_test_split(
+                rows,
+                test_size=self.validation_fraction,
+                stratify=y[rows],
+                random_state=seed % 2**32,
+            )
         return np.sort(train), np.sort(held_out)
 
     def _new_net(self, X, rows, frame, seed):
@@ -177,13 +207,17 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         with _GENERATOR_LOCK, torch.random.fork_rng(devices=[]):
             module = self._build(frame, X.shape[3], len(self.classes_), mean, std)
         initialize(module, torch.Generator().manual_seed(seed))
+        net = CellNet(module, device="cpu").initialize()
+        net.module = type(module)  # net.module_ is the trained one; twice would be pickled twice
+        return net
+
+    def _all_callbacks(self):
         callbacks = [copy.deepcopy(callback) for callback in self.callbacks or ()]
         if self.verbose:
-            callbacks.append(PrintLog() if self.verbose > 1 else ProgressBar())
+            callbacks.append(StagePrintLog() if self.verbose > 1 else ProgressBar())
         if self.validation_fraction is not None:
             callbacks.append(EarlyStopping(patience=self.n_iter_no_change, load_best=True))
-        net = CellNet(module, callbacks=callbacks, device="cpu", verbose=int(self.verbose))
-        return net.initialize()
+        return callbacks
 
     def _check_same(self, known, classes, frame):
         """Refuse to continue training on something else."""
@@ -191,6 +225,11 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"y: got the classes {classes.tolist()}; warm_start=True continues a training "
                 f"on {known.tolist()}."
+            )
+        if check_image_shape(self.image_shape) not in (None, self.image_shape_):
+            raise ValueError(
+                f"image_shape: got {self.image_shape}; warm_start=True continues a training on "
+                f"{self.image_shape_}."
             )
         now = (frame.patch, frame.cell, self._architecture())
         was = (self.patch_size_, self.cell_size_, self._architecture_)
@@ -208,7 +247,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.net_.device = device
         self.net_.module_.to(device)
 
-    def _predict_batches(self, X, function, batch_size=32):
+    def _predict_batches(self, X, function, batch_size=8):
         """Apply ``function(module, patches)`` to all central patches; concatenate its arrays."""
         check_is_fitted(self)
         X = as_images(self, X, self.image_shape, reset=False)
@@ -223,14 +262,21 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         data = CellDataset(X, np.arange(n), none, np.zeros((n, 2)), none, frame)
 
         def apply(batch):
+            images = batch.to(device).images()
+            n_images = len(images)
+            if device == "cpu" and n_images < batch_size:
+                # Kernels differ in their last bits between batch sizes. With one size a
+                # prediction does not depend on what is predicted beside it.
+                images = torch.cat([images, images[:1].expand(batch_size - n_images, -1, -1, -1)])
             with torch.no_grad():
-                out = function(module, batch.images())
-            return [tensor.cpu().numpy() for tensor in out]
+                out = function(module, images)
+            return [tensor[:n_images].cpu().numpy() for tensor in out]
 
         results, waiting = [], []
-        with Workers() as workers:
+        # One thread feeds a GPU; the processor's cores take a batch each.
+        with Workers(1 if device != "cpu" else None) as workers:
             for batch in patch_batches(data, batch_size):
-                waiting.append(batch.to(device))
+                waiting.append(batch)
                 # A few batches at a time, so that memory does not grow with X.
                 if len(waiting) == 4 * workers.n:
                     results += workers.map(apply, waiting)
@@ -348,8 +394,8 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        input_features : None
-            Not used; here for scikit-learn's convention.
+        input_features : array-like of str, default=None
+            Only compared with what ``fit`` saw; the names do not depend on them.
 
         Returns
         -------
@@ -357,6 +403,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             ``cell_x`` and ``cell_y``.
         """
         check_is_fitted(self)
+        _check_feature_names_in(self, input_features, generate_names=False)
         return np.array(["cell_x", "cell_y"], dtype=object)
 
     def __sklearn_is_fitted__(self):
@@ -375,9 +422,10 @@ def _check_centers(centers, n_samples, image):
     height, width = image
     if centers is None:
         return np.tile([(width - 1) / 2, (height - 1) / 2], (n_samples, 1))
-    centers = check_array(
-        centers, dtype=np.float64, input_name="centers", ensure_all_finite=True, ensure_2d=False
-    )
+    with naming("centers", f"numbers of shape ({n_samples}, 2), one (x, y) per sample"):
+        centers = check_array(
+            centers, dtype="numeric", input_name="centers", ensure_2d=False, allow_nd=True
+        ).astype(np.float64)
     if centers.shape != (n_samples, 2):
         raise ValueError(
             f"centers: got shape {centers.shape}, wants ({n_samples}, 2), one (x, y) per sample."
@@ -394,12 +442,45 @@ def _check_centers(centers, n_samples, image):
 
 def _check_weight(sample_weight, X):
     """Check sample weights; None is one each."""
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    with naming("sample_weight", f"{len(X)} numbers of 0 or more, not all of them 0"):
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weight < 0).any():
         raise ValueError("sample_weight: got negative values, wants values of 0 or more.")
+    if (weight > _MOST).any():
+        raise ValueError(f"sample_weight: got {weight.max():g}, too large for float32.")
     if not weight.any():
         raise ValueError("sample_weight: all are zero; no sample of any class is left.")
     return weight
+
+
+def _weight_of_class(class_weight, labels):
+    """Weight of each sample by its label."""
+    if isinstance(class_weight, dict):
+        for label, weight in class_weight.items():
+            if not isinstance(weight, Real) or not 0 <= weight <= _MOST:
+                raise ValueError(
+                    f"class_weight: got {weight!r} for {label!r}, wants numbers of 0 or more."
+                )
+    return compute_sample_weight(class_weight, labels)
+
+
+def _check_callbacks(callbacks):
+    """Check callbacks as skorch knows them: class, instance, or a pair of name and either."""
+    for i, item in enumerate(callbacks or ()):
+        named = isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
+        callback = item[1] if named else item
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise TypeError(
+                f"callbacks[{i}]: got {item!r}, wants a skorch Callback, or a tuple of a name "
+                "and one."
+            )
+        if issubclass(kind, (ScoringBase, LRScheduler)):
+            raise TypeError(
+                f"callbacks[{i}]: got {kind.__name__}, which cannot work here: stages have their "
+                "own losses and learning rates. Wants callbacks that watch 'train_loss' or "
+                "'valid_loss'; see schedule= for the rates."
+            )
 
 
 def _seed(random_state):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
+from contextlib import contextmanager
 from math import isqrt, prod
 from numbers import Integral
 
@@ -20,7 +23,23 @@ _UNREADABLE = (
     Image.DecompressionBombError,
 )
 
-__all__ = ["as_images", "check_image_shape", "check_size", "guess_image_shape", "load_images"]
+#: What Pillow turns into 8-bit grey or RGB with no loss but that of the alpha channel. It clips
+#: 16-bit and float images without a word.
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
+
+_FORMS = (
+    "images of shape (n_samples, height, width, channels) or (n_samples, height, width), rows of "
+    "flattened images, or a sequence of paths or PIL images"
+)
+
+__all__ = [
+    "as_images",
+    "check_image_shape",
+    "check_size",
+    "guess_image_shape",
+    "load_images",
+    "naming",
+]
 
 
 def as_images(estimator, X, image_shape=None, *, reset):
@@ -58,9 +77,17 @@ def as_images(estimator, X, image_shape=None, *, reset):
         X = load_images(X, None if fitted is None else fitted[2])
     elif not hasattr(X, "dtype") and not hasattr(X, "iloc"):
         X = _stack(X)
-    if getattr(X, "ndim", 2) <= 2:
+    ndim = getattr(X, "ndim", 2)
+    if ndim < 2:
+        raise ValueError(
+            f"X: got an array of shape {np.shape(X)}, wants {_FORMS}. Reshape your data; X[None] "
+            "is a single sample."
+        )
+    if ndim == 2:
         # Tables go through scikit-learn's own checks, feature names and messages included.
-        X = validate_data(estimator, X, reset=reset, dtype="numeric")
+        with naming("X", "rows of numbers, one flattened image each; paths come as a list"):
+            X = validate_data(estimator, X, reset=reset, dtype="numeric")
+        _check_kind(X)
         _check_float32(X)
         if fitted is None:
             fitted = image_shape or guess_image_shape(X.shape[1])
@@ -77,11 +104,11 @@ def as_images(estimator, X, image_shape=None, *, reset):
                 f"X: images of {describe(X.shape[1:])} do not agree with image_shape="
                 f"{tuple(image_shape)}."
             )
-    if reset:
-        estimator.image_shape_ = X.shape[1:]
-        if X.ndim == 4 and getattr(estimator, "n_features_in_", None) != prod(X.shape[1:]):
+        if reset:
             estimator.n_features_in_ = prod(X.shape[1:])
             vars(estimator).pop("feature_names_in_", None)
+    if reset:
+        estimator.image_shape_ = X.shape[1:]
     return X
 
 
@@ -193,6 +220,11 @@ def load_images(images, channels=None):
             raise ValueError(f"{where}: there is no such file.") from error
         except _UNREADABLE as error:
             raise ValueError(f"{where}: cannot be read as an image ({error}).") from error
+        if pixels.mode not in _MODES:
+            raise ValueError(
+                f"{where}: has pixels of mode {pixels.mode!r}, wants 8-bit grey or colour; pass "
+                "other pixels as an array."
+            )
         modes.append(pixels.mode)
         arrays.append(pixels)
         if pixels.size != arrays[0].size:
@@ -201,7 +233,7 @@ def load_images(images, channels=None):
                 f"{arrays[0].width} x {arrays[0].height} px; all images must be of one size."
             )
     if channels not in (1, 3):
-        channels = 1 if all(mode in ("1", "L") for mode in modes) else 3
+        channels = 1 if all(mode in ("1", "L", "LA") for mode in modes) else 3
     out = np.empty((len(arrays), arrays[0].height, arrays[0].width, channels), np.uint8)
     for row, pixels in zip(out, arrays):
         row[:] = np.asarray(pixels.convert("L" if channels == 1 else "RGB")).reshape(row.shape)
@@ -210,44 +242,54 @@ def load_images(images, channels=None):
 
 def _is_image_sequence(X):
     """Whether X is a non-empty sequence of paths or PIL images."""
-    if isinstance(X, (str, bytes)) or not hasattr(X, "__len__") or not hasattr(X, "__getitem__"):
-        return False
     if hasattr(X, "iloc"):
         X = X.to_numpy() if getattr(X, "ndim", 2) == 1 else ()
-    if len(X) == 0 or getattr(X, "ndim", 1) != 1:
+    if not _is_sequence(X) or getattr(X, "ndim", 1) != 1:
         return False
-    return all(isinstance(item, (str, os.PathLike, Image.Image)) for item in X)
+    kinds = [isinstance(item, (str, os.PathLike, Image.Image)) for item in X]
+    if any(kinds) and not all(kinds):
+        i = kinds.index(False)
+        raise TypeError(
+            f"X[{i}]: got {type(X[i]).__name__}, wants a path or PIL image as other items of X are."
+        )
+    return any(kinds)
+
+
+def _is_sequence(X):
+    ordered = hasattr(X, "__len__") and hasattr(X, "__getitem__")
+    return ordered and not isinstance(X, (str, bytes, Mapping))
 
 
 def _stack(X):
     """Turn nested sequences or a list of arrays into one array."""
-    if isinstance(X, (str, bytes, os.PathLike)):
+    if isinstance(X, (str, bytes, os.PathLike, Image.Image)):
         raise TypeError(f"X: got {X!r}, wants a sequence of images or paths, not a single one.")
-    if hasattr(X, "__array__") or not hasattr(X, "__len__"):
+    if hasattr(X, "__dataframe__"):
         return X
-    shapes = {np.shape(item) for item in X if hasattr(item, "shape")}
-    if len(shapes) > 1:
-        raise ValueError(f"X: images of different shapes, {sorted(shapes)}; wants one shape.")
-    if len(shapes) == 1:
-        return np.stack([np.asarray(item) for item in X])
-    try:
+    if hasattr(X, "__array__"):
+        return np.asarray(X)
+    if not _is_sequence(X):
+        raise TypeError(f"X: got {type(X).__name__}, wants {_FORMS}.")
+    with naming("X", _FORMS):
+        if any(hasattr(item, "shape") for item in X):
+            shapes = [np.shape(item) for item in X]
+            for i, shape in enumerate(shapes):
+                if shape != shapes[0]:
+                    raise ValueError(
+                        f"X[{i}]: has shape {shape}, but X[0] has {shapes[0]}; all images must "
+                        "be of one shape."
+                    )
+            return np.stack([np.asarray(item) for item in X])
         array = np.asarray(X)
-    except ValueError as error:
-        raise ValueError(f"X: does not make an array of images ({error}).") from error
-    return array if array.ndim > 2 else X
+    # scikit-learn has its own way with lists of numbers, strings and objects.
+    return X if array.ndim == 2 else array
 
 
 def _check_array(X, name, fitted):
     """Check an array of three or four axes."""
     if X.ndim not in (3, 4):
-        raise ValueError(
-            f"X: got {X.ndim} axes, shape {X.shape}; wants (n_samples, height, width, channels), "
-            "(n_samples, height, width), or rows of flattened images."
-        )
-    if X.dtype.kind == "c":
-        raise ValueError("X: Complex data not supported.")
-    if X.dtype.kind not in "buif":
-        raise TypeError(f"X: got an array of dtype {X.dtype}, wants uint8 or float pixels.")
+        raise ValueError(f"X: got an array of {X.ndim} axes, shape {X.shape}; wants {_FORMS}.")
+    _check_kind(X)
     if X.ndim == 3:
         X = X[..., None]
     if 0 in X.shape:
@@ -261,6 +303,14 @@ def _check_array(X, name, fitted):
     return X
 
 
+def _check_kind(X):
+    """Refuse what is no real numbers."""
+    if X.dtype.kind == "c":
+        raise ValueError("X: Complex data not supported.")
+    if X.dtype.kind not in "buif":
+        raise TypeError(f"X: got an array of dtype {X.dtype}, wants uint8 or float pixels.")
+
+
 def _check_float32(X):
     """Refuse what is not finite in float32, a few images at a time."""
     if X.dtype.kind != "f":
@@ -272,3 +322,23 @@ def _check_float32(X):
         if not (np.abs(part) <= limit).all():
             word = "NaN" if np.isnan(part).any() else "infinity or a value too large for float32"
             raise ValueError(f"Input X contains {word}.")
+
+
+@contextmanager
+def naming(argument, wants):
+    """Have the errors of a check name the argument that they are about.
+
+    Parameters
+    ----------
+    argument : str
+        Its name. An error that holds this word goes on as it is.
+    wants : str
+        What the argument should be, for the message.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if re.search(rf"\b{argument}\b", str(error)):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{argument}: {str(error).strip(' .')}; wants {wants}.") from error

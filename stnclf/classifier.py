@@ -131,7 +131,7 @@ class STNCellClassifier(BaseCellClassifier):
     --------
     >>> from stnclf import STNCellClassifier
     >>> from stnclf.datasets import make_cells
-    >>> X, y, centers = make_cells(24, patch_size=64, offset=16, random_state=0)
+    >>> X, y, centers = make_cells(24, patch_size=64, offset=8, random_state=0)
     >>> clf = STNCellClassifier(
     ...     classifier_epochs=1, localizer_epochs=1, joint_epochs=1, random_state=0
     ... )

@@ -259,7 +259,7 @@ class CellFeatures(TransformerMixin, BaseEstimator):
     def _settings(self):
         """Check what the parameter constraints cannot say; give the settings."""
         families = tuple(self.families)
-        unknown = [family for family in families if family not in FAMILIES]
+        unknown = [f for f in families if not isinstance(f, str) or f not in FAMILIES]
         if unknown or not families or len(set(families)) < len(families):
             raise ValueError(
                 f"families must be one or more of {FAMILIES}, each once, got {self.families!r}."
@@ -294,7 +294,7 @@ def _describe_images(images, settings):
 
 def _numbers(name, values, kind):
     values = tuple(values)
-    if not values or not all(isinstance(v, kind) and v > 0 for v in values):
+    if not values or not all(isinstance(v, kind) and 0 < v < np.inf for v in values):
         what = "integers" if kind is Integral else "numbers"
         raise ValueError(f"{name} must be one or more {what} above 0, got {values}.")
     return values

@@ -38,7 +38,7 @@ def view_size(size, target, minimum=1):
 
     Examples
     --------
-    >>> from stnclf.networks import view_size
+    >>> from stnclf.layers import view_size
     >>> view_size((64, 128), 64), view_size((1, 100), 64, 16)
     ((32, 64), (16, 64))
     """
@@ -46,7 +46,7 @@ def view_size(size, target, minimum=1):
     return tuple(max(minimum, round(side * scale)) for side in size)
 
 
-def sample(images, theta, size, reduction=1):
+def sample(images, theta, size, reduction=(1, 1)):
     """Grid generator and sampler of the spatial transformer (Jaderberg et al., 2015).
 
     Parameters
@@ -57,27 +57,38 @@ def sample(images, theta, size, reduction=1):
         Output coordinates to source coordinates, both normalised (``align_corners=False``).
     size : tuple of int
         ``(height, width)`` of the output.
-    reduction : int, default=1
-        The output is sampled this many times finer on each axis and averaged: bilinear
-        interpolation reads only the four nearest pixels, which is exact averaging up to a
-        reduction of two but skips pixels beyond.
+    reduction : tuple of int, default=(1, 1)
+        The output is sampled this many times finer, in height and width, and averaged:
+        bilinear interpolation reads only the four nearest pixels, which is exact averaging
+        up to a reduction of two but skips pixels beyond.
 
     Returns
     -------
     Tensor of shape (n, channels, *size)
         Bilinear samples; beyond its edges a source is continued by reflection.
     """
-    fine = [images.shape[0], images.shape[1], size[0] * reduction, size[1] * reduction]
+    fine = [*images.shape[:2], size[0] * reduction[0], size[1] * reduction[1]]
     grid = F.affine_grid(theta, fine, align_corners=False)
     out = F.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
-    return F.avg_pool2d(out, reduction) if reduction > 1 else out
+    return out if tuple(reduction) == (1, 1) else F.avg_pool2d(out, reduction)
 
 
 def reduction_for(source, size):
-    """Oversampling that `sample` needs to show ``source`` pixels in ``size`` pixels."""
-    return max(1, *(math.ceil(a / b / 2) for a, b in zip(source, size)))
+    """Give the oversampling that `sample` needs to show ``source`` in ``size`` pixels.
+
+    Parameters
+    ----------
+    source, size : tuple of int
+        ``(height, width)`` in pixels of what is sampled and of the output.
+
+    Returns
+    -------
+    tuple of int
+        Factors of height and width.
+    """
+    return tuple(max(1, math.ceil(a / b / 2)) for a, b in zip(source, size))
 
 
 def compose(outer, inner):
@@ -98,7 +109,17 @@ def compose(outer, inner):
 
 
 def identity(images):
-    """Make the transform (n, 2, 3) that leaves each image as it is."""
+    """Make the transform that leaves each image as it is.
+
+    Parameters
+    ----------
+    images : Tensor of shape (n, ...)
+        Gives number and device.
+
+    Returns
+    -------
+    Tensor of shape (n, 2, 3)
+    """
     return torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
 
 
@@ -136,7 +157,18 @@ def initialize(module, generator):
 
 
 def head(layer):
-    """Mark an output layer, which no ReLU follows."""
+    """Mark an output layer, which no ReLU follows, for `initialize`.
+
+    Parameters
+    ----------
+    layer : nn.Module
+        Changed in place.
+
+    Returns
+    -------
+    nn.Module
+        The same layer.
+    """
     layer.is_head = True
     return layer
 
@@ -146,6 +178,15 @@ class ConvPool(nn.Sequential):
 
     The maximum commutes with ReLU (and with the increasing map of a batch normalisation only
     up to its sign), so that taking it first costs a quarter of the element-wise work.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels that come in and go out.
+    kernel_size : int or tuple of int
+        Of the convolution.
+    padding : int or tuple of int, default=0
+        Of the convolution.
     """
 
     def __init__(self, n_in, n_out, kernel_size, padding=0):
@@ -163,10 +204,14 @@ class Inception(nn.Module):
     ----------
     n_in : int
         Channels that come in.
-    ones, threes, fives, pooled : int
-        Channels of the four branches: 1 x 1, 3 x 3, 5 x 5, and 3 x 3 maximum with 1 x 1.
-    reduce_threes, reduce_fives : int
-        Channels of the 1 x 1 convolutions before the 3 x 3 and the 5 x 5 ones.
+    ones : int
+        Channels of the branch of one 1 x 1 convolution.
+    reduce_threes, threes : int
+        Channels of the branch of a 1 x 1 and a 3 x 3 convolution.
+    reduce_fives, fives : int
+        Channels of the branch of a 1 x 1 and a 5 x 5 convolution.
+    pooled : int
+        Channels of the branch of a 3 x 3 maximum and a 1 x 1 convolution.
     """
 
     def __init__(self, n_in, ones, reduce_threes, threes, reduce_fives, fives, pooled):

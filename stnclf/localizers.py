@@ -174,7 +174,19 @@ def _conv_norm(n_in, n_out, kernel_size, dilation=1):
 
 
 def centred_theta(centers, scale):
-    """Make unrotated transforms of a known scale at normalised ``centers`` (n, 2)."""
+    """Make unrotated transforms of a known scale.
+
+    Parameters
+    ----------
+    centers : Tensor of shape (n, 2)
+        Normalised ``(x, y)``.
+    scale : tuple of float
+        Scale in x and in y.
+
+    Returns
+    -------
+    Tensor of shape (n, 2, 3)
+    """
     zero = torch.zeros_like(centers[:, 0])
     rows = [
         torch.stack([zero + scale[0], zero, centers[:, 0]], dim=1),

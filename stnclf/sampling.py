@@ -18,12 +18,26 @@ from torch.utils.data import Dataset
 
 from .geometry import cell_theta, patch_origin, view_theta
 
-__all__ = ["Batch", "CellDataset", "Frame", "TrainingBatches", "balanced_index", "patch_batches"]
+__all__ = [
+    "Batch",
+    "CellDataset",
+    "Frame",
+    "TrainingBatches",
+    "balanced_index",
+    "held_out_batches",
+    "patch_batches",
+]
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Sizes ``(height, width)`` in pixels: image, its central patch, and the cell's window."""
+    """Sizes of an image, its central patch, and the cell's window.
+
+    Parameters
+    ----------
+    image, patch, cell : tuple of int
+        ``(height, width)`` in pixels.
+    """
 
     image: tuple
     patch: tuple
@@ -99,8 +113,12 @@ class Batch:
         return len(self.y)
 
     def split(self, size):
-        """Cut the batch into micro-batches of at most ``size`` samples."""
-        parts = [t.split(size) for t in vars(self).values()]
+        """Cut the batch into micro-batches of at most ``size`` samples, as even as possible.
+
+        Their batch statistics are averaged, and a part of one sample would weigh too much.
+        """
+        n_parts = math.ceil(len(self) / size)
+        parts = [t.tensor_split(n_parts) for t in vars(self).values()]
         return [Batch(*columns) for columns in zip(*parts)]
 
     def to(self, device):
@@ -288,6 +306,34 @@ def cut(X, index, centers, size):
     for row, (i, (top, left)) in enumerate(zip(index, first)):
         source[row] = X[i, top : top + size[0], left : left + size[1]]
     return source, first[:, ::-1]
+
+
+def held_out_batches(data, batch_size, seed, sees="patch"):
+    """Give batches for validation: moved as in training, the same way every time, unturned.
+
+    Patches as they come would not do: where all cells are in the middle, the localizer that
+    always says so would be the best.
+
+    Parameters
+    ----------
+    data : CellDataset
+        The images.
+    batch_size : int
+        Samples in a batch; the last one may be smaller.
+    seed : sequence of int
+        Decides the offsets.
+    sees : {"cell", "patch"}, default="patch"
+        What the sources have to hold.
+
+    Yields
+    ------
+    Batch
+    """
+    rng, index = np.random.default_rng(seed), np.arange(len(data))
+    offsets = rng.uniform(-1, 1, (len(data), 2)) * data.frame.reach
+    for start in range(0, len(data), batch_size):
+        part = index[start : start + batch_size]
+        yield draw_batch(data, part, np.zeros(len(part)), offsets[part], sees)
 
 
 def patch_batches(data, batch_size):

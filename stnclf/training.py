@@ -10,20 +10,26 @@ from __future__ import annotations
 
 import copy
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import EarlyStopping, PassthroughScoring
 from skorch.utils import TeeGenerator
 from torch import nn
 
+from ._callbacks import StageLog
+from ._workers import Workers
 from .layers import compose
 from .losses import classification_loss, guided_loss, heatmap_loss, localization_loss
-from .sampling import TrainingBatches, patch_batches
+from .sampling import TrainingBatches, held_out_batches
 
-__all__ = ["CellNet", "ProgressBar", "Stage", "Workers", "learning_rate", "stage_loss"]
+__all__ = [
+    "CellNet",
+    "Stage",
+    "learning_rate",
+    "stage_loss",
+]
 
 #: Samples in a micro-batch on the CPU. Part of the result: sums are rounded in this order.
 MICRO_BATCH = 16
@@ -127,41 +133,6 @@ def learning_rate(schedule, lr, progress):
     return lr * (1 + math.cos(math.pi * (progress - rise) / (1 - rise))) / 2
 
 
-class Workers:
-    """Threads that work through micro-batches, each with single-threaded kernels.
-
-    Used as a context; torch's number of threads is one inside it and what it was after it.
-
-    Parameters
-    ----------
-    most : int, default=None
-        Upper limit; never more than torch's own number of threads.
-    """
-
-    def __init__(self, most=None):
-        self.most = most
-
-    def __enter__(self):
-        self.threads_before = torch.get_num_threads()
-        self.n = max(1, min(self.threads_before, self.most or self.threads_before))
-        torch.set_num_threads(1)
-        self.pool = None
-        if self.n > 1:
-            self.pool = ThreadPoolExecutor(self.n, initializer=torch.set_num_threads, initargs=(1,))
-        return self
-
-    def __exit__(self, *exc_info):
-        if self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(self.threads_before)
-
-    def map(self, function, *columns):
-        """Apply a function and give the list of results, in the order of what came in."""
-        if self.pool is None:
-            return [function(*row) for row in zip(*columns)]
-        return list(self.pool.map(function, *columns))
-
-
 class CellNet(NeuralNet):
     """skorch net that trains one stage at a time on `CellDataset`.
 
@@ -227,10 +198,14 @@ class CellNet(NeuralNet):
             Itself.
         """
         learning = [self._part(name) for name in stage.learns]
-        self.parameters = [p for part in learning for p in part.parameters()]
-        if not stage.epochs or not self.parameters:
+        parameters = [p for part in learning for p in part.parameters()]
+        if not stage.epochs or not parameters:
             return self
         self.stage, self.steps_done, self.n_steps = stage, 0, 1
+        self.parameters = parameters
+        for _, callback in self.callbacks_:
+            if isinstance(callback, PassthroughScoring):
+                callback.initialize()  # the best loss of another stage is no measure
         self.optimizer_ = torch.optim.AdamW(
             self.parameters, lr=stage.lr, weight_decay=self.weight_decay
         )
@@ -240,7 +215,8 @@ class CellNet(NeuralNet):
             part.train()
         # A replica shares the weights but has statistics of its own to write to.
         shared = {id(p): p for p in self.module_.parameters()}
-        n_replicas = math.ceil(self.batch_size / micro)
+        most = (2 if self.rotate == "copy" else 1) * len(train)
+        n_replicas = math.ceil(min(self.batch_size, most) / micro)
         self.replicas = [copy.deepcopy(self.module_, dict(shared)) for _ in range(n_replicas)]
         self.micro_batch = micro
         try:
@@ -261,6 +237,13 @@ class CellNet(NeuralNet):
             self.module_.eval()
         return self
 
+    def __getstate__(self):
+        """Leave out what only a running stage has: threads cannot be pickled."""
+        state = super().__getstate__()
+        for name in ("workers", "replicas", "parameters"):
+            state.pop(name, None)
+        return state
+
     def _part(self, name):
         return self.module_ if name == "all" else getattr(self.module_, name)
 
@@ -273,15 +256,15 @@ class CellNet(NeuralNet):
         return X
 
     def get_iterator(self, dataset, training=False):
-        """Give augmented batches for training, the plain patches otherwise."""
+        """Give batches as the stage wants them; for validation the same ones every epoch."""
+        name, sees = self.stage.name, "cell" if self.stage.classifies == "cell" else "patch"
         if not training:
-            return _Repeatable(patch_batches, dataset, self.batch_size)
-        name = self.stage.name
+            return _Repeatable(held_out_batches, dataset, self.batch_size, [self.seed, 1], sees)
         batches = TrainingBatches(
             dataset,
             (self.seed, _stage_number(name)),
             self.batch_size,
-            sees="cell" if self.stage.classifies == "cell" else "patch",
+            sees=sees,
             balance=self.balance,
             rotate=self.rotate,
             epoch=self.epochs_done.get(name, 0),
@@ -362,49 +345,3 @@ class _Repeatable:
 
     def __iter__(self):
         return self.function(*self.args)
-
-
-class StageLog(Callback):
-    """Complete each epoch's row of the history, and refuse losses that are not numbers."""
-
-    def on_epoch_end(self, net, **kwargs):
-        """Write stage, epoch, learning rate and mean losses into the epoch's row."""
-        row, stage = net.history[-1], net.stage
-        done = net.epochs_done[stage.name] = net.epochs_done.get(stage.name, 0) + 1
-        net.history.record("stage", stage.name)
-        net.history.record("stage_epoch", done)
-        net.history.record("lr", net.optimizer_.param_groups[0]["lr"])
-        sizes = [batch["train_batch_size"] for batch in row["batches"] if "train_loss" in batch]
-        for name in ("localization_loss", "classification_loss"):
-            values = [batch[name] for batch in row["batches"] if name in batch]
-            if values:
-                mean = sum(v * n for v, n in zip(values, sizes)) / sum(sizes)
-                net.history.record(name, mean)
-        if not math.isfinite(row["train_loss"]):
-            raise FloatingPointError(
-                f"The loss became {row['train_loss']} in epoch {done} of stage "
-                f"{stage.name!r}. A learning rate that is too high is the usual cause "
-                f"(it was {stage.lr:g}); extreme values in X are another."
-            )
-
-
-class ProgressBar(Callback):
-    """One bar per stage, one tick per epoch, with the latest losses beside it."""
-
-    def on_train_begin(self, net, **kwargs):
-        """Open the bar."""
-        from tqdm.auto import tqdm
-
-        self.bar_ = tqdm(total=net.stage.epochs, desc=net.stage.name, unit="epoch")
-
-    def on_epoch_end(self, net, **kwargs):
-        """Move the bar."""
-        row = net.history[-1]
-        names = ("localization_loss", "classification_loss", "valid_loss")
-        self.bar_.set_postfix({n: f"{row[n]:.3g}" for n in names if n in row}, refresh=False)
-        self.bar_.update()
-
-    def on_train_end(self, net, **kwargs):
-        """Close the bar."""
-        self.bar_.close()
-        del self.bar_  # an open bar cannot be pickled

@@ -58,10 +58,18 @@ def test_large_reductions_average_instead_of_skipping():
     image = torch.rand(1, 2, 64, 64, generator=torch.Generator().manual_seed(0))
     theta = torch.eye(2, 3)[None]
     reduction = reduction_for((64, 64), (8, 8))
-    assert reduction == 4
+    assert reduction == (4, 4)
     mean = image.reshape(1, 2, 8, 8, 8, 8).mean((3, 5))
     torch.testing.assert_close(sample(image, theta, (8, 8), reduction), mean)
-    assert (sample(image, theta, (8, 8), 1) - mean).abs().max() > 0.1
+    assert (sample(image, theta, (8, 8)) - mean).abs().max() > 0.1
+
+
+def test_reduction_is_of_each_axis():
+    # A long row must not be sampled finely across, where there is one pixel.
+    assert reduction_for((1, 2000), (32, 32)) == (1, 32)
+    image = torch.rand(1, 1, 2, 64, generator=torch.Generator().manual_seed(0))
+    reduced = sample(image, torch.eye(2, 3)[None], (2, 8), (1, 4))
+    torch.testing.assert_close(reduced, image.reshape(1, 1, 2, 8, 8).mean(4))
 
 
 def test_sampler_gradient_with_respect_to_theta():

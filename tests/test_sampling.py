@@ -13,6 +13,7 @@ from stnclf.sampling import (
     balanced_index,
     cut,
     draw_batch,
+    held_out_batches,
     patch_batches,
 )
 
@@ -203,7 +204,7 @@ def test_splitting_a_batch_loses_nothing():
     data = make_data()
     batch = draw_batch(data, np.arange(7), np.zeros(7), np.zeros((7, 2)))
     parts = batch.split(3)
-    assert [len(part) for part in parts] == [3, 3, 1]
+    assert [len(part) for part in parts] == [3, 2, 2]
     assert torch.equal(torch.cat([part.source for part in parts]), batch.source)
     assert torch.equal(torch.cat([part.theta for part in parts]), batch.theta)
 
@@ -217,6 +218,21 @@ def test_sources_keep_uint8_and_become_zero_to_one(dtype):
     assert images.dtype == torch.float32
     assert images.shape[1] == 3
     assert 0.9 < images.max() <= 1.0
+
+
+def test_held_out_batches_are_moved_the_same_way_every_time():
+    data = make_data(n=50)
+    data.centers[:] = [39.5, 29.5]  # all in the middle: that must not be the answer
+    first, again = (list(held_out_batches(data, 16, [7, 1])) for _ in range(2))
+    assert [len(batch) for batch in first] == [16, 16, 16, 2]
+    for a, b in zip(first, again):
+        assert torch.equal(a.theta, b.theta)
+        assert torch.equal(a.source, b.source)
+    offsets = torch.cat([batch.theta[:, :, 2] for batch in first])
+    assert offsets.std() > 0.2
+    assert offsets.abs().max() <= 0.5
+    other = next(held_out_batches(data, 16, [8, 1]))
+    assert not torch.equal(other.theta, first[0].theta)
 
 
 def test_patch_batches_give_the_central_patch_and_its_theta():

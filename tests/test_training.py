@@ -8,7 +8,7 @@ from torch import nn
 from stnclf.classifier import STNCellClassifier
 from stnclf.losses import heatmap_loss, localization_loss
 from stnclf.sampling import Batch, draw_batch
-from stnclf.training import CellNet, Stage, Workers, learning_rate, stage_loss
+from stnclf.training import CellNet, Stage, learning_rate, stage_loss
 from tests.test_networks import make_stn
 from tests.test_sampling import make_data
 
@@ -164,31 +164,3 @@ def test_schedule_spans_the_stage(blobs):
     assert rates[-1] < 0.02 * clf.classifier_lr
     joint = [row["lr"] for row in clf.history_ if row["stage"] == "joint"]
     assert joint[0] <= clf.joint_lr
-
-
-def test_workers_keep_order_and_restore_threads():
-    before = torch.get_num_threads()
-    with Workers() as workers:
-        assert torch.get_num_threads() == 1
-        assert workers.map(lambda a, b: a - b, range(50), [1] * 50) == list(range(-1, 49))
-    assert torch.get_num_threads() == before
-
-
-def test_an_error_in_a_worker_reaches_the_caller_and_threads_are_restored():
-    before = torch.get_num_threads()
-
-    def fail(i):
-        raise RuntimeError(f"part {i}")
-
-    with pytest.raises(RuntimeError, match="part 0"), Workers() as workers:
-        workers.map(fail, range(4))
-    assert torch.get_num_threads() == before
-
-
-def test_loss_that_is_no_number_stops_with_stage_and_epoch(blobs):
-    X, y, centers = blobs
-    clf = STNCellClassifier(
-        classifier_epochs=3, classifier_lr=1e30, schedule="constant", random_state=0
-    )
-    with pytest.raises(FloatingPointError, match=r"epoch [23] of stage 'classifier'.*1e\+30"):
-        clf.fit(X, y, centers=centers)

@@ -1,0 +1,64 @@
+"""skorch callbacks: the rows of the history, and what is shown while training."""
+
+from __future__ import annotations
+
+import math
+
+from skorch.callbacks import Callback, PrintLog
+
+__all__ = ["ProgressBar", "StageLog", "StagePrintLog"]
+
+
+class StageLog(Callback):
+    """Complete each epoch's row of the history, and refuse losses that are not numbers."""
+
+    def on_epoch_end(self, net, **kwargs):
+        """Write stage, epoch, learning rate and mean losses into the epoch's row."""
+        row, stage = net.history[-1], net.stage
+        done = net.epochs_done[stage.name] = net.epochs_done.get(stage.name, 0) + 1
+        net.history.record("stage", stage.name)
+        net.history.record("stage_epoch", done)
+        net.history.record("lr", net.optimizer_.param_groups[0]["lr"])
+        sizes = [batch["train_batch_size"] for batch in row["batches"] if "train_loss" in batch]
+        for name in ("localization_loss", "classification_loss"):
+            values = [batch[name] for batch in row["batches"] if name in batch]
+            if values:
+                mean = sum(v * n for v, n in zip(values, sizes)) / sum(sizes)
+                net.history.record(name, mean)
+        if not math.isfinite(row["train_loss"]):
+            raise FloatingPointError(
+                f"The loss became {row['train_loss']} in epoch {done} of stage "
+                f"{stage.name!r}. A learning rate that is too high is the usual cause "
+                f"(it was {stage.lr:g}); extreme values in X are another."
+            )
+
+
+class StagePrintLog(PrintLog):
+    """skorch's table of epochs, with a header for each stage: the losses differ."""
+
+    def on_train_begin(self, net, **kwargs):
+        """Ask for a new header."""
+        self.first_iteration_ = True
+        self.sink(f"stage {net.stage.name!r}")
+
+
+class ProgressBar(Callback):
+    """One bar per stage, one tick per epoch, with the latest losses beside it."""
+
+    def on_train_begin(self, net, **kwargs):
+        """Open the bar."""
+        from tqdm.auto import tqdm
+
+        self.bar_ = tqdm(total=net.stage.epochs, desc=net.stage.name, unit="epoch")
+
+    def on_epoch_end(self, net, **kwargs):
+        """Move the bar."""
+        row = net.history[-1]
+        names = ("localization_loss", "classification_loss", "valid_loss")
+        self.bar_.set_postfix({n: f"{row[n]:.3g}" for n in names if n in row}, refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net, **kwargs):
+        """Close the bar."""
+        self.bar_.close()
+        del self.bar_  # an open bar cannot be pickled

@@ -1,0 +1,55 @@
+"""Threads: order, errors, and torch's number of threads afterwards."""
+
+import threading
+
+import pytest
+import torch
+
+from stnclf._workers import Workers
+
+
+def test_workers_keep_order_and_restore_threads():
+    before = torch.get_num_threads()
+    with Workers() as workers:
+        assert torch.get_num_threads() == 1
+        assert workers.map(lambda a, b: a - b, range(50), [1] * 50) == list(range(-1, 49))
+    assert torch.get_num_threads() == before
+
+
+def test_an_error_in_a_worker_reaches_the_caller_and_threads_are_restored():
+    before = torch.get_num_threads()
+
+    def fail(i):
+        raise RuntimeError(f"part {i}")
+
+    with pytest.raises(RuntimeError, match="part 0"), Workers() as workers:
+        workers.map(fail, range(4))
+    assert torch.get_num_threads() == before
+
+
+def test_overlapping_contexts_leave_the_default_of_new_threads_alone():
+    torch_threads = []
+
+    def ask():
+        torch_threads.append(torch.get_num_threads())
+
+    def run(function):
+        thread = threading.Thread(target=function)
+        thread.start()
+        thread.join()
+
+    run(ask)
+    barrier = threading.Barrier(2)
+
+    def overlap():
+        with Workers():
+            barrier.wait(10)
+            barrier.wait(10)
+
+    threads = [threading.Thread(target=overlap) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    run(ask)
+    assert torch_threads[0] == torch_threads[1]
