@@ -226,7 +226,7 @@ def test_unfitted_has_no_names():
         (np.zeros((0, 8, 8, 3)), "is empty"),
         (np.zeros((2, 0, 8, 3)), "is empty"),
         (np.zeros((2, 2, 2, 2, 2)), "height, width, channels"),
-        (np.zeros(5), "Expected 2D array"),
+        (np.zeros(5), "X: got an array of shape"),
         (np.full((2, 4, 4, 3), np.nan), "NaN"),
         (np.full((2, 4, 4), np.inf), "infinity"),
         (np.array([["a", "b"], ["c", "d"]], dtype=object), "could not convert"),
