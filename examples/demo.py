@@ -34,8 +34,8 @@ SETTINGS = {
         "svc": {},
     },
     "bccd": {
-        "stn": {"classifier_epochs": 25, "localizer_epochs": 40, "joint_epochs": 6},
-        "ciresan": {"epochs": 60},
+        "stn": {"classifier_epochs": 20, "localizer_epochs": 30, "joint_epochs": 5},
+        "ciresan": {"epochs": 50},
         "svc": {},
     },
     "amibr": {

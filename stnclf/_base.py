@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 import threading
 from numbers import Integral, Real
 
@@ -11,28 +10,28 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, _fit_context
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_feature_names_in,
-    _check_sample_weight,
-    assert_all_finite,
-    check_array,
-    check_consistent_length,
     check_is_fitted,
-    column_or_1d,
 )
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
-from skorch.callbacks.scoring import ScoringBase
+from skorch.callbacks import EarlyStopping
 
-from ._callbacks import ProgressBar, StagePrintLog
+from ._callbacks import ProgressBar, StagePrintLog, history_rows
 from ._images import as_images, check_image_shape, check_size, naming
+from ._validation import (
+    check_callbacks,
+    check_centers,
+    check_device,
+    check_weight,
+    check_y,
+    draw_seed,
+    weight_of_class,
+)
 from ._workers import Workers
 from .geometry import theta_centers
 from .layers import initialize
-from .sampling import CellDataset, Frame, patch_batches
+from .sampling import CellDataset, Frame, channel_statistics, patch_batches
 from .training import CellNet
 
 __all__ = ["BaseCellClassifier"]
@@ -90,7 +89,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             vars(self).clear()
             vars(self).update(before)
             raise
-        self._to_device(self._device())
+        self._to_device(check_device(self.device))
         try:
             for stage in plan:
                 self.net_.run_stage(stage, *data)
@@ -98,22 +97,22 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             # Interrupted or not: what was learned is usable, and lies where every machine can
             # open it.
             self._to_device("cpu")
-            self.history_ = _history(self.net_.history)
+            self.history_ = history_rows(self.net_.history)
         return self
 
     def _prepare(self, X, y, centers, sample_weight, stages):
         """Check everything; give the stages and the data, and make ``net_`` ready."""
         plan = self._chosen_stages(stages)
-        self._device()
-        _check_callbacks(self.callbacks)
+        check_device(self.device)
+        check_callbacks(self.callbacks, self.validation_fraction)
         going_on = self.warm_start and hasattr(self, "net_")
         before = self.classes_ if going_on else None
         X = as_images(self, X, self.image_shape, reset=not going_on)
-        classes, y = self._check_y(X, y)
+        classes, y = check_y(X, y, type(self).__name__)
         frame = self._frame(X.shape[1:3])
-        centers = _check_centers(centers, len(X), frame.image)
-        weight = _check_weight(sample_weight, X)
-        weight = weight * _weight_of_class(self.class_weight, classes[y])
+        centers = check_centers(centers, len(X), frame.image)
+        weight = check_weight(sample_weight, X)
+        weight = weight * weight_of_class(self.class_weight, classes[y])
         rows = np.flatnonzero(weight)
         kept = np.unique(y[rows])
         if len(kept) < 2:
@@ -124,7 +123,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         if going_on and self.random_state is None:
             seed = self.net_.seed  # the same samples stay held out
         else:
-            seed = _seed(self.random_state)
+            seed = draw_seed(self.random_state)
         rows, held_out = self._split(rows, y, seed)
         weight = (weight / weight[rows].mean()).astype(np.float32)
         data = [
@@ -157,32 +156,6 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(f"stages: got unknown {unknown}, wants one or more of {list(known)}.")
         return [known[name] for name in names]
 
-    def _device(self):
-        if self.device == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
-            raise ValueError(
-                f"device: got {self.device!r}, wants 'auto', 'cpu', 'cuda' or 'cuda:N'."
-            )
-        n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if self.device != "cpu" and int(self.device[5:] or 0) >= n_gpus:
-            raise ValueError(f"device: got {self.device!r}, but torch finds {n_gpus} GPU(s) here.")
-        return self.device
-
-    def _check_y(self, X, y):
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
-        with naming("y", "one label for each image, of one kind, none missing"):
-            check_consistent_length(X, y)
-            y = column_or_1d(y, warn=True)
-            if y.dtype.kind == "f":
-                assert_all_finite(y, input_name="y")
-            check_classification_targets(y)
-            classes, y = np.unique(y, return_inverse=True)
-        return classes, y.astype(np.int64)
-
     def _frame(self, image):
         patch = check_size("patch_size", self.patch_size, image, image, "images")
         # A row of pixels has no cell to look for; its window is the whole row.
@@ -203,7 +176,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         return np.sort(train), np.sort(held_out)
 
     def _new_net(self, X, rows, frame, seed):
-        mean, std = _channel_statistics(X, rows)
+        mean, std = channel_statistics(X, rows)
         with _GENERATOR_LOCK, torch.random.fork_rng(devices=[]):
             module = self._build(frame, X.shape[3], len(self.classes_), mean, std)
         initialize(module, torch.Generator().manual_seed(seed))
@@ -251,7 +224,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         """Apply ``function(module, patches)`` to all central patches; concatenate its arrays."""
         check_is_fitted(self)
         X = as_images(self, X, self.image_shape, reset=False)
-        device = self._device()
+        device = check_device(self.device)
         module = self.net_.module_
         if device != "cpu":
             module, batch_size = copy.deepcopy(module).to(device), 512
@@ -415,118 +388,3 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def _check_centers(centers, n_samples, image):
-    """Check cell centres; None is the middle of the image."""
-    height, width = image
-    if centers is None:
-        return np.tile([(width - 1) / 2, (height - 1) / 2], (n_samples, 1))
-    with naming("centers", f"numbers of shape ({n_samples}, 2), one (x, y) per sample"):
-        centers = check_array(
-            centers, dtype="numeric", input_name="centers", ensure_2d=False, allow_nd=True
-        ).astype(np.float64)
-    if centers.shape != (n_samples, 2):
-        raise ValueError(
-            f"centers: got shape {centers.shape}, wants ({n_samples}, 2), one (x, y) per sample."
-        )
-    outside = ((centers < -0.5) | (centers > (width - 0.5, height - 0.5))).any(axis=1)
-    if outside.any():
-        first = int(outside.argmax())
-        raise ValueError(
-            f"centers: {int(outside.sum())} lie outside the image of {width} x {height} px "
-            f"(width x height), the first at index {first}: {centers[first].tolist()} (x, y)."
-        )
-    return centers
-
-
-def _check_weight(sample_weight, X):
-    """Check sample weights; None is one each."""
-    with naming("sample_weight", f"{len(X)} numbers of 0 or more, not all of them 0"):
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    if (weight < 0).any():
-        raise ValueError("sample_weight: got negative values, wants values of 0 or more.")
-    if (weight > _MOST).any():
-        raise ValueError(f"sample_weight: got {weight.max():g}, too large for float32.")
-    if not weight.any():
-        raise ValueError("sample_weight: all are zero; no sample of any class is left.")
-    return weight
-
-
-def _weight_of_class(class_weight, labels):
-    """Weight of each sample by its label."""
-    if isinstance(class_weight, dict):
-        for label, weight in class_weight.items():
-            if not isinstance(weight, Real) or not 0 <= weight <= _MOST:
-                raise ValueError(
-                    f"class_weight: got {weight!r} for {label!r}, wants numbers of 0 or more."
-                )
-    return compute_sample_weight(class_weight, labels)
-
-
-def _check_callbacks(callbacks):
-    """Check callbacks as skorch knows them: class, instance, or a pair of name and either."""
-    for i, item in enumerate(callbacks or ()):
-        named = isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
-        callback = item[1] if named else item
-        kind = callback if isinstance(callback, type) else type(callback)
-        if not issubclass(kind, Callback):
-            raise TypeError(
-                f"callbacks[{i}]: got {item!r}, wants a skorch Callback, or a tuple of a name "
-                "and one."
-            )
-        if issubclass(kind, (ScoringBase, LRScheduler)):
-            raise TypeError(
-                f"callbacks[{i}]: got {kind.__name__}, which cannot work here: stages have their "
-                "own losses and learning rates. Wants callbacks that watch 'train_loss' or "
-                "'valid_loss'; see schedule= for the rates."
-            )
-
-
-def _seed(random_state):
-    """One integer from ``random_state``; None draws it without touching a global generator."""
-    if random_state is None:
-        return int(np.random.SeedSequence().generate_state(1)[0])
-    return int(check_random_state(random_state).randint(2**31 - 1))
-
-
-def _channel_statistics(X, rows, most=256):
-    """Mean and spread of each channel over at most ``most`` evenly spaced images."""
-    rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
-    scale = 255.0 if X.dtype == np.uint8 else 1.0
-    count, total, squares = 0, 0.0, 0.0
-    shift = X[rows[0]].astype(np.float64).mean(axis=(0, 1)) / scale
-    for row in rows:
-        # Sums around a value nearby do not lose their digits.
-        pixels = X[row].astype(np.float64).reshape(-1, X.shape[3]) / scale - shift
-        count += len(pixels)
-        total = total + pixels.sum(axis=0)
-        squares = squares + (pixels**2).sum(axis=0)
-    mean = total / count
-    std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
-    return mean + shift, np.where(std > 1e-6 * (np.abs(mean + shift) + 1e-30), std, 1.0)
-
-
-def _history(rows):
-    """One plain dict per epoch out of skorch's history."""
-    names = {
-        "stage": "stage",
-        "stage_epoch": "epoch",
-        "train_loss": "train_loss",
-        "valid_loss": "valid_loss",
-        "localization_loss": "localization_loss",
-        "classification_loss": "classification_loss",
-        "lr": "lr",
-        "dur": "seconds",
-    }
-    # An epoch that was interrupted has no stage yet.
-    return [
-        {new: _plain(row[old]) for old, new in names.items() if old in row}
-        for row in rows
-        if "stage" in row
-    ]
-
-
-def _plain(value):
-    """Python's own number or string for NumPy's."""
-    return value.item() if isinstance(value, np.generic) else value

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from skorch.callbacks import Callback, PrintLog
 
-__all__ = ["ProgressBar", "StageLog", "StagePrintLog"]
+__all__ = ["ProgressBar", "StageLog", "StagePrintLog", "history_rows"]
 
 
 class StageLog(Callback):
@@ -62,3 +63,28 @@ class ProgressBar(Callback):
         """Close the bar."""
         self.bar_.close()
         del self.bar_  # an open bar cannot be pickled
+
+
+def history_rows(rows):
+    """One plain dict per epoch out of skorch's history."""
+    names = {
+        "stage": "stage",
+        "stage_epoch": "epoch",
+        "train_loss": "train_loss",
+        "valid_loss": "valid_loss",
+        "localization_loss": "localization_loss",
+        "classification_loss": "classification_loss",
+        "lr": "lr",
+        "dur": "seconds",
+    }
+    # An epoch that was interrupted has no stage yet.
+    return [
+        {new: _plain(row[old]) for old, new in names.items() if old in row}
+        for row in rows
+        if "stage" in row
+    ]
+
+
+def _plain(value):
+    """Python's own number or string for NumPy's."""
+    return value.item() if isinstance(value, np.generic) else value

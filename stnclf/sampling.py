@@ -24,6 +24,7 @@ __all__ = [
     "Frame",
     "TrainingBatches",
     "balanced_index",
+    "channel_statistics",
     "held_out_batches",
     "patch_batches",
 ]
@@ -134,6 +135,38 @@ def as_float(source):
     """Turn (n, height, width, channels) pixels into float32 (n, channels, height, width)."""
     images = source.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
     return images.div_(255.0) if source.dtype == torch.uint8 else images
+
+
+def channel_statistics(X, rows, most=256):
+    """Measure mean and spread of each channel over some evenly spaced images.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_images, height, width, channels)
+        Images; uint8 is divided by 255.
+    rows : int ndarray of shape (n,)
+        The images to choose from.
+    most : int, default=256
+        How many are looked at.
+
+    Returns
+    -------
+    mean, std : float64 ndarray of shape (channels,)
+        A channel that is constant has the spread 1.
+    """
+    rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
+    scale = 255.0 if X.dtype == np.uint8 else 1.0
+    count, total, squares = 0, 0.0, 0.0
+    shift = X[rows[0]].astype(np.float64).mean(axis=(0, 1)) / scale
+    for row in rows:
+        # Sums around a value nearby do not lose their digits.
+        pixels = X[row].astype(np.float64).reshape(-1, X.shape[3]) / scale - shift
+        count += len(pixels)
+        total = total + pixels.sum(axis=0)
+        squares = squares + (pixels**2).sum(axis=0)
+    mean = total / count
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+    return mean + shift, np.where(std > 1e-6 * (np.abs(mean + shift) + 1e-30), std, 1.0)
 
 
 def balanced_index(y, rng):

@@ -15,7 +15,6 @@ from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback, EpochScoring, GradientNormClipping, LRScheduler
 
 from stnclf import CiresanBaseline, STNCellClassifier
-from stnclf._base import _channel_statistics
 from tests.conftest import QUICK, make_blobs
 
 
@@ -168,17 +167,6 @@ def test_scale_of_float_images_does_not_matter(quick_baseline, blobs):
     a = clone(quick_baseline).fit(X, y, centers=centers).predict_proba(X)
     b = clone(quick_baseline).fit(1000 * X - 7, y, centers=centers).predict_proba(1000 * X - 7)
     np.testing.assert_allclose(a, b, atol=1e-3)
-
-
-def test_channel_statistics():
-    rng = np.random.default_rng(0)
-    X = rng.normal([5.0, -100.0], [0.5, 3.0], (20, 6, 7, 2))
-    rows = np.array([1, 4, 9])
-    mean, std = _channel_statistics(X, rows)
-    np.testing.assert_allclose(mean, X[rows].mean((0, 1, 2)))
-    np.testing.assert_allclose(std, X[rows].std((0, 1, 2)))
-    mean, std = _channel_statistics(np.full((2, 3, 3, 1), 51, np.uint8), np.arange(2))
-    assert (mean.item(), std.item()) == (pytest.approx(0.2), 1.0)
 
 
 def test_sample_weights_of_zero_leave_samples_out(quick_stn, blobs):

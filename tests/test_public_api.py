@@ -29,6 +29,7 @@ LAYERS = [
     "classifier",
     "baseline",
     "_base",
+    "_validation",
     "_images",
     "training",
     "_callbacks",

@@ -11,6 +11,7 @@ from stnclf.sampling import (
     Frame,
     TrainingBatches,
     balanced_index,
+    channel_statistics,
     cut,
     draw_batch,
     held_out_batches,
@@ -255,3 +256,14 @@ def test_only_the_rows_of_the_data_set_are_read():
     left, top = (data.centers[1] - (24.0, 16.0)).astype(int)
     patch = patches_of(batch, (32, 48))[0].numpy().transpose(1, 2, 0)
     np.testing.assert_allclose(patch, data.X[1, top : top + 32, left : left + 48] / 255, atol=1e-5)
+
+
+def test_channel_statistics():
+    rng = np.random.default_rng(0)
+    X = rng.normal([5.0, -100.0], [0.5, 3.0], (20, 6, 7, 2))
+    rows = np.array([1, 4, 9])
+    mean, std = channel_statistics(X, rows)
+    np.testing.assert_allclose(mean, X[rows].mean((0, 1, 2)))
+    np.testing.assert_allclose(std, X[rows].std((0, 1, 2)))
+    mean, std = channel_statistics(np.full((2, 3, 3, 1), 51, np.uint8), np.arange(2))
+    assert (mean.item(), std.item()) == (pytest.approx(0.2), 1.0)

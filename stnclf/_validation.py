@@ -1,0 +1,141 @@
+"""Checks of what `fit` is given; every message names the argument."""
+
+from __future__ import annotations
+
+import re
+from numbers import Real
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    assert_all_finite,
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+)
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.callbacks.scoring import ScoringBase
+
+from ._images import naming
+
+__all__ = [
+    "check_callbacks",
+    "check_centers",
+    "check_device",
+    "check_weight",
+    "check_y",
+    "draw_seed",
+    "weight_of_class",
+]
+
+_MOST = np.finfo(np.float32).max
+
+
+def check_y(X, y, name):
+    """Check labels; give the classes and each sample's index among them."""
+    if y is None:
+        raise ValueError(f"{name} requires y to be passed, but the target y is None.")
+    with naming("y", "one label for each image, of one kind, none missing"):
+        check_consistent_length(X, y)
+        y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        classes, y = np.unique(y, return_inverse=True)
+    return classes, y.astype(np.int64)
+
+
+def check_device(device):
+    """Check ``device``; "auto" becomes "cuda" where there is a GPU, else "cpu"."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise ValueError(f"device: got {device!r}, wants 'auto', 'cpu', 'cuda' or 'cuda:N'.")
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device != "cpu" and int(device[5:] or 0) >= n_gpus:
+        raise ValueError(f"device: got {device!r}, but torch finds {n_gpus} GPU(s) here.")
+    return device
+
+
+def check_centers(centers, n_samples, image):
+    """Check cell centres; None is the middle of the image."""
+    height, width = image
+    if centers is None:
+        return np.tile([(width - 1) / 2, (height - 1) / 2], (n_samples, 1))
+    with naming("centers", f"numbers of shape ({n_samples}, 2), one (x, y) per sample"):
+        centers = check_array(
+            centers, dtype="numeric", input_name="centers", ensure_2d=False, allow_nd=True
+        ).astype(np.float64)
+    if centers.shape != (n_samples, 2):
+        raise ValueError(
+            f"centers: got shape {centers.shape}, wants ({n_samples}, 2), one (x, y) per sample."
+        )
+    outside = ((centers < -0.5) | (centers > (width - 0.5, height - 0.5))).any(axis=1)
+    if outside.any():
+        first = int(outside.argmax())
+        raise ValueError(
+            f"centers: {int(outside.sum())} lie outside the image of {width} x {height} px "
+            f"(width x height), the first at index {first}: {centers[first].tolist()} (x, y)."
+        )
+    return centers
+
+
+def check_weight(sample_weight, X):
+    """Check sample weights; None is one each."""
+    with naming("sample_weight", f"{len(X)} numbers of 0 or more, not all of them 0"):
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if (weight < 0).any():
+        raise ValueError("sample_weight: got negative values, wants values of 0 or more.")
+    if (weight > _MOST).any():
+        raise ValueError(f"sample_weight: got {weight.max():g}, too large for float32.")
+    if not weight.any():
+        raise ValueError("sample_weight: all are zero; no sample of any class is left.")
+    return weight
+
+
+def weight_of_class(class_weight, labels):
+    """Weight of each sample by its label."""
+    if isinstance(class_weight, dict):
+        for label, weight in class_weight.items():
+            if not isinstance(weight, Real) or not 0 <= weight <= _MOST:
+                raise ValueError(
+                    f"class_weight: got {weight!r} for {label!r}, wants numbers of 0 or more."
+                )
+    return compute_sample_weight(class_weight, labels)
+
+
+def check_callbacks(callbacks, validation_fraction):
+    """Check callbacks as skorch knows them: class, instance, or a pair of name and either."""
+    for i, item in enumerate(callbacks or ()):
+        named = isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
+        callback = item[1] if named else item
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise TypeError(
+                f"callbacks[{i}]: got {item!r}, wants a skorch Callback, or a tuple of a name "
+                "and one."
+            )
+        if issubclass(kind, (ScoringBase, LRScheduler)):
+            raise TypeError(
+                f"callbacks[{i}]: got {kind.__name__}, which cannot work here: stages have their "
+                "own losses and learning rates. Wants callbacks that watch 'train_loss' or "
+                "'valid_loss'; see schedule= for the rates."
+            )
+        if kind is EarlyStopping and validation_fraction is None:
+            monitor = callback.monitor if isinstance(callback, EarlyStopping) else "valid_loss"
+            if str(monitor).startswith("valid"):
+                raise ValueError(
+                    f"callbacks[{i}]: EarlyStopping watches {monitor!r}, which there is only with "
+                    "validation_fraction."
+                )
+
+
+def draw_seed(random_state):
+    """One integer from ``random_state``; None draws it without touching a global generator."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    return int(check_random_state(random_state).randint(2**31 - 1))
