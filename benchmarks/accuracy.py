@@ -336,6 +336,15 @@ def tables(store):
     return "\n\n".join(sections)
 
 
+def summaries(store):
+    """Give the summary of each data set as a Markdown table, by its name."""
+    scores, found = joined_scores(store), {}
+    for key in dict.fromkeys(s["protocol"] for s in scores):
+        mine = {s["title"]: s for s in scores if s["protocol"] == key and not s["max_samples"]}
+        found[key] = summary_table(mine, fmt="markdown")
+    return found
+
+
 def _best(scores):
     """Mean of the headline score over the seeds, with its range, for each method."""
     parts = []

@@ -86,6 +86,9 @@ class CiresanBaseline(BaseCellClassifier):
 
     Notes
     -----
+    Epochs and rate are the paper's. Its class balancing by a single deletion and its rotated
+    copies are ``balance="fixed"`` and ``rotate="copy"``, which double the time of an epoch.
+
     The position that ``transform`` gives was never taught: it is the peak of the
     class-activation map [2]_ of the predicted class, on the maps of the third block (14 x 14
     for a patch of 128 px). ``localize`` gives it the known scale, and ``attend`` returns

@@ -1,0 +1,41 @@
+"""What the README says is true: its code runs, its results are the stored ones."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = ROOT / "benchmarks" / "results" / "accuracy.json"
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
+def test_code_runs(code, capsys):
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    assert capsys.readouterr().out.startswith("[")  # the scores of the folds
+
+
+def test_commands_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"`make (\w+)", README):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+    for script in re.findall(r"python (\S+\.py)", README):
+        assert (ROOT / script).exists(), script
+
+
+def test_tables_are_the_stored_results(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    for name in ("accuracy", "protocols", "_evaluate"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import accuracy
+
+    printed = accuracy.summaries(accuracy.read_store(RESULTS))
+    assert len(printed) == 3  # one for each protocol
+    for table in printed.values():
+        assert table in README
+    for environment in json.loads(RESULTS.read_text(encoding="utf-8"))["environments"]:
+        assert environment["versions"]["torch"] in README
+        assert f"{environment['threads']} threads" in README
