@@ -218,8 +218,7 @@ def test_joined_rows_give_what_the_samples_would_give():
     want = evaluate(cells.y, pred, centers_true=cells.centers, centers_pred=points)
     for key in ("confusion", "classes", "balanced_accuracy"):
         assert got[key] == want[key]
-    assert got["fit_seconds"] == 6.0
-    assert got["fit_cpu_seconds"] == 9.0
+    assert got["fit_seconds"] == 9.0  # processor time
     assert got["localization"]["mean"] == pytest.approx(want["localization"]["mean"], abs=0.05)
     assert got["localization"]["within"] == pytest.approx(
         want["localization"]["within"], abs=1 / 60
