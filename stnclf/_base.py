@@ -43,7 +43,6 @@ _GENERATOR_LOCK = threading.Lock()
 _SIZE = [None, Interval(Integral, 1, None, closed="left"), tuple, list]
 _COUNT = [Interval(Integral, 0, None, closed="left")]
 _POSITIVE = [Interval(Real, 0, None, closed="neither")]
-_MOST = np.finfo(np.float32).max
 
 
 class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
