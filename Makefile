@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format clean
+.PHONY: help install demo test lint format bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -31,6 +31,9 @@ lint: $(STAMP)  ## check style and docstrings
 format: $(STAMP)  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## measure images per second of each stage, some minutes
+	$(BIN)/python benchmarks/speed.py
 
 clean:  ## remove the virtual environment and what the targets wrote
 	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache
