@@ -31,14 +31,14 @@ from stnclf.report import classification_table, evaluate, summary_table
 SETTINGS = {
     "stn": {
         "all": {},
-        "crchisto": {"classifier_epochs": 16, "localizer_epochs": 15, "joint_epochs": 4},
+        "crchisto": {"classifier_epochs": 12, "localizer_epochs": 10, "joint_epochs": 3},
     },
     "stn-paper": {
         "all": {"classifier_epochs": 10, "localizer_epochs": 30, "joint_epochs": 8},
         "amibr": {"classifier_epochs": 5, "localizer_epochs": 12, "joint_epochs": 5},
-        "crchisto": {"classifier_epochs": 2, "localizer_epochs": 4, "joint_epochs": 2},
+        "crchisto": {"classifier_epochs": 2, "localizer_epochs": 3, "joint_epochs": 1},
     },
-    "ciresan": {"all": {"epochs": 150}, "amibr": {"epochs": 100}, "crchisto": {"epochs": 50}},
+    "ciresan": {"all": {"epochs": 150}, "amibr": {"epochs": 100}, "crchisto": {"epochs": 40}},
     "svc": {"all": {}},
     "rf": {"all": {}},
 }
