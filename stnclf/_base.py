@@ -215,6 +215,9 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         """Parameters that decide which networks there are."""
         return ()
 
+    def _fitted_frame(self):
+        return Frame(self.image_shape_[:2], self.patch_size_, self.cell_size_)
+
     def _to_device(self, device):
         self.net_.device = device
         self.net_.module_.to(device)
@@ -230,8 +233,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         module.eval()
         n = len(X)
         none = np.zeros(n, np.int64)
-        frame = Frame(self.image_shape_[:2], self.patch_size_, self.cell_size_)
-        data = CellDataset(X, np.arange(n), none, np.zeros((n, 2)), none, frame)
+        data = CellDataset(X, np.arange(n), none, np.zeros((n, 2)), none, self._fitted_frame())
 
         def apply(batch):
             images = batch.to(device).images()
@@ -256,12 +258,6 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             results += workers.map(apply, waiting)
         return [np.concatenate(column) for column in zip(*results)]
 
-    def _log_proba(self, X):
-        (logits,) = self._predict_batches(X, lambda module, patches: [module.scores(patches)])
-        logits = logits.astype(np.float64)
-        logits -= logits.max(axis=1, keepdims=True)
-        return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-
     def predict_log_proba(self, X):
         """Logarithm of the class probabilities.
 
@@ -275,7 +271,10 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         float64 ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        return self._log_proba(X)
+        (logits,) = self._predict_batches(X, lambda module, patches: [module.scores(patches)])
+        logits = logits.astype(np.float64)
+        logits -= logits.max(axis=1, keepdims=True)
+        return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
     def predict_proba(self, X):
         """Class probabilities.
@@ -290,7 +289,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         float64 ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``; rows sum to one.
         """
-        return np.exp(self._log_proba(X))
+        return np.exp(self.predict_log_proba(X))
 
     def predict(self, X):
         """Most probable class of each cell.
@@ -305,7 +304,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Labels as given to ``fit``.
         """
-        best = self._log_proba(X).argmax(axis=1)
+        best = self.predict_log_proba(X).argmax(axis=1)
         return self.classes_[best]
 
     def localize(self, X):
@@ -339,7 +338,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             the top-left pixel.
         """
         theta = self.localize(X)
-        frame = Frame(self.image_shape_[:2], self.patch_size_, self.cell_size_)
+        frame = self._fitted_frame()
         return (theta_centers(theta, frame.patch) + frame.origin).astype(np.float32)
 
     def attend(self, X):

@@ -128,13 +128,9 @@ class Batch:
 
     def images(self):
         """Give sources as float32 (n, channels, height, width); uint8 is divided by 255."""
-        return as_float(self.source)
-
-
-def as_float(source):
-    """Turn (n, height, width, channels) pixels into float32 (n, channels, height, width)."""
-    images = source.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-    return images.div_(255.0) if source.dtype == torch.uint8 else images
+        images = self.source.permute(0, 3, 1, 2)
+        images = images.to(torch.float32, memory_format=torch.contiguous_format)
+        return images.div_(255.0) if self.source.dtype == torch.uint8 else images
 
 
 def channel_statistics(X, rows, most=256):

@@ -292,9 +292,10 @@ class CellNet(NeuralNet):
         self.optimizer_.zero_grad(set_to_none=True)
         self.steps_done += 1
         losses = {name: sum(r[name] for _, r in results) for name in results[0][1]}
+        loss = losses.pop("loss")  # skorch records it, as train_loss
         for name, value in losses.items():
             self.history.record_batch(name, value.item())
-        return {"loss": losses.pop("loss"), "y_pred": None}
+        return {"loss": loss, "y_pred": None}
 
     def _micro_step(self, module, batch, n_total):
         """Gradients of one micro-batch, and its share of the losses."""
