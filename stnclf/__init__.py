@@ -4,5 +4,14 @@ from ._version import __version__
 from .baseline import CiresanBaseline
 from .classifier import PAPER, STNCellClassifier
 from .features import CellFeatures
+from .persistence import load, save
 
-__all__ = ["PAPER", "CellFeatures", "CiresanBaseline", "STNCellClassifier", "__version__"]
+__all__ = [
+    "PAPER",
+    "CellFeatures",
+    "CiresanBaseline",
+    "STNCellClassifier",
+    "__version__",
+    "load",
+    "save",
+]

@@ -176,12 +176,13 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
 
     def _new_net(self, X, rows, frame, seed):
         mean, std = channel_statistics(X, rows)
+        module = self._new_module(frame, X.shape[3], len(self.classes_), mean, std)
+        return CellNet.around(initialize(module, torch.Generator().manual_seed(seed)))
+
+    def _new_module(self, frame, n_channels, n_classes, mean, std):
+        """Make the module; the weights that it draws for itself are for nobody."""
         with _GENERATOR_LOCK, torch.random.fork_rng(devices=[]):
-            module = self._build(frame, X.shape[3], len(self.classes_), mean, std)
-        initialize(module, torch.Generator().manual_seed(seed))
-        net = CellNet(module, device="cpu").initialize()
-        net.module = type(module)  # net.module_ is the trained one; twice would be pickled twice
-        return net
+            return self._build(frame, n_channels, n_classes, mean, std)
 
     def _all_callbacks(self):
         callbacks = [copy.deepcopy(callback) for callback in self.callbacks or ()]

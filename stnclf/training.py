@@ -178,6 +178,23 @@ class CellNet(NeuralNet):
         self.schedule, self.weight_decay = schedule, weight_decay
         self.stage, self.epochs_done = None, {}
 
+    @classmethod
+    def around(cls, module):
+        """Make an initialised net of a module.
+
+        Parameters
+        ----------
+        module : nn.Module
+            With its weights, on the CPU.
+
+        Returns
+        -------
+        CellNet
+        """
+        net = cls(module, device="cpu").initialize()
+        net.module = type(module)  # net.module_ is the trained one; twice would be pickled twice
+        return net
+
     @property
     def _default_callbacks(self):
         return [*super()._default_callbacks[:3], ("stage_log", StageLog())]

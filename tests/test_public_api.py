@@ -17,13 +17,23 @@ import stnclf
 PACKAGE = Path(stnclf.__file__).parent
 TESTS = Path(__file__).parent
 
-PUBLIC = ["PAPER", "CellFeatures", "CiresanBaseline", "STNCellClassifier", "__version__"]
+PUBLIC = [
+    "PAPER",
+    "CellFeatures",
+    "CiresanBaseline",
+    "STNCellClassifier",
+    "__version__",
+    "load",
+    "save",
+]
 
 # From the top to the bottom: a module may import those below it, never one above.
 LAYERS = [
     "__init__",
     "report",
     "_examples_figure",
+    "persistence",
+    "_model_card",
     "features",
     "_cell_features",
     "classifier",
@@ -45,6 +55,9 @@ LAYERS = [
     "_cells",
     "_drawing",
     "geometry",
+    "_container",
+    "_codec",
+    "_files",
     "_version",
 ]
 

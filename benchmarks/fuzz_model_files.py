@@ -1,0 +1,257 @@
+"""Damage model files in many ways and count what loading them does.
+
+    python benchmarks/fuzz_model_files.py 10000 [--seed 0] [--workers 2] [--seconds 10]
+
+Each file is one of a few tiny models, changed by one of the mutations below, and is loaded in a
+process of its own kind, with a limit on time. Mutations marked "signed" repeat what somebody could
+do on purpose: they bring the digest in the file up to date. Right outcomes are
+
+the same model     the change did not matter
+another model      a valid model, which predicts, but another one than was saved
+refused            a ValueError in one line that names the file
+
+and everything else is a failure: other errors, a dead or hanging process, more memory than twice
+the file and 100 MB (address space, measured as a limit; also reported is the largest rise of
+resident memory), and code that runs, files that are written or modules that are imported during
+loading (seen through Python's audit events). The exit status is 1 if there is any.
+"""
+
+import argparse
+import collections
+import multiprocessing
+import os
+import re
+import resource
+import sys
+import tempfile
+import time
+import warnings
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from _mutations import mutate
+
+import stnclf
+
+RIGHT = ("the same model", "another model", "refused")
+SLACK = 100 << 20
+
+
+def write_models(folder):
+    """Fit and save the tiny models; three baselines for each of the larger STN."""
+    X = np.random.default_rng(0).integers(0, 256, (18, 24, 28, 3), dtype=np.uint8)
+    y = np.array(["disc", "cross", "none"] * 6)
+    none = {"classifier_epochs": 0, "localizer_epochs": 0, "joint_epochs": 0}
+    kinds = [
+        stnclf.CiresanBaseline(epochs=2, random_state=0),
+        stnclf.CiresanBaseline(epochs=1, patch_size=18, random_state=np.random.RandomState(1)),
+        stnclf.CiresanBaseline(epochs=1, class_weight={0: 1.0, 1: 2.0, 2: 0.5}, random_state=2),
+        stnclf.STNCellClassifier(**none, random_state=3),
+    ]
+    for i, estimator in enumerate(kinds):
+        labels = np.unique(y, return_inverse=True)[1] if estimator.class_weight else y
+        estimator.fit(X, labels)
+        stnclf.save(estimator, folder / f"{i}.safetensors")
+    return len(kinds)
+
+
+def memory(field):
+    """One of the kernel's numbers about this process, in bytes."""
+    text = Path("/proc/self/status").read_text()
+    return int(re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE).group(1)) * 1024
+
+
+def worker(connection, folder, n_models, seed):
+    """Load mutated files by number and answer with their outcomes."""
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    files = [(folder / f"{i}.safetensors").read_bytes() for i in range(n_models)]
+    target = folder / f"mutated-{os.getpid()}.safetensors"
+    seen, expected = [], []
+    for i in range(n_models):  # what is imported or cached the first time is so afterwards
+        model = stnclf.load(folder / f"{i}.safetensors")
+        expected.append(predictions(model))
+    for data in (b"", b"x" * 20):
+        target.write_bytes(data)
+        outcome(target)
+    watching = watch(seen)
+    connection.send(None)
+    while (number := connection.recv()) is not None:
+        name, data, original = mutate(files, seed, number)
+        target.write_bytes(data)
+        allowed = 2 * len(data) + SLACK
+        Path("/proc/self/clear_refs").write_text("5")
+        before = memory("VmRSS")
+        limit = memory("VmSize") + allowed
+        seen.clear()
+        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+        watching.append(True)
+        start = time.perf_counter()
+        result, model = outcome(target)
+        seconds = time.perf_counter() - start
+        watching.clear()
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        rise = memory("VmHWM") - before
+        if seen:
+            result = f"ran or wrote something: {seen[0]}"
+        elif model is not None:
+            result = judge(model, expected[original])
+        connection.send((name, result, seconds, rise, rise - 2 * len(data)))
+    target.unlink()
+
+
+def watch(seen):
+    """Collect what Python does, while the list that is returned holds anything."""
+    watching = []
+    unwanted = ("exec", "compile", "import", "pickle.", "marshal.", "subprocess.", "socket.")
+    unwanted += ("os.", "ctypes.", "shutil.")
+
+    def hook(event, arguments):
+        if not watching:
+            return
+        writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if event.startswith(unwanted) or writes:
+            seen.append(f"{event} {str(arguments)[:200]}")
+
+    sys.addaudithook(hook)
+    return watching
+
+
+def outcome(path):
+    """Load a file; give what happened, and the model if there is one."""
+    try:
+        return None, stnclf.load(path)
+    except ValueError as error:
+        text = str(error)
+        if type(error) is ValueError and text.startswith(f"{path}: ") and "\n" not in text:
+            return "refused", None
+        return f"unclear ValueError: {text[:200]}", None
+    except MemoryError:
+        return "out of memory", None
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error)[:200]}", None
+
+
+def predictions(model):
+    """Probabilities for two small images, or None for images that are not small."""
+    if model.n_features_in_ > 1_000_000:
+        return None
+    X = np.random.default_rng(0).integers(0, 256, (2, *model.image_shape_), dtype=np.uint8)
+    return model.set_params(device="cpu").predict_proba(X)
+
+
+def judge(model, expected):
+    """Say whether a loaded model predicts, and whether as before."""
+    try:
+        found = predictions(model)
+    except Exception as error:
+        return f"loaded, but {type(error).__name__}: {str(error)[:200]}"
+    if found is not None and found.shape != (2, len(model.classes_)):
+        return f"loaded, but predicts an array of shape {found.shape}"
+    return RIGHT[0 if found is not None and np.array_equal(found, expected) else 1]
+
+
+class Process:
+    """A worker that can be replaced."""
+
+    def __init__(self, *arguments):
+        self.arguments = arguments
+        self.start()
+
+    def start(self):
+        """Start it, and wait until it is ready."""
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=worker, args=(theirs, *self.arguments), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.connection.recv()
+        self.number = None
+
+    def give(self, number):
+        """Have it load a mutated file."""
+        self.number, self.since = number, time.monotonic()
+        self.connection.send(number)
+
+    def replace(self):
+        """End it and start another."""
+        self.process.kill()
+        self.process.join()
+        self.start()
+
+
+def run(n, seed, n_workers, seconds, folder):
+    """Try all mutated files; give (mutation, outcome, seconds, rises) by number."""
+    n_models = write_models(folder)
+    files = [(folder / f"{i}.safetensors").read_bytes() for i in range(n_models)]
+    workers = [Process(folder, n_models, seed) for _ in range(n_workers)]
+    waiting, results = iter(range(n)), {}
+
+    def next_one(process):
+        number = next(waiting, None)
+        process.number = None
+        if number is not None:
+            process.give(number)
+
+    for process in workers:
+        next_one(process)
+    while any(process.number is not None for process in workers):
+        busy = {p.connection: p for p in workers if p.number is not None}
+        for connection in wait(list(busy), timeout=0.5):
+            process = busy.pop(connection)
+            number = process.number
+            try:
+                results[number] = connection.recv()
+            except EOFError:
+                results[number] = (mutate(files, seed, number)[0], "dead process", 0, 0, 0)
+                process.replace()
+            next_one(process)
+        for process in busy.values():
+            if time.monotonic() - process.since > seconds:
+                name = mutate(files, seed, process.number)[0]
+                results[process.number] = (name, "hanging process", seconds, 0, 0)
+                process.replace()
+                next_one(process)
+    for process in workers:
+        process.connection.send(None)
+        process.process.join()
+    return results
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("n", type=int, help="number of mutated files")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=10.0, help="limit for one file")
+    options = parser.parse_args()
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        results = run(
+            options.n, options.seed, options.workers, options.seconds, Path(folder).resolve()
+        )
+    counts = collections.Counter(row[1] for row in results.values())
+    table = collections.Counter((row[0], row[1]) for row in results.values())
+    print(f"{'mutation':24} {RIGHT[0]:>15} {RIGHT[1]:>15} {RIGHT[2]:>15}")
+    for name in sorted({row[0] for row in results.values()}):
+        print(f"{name:24} " + " ".join(f"{table[name, right]:15}" for right in RIGHT))
+    print(f"{'all':24} " + " ".join(f"{counts[right]:15}" for right in RIGHT))
+    for number, (name, result, *_) in sorted(results.items()):
+        if result not in RIGHT:
+            print(f"FAILED  {number} {name}: {result}")
+    n_failed = sum(n for result, n in counts.items() if result not in RIGHT)
+    slowest, rise, excess = (max(row[i] for row in results.values()) for i in (2, 3, 4))
+    print(f"{len(results)} files, {n_failed} failures, seed {options.seed}", end=", ")
+    print(f"{time.perf_counter() - start:.0f} s")
+    print(f"slowest file {slowest:.2f} s, largest rise of memory {rise / 1e6:.0f} MB", end=", ")
+    print(f"beyond twice the file {excess / 1e6:.0f} MB")
+    return 1 if n_failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""Writing files so that a crash, a full disk or an interruption costs nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from contextlib import suppress
+
+__all__ = ["write_atomically"]
+
+
+def write_atomically(path, data):
+    """Write a file as a whole or not at all.
+
+    The bytes go to a temporary file in the same directory and are on the disk before it takes
+    the name. A symbolic link stays one, and its target is written. A file that is replaced keeps
+    its permissions.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Name of the file.
+    data : bytes
+        Its content.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the error names the path. What stood there is as it was, and
+        the temporary file is gone.
+    """
+    path = os.fsdecode(path)
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    draft = os.path.join(folder, f".stnclf-{secrets.token_hex(8)}.tmp")
+    try:
+        if os.path.exists(target) and not os.path.isfile(target):
+            # os.replace would put a file in the place of a device.
+            raise OSError(errno.EINVAL, "is a directory or device")
+        try:
+            with open(draft, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(OSError):
+                shutil.copymode(target, draft)
+            os.replace(draft, target)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(draft)
+            raise
+    except OSError as error:
+        raise OSError(error.errno, f"could not be written: {error.strerror}", path) from error
+    if os.name == "posix":
+        with suppress(OSError):  # not every file system can; the file itself is whole
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

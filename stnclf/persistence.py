@@ -1,0 +1,385 @@
+"""Model files: save a fitted estimator, load it again, describe it.
+
+A model file is one safetensors file. The weights are its tensors; everything else is JSON in its
+header: class, parameters, labels with their dtype, image, patch and cell size, feature names,
+history, the counters that ``warm_start`` continues from, and the versions of the packages that
+wrote it. Nothing is pickled, and loading runs no code from the file, so that a file from a
+stranger can do no more than be refused (or hold a bad model).
+
+What is not stored: ``callbacks``, which are code; the details of single batches in the skorch
+net's history; what ``set_output`` and ``set_fit_request`` have set.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import platform
+import stat
+import warnings
+from contextlib import suppress
+
+import numpy as np
+import PIL
+import safetensors
+import sklearn
+import skorch
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from ._callbacks import history_rows
+from ._codec import decode, decode_classes, encode, encode_classes
+from ._container import Reader, pack
+from ._files import write_atomically
+from ._images import check_image_shape
+from ._model_card import as_markdown
+from ._validation import check_device
+from ._version import __version__
+from .baseline import CiresanBaseline
+from .classifier import STNCellClassifier
+from .sampling import Frame
+from .training import CellNet
+
+__all__ = ["FORMAT_VERSION", "load", "model_card", "save"]
+
+#: Version of the format that `save` writes. It changes when files written before would load as
+#: another model than they were; `load` takes its own version and all before it.
+FORMAT_VERSION = 1
+
+_KINDS = {kind.__name__: kind for kind in (CiresanBaseline, STNCellClassifier)}
+
+#: Parameters that are code.
+_LEFT_OUT = ("callbacks",)
+
+_SCALARS = (bool, int, float, str, np.generic)
+
+#: What reading a damaged or hostile file may raise.
+_REFUSALS = (ValueError, TypeError, RecursionError)
+
+
+def save(estimator, path):
+    """Write a fitted estimator to a file that is safe to open.
+
+    The file is written as a whole or not at all: if that fails, a file that stood there before
+    is as it was. Equal estimators give equal bytes, as far as the same packages write them.
+
+    Parameters
+    ----------
+    estimator : STNCellClassifier or CiresanBaseline
+        Fitted.
+    path : str or path-like
+        Name of the file; ``.safetensors`` is the usual ending. A file there is replaced.
+
+    Returns
+    -------
+    None
+
+    Warns
+    -----
+    UserWarning
+        If the estimator has ``callbacks``. They are code and are left out.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is of another class, a parameter is of a type that cannot be stored (a
+        ``random_state`` that is a RandomState can be), or the labels are neither strings,
+        integers, booleans nor floats of at most 64 bits.
+    ValueError
+        If the estimator is not fitted, its weights are not finite, or its parameters were
+        changed since ``fit`` so that they describe other networks.
+    OSError
+        If the file cannot be written; the error names it.
+
+    See Also
+    --------
+    load : The way back.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import stnclf
+    >>> from stnclf.datasets import make_cells
+    >>> X, y, centers = make_cells(24, random_state=0)
+    >>> clf = stnclf.CiresanBaseline(epochs=1, random_state=0).fit(X, y, centers=centers)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     stnclf.save(clf, path)
+    ...     again = stnclf.load(path)
+    >>> np.array_equal(clf.predict_proba(X), again.predict_proba(X))
+    True
+    """
+    path, facts = os.fsdecode(path), _describe(estimator)
+    state = estimator.net_.module_.state_dict()
+    data = pack(facts, {name: tensor.cpu().contiguous() for name, tensor in state.items()})
+    try:
+        # What could not be loaded must not replace what can.
+        _restore(Reader(io.BytesIO(data), len(data)))
+    except _REFUSALS as error:
+        raise ValueError(f"{path}: not written; {_one_line(error)}") from error
+    write_atomically(path, data)
+    if estimator.callbacks:
+        warnings.warn(
+            "callbacks are code and are left out of the model file; pass them again after load.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def load(path, device=None):
+    """Load an estimator from a file that `save` wrote.
+
+    On the same device, with the same packages, predictions are the same to the bit, and
+    ``warm_start=True`` continues the training where it ended.
+
+    Everything in the file is checked, sizes before anything of that size is made: loading takes
+    no more memory than twice the file and 100 MB.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Name of the file.
+    device : str, default=None
+        The estimator's parameter ``device``; None leaves it as it was saved. A model that was
+        trained on a GPU loads anywhere, but to predict with it where there is none takes
+        ``device="cpu"``, unless it was saved with "auto".
+
+    Returns
+    -------
+    STNCellClassifier or CiresanBaseline
+        Fitted. Parameters that did not exist yet when the file was written have their defaults.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, no model file, or written by a newer version of the package; in
+        one line that names the path and what is wrong. Also if there is no such device.
+    OSError
+        If the file cannot be read.
+
+    See Also
+    --------
+    save : Writes such files.
+    """
+    if device is not None:
+        if not isinstance(device, str):
+            raise TypeError(f"device: got {device!r}, wants a str or None.")
+        check_device(device)
+    path = os.fsdecode(path)
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe would wait for its writer
+            raise ValueError("it is no regular file")
+        with open(path, "rb") as file:
+            estimator = _restore(Reader(file, os.fstat(file.fileno()).st_size))
+    except _REFUSALS as error:
+        raise ValueError(f"{path}: cannot be loaded; {_one_line(error)}") from error
+    return estimator if device is None else estimator.set_params(device=device)
+
+
+def model_card(estimator):
+    """Describe a fitted estimator in Markdown, from the facts that a model file holds.
+
+    Parameters
+    ----------
+    estimator : STNCellClassifier or CiresanBaseline
+        Fitted.
+
+    Returns
+    -------
+    str
+        Input and output, training, parameters and versions, and a list of what only people can
+        add: data, scores, intended use.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `save` does.
+
+    Examples
+    --------
+    >>> import stnclf
+    >>> from stnclf.datasets import make_cells
+    >>> X, y, centers = make_cells(24, random_state=0)
+    >>> clf = stnclf.CiresanBaseline(epochs=1, random_state=0).fit(X, y, centers=centers)
+    >>> print(stnclf.persistence.model_card(clf).splitlines()[0])
+    # CiresanBaseline
+    """
+    _check_estimator(estimator)
+    return as_markdown(estimator, _versions())
+
+
+def _check_estimator(estimator):
+    kind = type(estimator)
+    if _KINDS.get(kind.__name__) is not kind:
+        raise TypeError(
+            f"estimator: got {kind.__name__}, wants one of {sorted(_KINDS)} themselves; of a "
+            "pipeline or search, the step or best estimator that is one."
+        )
+    check_is_fitted(estimator)
+
+
+def _versions():
+    packages = (torch, skorch, sklearn, np, PIL, safetensors)
+    versions = {package.__name__: str(package.__version__) for package in packages}
+    return {"stnclf": __version__, "python": platform.python_version(), **versions}
+
+
+def _describe(estimator):
+    """Everything about an estimator but its weights, as JSON values."""
+    _check_estimator(estimator)
+    if estimator._architecture() != estimator._architecture_:
+        raise ValueError(
+            f"estimator: was fitted with {estimator._architecture_}, but its parameters now say "
+            f"{estimator._architecture()}; set them back, or fit anew."
+        )
+    parameters = {}
+    for name, value in estimator.get_params(deep=False).items():
+        if name not in _LEFT_OUT:
+            try:
+                parameters[name] = encode(value)
+            except TypeError as error:
+                raise TypeError(f"{name}: {error}.") from error
+    names = getattr(estimator, "feature_names_in_", None)
+    net = estimator.net_
+    return {
+        "format": "stnclf model",
+        "format_version": FORMAT_VERSION,
+        "class": type(estimator).__name__,
+        "parameters": parameters,
+        "classes_": encode_classes(estimator.classes_),
+        "image_shape_": list(estimator.image_shape_),
+        "patch_size_": list(estimator.patch_size_),
+        "cell_size_": list(estimator.cell_size_),
+        "n_features_in_": estimator.n_features_in_,
+        "feature_names_in_": None if names is None else names.tolist(),
+        "seed": net.seed,
+        "epochs_done": net.epochs_done,
+        "history": [_plain_row(row) for row in net.history],
+        "versions": _versions(),
+    }
+
+
+def _plain_row(row):
+    """One epoch's numbers; a user's callback may have recorded anything beside them."""
+    plain = {}
+    for name, value in row.items():
+        if isinstance(value, _SCALARS):
+            with suppress(TypeError):
+                plain[name] = encode(value)
+    return plain
+
+
+def _restore(reader):
+    """Make the estimator that a file describes, or raise one of _REFUSALS."""
+    facts = reader.facts
+    estimator = _unfitted(facts)
+    classes = decode_classes(facts.get("classes_"))
+    image = _sides(facts, "image_shape_", 3)
+    frame = Frame(image[:2], _sides(facts, "patch_size_", 2), _sides(facts, "cell_size_", 2))
+    for name, inner, outer in (
+        ("patch_size_", frame.patch, frame.image),
+        ("cell_size_", frame.cell, frame.patch),
+    ):
+        if inner[0] > outer[0] or inner[1] > outer[1]:
+            raise ValueError(f"{name}: {inner} does not fit into {outer}")
+    if facts.get("n_features_in_") != math.prod(image):
+        raise ValueError("n_features_in_: is not that of image_shape_")
+    tensors = reader.tensors(_module(estimator, frame, image[2], len(classes), "meta").state_dict())
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.stack(tensor.aminmax()).isfinite().all():
+            raise ValueError(f"tensor {name!r} holds NaN or infinity")
+    module = _module(estimator, frame, image[2], len(classes), "cpu")
+    module.load_state_dict(tensors)
+    estimator.net_ = CellNet.around(module.eval())
+    _restore_training(estimator, facts)
+    estimator.classes_, estimator.image_shape_ = classes, image
+    estimator.patch_size_, estimator.cell_size_ = frame.patch, frame.cell
+    estimator.n_features_in_ = math.prod(image)
+    names = facts.get("feature_names_in_")
+    if names is not None:
+        listed = isinstance(names, list) and len(names) == estimator.n_features_in_
+        if not listed or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"feature_names_in_: wants {estimator.n_features_in_} names")
+        estimator.feature_names_in_ = np.array(names, dtype=object)
+    estimator._architecture_ = estimator._architecture()
+    return estimator
+
+
+def _unfitted(facts):
+    """Make the estimator with its parameters."""
+    if facts.get("format") != "stnclf model":
+        raise ValueError("it is a file of stnclf, but holds no model")
+    version, versions = facts.get("format_version"), facts.get("versions")
+    if type(version) is not int or version < 1:
+        raise ValueError("format_version: is missing")
+    writer = versions.get("stnclf") if isinstance(versions, dict) else None
+    writer = f"stnclf {str(writer)[:40]!r} wrote it, this is {__version__!r}"
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"format version {version} is newer than {FORMAT_VERSION}, the newest that this "
+            f"version reads ({writer})"
+        )
+    name, stored = facts.get("class"), facts.get("parameters")
+    if not isinstance(name, str) or name not in _KINDS:
+        raise ValueError(f"class: got {str(name)[:80]!r}, wants one of {sorted(_KINDS)}")
+    if not isinstance(stored, dict):
+        raise ValueError("parameters: are missing")
+    known = set(_KINDS[name]().get_params(deep=False)) - set(_LEFT_OUT)
+    unknown = sorted(set(stored) - known)
+    if unknown:
+        raise ValueError(f"parameters: {unknown} are unknown ({writer})")
+    try:
+        estimator = _KINDS[name](**{key: decode(value) for key, value in stored.items()})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"parameters: {error}") from error
+    estimator._validate_params()
+    check_image_shape(estimator.image_shape)
+    return estimator
+
+
+def _restore_training(estimator, facts):
+    """Restore what a continued training goes on from."""
+    net, stages = estimator.net_, estimator._stages()
+    seed, done, rows = facts.get("seed"), facts.get("epochs_done"), facts.get("history")
+    if type(seed) is not int or not 0 <= seed < 2**64:
+        raise ValueError("seed: wants an integer from 0 to 2**64 - 1")
+    if not isinstance(done, dict) or not all(
+        stage in stages and type(n) is int and n >= 0 for stage, n in done.items()
+    ):
+        raise ValueError(f"epochs_done: wants numbers of epochs of {list(stages)}")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("history: wants a list of objects")
+    for row in rows:
+        row = {name: decode(value) for name, value in row.items()}
+        if not all(value is None or isinstance(value, _SCALARS) for value in row.values()):
+            raise ValueError("history: wants rows of numbers and words")
+        net.history.append({"batches": [], **row})
+    net.seed, net.epochs_done = seed, done
+    estimator.history_ = history_rows(net.history)
+
+
+def _module(estimator, frame, n_channels, n_classes, device):
+    """Build the networks, on the meta device without memory for their weights."""
+    with torch.device(device):
+        # Two tensors: the module keeps them, and its weights must not share memory.
+        mean, std = torch.zeros(n_channels), torch.ones(n_channels)
+        try:
+            return estimator._new_module(frame, n_channels, n_classes, mean, std)
+        except RuntimeError as error:
+            if device != "meta":
+                raise
+            raise ValueError(f"its sizes make no networks ({error})") from error
+
+
+def _sides(facts, name, n):
+    sides = facts.get(name)
+    whole = isinstance(sides, list) and len(sides) == n and all(type(s) is int for s in sides)
+    if not whole or not all(1 <= side < 2**31 for side in sides):
+        raise ValueError(f"{name}: got {str(sides)[:80]}, wants {n} positive integers")
+    return tuple(sides)
+
+
+def _one_line(error):
+    return " ".join(str(error).split())[:400]
