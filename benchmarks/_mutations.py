@@ -6,8 +6,9 @@ import struct
 
 import numpy as np
 import safetensors.torch
+import torch
 
-from stnclf._container import digest
+from stnclf._container import digest, pack
 
 HOSTILE = [
     None,
@@ -167,6 +168,30 @@ def tensor_entries(file, other, rng):
     return file.join(header)
 
 
+def tensors_signed(file, other, rng):
+    """Write other tensors than there should be, in a file that is right otherwise."""
+    tensors = safetensors.torch.load(file.data)
+    del file.facts["sha256"]
+    for name in rng.choice(sorted(tensors), rng.integers(1, 3), replace=False):
+        tensor = tensors.pop(name)
+        changes = [
+            {name: tensor.flatten()},
+            {name: tensor[None].contiguous()},
+            {name: tensor.T.contiguous() if tensor.ndim == 2 else tensor},
+            {name: tensor.double()},
+            {name: tensor.half()},
+            {name: tensor.flatten()[:0]},
+            {name: torch.cat([tensor.flatten()] * 50)},
+            {name: tensor * torch.nan},
+            {name: tensor * 1e30},
+            {f"{name}.more": tensor},
+            {name: tensor, f"{name}.more": tensor.clone()},
+            {},
+        ]
+        tensors.update(changes[rng.integers(len(changes))])
+    return pack(file.facts, tensors)
+
+
 def facts_signed(file, other, rng):
     """Put hostile values into the description, or take some away."""
     for _ in range(rng.integers(1, 4)):
@@ -251,6 +276,7 @@ MUTATIONS = [
     random_bytes,
     header_length,
     tensor_entries,
+    tensors_signed,
     facts_signed,
     facts_signed,
     facts_signed,
@@ -260,8 +286,8 @@ MUTATIONS = [
 
 
 def mutate(files, seed, number):
-    """Make mutated file ``number``; the same in every run."""
+    """Make mutated file ``number``; the same for the same files."""
     rng = np.random.default_rng([seed, number])
-    a, b = rng.integers(len(files), size=2)
+    a, b = rng.choice(len(files), 2, replace=False)
     mutation = MUTATIONS[rng.integers(len(MUTATIONS))]
     return mutation.__name__, mutation(File(files[a]), File(files[b]), rng), int(a)

@@ -2,18 +2,18 @@
 
     python benchmarks/fuzz_model_files.py 10000 [--seed 0] [--workers 2] [--seconds 10]
 
-Each file is one of a few tiny models, changed by one of the mutations below, and is loaded in a
-process of its own kind, with a limit on time. Mutations marked "signed" repeat what somebody could
-do on purpose: they bring the digest in the file up to date. Right outcomes are
+Each file is one of a few tiny models, changed by one of the mutations in _mutations.py, and is
+loaded in a worker process with a limit on time. Mutations called "signed" are what somebody could
+do on purpose: they bring the digest in the file up to date. Needs Linux. Right outcomes are
 
 the same model     the change did not matter
 another model      a valid model, which predicts, but another one than was saved
 refused            a ValueError in one line that names the file
 
 and everything else is a failure: other errors, a dead or hanging process, more memory than twice
-the file and 100 MB (address space, measured as a limit; also reported is the largest rise of
-resident memory), and code that runs, files that are written or modules that are imported during
-loading (seen through Python's audit events). The exit status is 1 if there is any.
+the file and 100 MB (a limit on address space; the largest rise of resident memory is printed), and
+code that runs, files that are written or modules that are imported during loading (seen through
+Python's audit events). The exit status is 1 if there is any.
 """
 
 import argparse
@@ -212,7 +212,8 @@ def run(n, seed, n_workers, seconds, folder):
                 process.replace()
             next_one(process)
         for process in busy.values():
-            if time.monotonic() - process.since > seconds:
+            late = time.monotonic() - process.since > seconds
+            if late and not process.connection.poll():
                 name = mutate(files, seed, process.number)[0]
                 results[process.number] = (name, "hanging process", seconds, 0, 0)
                 process.replace()

@@ -84,8 +84,8 @@ def save(estimator, path):
     ------
     TypeError
         If the estimator is of another class, a parameter is of a type that cannot be stored (a
-        ``random_state`` that is a RandomState can be), or the labels are neither strings,
-        integers, booleans nor floats of at most 64 bits.
+        ``random_state`` that is a RandomState can be), the labels are neither strings,
+        integers, booleans nor floats of at most 64 bits, or ``path`` is no path.
     ValueError
         If the estimator is not fitted, its weights are not finite, or its parameters were
         changed since ``fit`` so that they describe other networks.
@@ -111,7 +111,7 @@ def save(estimator, path):
     >>> np.array_equal(clf.predict_proba(X), again.predict_proba(X))
     True
     """
-    path, facts = os.fsdecode(path), _describe(estimator)
+    path, facts = _as_str(path), _describe(estimator)
     state = estimator.net_.module_.state_dict()
     data = pack(facts, {name: tensor.cpu().contiguous() for name, tensor in state.items()})
     try:
@@ -156,6 +156,8 @@ def load(path, device=None):
     ValueError
         If the file is damaged, no model file, or written by a newer version of the package; in
         one line that names the path and what is wrong. Also if there is no such device.
+    TypeError
+        If ``path`` is no path or ``device`` no str.
     OSError
         If the file cannot be read.
 
@@ -167,7 +169,7 @@ def load(path, device=None):
         if not isinstance(device, str):
             raise TypeError(f"device: got {device!r}, wants a str or None.")
         check_device(device)
-    path = os.fsdecode(path)
+    path = _as_str(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe would wait for its writer
             raise ValueError("it is no regular file")
@@ -208,6 +210,12 @@ def model_card(estimator):
     """
     _check_estimator(estimator)
     return as_markdown(estimator, _versions())
+
+
+def _as_str(path):
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(f"path: got {path!r}, wants a str or path-like.")
+    return os.fsdecode(path)
 
 
 def _check_estimator(estimator):
