@@ -71,6 +71,7 @@ def assert_same_training(a, b):
 
 def test_nothing_is_lost(fitted, blobs, tmp_path):
     again = round_trip(fitted, tmp_path)
+    assert not again.net_.module_.training
     assert type(again) is type(fitted)
     assert_same_predictions(fitted, again, blobs[0])
     assert repr(again.get_params()) == repr(fitted.get_params())
@@ -80,7 +81,6 @@ def test_nothing_is_lost(fitted, blobs, tmp_path):
     assert again.classes_.dtype == fitted.classes_.dtype
     assert [type(v) for v in again.image_shape_] == [int] * 3
     module = again.net_.module_
-    assert not module.training
     assert all(p.requires_grad and p.device.type == "cpu" for p in module.parameters())
     pointers = [t.data_ptr() for t in module.state_dict().values()]
     assert len(set(pointers)) == len(pointers)
