@@ -19,7 +19,8 @@ from skorch.utils import TeeGenerator
 from torch import nn
 
 from ._callbacks import StageLog
-from ._workers import Workers
+from ._resident import ResidentSteps, fits, on_device, watches_batches
+from ._workers import Ahead, Workers
 from .layers import compose
 from .losses import classification_loss, guided_loss, heatmap_loss, localization_loss
 from .sampling import TrainingBatches, held_out_batches
@@ -150,6 +151,8 @@ class CellNet(NeuralNet):
         See `learning_rate`.
     weight_decay : float
         Decoupled weight decay of the Adam optimizer.
+    bfloat16 : bool
+        Whether training steps compute in bfloat16 (weights, theta and losses stay float32).
     **net_params
         Further parameters of `skorch.NeuralNet` (callbacks, device, verbose).
     """
@@ -164,6 +167,7 @@ class CellNet(NeuralNet):
         rotate=True,
         schedule="constant",
         weight_decay=0.0,
+        bfloat16=False,
         **net_params,
     ):
         super().__init__(
@@ -175,7 +179,7 @@ class CellNet(NeuralNet):
             **net_params,
         )
         self.seed, self.balance, self.rotate = seed, balance, rotate
-        self.schedule, self.weight_decay = schedule, weight_decay
+        self.schedule, self.weight_decay, self.bfloat16 = schedule, weight_decay, bfloat16
         self.stage, self.epochs_done = None, {}
 
     @property
@@ -206,19 +210,23 @@ class CellNet(NeuralNet):
         for _, callback in self.callbacks_:
             if isinstance(callback, PassthroughScoring):
                 callback.initialize()  # the best loss of another stage is no measure
-        self.optimizer_ = torch.optim.AdamW(
-            self.parameters, lr=stage.lr, weight_decay=self.weight_decay
-        )
         micro = MICRO_BATCH if self.device == "cpu" else self.batch_size
         self.module_.eval()
         for part in learning:
             part.train()
-        # A replica shares the weights but has statistics of its own to write to.
-        shared = {id(p): p for p in self.module_.parameters()}
         most = (2 if self.rotate == "copy" else 1) * len(train)
         n_replicas = math.ceil(min(self.batch_size, most) / micro)
-        self.replicas = [copy.deepcopy(self.module_, dict(shared)) for _ in range(n_replicas)]
+        shared = list(self.module_.parameters())
+        if n_replicas == 1:
+            shared += self.module_.buffers()
+        # A replica shares the weights; of several, each has statistics of its own to write to.
+        self.replicas = [
+            copy.deepcopy(self.module_, {id(t): t for t in shared}) for _ in range(n_replicas)
+        ]
+        for replica in self.replicas:
+            replica.bfloat16 = self.bfloat16
         self.micro_batch = micro
+        self._prepare_steps(train)
         try:
             with Workers(n_replicas) as self.workers:
                 self.notify("on_train_begin", X=train, y=None)
@@ -232,15 +240,35 @@ class CellNet(NeuralNet):
                 finally:
                     self.notify("on_train_end", X=train, y=None)
         finally:
-            del self.replicas, self.parameters, self.workers
+            del self.replicas, self.parameters, self.workers, self.steps
             self.optimizer_.state.clear()  # each stage starts anew; keeps pickles small
+            for group in self.optimizer_.param_groups:
+                group["lr"] = float(group["lr"])
             self.module_.eval()
         return self
+
+    def _prepare_steps(self, train):
+        """Make the optimizer and, where they can be used, the steps that run on a GPU alone."""
+        options = {"lr": self.stage.lr, "weight_decay": self.weight_decay}
+        self.steps = None
+        watched = any(watches_batches(callback) for _, callback in self.callbacks_)
+        if self.device == "cpu" or watched or not fits(train, self.device):
+            self.optimizer_ = torch.optim.AdamW(self.parameters, **options)
+            return
+        (replica,) = self.replicas
+        self.steps = ResidentSteps(
+            on_device(train, self.device),
+            lambda batch: self._micro_step(replica, batch, len(batch)),
+            self.parameters,
+            list(replica.buffers()),
+            **options,
+        )
+        self.optimizer_ = self.steps.optimizer
 
     def __getstate__(self):
         """Leave out what only a running stage has: threads cannot be pickled."""
         state = super().__getstate__()
-        for name in ("workers", "replicas", "parameters"):
+        for name in ("workers", "replicas", "parameters", "steps"):
             state.pop(name, None)
         return state
 
@@ -270,7 +298,26 @@ class CellNet(NeuralNet):
             epoch=self.epochs_done.get(name, 0),
         )
         self.n_steps = self.stage.epochs * batches.n_batches()
-        return batches
+        return Ahead(batches) if self.workers.n > 1 else batches
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run an epoch batch by batch, or all of it on the GPU."""
+        if not training or self.steps is None:
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            return
+        n_steps = iterator.n_batches()
+        rates = [self._rate(self.steps_done + step) for step in range(n_steps)]
+        places = iterator.places()
+        losses = self.steps.run(places, rates, self.batch_size)
+        self.steps_done += n_steps
+        self.history.new_batch()
+        for name, value in losses.items():
+            self.history.record_batch("train_loss" if name == "loss" else name, value)
+        self.history.record_batch("train_batch_size", len(places))
+        self.history.record("train_batch_count", n_steps)
+
+    def _rate(self, step):
+        return learning_rate(self.schedule, self.stage.lr, step / self.n_steps)
 
     def train_step(self, batch, **fit_params):
         """Make one optimizer step over all micro-batches of a batch."""
@@ -285,9 +332,8 @@ class CellNet(NeuralNet):
         named = [(n, p) for n, p in self.module_.named_parameters() if p.grad is not None]
         named = TeeGenerator(iter(named))  # each callback gets to see all of them
         self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
-        rate = learning_rate(self.schedule, self.stage.lr, self.steps_done / self.n_steps)
         for group in self.optimizer_.param_groups:
-            group["lr"] = rate
+            group["lr"] = self._rate(self.steps_done)
         self.optimizer_.step()
         self.optimizer_.zero_grad(set_to_none=True)
         self.steps_done += 1
@@ -308,6 +354,8 @@ class CellNet(NeuralNet):
 
     def _merge_statistics(self, n_used):
         """Average the running statistics that the replicas collected in one step."""
+        if len(self.replicas) == 1:
+            return
         used = [dict(replica.named_buffers()) for replica in self.replicas[:n_used]]
         for name, buffer in self.module_.named_buffers():
             if name in ("mean", "std"):
