@@ -68,14 +68,19 @@ class ResidentSteps:
     """
 
     def __init__(self, images, gradients, parameters, buffers, lr, weight_decay, graph=True):
-        self.images, self.gradients, self.graph = images, gradients, graph
+        self.images, self.gradients = images, gradients
         self.parameters, self.buffers = parameters, buffers
         self.rate = torch.tensor(float(lr), device=images.device)
         options = {"capturable": True, "fused": True} if graph else {}
         self.optimizer = torch.optim.AdamW(
             parameters, lr=self.rate, weight_decay=weight_decay, **options
         )
+        self.grads = [torch.zeros_like(parameter) for parameter in parameters]
+        for parameter, grad in zip(parameters, self.grads):
+            parameter.grad = grad
         self.recorded, self.totals = {}, None
+        # Everything runs on this stream: what autograd makes on another cannot be recorded.
+        self.stream = torch.cuda.Stream(images.device) if graph else None
 
     def run(self, batch, rates, batch_size):
         """Run one epoch.
@@ -94,14 +99,22 @@ class ResidentSteps:
         dict of str to float
             Mean of each loss over the epoch's samples.
         """
+        if self.stream is None:
+            return self._run(batch, rates, batch_size)
+        self.stream.wait_stream(torch.cuda.current_stream(self.images.device))
+        with torch.cuda.stream(self.stream):
+            return self._run(batch, rates, batch_size)
+
+    def _run(self, batch, rates, batch_size):
         device, n = self.images.device, len(batch)
         batch = batch.to(device)
         rates = torch.tensor(rates, dtype=torch.float32).to(device)
-        self.totals = None if self.totals is None else self.totals.zero_()
+        if self.totals is not None:
+            self.totals.zero_()
         for step, start in enumerate(range(0, n, batch_size)):
             part = batch.part(slice(start, start + batch_size))
             self.rate.copy_(rates[step])
-            if not self.graph:
+            if self.stream is None:
                 self._step(part)
                 continue
             if len(part) not in self.recorded:
@@ -116,8 +129,8 @@ class ResidentSteps:
         """Make one optimizer step, and add the losses to the totals."""
         pixels = replace(batch, source=self.images[batch.source])
         grads, losses = self.gradients(pixels)
-        for parameter, grad in zip(self.parameters, grads):
-            parameter.grad = grad
+        for grad, new in zip(self.grads, grads):
+            grad.copy_(new)
         self.optimizer.step()
         sums = torch.stack(list(losses.values())) * len(batch)
         if self.totals is None:
@@ -129,14 +142,10 @@ class ResidentSteps:
         held = replace(batch, **{name: tensor.clone() for name, tensor in vars(batch).items()})
         state = self._state()
         before = [tensor.clone() for tensor in state]
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(2):  # libraries choose their kernels and take their workspace
-                self._step(held)
-        torch.cuda.current_stream().wait_stream(stream)
+        for _ in range(2):  # libraries choose their kernels and take their workspace
+            self._step(held)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=self.stream):
             self._step(held)
         with torch.no_grad():
             for tensor, value in zip(state, before):

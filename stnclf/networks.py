@@ -98,7 +98,10 @@ class _System(nn.Module):
 
     def autocast(self):
         """Give the context in which the networks compute."""
-        return torch.autocast(self.mean.device.type, torch.bfloat16, enabled=self.bfloat16)
+        # Without the cache: a recorded CUDA graph must not find casts that were made before it.
+        return torch.autocast(
+            self.mean.device.type, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False
+        )
 
 
 class STNNet(_System):
