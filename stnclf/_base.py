@@ -63,6 +63,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         "image_shape": [None, tuple, list],
         "device": [str],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "compile": ["boolean"],
         "warm_start": ["boolean"],
         "callbacks": [None, list, tuple],
         "random_state": ["random_state"],
@@ -141,6 +142,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.net_.balance, self.net_.rotate = self.balance, self.rotate
         self.net_.schedule, self.net_.weight_decay = self.schedule, self.weight_decay
         self.net_.bfloat16 = uses_bfloat16(self.precision, check_device(self.device))
+        self.net_.compiled = self.compile
         self.net_.callbacks, self.net_.verbose = self._all_callbacks(), int(self.verbose)
         with naming("callbacks", "names that differ from each other and from the net's own"):
             self.net_.initialize_callbacks()

@@ -57,6 +57,10 @@ class CiresanBaseline(BaseCellClassifier):
         What training steps compute in. "auto" is bfloat16 on processors (AVX-512 BF16) and GPUs
         (compute capability 8) that are faster with it, else float32. Weights, theta, losses and
         all predictions are float32 in any case.
+    compile : bool, default=False
+        Compile the networks with ``torch.compile`` for training. On a GPU that takes some
+        seconds and makes steps about 1.4 times as fast; on processors it costs more than it
+        saves. Where it fails, a RuntimeWarning says so and training goes on without it.
     warm_start : bool, default=False
         Continue from the weights of the last fit instead of drawing new ones.
     callbacks : list of skorch callbacks, default=None
@@ -139,6 +143,7 @@ class CiresanBaseline(BaseCellClassifier):
         image_shape=None,
         device="auto",
         precision="auto",
+        compile=False,
         warm_start=False,
         callbacks=None,
         random_state=None,
@@ -159,6 +164,7 @@ class CiresanBaseline(BaseCellClassifier):
         self.image_shape = image_shape
         self.device = device
         self.precision = precision
+        self.compile = compile
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.random_state = random_state

@@ -88,6 +88,10 @@ class STNCellClassifier(BaseCellClassifier):
         What training steps compute in. "auto" is bfloat16 on processors (AVX-512 BF16) and GPUs
         (compute capability 8) that are faster with it, else float32. Weights, theta, losses and
         all predictions are float32 in any case.
+    compile : bool, default=False
+        Compile the networks with ``torch.compile`` for training. On a GPU that takes some
+        seconds and makes steps about 1.4 times as fast; on processors it costs more than it
+        saves. Where it fails, a RuntimeWarning says so and training goes on without it.
     warm_start : bool, default=False
         Continue from the weights of the last fit instead of drawing new ones.
     callbacks : list of skorch callbacks, default=None
@@ -183,6 +187,7 @@ class STNCellClassifier(BaseCellClassifier):
         image_shape=None,
         device="auto",
         precision="auto",
+        compile=False,
         warm_start=False,
         callbacks=None,
         random_state=None,
@@ -210,6 +215,7 @@ class STNCellClassifier(BaseCellClassifier):
         self.image_shape = image_shape
         self.device = device
         self.precision = precision
+        self.compile = compile
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.random_state = random_state

@@ -123,6 +123,11 @@ class STNNet(_System):
         self.view_reduction = reduction_for(patch_size, localizer.view)
         self.window_reduction = reduction_for(cell_size, classifier.view)
 
+    def compile_networks(self):
+        """Let ``torch.compile`` make both networks' code; sampling and losses stay as they are."""
+        for network in (self.localizer, self.classifier):
+            network.compile(dynamic=False)
+
     def locate(self, images, theta):
         """Find the cell in the patches that ``theta`` (n, 2, 3) cuts out of the images."""
         views = sample(images, theta, self.localizer.view, self.view_reduction)
@@ -202,6 +207,11 @@ class CiresanNet(_System):
         """Map views (n, channels, *view), not yet standardised, to logits."""
         with self.autocast():
             return self.tail(self.trunk(self.standardize(views)))
+
+    def compile_networks(self):
+        """Let ``torch.compile`` make the network's code."""
+        self.trunk = torch.compile(self.trunk, dynamic=False)
+        self.tail = torch.compile(self.tail, dynamic=False)
 
     def look(self, patches):
         """Bring whole patches to the network's size."""

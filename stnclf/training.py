@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+import warnings
 
 import torch
 from skorch import NeuralNet
@@ -20,9 +20,8 @@ from torch import nn
 
 from ._callbacks import StageLog
 from ._resident import ResidentSteps, fits, on_device, watches_batches
+from ._stage import Stage, learning_rate, stage_loss
 from ._workers import Ahead, Workers
-from .layers import compose
-from .losses import classification_loss, guided_loss, heatmap_loss, localization_loss
 from .sampling import TrainingBatches, held_out_batches
 
 __all__ = [
@@ -34,104 +33,6 @@ __all__ = [
 
 #: Samples in a micro-batch on the CPU. Part of the result: sums are rounded in this order.
 MICRO_BATCH = 16
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of the training (section 4.3).
-
-    Attributes
-    ----------
-    name : str
-        Name by which ``fit(..., stages=...)`` and ``history_`` know it.
-    learns : tuple of str
-        Which networks' weights move: ``"localizer"``, ``"classifier"``, or ``"all"``.
-    classifies : {"cell", "window", "patch", None}
-        What the classifier is shown: the window on the true centre, the one that the
-        localizer chose, the whole patch, or nothing.
-    localizes : bool
-        Whether the localization loss is part of the loss.
-    kappa : float
-        Weight of the classification loss beside the localization loss (equation 9).
-    epochs : int
-        Number of epochs.
-    lr : float
-        Initial learning rate.
-    """
-
-    name: str
-    learns: tuple
-    classifies: str | None
-    localizes: bool
-    kappa: float
-    epochs: int
-    lr: float
-
-
-def stage_loss(module, batch, stage):
-    """Loss of each sample of a batch in a stage.
-
-    Parameters
-    ----------
-    module : nn.Module
-        `stnclf.networks.STNNet` or `stnclf.networks.CiresanNet`.
-    batch : Batch
-        On the module's device.
-    stage : Stage
-        What is shown and what counts.
-
-    Returns
-    -------
-    loss : Tensor of shape (n,)
-        What is minimised.
-    parts : dict of str to Tensor of shape (n,)
-        ``"localization_loss"`` and ``"classification_loss"``, those that there are.
-    """
-    images, parts, theta = batch.images(), {}, batch.theta
-    if stage.localizes or stage.classifies == "window":
-        theta, heatmap = module.locate(images, batch.place)
-        if stage.localizes and heatmap is None:
-            parts["localization_loss"] = localization_loss(theta, batch.theta)
-        elif stage.localizes:
-            parts["localization_loss"] = heatmap_loss(heatmap, batch.theta)
-    if stage.classifies:
-        place = batch.place if stage.classifies == "patch" else compose(batch.place, theta)
-        logits = module.classify(module.attend(images, place))
-        parts["classification_loss"] = classification_loss(logits, batch.y)
-    if stage.localizes and stage.classifies:
-        return guided_loss(*parts.values(), kappa=stage.kappa), parts
-    return next(iter(parts.values())), parts
-
-
-def learning_rate(schedule, lr, progress):
-    """Learning rate at a point of a stage.
-
-    Parameters
-    ----------
-    schedule : {"constant", "one-cycle"}
-        "one-cycle" rises from a tenth of ``lr`` to all of it over the first fifth of the
-        stage and falls to zero along a cosine (after Smith and Topin, 2018).
-    lr : float
-        The stage's learning rate.
-    progress : float
-        Share of the stage's steps that are done, 0 to 1.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> from stnclf.training import learning_rate
-    >>> [round(learning_rate("one-cycle", 1.0, p), 3) for p in (0, 0.1, 0.2, 0.6, 1)]
-    [0.1, 0.55, 1.0, 0.5, 0.0]
-    """
-    if schedule == "constant":
-        return lr
-    rise = 0.2
-    if progress < rise:
-        return lr * (0.1 + 0.9 * progress / rise)
-    return lr * (1 + math.cos(math.pi * (progress - rise) / (1 - rise))) / 2
 
 
 class CellNet(NeuralNet):
@@ -153,6 +54,8 @@ class CellNet(NeuralNet):
         Decoupled weight decay of the Adam optimizer.
     bfloat16 : bool
         Whether training steps compute in bfloat16 (weights, theta and losses stay float32).
+    compiled : bool
+        Whether to try ``torch.compile`` on the networks for training.
     **net_params
         Further parameters of `skorch.NeuralNet` (callbacks, device, verbose).
     """
@@ -168,6 +71,7 @@ class CellNet(NeuralNet):
         schedule="constant",
         weight_decay=0.0,
         bfloat16=False,
+        compiled=False,
         **net_params,
     ):
         super().__init__(
@@ -180,6 +84,7 @@ class CellNet(NeuralNet):
         )
         self.seed, self.balance, self.rotate = seed, balance, rotate
         self.schedule, self.weight_decay, self.bfloat16 = schedule, weight_decay, bfloat16
+        self.compiled = compiled
         self.stage, self.epochs_done = None, {}
 
     @property
@@ -223,8 +128,11 @@ class CellNet(NeuralNet):
         self.replicas = [
             copy.deepcopy(self.module_, {id(t): t for t in shared}) for _ in range(n_replicas)
         ]
+        compiled = self.compiled and self._compiles(train)
         for replica in self.replicas:
             replica.bfloat16 = self.bfloat16
+            if compiled:
+                replica.compile_networks()
         self.micro_batch = micro
         self._prepare_steps(train)
         try:
@@ -246,6 +154,24 @@ class CellNet(NeuralNet):
                 group["lr"] = float(group["lr"])
             self.module_.eval()
         return self
+
+    def _compiles(self, train):
+        """Try one compiled step on a copy; warn where it fails."""
+        trial = copy.deepcopy(self.module_)
+        trial.bfloat16 = self.bfloat16
+        trial.compile_networks()
+        batch = next(held_out_batches(train, self.batch_size, [0])).to(self.device)
+        try:
+            stage_loss(trial, batch, self.stage)[0].sum().backward()
+        except Exception as error:  # whatever a compiler may have to say
+            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            warnings.warn(
+                f"compile: torch.compile failed ({reason}); training goes on without it.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return False
+        return True
 
     def _prepare_steps(self, train):
         """Make the optimizer and, where they can be used, the steps that run on a GPU alone."""

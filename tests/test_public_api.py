@@ -32,9 +32,12 @@ LAYERS = [
     "_validation",
     "_images",
     "training",
+    "_stage",
     "_callbacks",
+    "_resident",
     "_workers",
     "sampling",
+    "_batch",
     "networks",
     "localizers",
     "layers",
@@ -52,6 +55,8 @@ LAYERS = [
 TESTED_ELSEWHERE = {
     "__init__": "test_public_api",
     "_version": "test_public_api",
+    "_stage": "test_training",
+    "_batch": "test_sampling",
 }
 
 EXTRAS = [
