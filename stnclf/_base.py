@@ -26,6 +26,7 @@ from ._validation import (
     check_weight,
     check_y,
     draw_seed,
+    uses_bfloat16,
     weight_of_class,
 )
 from ._workers import Workers
@@ -61,6 +62,8 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "image_shape": [None, tuple, list],
         "device": [str],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "compile": ["boolean"],
         "warm_start": ["boolean"],
         "callbacks": [None, list, tuple],
         "random_state": ["random_state"],
@@ -138,6 +141,8 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.net_.seed, self.net_.batch_size = seed, self.batch_size
         self.net_.balance, self.net_.rotate = self.balance, self.rotate
         self.net_.schedule, self.net_.weight_decay = self.schedule, self.weight_decay
+        self.net_.bfloat16 = uses_bfloat16(self.precision, check_device(self.device))
+        self.net_.compiled = self.compile
         self.net_.callbacks, self.net_.verbose = self._all_callbacks(), int(self.verbose)
         with naming("callbacks", "names that differ from each other and from the net's own"):
             self.net_.initialize_callbacks()

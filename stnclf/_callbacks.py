@@ -19,7 +19,7 @@ class StageLog(Callback):
         done = net.epochs_done[stage.name] = net.epochs_done.get(stage.name, 0) + 1
         net.history.record("stage", stage.name)
         net.history.record("stage_epoch", done)
-        net.history.record("lr", net.optimizer_.param_groups[0]["lr"])
+        net.history.record("lr", float(net.optimizer_.param_groups[0]["lr"]))
         sizes = [batch["train_batch_size"] for batch in row["batches"] if "train_loss" in batch]
         for name in ("localization_loss", "classification_loss"):
             values = [batch[name] for batch in row["batches"] if name in batch]

@@ -29,6 +29,7 @@ __all__ = [
     "check_weight",
     "check_y",
     "draw_seed",
+    "uses_bfloat16",
     "weight_of_class",
 ]
 
@@ -59,6 +60,16 @@ def check_device(device):
     if device != "cpu" and int(device[5:] or 0) >= n_gpus:
         raise ValueError(f"device: got {device!r}, but torch finds {n_gpus} GPU(s) here.")
     return device
+
+
+def uses_bfloat16(precision, device):
+    """Tell whether training computes in bfloat16; "auto" does where the chip does."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device == "cpu":
+        # Emulated where the processor has no instructions for it, which is slower than float32.
+        return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
+    return torch.cuda.get_device_capability(device)[0] >= 8
 
 
 def check_centers(centers, n_samples, image):

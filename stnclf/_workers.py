@@ -7,7 +7,28 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-__all__ = ["Workers"]
+__all__ = ["Ahead", "Workers"]
+
+
+class Ahead:
+    """Iterate with the next item always in the making, on a thread of its own.
+
+    Parameters
+    ----------
+    iterable : iterable
+        Gives no None.
+    """
+
+    def __init__(self, iterable):
+        self.iterable = iterable
+
+    def __iter__(self):
+        items = iter(self.iterable)
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(next, items, None)
+            while (item := coming.result()) is not None:
+                coming = pool.submit(next, items, None)
+                yield item
 
 
 class Workers:

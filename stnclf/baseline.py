@@ -53,6 +53,14 @@ class CiresanBaseline(BaseCellClassifier):
         (height, width, channels) of images that come as rows of X.
     device : str, default="auto"
         "cpu", "cuda", "cuda:N", or "auto" for a GPU where there is one.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        What training steps compute in. "auto" is bfloat16 on processors (AVX-512 BF16) and GPUs
+        (compute capability 8) that are faster with it, else float32. Weights, theta, losses and
+        all predictions are float32 in any case.
+    compile : bool, default=False
+        Compile the networks with ``torch.compile`` for training. On a GPU that takes some
+        seconds and makes steps about 1.4 times as fast; on processors it costs more than it
+        saves. Where it fails, a RuntimeWarning says so and training goes on without it.
     warm_start : bool, default=False
         Continue from the weights of the last fit instead of drawing new ones.
     callbacks : list of skorch callbacks, default=None
@@ -134,6 +142,8 @@ class CiresanBaseline(BaseCellClassifier):
         n_iter_no_change=10,
         image_shape=None,
         device="auto",
+        precision="auto",
+        compile=False,
         warm_start=False,
         callbacks=None,
         random_state=None,
@@ -153,6 +163,8 @@ class CiresanBaseline(BaseCellClassifier):
         self.n_iter_no_change = n_iter_no_change
         self.image_shape = image_shape
         self.device = device
+        self.precision = precision
+        self.compile = compile
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.random_state = random_state

@@ -14,6 +14,7 @@ __all__ = [
     "compose",
     "head",
     "identity",
+    "in_float32",
     "initialize",
     "reduction_for",
     "sample",
@@ -171,6 +172,24 @@ def head(layer):
     """
     layer.is_head = True
     return layer
+
+
+def in_float32(layer, x):
+    """Apply a layer in float32, whatever precision the network around it computes in.
+
+    Parameters
+    ----------
+    layer : nn.Module
+        A coordinate head or an output layer: small, and eight bits are too few for it.
+    x : Tensor
+        Input of any floating-point type.
+
+    Returns
+    -------
+    float32 Tensor
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        return layer(x.float())
 
 
 class ConvPool(nn.Sequential):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .layers import ConvPool, Inception, head, view_size
+from .layers import ConvPool, Inception, head, in_float32, view_size
 
 __all__ = [
     "LOCALIZERS",
@@ -96,7 +96,7 @@ class DenseLocalizer(nn.Module):
         """Map views (n, channels, *view) to theta (n, 2, 3)."""
         features = self.inception(self.block_2(self.block_1(views)))
         hidden = F.relu(self.dense(features.flatten(1)))
-        return Location(self.theta(hidden).float().view(-1, 2, 3), None)
+        return Location(in_float32(self.theta, hidden).view(-1, 2, 3), None)
 
 
 class HeatmapLocalizer(nn.Module):
@@ -132,11 +132,9 @@ class HeatmapLocalizer(nn.Module):
         self.scale, self.radius = scale, radius
         a, b, c = widths
         self.features = nn.Sequential(
-            *_conv_norm(n_channels, a, 5),
-            nn.MaxPool2d(2),
+            *_conv_norm(n_channels, a, 5, pool=True),
             *_conv_norm(a, b, 3),
-            *_conv_norm(b, b, 3),
-            nn.MaxPool2d(2),
+            *_conv_norm(b, b, 3, pool=True),
             *_conv_norm(b, c, 3),
             *_conv_norm(c, c, 3, dilation=2),
             *_conv_norm(c, c, 3, dilation=2),
@@ -145,7 +143,7 @@ class HeatmapLocalizer(nn.Module):
 
     def forward(self, views):
         """Map views (n, channels, *view) to theta (n, 2, 3) and logits (n, h, w)."""
-        logits = self.position(self.features(views))[:, 0].float()
+        logits = in_float32(self.position, self.features(views))[:, 0]
         return Location(centred_theta(self.peak(logits), self.scale), logits)
 
     def peak(self, logits):
@@ -163,12 +161,13 @@ class HeatmapLocalizer(nn.Module):
         return torch.stack([u, v], dim=1)
 
 
-def _conv_norm(n_in, n_out, kernel_size, dilation=1):
-    """Convolution of unchanged size, batch normalisation, ReLU."""
+def _conv_norm(n_in, n_out, kernel_size, dilation=1, pool=False):
+    """Convolution of unchanged size, batch normalisation, 2 x 2 maximum if asked for, ReLU."""
     padding = dilation * (kernel_size // 2)
     return (
         nn.Conv2d(n_in, n_out, kernel_size, padding=padding, dilation=dilation, bias=False),
         nn.BatchNorm2d(n_out),
+        *([nn.MaxPool2d(2)] if pool else []),
         nn.ReLU(inplace=True),
     )
 

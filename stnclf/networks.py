@@ -10,7 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .layers import ConvPool, Inception, head, identity, reduction_for, sample, view_size
+from .layers import (
+    ConvPool,
+    Inception,
+    head,
+    identity,
+    in_float32,
+    reduction_for,
+    sample,
+    view_size,
+)
 from .localizers import centred_theta
 
 __all__ = ["CLASSIFIERS", "CiresanNet", "InceptionClassifier", "STNNet"]
@@ -53,11 +62,20 @@ class InceptionClassifier(nn.Module):
     def forward(self, windows):
         """Map windows (n, channels, 32, 32) to logits (n, n_classes)."""
         features = self.inception(self.block_2(self.block_1(windows)))
-        return self.output(F.relu(self.dense(features.flatten(1))))
+        return in_float32(self.output, F.relu(self.dense(features.flatten(1))))
 
 
 class _System(nn.Module):
-    """What both systems share: images come in raw units and are standardised inside."""
+    """What both systems share: images come in raw units and are standardised inside.
+
+    Attributes
+    ----------
+    bfloat16 : bool
+        Whether convolutions and dense layers but the last compute in bfloat16. Sampling,
+        theta and the losses are float32 in any case.
+    """
+
+    bfloat16 = False
 
     def __init__(self, mean, std):
         super().__init__()
@@ -74,7 +92,16 @@ class _System(nn.Module):
 
     def standardize(self, images):
         """Subtract the training images' mean from each channel, divide by their spread."""
-        return (images - self.mean[:, None, None]) / self.std[:, None, None]
+        images = (images - self.mean[:, None, None]) / self.std[:, None, None]
+        # Channels last in memory: convolutions are 1.4 to 1.8 times as fast on the CPU.
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def autocast(self):
+        """Give the context in which the networks compute."""
+        # Without the cache: a recorded CUDA graph must not find casts that were made before it.
+        return torch.autocast(
+            self.mean.device.type, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False
+        )
 
 
 class STNNet(_System):
@@ -96,10 +123,16 @@ class STNNet(_System):
         self.view_reduction = reduction_for(patch_size, localizer.view)
         self.window_reduction = reduction_for(cell_size, classifier.view)
 
+    def compile_networks(self):
+        """Let ``torch.compile`` make both networks' code; sampling and losses stay as they are."""
+        for network in (self.localizer, self.classifier):
+            network.compile(dynamic=False)
+
     def locate(self, images, theta):
         """Find the cell in the patches that ``theta`` (n, 2, 3) cuts out of the images."""
         views = sample(images, theta, self.localizer.view, self.view_reduction)
-        return self.localizer(self.standardize(views))
+        with self.autocast():
+            return self.localizer(self.standardize(views))
 
     def attend(self, images, theta):
         """Cut the windows ``theta`` (n, 2, 3) out of the images, at the classifier's size."""
@@ -107,7 +140,8 @@ class STNNet(_System):
 
     def classify(self, windows):
         """Map windows (n, channels, *view), not yet standardised, to logits."""
-        return self.classifier(self.standardize(windows))
+        with self.autocast():
+            return self.classifier(self.standardize(windows))
 
     def look(self, patches):
         """Map patches to the windows that the localizer chooses."""
@@ -171,7 +205,13 @@ class CiresanNet(_System):
 
     def classify(self, views):
         """Map views (n, channels, *view), not yet standardised, to logits."""
-        return self.tail(self.trunk(self.standardize(views)))
+        with self.autocast():
+            return self.tail(self.trunk(self.standardize(views)))
+
+    def compile_networks(self):
+        """Let ``torch.compile`` make the network's code."""
+        self.trunk = torch.compile(self.trunk, dynamic=False)
+        self.tail = torch.compile(self.tail, dynamic=False)
 
     def look(self, patches):
         """Bring whole patches to the network's size."""
@@ -191,7 +231,7 @@ class CiresanNet(_System):
         """Layers from the maps of the class-activation map to the logits."""
         for block in self.blocks[self.cam_block + 1 :]:
             x = block(x)
-        return self.output(F.relu(self.dense(x.flatten(1))))
+        return in_float32(self.output, F.relu(self.dense(x.flatten(1))))
 
     def forward(self, patches):
         """Map patches (n, channels, *patch_size) to logits (n, k) and theta (n, 2, 3).

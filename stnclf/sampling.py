@@ -10,13 +10,12 @@ crop, offset, rotation and scale together.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
-from .geometry import cell_theta, patch_origin, view_theta
+from ._batch import Batch, CellDataset, Frame
+from .geometry import cell_theta, view_theta
 
 __all__ = [
     "Batch",
@@ -28,109 +27,6 @@ __all__ = [
     "held_out_batches",
     "patch_batches",
 ]
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Sizes of an image, its central patch, and the cell's window.
-
-    Parameters
-    ----------
-    image, patch, cell : tuple of int
-        ``(height, width)`` in pixels.
-    """
-
-    image: tuple
-    patch: tuple
-    cell: tuple
-
-    @property
-    def origin(self):
-        """Top-left pixel ``(x, y)`` of the patch in the image."""
-        return patch_origin(self.image, self.patch)
-
-    @property
-    def reach(self):
-        """Largest offset ``(x, y)`` at which the whole cell stays inside the patch."""
-        return tuple((p - c) / 2 for p, c in zip(self.patch[::-1], self.cell[::-1]))
-
-
-class CellDataset(Dataset):
-    """Rows of an array of images, with labels, centres and weights.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_images, height, width, channels)
-        Images, uint8 or float; may be memory-mapped. Never copied as a whole.
-    rows : int ndarray of shape (n,)
-        The images that belong to the data set.
-    y : int64 ndarray of shape (n,)
-        Class indices.
-    centers : float64 ndarray of shape (n, 2)
-        ``(x, y)`` of the cells in pixels of the images.
-    weight : float32 ndarray of shape (n,)
-        Weights of the samples.
-    frame : Frame
-        The sizes.
-    """
-
-    def __init__(self, X, rows, y, centers, weight, frame):
-        self.X, self.rows, self.frame = X, rows, frame
-        self.y, self.centers, self.weight = y, centers, weight
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __getitem__(self, index):
-        """Give one sample as (image, class index)."""
-        return self.X[self.rows[index]], self.y[index]
-
-
-@dataclass
-class Batch:
-    """One batch on its way to the networks.
-
-    Attributes
-    ----------
-    source : Tensor of shape (n, height, width, channels)
-        The part of each image that its patch touches, in the images' own dtype.
-    place : float32 Tensor of shape (n, 2, 3)
-        Patch coordinates to source coordinates, both normalised.
-    theta : float32 Tensor of shape (n, 2, 3)
-        True transforms: window coordinates to patch coordinates (equation 1).
-    y : int64 Tensor of shape (n,)
-        Class indices.
-    weight : float32 Tensor of shape (n,)
-        Weights of the samples.
-    """
-
-    source: torch.Tensor
-    place: torch.Tensor
-    theta: torch.Tensor
-    y: torch.Tensor
-    weight: torch.Tensor
-
-    def __len__(self):
-        return len(self.y)
-
-    def split(self, size):
-        """Cut the batch into micro-batches of at most ``size`` samples, as even as possible.
-
-        Their batch statistics are averaged, and a part of one sample would weigh too much.
-        """
-        n_parts = math.ceil(len(self) / size)
-        parts = [t.tensor_split(n_parts) for t in vars(self).values()]
-        return [Batch(*columns) for columns in zip(*parts)]
-
-    def to(self, device):
-        """Copy the batch to a device."""
-        return Batch(*(t.to(device, non_blocking=True) for t in vars(self).values()))
-
-    def images(self):
-        """Give sources as float32 (n, channels, height, width); uint8 is divided by 255."""
-        images = self.source.permute(0, 3, 1, 2)
-        images = images.to(torch.float32, memory_format=torch.contiguous_format)
-        return images.div_(255.0) if self.source.dtype == torch.uint8 else images
 
 
 def channel_statistics(X, rows, most=256):
@@ -251,6 +147,11 @@ class TrainingBatches:
         order = rng.permutation(len(index))
         return index[order], angles[order], offsets[order]
 
+    def places(self):
+        """Draw the next epoch with `draw_places`, all batches in one."""
+        self.epoch += 1
+        return draw_places(self.data, *self.plan(self.epoch - 1))
+
     def __iter__(self):
         index, angles, offsets = self.plan(self.epoch)
         self.epoch += 1
@@ -279,22 +180,53 @@ def draw_batch(data, index, angles, offsets, sees="patch"):
     -------
     Batch
     """
-    frame, centers = data.frame, data.centers[index]
-    cos, sin = np.cos(angles), np.sin(angles)
-    turned = np.stack(
-        [cos * offsets[:, 0] - sin * offsets[:, 1], sin * offsets[:, 0] + cos * offsets[:, 1]], 1
-    )
-    middles = centers - turned
-    focus, extent = (centers, frame.cell) if sees == "cell" else (middles, frame.patch)
+    frame = data.frame
+    middles, theta = _geometry(data, index, angles, offsets)
+    focus, extent = (data.centers[index], frame.cell) if sees == "cell" else (middles, frame.patch)
     side = math.hypot(*extent) if np.any(angles) else None
     size = tuple(math.ceil(e if side is None else side) + 2 for e in extent)
     source, corners = cut(data.X, data.rows[index], focus, size)
     place = view_theta(middles - corners, frame.patch, angles, source.shape[1:3])
+    return _batch(data, index, source, place, theta)
+
+
+def draw_places(data, index, angles, offsets):
+    """Make what `draw_batch` makes, for images that lie whole where the networks are.
+
+    Parameters
+    ----------
+    data : CellDataset
+        The images; their pixels are not read.
+    index, angles, offsets : ndarray of shape (n,), (n,) and (n, 2)
+        As for `draw_batch`.
+
+    Returns
+    -------
+    Batch
+        ``source`` is the samples' numbers, int64 of shape (n,), and ``place`` leads from patch
+        coordinates to those of the whole images.
+    """
+    middles, theta = _geometry(data, index, angles, offsets)
+    place = view_theta(middles, data.frame.patch, angles, data.frame.image)
+    return _batch(data, index, index, place, theta)
+
+
+def _geometry(data, index, angles, offsets):
+    """Middles (x, y) of the patches in their images, and the true transforms in the patches."""
+    frame = data.frame
+    cos, sin = np.cos(angles), np.sin(angles)
+    turned = np.stack(
+        [cos * offsets[:, 0] - sin * offsets[:, 1], sin * offsets[:, 0] + cos * offsets[:, 1]], 1
+    )
     middle = (np.array(frame.patch[::-1]) - 1) / 2
+    return data.centers[index] - turned, cell_theta(middle + offsets, frame.patch, frame.cell)
+
+
+def _batch(data, index, source, place, theta):
     return Batch(
         torch.from_numpy(source),
         torch.from_numpy(place.astype(np.float32)),
-        torch.from_numpy(cell_theta(middle + offsets, frame.patch, frame.cell).astype(np.float32)),
+        torch.from_numpy(theta.astype(np.float32)),
         torch.from_numpy(data.y[index]),
         torch.from_numpy(data.weight[index]),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+import warnings
 
 import torch
 from skorch import NeuralNet
@@ -19,9 +19,9 @@ from skorch.utils import TeeGenerator
 from torch import nn
 
 from ._callbacks import StageLog
-from ._workers import Workers
-from .layers import compose
-from .losses import classification_loss, guided_loss, heatmap_loss, localization_loss
+from ._resident import ResidentSteps, fits, on_device, watches_batches
+from ._stage import Stage, learning_rate, stage_loss
+from ._workers import Ahead, Workers
 from .sampling import TrainingBatches, held_out_batches
 
 __all__ = [
@@ -33,104 +33,6 @@ __all__ = [
 
 #: Samples in a micro-batch on the CPU. Part of the result: sums are rounded in this order.
 MICRO_BATCH = 16
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of the training (section 4.3).
-
-    Attributes
-    ----------
-    name : str
-        Name by which ``fit(..., stages=...)`` and ``history_`` know it.
-    learns : tuple of str
-        Which networks' weights move: ``"localizer"``, ``"classifier"``, or ``"all"``.
-    classifies : {"cell", "window", "patch", None}
-        What the classifier is shown: the window on the true centre, the one that the
-        localizer chose, the whole patch, or nothing.
-    localizes : bool
-        Whether the localization loss is part of the loss.
-    kappa : float
-        Weight of the classification loss beside the localization loss (equation 9).
-    epochs : int
-        Number of epochs.
-    lr : float
-        Initial learning rate.
-    """
-
-    name: str
-    learns: tuple
-    classifies: str | None
-    localizes: bool
-    kappa: float
-    epochs: int
-    lr: float
-
-
-def stage_loss(module, batch, stage):
-    """Loss of each sample of a batch in a stage.
-
-    Parameters
-    ----------
-    module : nn.Module
-        `stnclf.networks.STNNet` or `stnclf.networks.CiresanNet`.
-    batch : Batch
-        On the module's device.
-    stage : Stage
-        What is shown and what counts.
-
-    Returns
-    -------
-    loss : Tensor of shape (n,)
-        What is minimised.
-    parts : dict of str to Tensor of shape (n,)
-        ``"localization_loss"`` and ``"classification_loss"``, those that there are.
-    """
-    images, parts, theta = batch.images(), {}, batch.theta
-    if stage.localizes or stage.classifies == "window":
-        theta, heatmap = module.locate(images, batch.place)
-        if stage.localizes and heatmap is None:
-            parts["localization_loss"] = localization_loss(theta, batch.theta)
-        elif stage.localizes:
-            parts["localization_loss"] = heatmap_loss(heatmap, batch.theta)
-    if stage.classifies:
-        place = batch.place if stage.classifies == "patch" else compose(batch.place, theta)
-        logits = module.classify(module.attend(images, place))
-        parts["classification_loss"] = classification_loss(logits, batch.y)
-    if stage.localizes and stage.classifies:
-        return guided_loss(*parts.values(), kappa=stage.kappa), parts
-    return next(iter(parts.values())), parts
-
-
-def learning_rate(schedule, lr, progress):
-    """Learning rate at a point of a stage.
-
-    Parameters
-    ----------
-    schedule : {"constant", "one-cycle"}
-        "one-cycle" rises from a tenth of ``lr`` to all of it over the first fifth of the
-        stage and falls to zero along a cosine (after Smith and Topin, 2018).
-    lr : float
-        The stage's learning rate.
-    progress : float
-        Share of the stage's steps that are done, 0 to 1.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> from stnclf.training import learning_rate
-    >>> [round(learning_rate("one-cycle", 1.0, p), 3) for p in (0, 0.1, 0.2, 0.6, 1)]
-    [0.1, 0.55, 1.0, 0.5, 0.0]
-    """
-    if schedule == "constant":
-        return lr
-    rise = 0.2
-    if progress < rise:
-        return lr * (0.1 + 0.9 * progress / rise)
-    return lr * (1 + math.cos(math.pi * (progress - rise) / (1 - rise))) / 2
 
 
 class CellNet(NeuralNet):
@@ -150,6 +52,10 @@ class CellNet(NeuralNet):
         See `learning_rate`.
     weight_decay : float
         Decoupled weight decay of the Adam optimizer.
+    bfloat16 : bool
+        Whether training steps compute in bfloat16 (weights, theta and losses stay float32).
+    compiled : bool
+        Whether to try ``torch.compile`` on the networks for training.
     **net_params
         Further parameters of `skorch.NeuralNet` (callbacks, device, verbose).
     """
@@ -164,6 +70,8 @@ class CellNet(NeuralNet):
         rotate=True,
         schedule="constant",
         weight_decay=0.0,
+        bfloat16=False,
+        compiled=False,
         **net_params,
     ):
         super().__init__(
@@ -175,7 +83,8 @@ class CellNet(NeuralNet):
             **net_params,
         )
         self.seed, self.balance, self.rotate = seed, balance, rotate
-        self.schedule, self.weight_decay = schedule, weight_decay
+        self.schedule, self.weight_decay, self.bfloat16 = schedule, weight_decay, bfloat16
+        self.compiled = compiled
         self.stage, self.epochs_done = None, {}
 
     @classmethod
@@ -185,12 +94,14 @@ class CellNet(NeuralNet):
         Parameters
         ----------
         module : nn.Module
-            With its weights, on the CPU.
+            With its weights, on the CPU. Brought to the layout of the images, see
+            ``standardize``; results depend on it in their last bits.
 
         Returns
         -------
         CellNet
         """
+        module.to(memory_format=torch.channels_last)
         net = cls(module, device="cpu").initialize()
         net.module = type(module)  # net.module_ is the trained one; twice would be pickled twice
         return net
@@ -223,19 +134,26 @@ class CellNet(NeuralNet):
         for _, callback in self.callbacks_:
             if isinstance(callback, PassthroughScoring):
                 callback.initialize()  # the best loss of another stage is no measure
-        self.optimizer_ = torch.optim.AdamW(
-            self.parameters, lr=stage.lr, weight_decay=self.weight_decay
-        )
         micro = MICRO_BATCH if self.device == "cpu" else self.batch_size
         self.module_.eval()
         for part in learning:
             part.train()
-        # A replica shares the weights but has statistics of its own to write to.
-        shared = {id(p): p for p in self.module_.parameters()}
         most = (2 if self.rotate == "copy" else 1) * len(train)
         n_replicas = math.ceil(min(self.batch_size, most) / micro)
-        self.replicas = [copy.deepcopy(self.module_, dict(shared)) for _ in range(n_replicas)]
+        shared = list(self.module_.parameters())
+        if n_replicas == 1:
+            shared += self.module_.buffers()
+        # A replica shares the weights; of several, each has statistics of its own to write to.
+        self.replicas = [
+            copy.deepcopy(self.module_, {id(t): t for t in shared}) for _ in range(n_replicas)
+        ]
+        compiled = self.compiled and self._compiles(train)
+        for replica in self.replicas:
+            replica.bfloat16 = self.bfloat16
+            if compiled:
+                replica.compile_networks()
         self.micro_batch = micro
+        self._prepare_steps(train)
         try:
             with Workers(n_replicas) as self.workers:
                 self.notify("on_train_begin", X=train, y=None)
@@ -249,15 +167,53 @@ class CellNet(NeuralNet):
                 finally:
                     self.notify("on_train_end", X=train, y=None)
         finally:
-            del self.replicas, self.parameters, self.workers
+            del self.replicas, self.parameters, self.workers, self.steps
             self.optimizer_.state.clear()  # each stage starts anew; keeps pickles small
+            for group in self.optimizer_.param_groups:
+                group["lr"] = float(group["lr"])
             self.module_.eval()
         return self
+
+    def _compiles(self, train):
+        """Try one compiled step on a copy; warn where it fails."""
+        trial = copy.deepcopy(self.module_)
+        trial.bfloat16 = self.bfloat16
+        trial.compile_networks()
+        batch = next(held_out_batches(train, self.batch_size, [0])).to(self.device)
+        try:
+            stage_loss(trial, batch, self.stage)[0].sum().backward()
+        except Exception as error:  # whatever a compiler may have to say
+            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            warnings.warn(
+                f"compile: torch.compile failed ({reason}); training goes on without it.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return False
+        return True
+
+    def _prepare_steps(self, train):
+        """Make the optimizer and, where they can be used, the steps that run on a GPU alone."""
+        options = {"lr": self.stage.lr, "weight_decay": self.weight_decay}
+        self.steps = None
+        watched = any(watches_batches(callback) for _, callback in self.callbacks_)
+        if self.device == "cpu" or watched or not fits(train, self.device):
+            self.optimizer_ = torch.optim.AdamW(self.parameters, **options)
+            return
+        (replica,) = self.replicas
+        self.steps = ResidentSteps(
+            on_device(train, self.device),
+            lambda batch: self._micro_step(replica, batch, len(batch)),
+            self.parameters,
+            list(replica.buffers()),
+            **options,
+        )
+        self.optimizer_ = self.steps.optimizer
 
     def __getstate__(self):
         """Leave out what only a running stage has: threads cannot be pickled."""
         state = super().__getstate__()
-        for name in ("workers", "replicas", "parameters"):
+        for name in ("workers", "replicas", "parameters", "steps"):
             state.pop(name, None)
         return state
 
@@ -287,7 +243,26 @@ class CellNet(NeuralNet):
             epoch=self.epochs_done.get(name, 0),
         )
         self.n_steps = self.stage.epochs * batches.n_batches()
-        return batches
+        return Ahead(batches) if self.workers.n > 1 else batches
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run an epoch batch by batch, or all of it on the GPU."""
+        if not training or self.steps is None:
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            return
+        n_steps = iterator.n_batches()
+        rates = [self._rate(self.steps_done + step) for step in range(n_steps)]
+        places = iterator.places()
+        losses = self.steps.run(places, rates, self.batch_size)
+        self.steps_done += n_steps
+        self.history.new_batch()
+        for name, value in losses.items():
+            self.history.record_batch("train_loss" if name == "loss" else name, value)
+        self.history.record_batch("train_batch_size", len(places))
+        self.history.record("train_batch_count", n_steps)
+
+    def _rate(self, step):
+        return learning_rate(self.schedule, self.stage.lr, step / self.n_steps)
 
     def train_step(self, batch, **fit_params):
         """Make one optimizer step over all micro-batches of a batch."""
@@ -302,9 +277,8 @@ class CellNet(NeuralNet):
         named = [(n, p) for n, p in self.module_.named_parameters() if p.grad is not None]
         named = TeeGenerator(iter(named))  # each callback gets to see all of them
         self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
-        rate = learning_rate(self.schedule, self.stage.lr, self.steps_done / self.n_steps)
         for group in self.optimizer_.param_groups:
-            group["lr"] = rate
+            group["lr"] = self._rate(self.steps_done)
         self.optimizer_.step()
         self.optimizer_.zero_grad(set_to_none=True)
         self.steps_done += 1
@@ -325,6 +299,8 @@ class CellNet(NeuralNet):
 
     def _merge_statistics(self, n_used):
         """Average the running statistics that the replicas collected in one step."""
+        if len(self.replicas) == 1:
+            return
         used = [dict(replica.named_buffers()) for replica in self.replicas[:n_used]]
         for name, buffer in self.module_.named_buffers():
             if name in ("mean", "std"):

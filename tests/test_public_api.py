@@ -42,9 +42,12 @@ LAYERS = [
     "_validation",
     "_images",
     "training",
+    "_stage",
     "_callbacks",
+    "_resident",
     "_workers",
     "sampling",
+    "_batch",
     "networks",
     "localizers",
     "layers",
@@ -65,6 +68,8 @@ LAYERS = [
 TESTED_ELSEWHERE = {
     "__init__": "test_public_api",
     "_version": "test_public_api",
+    "_stage": "test_training",
+    "_batch": "test_sampling",
 }
 
 EXTRAS = [

@@ -6,7 +6,9 @@ import torch
 from torch import nn
 
 from stnclf.classifier import STNCellClassifier
+from stnclf.datasets import make_cells
 from stnclf.losses import heatmap_loss, localization_loss
+from stnclf.networks import STNNet
 from stnclf.sampling import Batch, draw_batch
 from stnclf.training import CellNet, Stage, learning_rate, stage_loss
 from tests.test_networks import make_stn
@@ -164,3 +166,21 @@ def test_schedule_spans_the_stage(blobs):
     assert rates[-1] < 0.02 * clf.classifier_lr
     joint = [row["lr"] for row in clf.history_ if row["stage"] == "joint"]
     assert joint[0] <= clf.joint_lr
+
+
+def test_a_compiler_that_fails_costs_a_warning_only(monkeypatch):
+    def fail(self):
+        for network in (self.localizer, self.classifier):
+            network._compiled_call_impl = broken
+
+    def broken(*args):
+        raise OSError("no compiler\nat all")
+
+    X, y, centers = make_cells(12, patch_size=64, offset=4, random_state=0)
+    epochs = {"classifier_epochs": 1, "localizer_epochs": 1, "joint_epochs": 1}
+    clf = STNCellClassifier(compile=True, random_state=0, **epochs)
+    monkeypatch.setattr(STNNet, "compile_networks", fail)
+    with pytest.warns(RuntimeWarning, match=r"compile: .*OSError: no compiler\); .*without it"):
+        clf.fit(X, y, centers=centers)
+    plain = STNCellClassifier(random_state=0, **epochs).fit(X, y, centers=centers)
+    np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))

@@ -1,0 +1,125 @@
+"""What is passed to the networks: images with their cells, and batches drawn from them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from .geometry import patch_origin
+
+__all__ = ["Batch", "CellDataset", "Frame"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Sizes of an image, its central patch, and the cell's window.
+
+    Parameters
+    ----------
+    image, patch, cell : tuple of int
+        ``(height, width)`` in pixels.
+    """
+
+    image: tuple
+    patch: tuple
+    cell: tuple
+
+    @property
+    def origin(self):
+        """Top-left pixel ``(x, y)`` of the patch in the image."""
+        return patch_origin(self.image, self.patch)
+
+    @property
+    def reach(self):
+        """Largest offset ``(x, y)`` at which the whole cell stays inside the patch."""
+        return tuple((p - c) / 2 for p, c in zip(self.patch[::-1], self.cell[::-1]))
+
+
+class CellDataset(Dataset):
+    """Rows of an array of images, with labels, centres and weights.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_images, height, width, channels)
+        Images, uint8 or float; may be memory-mapped. Never copied as a whole.
+    rows : int ndarray of shape (n,)
+        The images that belong to the data set.
+    y : int64 ndarray of shape (n,)
+        Class indices.
+    centers : float64 ndarray of shape (n, 2)
+        ``(x, y)`` of the cells in pixels of the images.
+    weight : float32 ndarray of shape (n,)
+        Weights of the samples.
+    frame : Frame
+        The sizes.
+    """
+
+    def __init__(self, X, rows, y, centers, weight, frame):
+        self.X, self.rows, self.frame = X, rows, frame
+        self.y, self.centers, self.weight = y, centers, weight
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        """Give one sample as (image, class index)."""
+        return self.X[self.rows[index]], self.y[index]
+
+    def n_bytes(self):
+        """Size of all images, in the dtype in which `cut` gives them."""
+        return len(self) * self.X[0].size * (1 if self.X.dtype == np.uint8 else 4)
+
+
+@dataclass
+class Batch:
+    """One batch on its way to the networks.
+
+    Attributes
+    ----------
+    source : Tensor of shape (n, height, width, channels)
+        The part of each image that its patch touches, in the images' own dtype.
+    place : float32 Tensor of shape (n, 2, 3)
+        Patch coordinates to source coordinates, both normalised.
+    theta : float32 Tensor of shape (n, 2, 3)
+        True transforms: window coordinates to patch coordinates (equation 1).
+    y : int64 Tensor of shape (n,)
+        Class indices.
+    weight : float32 Tensor of shape (n,)
+        Weights of the samples.
+    """
+
+    source: torch.Tensor
+    place: torch.Tensor
+    theta: torch.Tensor
+    y: torch.Tensor
+    weight: torch.Tensor
+
+    def __len__(self):
+        return len(self.y)
+
+    def split(self, size):
+        """Cut the batch into micro-batches of at most ``size`` samples, as even as possible.
+
+        Their batch statistics are averaged, and a part of one sample would weigh too much.
+        """
+        n_parts = math.ceil(len(self) / size)
+        parts = [t.tensor_split(n_parts) for t in vars(self).values()]
+        return [Batch(*columns) for columns in zip(*parts)]
+
+    def part(self, rows):
+        """Give some of the samples, chosen by a slice."""
+        return Batch(*(t[rows] for t in vars(self).values()))
+
+    def to(self, device):
+        """Copy the batch to a device."""
+        return Batch(*(t.to(device, non_blocking=True) for t in vars(self).values()))
+
+    def images(self):
+        """Give sources as float32 (n, channels, height, width); uint8 is divided by 255."""
+        images = self.source.permute(0, 3, 1, 2)
+        images = images.to(torch.float32, memory_format=torch.contiguous_format)
+        return images.div_(255.0) if self.source.dtype == torch.uint8 else images

@@ -1,0 +1,109 @@
+"""What a stage of the training is: who learns, what is shown, what counts, at which rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .layers import compose
+from .losses import classification_loss, guided_loss, heatmap_loss, localization_loss
+
+__all__ = ["Stage", "learning_rate", "stage_loss"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the training (section 4.3).
+
+    Attributes
+    ----------
+    name : str
+        Name by which ``fit(..., stages=...)`` and ``history_`` know it.
+    learns : tuple of str
+        Which networks' weights move: ``"localizer"``, ``"classifier"``, or ``"all"``.
+    classifies : {"cell", "window", "patch", None}
+        What the classifier is shown: the window on the true centre, the one that the
+        localizer chose, the whole patch, or nothing.
+    localizes : bool
+        Whether the localization loss is part of the loss.
+    kappa : float
+        Weight of the classification loss beside the localization loss (equation 9).
+    epochs : int
+        Number of epochs.
+    lr : float
+        Initial learning rate.
+    """
+
+    name: str
+    learns: tuple
+    classifies: str | None
+    localizes: bool
+    kappa: float
+    epochs: int
+    lr: float
+
+
+def stage_loss(module, batch, stage):
+    """Loss of each sample of a batch in a stage.
+
+    Parameters
+    ----------
+    module : nn.Module
+        `stnclf.networks.STNNet` or `stnclf.networks.CiresanNet`.
+    batch : Batch
+        On the module's device.
+    stage : Stage
+        What is shown and what counts.
+
+    Returns
+    -------
+    loss : Tensor of shape (n,)
+        What is minimised.
+    parts : dict of str to Tensor of shape (n,)
+        ``"localization_loss"`` and ``"classification_loss"``, those that there are.
+    """
+    images, parts, theta = batch.images(), {}, batch.theta
+    if stage.localizes or stage.classifies == "window":
+        theta, heatmap = module.locate(images, batch.place)
+        if stage.localizes and heatmap is None:
+            parts["localization_loss"] = localization_loss(theta, batch.theta)
+        elif stage.localizes:
+            parts["localization_loss"] = heatmap_loss(heatmap, batch.theta)
+    if stage.classifies:
+        place = batch.place if stage.classifies == "patch" else compose(batch.place, theta)
+        logits = module.classify(module.attend(images, place))
+        parts["classification_loss"] = classification_loss(logits, batch.y)
+    if stage.localizes and stage.classifies:
+        return guided_loss(*parts.values(), kappa=stage.kappa), parts
+    return next(iter(parts.values())), parts
+
+
+def learning_rate(schedule, lr, progress):
+    """Learning rate at a point of a stage.
+
+    Parameters
+    ----------
+    schedule : {"constant", "one-cycle"}
+        "one-cycle" rises from a tenth of ``lr`` to all of it over the first fifth of the
+        stage and falls to zero along a cosine (after Smith and Topin, 2018).
+    lr : float
+        The stage's learning rate.
+    progress : float
+        Share of the stage's steps that are done, 0 to 1.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from stnclf.training import learning_rate
+    >>> [round(learning_rate("one-cycle", 1.0, p), 3) for p in (0, 0.1, 0.2, 0.6, 1)]
+    [0.1, 0.55, 1.0, 0.5, 0.0]
+    """
+    if schedule == "constant":
+        return lr
+    rise = 0.2
+    if progress < rise:
+        return lr * (0.1 + 0.9 * progress / rise)
+    return lr * (1 + math.cos(math.pi * (progress - rise) / (1 - rise))) / 2
