@@ -87,8 +87,7 @@ n_jobs, random_state, verbose
     side = _check_sizes(size, max_offset, cell_size, image_size)
     out = _check_out(out, resume)
     groups, points, y = _check_table(annotations)
-    names, image = np.unique(groups, return_inverse=True)
-    first_rows = [int(np.argmax(image == i)) for i in range(len(names))]
+    names, first_rows, image = np.unique(groups, return_index=True, return_inverse=True)
     slides = [
         open_slide(resolve_below(root, str(name), f"annotations, row {row}: image"), slide_mpp)
         for name, row in zip(names, first_rows)
@@ -104,7 +103,9 @@ n_jobs, random_state, verbose
         groups, points, [sizes, scales.tolist(), side, float(max_offset), _TILE]
     )
     header = read_header(out) if resume else None
-    seed = header["seed"] if header and random_state is None else draw_seed(random_state)
+    seed = (header or {}).get("seed") if random_state is None else None
+    if not isinstance(seed, int):
+        seed = draw_seed(random_state)
     offsets = np.random.default_rng(seed).uniform(-max_offset, max_offset, points.shape)
     on_grid = (points + 0.5) / scales[image, None] - 0.5
     corners = grid_corners(on_grid, offsets, side, max_offset)
@@ -282,15 +283,16 @@ def resolve_below(root, name, where):
 
 def _check_sizes(size, max_offset, cell_size, image_size):
     """Check what says how large patches are; give the side of the images."""
-    for name, value in (("size", size), ("cell_size", cell_size), ("image_size", image_size)):
-        if name != "size" and value is None:
+    given = {"size": size, "cell_size": cell_size, "image_size": image_size}
+    for name, value in given.items():
+        if value is None and name != "size":
             continue
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name}: got {value!r}, wants a whole number of pixels.")
     if not isinstance(max_offset, Real) or not 0 <= max_offset < math.inf:
         raise ValueError(f"max_offset: got {max_offset!r}, wants pixels, 0 or more.")
-    for name, value in (("cell_size", cell_size), ("2 * max_offset", 2 * max_offset)):
-        if value is not None and value > size:
+    for name, value in (("cell_size", cell_size or 0), ("2 * max_offset", 2 * max_offset)):
+        if value > size:
             raise ValueError(f"{name}: got {value!r}, more than size, {size}.")
     if image_size is None:
         cell_size = size / 2 if cell_size is None else cell_size
@@ -358,8 +360,8 @@ def _check_inside(points, groups, sizes):
         x, y = points[row].tolist()
         width, height = sizes[row].tolist()
         raise ValueError(
-            f"annotations, row {row}: x, y = {x:g}, {y:g} lies outside image {str(groups[row])!r} "
-            f"of {width} x {height} px (width x height)."
+            f"annotations, row {row}: x, y = {x:.10g}, {y:.10g} lies outside image "
+            f"{str(groups[row])!r} of {width} x {height} px (width x height)."
         )
 
 

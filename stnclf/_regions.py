@@ -41,12 +41,20 @@ def read_scaled(reader, x, y, width, height, scale):
     factor = reader.downsamples[level]
     step = scale / factor
     region = np.empty((height, width, 3), dtype=np.uint8)
-    most = max(1, int(_BLOCK / max(step, 1)))
+    # A wide kernel needs much around each block: take means of squares in a second stage.
+    square = int(step / 4) if step >= 8 else 1
+    most = max(1, int(_BLOCK / max(step, 1))) if square == 1 else max(1, _BLOCK // square)
     for j in range(0, height, most):
         for i in range(0, width, most):
             block = region[j : j + most, i : i + most]
-            corner = x / factor + i * step, y / factor + j * step
-            block[:] = _block(reader, level, corner, step, block.shape)
+            if square == 1:
+                corner = x / factor + i * step, y / factor + j * step
+                block[:] = _block(reader, level, corner, step, block.shape)
+            else:
+                corner = x + i * scale, y + j * scale
+                size = (side * square for side in block.shape[1::-1])
+                pixels = read_scaled(reader, *corner, *size, scale / square)
+                block[:] = _mean_of_squares(pixels, square)
     return region
 
 
@@ -67,8 +75,15 @@ def _block(reader, level, corner, step, shape):
     left, top = (c - a - o for c, a, o in zip(corner, first, off))
     box = left, top, left + size[0] * step, top + size[1] * step
     image = Image.fromarray(pixels)
-    pixels = np.array(image.resize(size, Image.Resampling.BICUBIC, box, reducing_gap=4.0))
+    pixels = np.asarray(image.resize(size, Image.Resampling.BICUBIC, box))
     return _whiten(pixels, reader, level, corner, step)
+
+
+def _mean_of_squares(pixels, side):
+    height, width = (length // side for length in pixels.shape[:2])
+    squares = pixels.reshape(height, side, width, side, 3)
+    total, n = squares.sum(axis=(1, 3), dtype=np.uint64), side * side
+    return (total + np.uint64(n // 2)) // np.uint64(n)
 
 
 def _read_padded(reader, level, corner, size):
@@ -80,6 +95,8 @@ def _read_padded(reader, level, corner, size):
         return np.full((*size[::-1], 3), 255, dtype=np.uint8), (0.0, 0.0)
     pixels, off = reader.read(level, *first, *(b - a for a, b in zip(first, last)))
     missing = [(a - c, c + n - b) for c, n, a, b in zip(corner, size, first, last)]
+    if not np.any(missing):
+        return pixels, off
     return np.pad(pixels, [*missing[::-1], (0, 0)], mode="edge"), off
 
 
@@ -90,6 +107,8 @@ def _whiten(pixels, reader, level, corner, step):
     for start, n, side in zip(corner, pixels.shape[1::-1], reader.size):
         middles = start + (np.arange(n) + 0.5) * step
         outside.append((middles < 0) | (middles >= side / factor))
-    pixels[:, outside[0]] = 255
-    pixels[outside[1]] = 255
+    if np.any(outside[0]) or np.any(outside[1]):
+        pixels = pixels.copy()
+        pixels[:, outside[0]] = 255
+        pixels[outside[1]] = 255
     return pixels

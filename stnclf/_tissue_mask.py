@@ -9,7 +9,7 @@ __all__ = ["find_tissue", "otsu_threshold"]
 
 #: Between these, in levels of 255, the threshold is what Otsu says. Glass under a tinted lamp
 #: stays below the first, all but the palest stained tissue above the second.
-_LIMITS = 15, 25
+_LIMITS = 15, 20
 
 
 def find_tissue(image):

@@ -342,7 +342,7 @@ def extract_patches(
     TypeError, ValueError
         If an argument is not as described, a cell lies outside its image, a slide cannot be
         read or has no resolution, or `resume` finds a run with other arguments. Nothing new is
-        left in the folder of `out` then.
+        left in the folder of `out` then. Rows are counted from 0.
 
     Notes
     -----

@@ -213,6 +213,17 @@ def test_out_holds_the_same_and_is_memory_mapped(root, tmp_path):
     np.testing.assert_array_equal(np.load(folder / "X.npy"), expected[0])
 
 
+def test_progress_is_shown_when_asked_for(root, capsys):
+    settings = {"size": 24, "mpp": None, "image_size": 24}
+    extract_patches(make_table(), root, **settings)
+    assert capsys.readouterr() == ("", "")
+    extract_patches(make_table(), root, **settings, verbose=1)
+    out, bar = capsys.readouterr()
+    assert out == ""
+    assert "100%" in bar
+    assert "tile" in bar
+
+
 KILLED = """
     import os, signal, sys
     import numpy as np, pandas as pd
@@ -323,6 +334,14 @@ def test_a_run_of_something_else_is_not_resumed(root, tmp_path, monkeypatch):
     X, y, *_ = extract_patches(other, root, **settings, resume=True)
     assert set(y.tolist()) == {"r"}
     np.testing.assert_array_equal(X, extract_patches(table, root, **{**settings, "out": None})[0])
+
+
+@pytest.mark.parametrize("header", [{}, {"seed": "x"}, {"seed": 5, "fingerprint": 1}])
+def test_the_progress_of_another_program_is_not_resumed(root, tmp_path, header):
+    out = tmp_path / "X.npy"
+    Path(f"{out}.progress").write_text(json.dumps(header) + "\n")
+    with pytest.raises(ValueError, match="was begun with other annotations"):
+        extract_patches(make_table(), root, size=24, mpp=None, out=out, resume=True)
 
 
 def interrupt(monkeypatch, table, root, settings, error=KeyboardInterrupt, after=3):
