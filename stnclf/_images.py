@@ -25,7 +25,7 @@ _UNREADABLE = (
 
 #: What Pillow turns into 8-bit grey or RGB with no loss but that of the alpha channel. It clips
 #: 16-bit and float images without a word.
-_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
+EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
 
 _FORMS = (
     "images of shape (n_samples, height, width, channels) or (n_samples, height, width), rows of "
@@ -33,6 +33,7 @@ _FORMS = (
 )
 
 __all__ = [
+    "EIGHT_BIT_MODES",
     "as_images",
     "check_image_shape",
     "check_size",
@@ -220,7 +221,7 @@ def load_images(images, channels=None):
             raise ValueError(f"{where}: there is no such file.") from error
         except _UNREADABLE as error:
             raise ValueError(f"{where}: cannot be read as an image ({error}).") from error
-        if pixels.mode not in _MODES:
+        if pixels.mode not in EIGHT_BIT_MODES:
             raise ValueError(
                 f"{where}: has pixels of mode {pixels.mode!r}, wants 8-bit grey or colour; pass "
                 "other pixels as an array."

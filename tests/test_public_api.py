@@ -30,6 +30,13 @@ PUBLIC = [
 # From the top to the bottom: a module may import those below it, never one above.
 LAYERS = [
     "__init__",
+    "slides",
+    "_extract",
+    "_part_file",
+    "_pyramid",
+    "_regions",
+    "_slide_readers",
+    "_tissue_mask",
     "report",
     "_examples_figure",
     "persistence",

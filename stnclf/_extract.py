@@ -1,0 +1,372 @@
+"""Cut patches around annotated cells: where they lie, in which order they are read, resuming.
+
+A slide at the wanted resolution is a grid of pixels that begins at its top-left corner. Patches
+are rectangles of whole pixels of that grid, so that nothing is resampled twice, and the grid is
+read in tiles, each once, whichever patches its pixels go to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections import defaultdict
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import groupby
+from numbers import Integral, Real
+from pathlib import PurePosixPath, PureWindowsPath
+
+import numpy as np
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from ._part_file import PartFile, read_header
+from ._validation import draw_seed
+
+__all__ = ["context_margin", "extract", "grid_corners", "resolve_below", "tiles_of"]
+
+_COLUMNS = ("image", "x", "y", "label")
+
+#: Side of a tile in pixels of the result, and how many of them one job reads.
+_TILE, _JOB = 512, 64
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle of the grid of one image, and the patches that it goes to.
+
+    Parameters
+    ----------
+    image : int
+        Number of the image.
+    box : tuple of int
+        ``(left, top, right, bottom)`` in pixels of the grid, right and bottom excluded.
+    rows : list of int
+        The patches.
+    """
+
+    image: int
+    box: tuple
+    rows: list
+
+
+def extract(
+    open_slide,
+    annotations,
+    root,
+    *,
+    size,
+    mpp,
+    max_offset,
+    cell_size,
+    image_size,
+    slide_mpp,
+    out,
+    resume,
+    n_jobs,
+    random_state,
+    verbose,
+):
+    """Do what `stnclf.slides.extract_patches` describes.
+
+    Parameters
+    ----------
+    open_slide : callable
+        Makes a slide of a path and a resolution or None.
+    annotations, root, size, mpp, max_offset, cell_size, image_size, slide_mpp, out, resume, \
+n_jobs, random_state, verbose
+        As described there.
+
+    Returns
+    -------
+    X, y, centers, groups
+        As described there.
+    """
+    side = _check_sizes(size, max_offset, cell_size, image_size)
+    out = _check_out(out, resume)
+    groups, points, y = _check_table(annotations)
+    names, first_rows, image = np.unique(groups, return_index=True, return_inverse=True)
+    slides = [
+        open_slide(resolve_below(root, str(name), f"annotations, row {row}: image"), slide_mpp)
+        for name, row in zip(names, first_rows)
+    ]
+    sizes, scales = [], np.empty(len(names))
+    for i, slide in enumerate(slides):
+        with slide:
+            sizes.append(slide.size)
+            scales[i] = slide.scale(mpp)
+    _check_inside(points, groups, np.array(sizes)[image])
+
+    fingerprint = _fingerprint(
+        groups, points, [sizes, scales.tolist(), side, float(max_offset), _TILE]
+    )
+    header = read_header(out) if resume else None
+    seed = (header or {}).get("seed") if random_state is None else None
+    if not isinstance(seed, int):
+        seed = draw_seed(random_state)
+    offsets = np.random.default_rng(seed).uniform(-max_offset, max_offset, points.shape)
+    on_grid = (points + 0.5) / scales[image, None] - 0.5
+    corners = grid_corners(on_grid, offsets, side, max_offset)
+    tiles = tiles_of(corners, side, image)
+
+    shape = (len(points), side, side, 3)
+    part = PartFile(out, shape, len(tiles), {"fingerprint": fingerprint, "seed": seed}, header)
+    try:
+        _read_all(slides, mpp, tiles, corners, part, n_jobs, verbose)
+    except ValueError:
+        # Bad input leaves nothing behind. What else may come in between can be taken up again.
+        part.discard()
+        raise
+    return part.finish(), y, on_grid - corners, groups
+
+
+def _read_all(slides, mpp, tiles, corners, part, n_jobs, verbose):
+    """Fill the patches, tile by tile."""
+    waiting = [number for number in range(len(tiles)) if number not in part.done]
+    jobs = []
+    for image, numbers in groupby(waiting, lambda number: tiles[number].image):
+        numbers = list(numbers)
+        jobs += [(image, numbers[i : i + _JOB]) for i in range(0, len(numbers), _JOB)]
+    bar = tqdm(total=len(tiles), initial=len(part.done), unit="tile", disable=not verbose)
+
+    def work(image, numbers):
+        # A slide of its own: one that jobs share could be closed by the first that is done.
+        with deepcopy(slides[image]) as slide:
+            scale = slide.scale(mpp)
+            for number in numbers:
+                left, top, right, bottom = tiles[number].box
+                pixels = slide.read_region(
+                    left * scale, top * scale, right - left, bottom - top, mpp
+                )
+                for row in tiles[number].rows:
+                    _paste(part.X[row], pixels, *(corners[row] - (left, top)).tolist())
+                part.mark(number, bar.update)
+
+    # Threads, whatever the surrounding configuration says: all write to one array, and what
+    # takes the time, decoding and resampling, lets other threads run.
+    with bar:
+        Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(work)(*job) for job in jobs)
+
+
+def _paste(patch, pixels, x, y):
+    """Copy to a patch what it has in common with a tile; its corner is (x, y) of the tile."""
+    height, width = pixels.shape[:2]
+    side = len(patch)
+    left, top, right, bottom = max(x, 0), max(y, 0), min(x + side, width), min(y + side, height)
+    patch[top - y : bottom - y, left - x : right - x] = pixels[top:bottom, left:right]
+
+
+def context_margin(size, cell_size, max_offset):
+    """Pixels around the central patch from which training can turn and move it.
+
+    Parameters
+    ----------
+    size, cell_size : int
+        Sides of patch and cell window in pixels.
+    max_offset : float
+        Largest distance of the cell from the middle of the image on either axis, in pixels.
+
+    Returns
+    -------
+    int
+
+    Notes
+    -----
+    Training moves the cell by up to ``(size - cell_size) / 2`` on each axis of a patch that is
+    turned by any angle about the cell (`stnclf.sampling`). The far corner of the patch is then
+    at ``sqrt(2) * (size - cell_size / 2)`` from the cell, in any direction. All of this must lie
+    between the middles of the first and the last pixel, for the sampler interpolates.
+
+    Examples
+    --------
+    >>> from stnclf._extract import context_margin
+    >>> context_margin(128, 64, 0)
+    73
+    """
+    farthest = max_offset + math.sqrt(2) * (size - cell_size / 2)
+    return math.ceil(farthest - (size - 1) / 2)
+
+
+def grid_corners(points, offsets, side, max_offset):
+    """Top-left pixels of patches in which cells lie at given offsets from the middle.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n, 2)
+        ``(x, y)`` of the cells in pixels of the grid.
+    offsets : ndarray of shape (n, 2)
+        Wanted ``(x, y)`` of the cells from the middle of their patches.
+    side : int
+        Side of the patches.
+    max_offset : float
+        What no offset may exceed, unless it is below half a pixel.
+
+    Returns
+    -------
+    int64 ndarray of shape (n, 2)
+        The nearest whole pixels. The cells are at ``points - corners`` of the patches.
+    """
+    centred = points - (side - 1) / 2
+    corners = np.floor(centred - offsets + 0.5)
+    low, high = np.ceil(centred - max_offset), np.floor(centred + max_offset)
+    return np.where(low <= high, np.clip(corners, low, high), np.floor(centred + 0.5)).astype(
+        np.int64
+    )
+
+
+def tiles_of(corners, side, image):
+    """Parts of the grids that patches need, each pixel in one tile only.
+
+    Parameters
+    ----------
+    corners : int ndarray of shape (n, 2)
+        ``(x, y)`` of the patches' top-left pixels.
+    side : int
+        Side of the patches.
+    image : int ndarray of shape (n,)
+        Number of the image of each patch.
+
+    Returns
+    -------
+    list of Tile
+        By image, then row by row. A tile is no larger than what patches take of it.
+    """
+    members = defaultdict(list)
+    firsts, lasts = corners // _TILE, (corners + side - 1) // _TILE
+    for row, (i, (x0, y0), (x1, y1)) in enumerate(
+        zip(image.tolist(), firsts.tolist(), lasts.tolist())
+    ):
+        for y in range(y0, y1 + 1):
+            for x in range(x0, x1 + 1):
+                members[i, y, x].append(row)
+    tiles = []
+    for (i, y, x), rows in sorted(members.items()):
+        low = np.maximum(corners[rows].min(axis=0), (x * _TILE, y * _TILE))
+        high = np.minimum(corners[rows].max(axis=0) + side, ((x + 1) * _TILE, (y + 1) * _TILE))
+        tiles.append(Tile(i, (*low.tolist(), *high.tolist()), rows))
+    return tiles
+
+
+def resolve_below(root, name, where):
+    """Path of a file whose name comes from a table, and which must lie below a folder.
+
+    Parameters
+    ----------
+    root : str or path-like
+        The folder.
+    name : str
+        Relative name of the file.
+    where : str
+        Where the name stands, for the message.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If the name is empty, absolute, or climbs out of the folder, on any system. Links in the
+        folder are followed; they are its owner's.
+    """
+    for kind in (PurePosixPath, PureWindowsPath):
+        path = kind(name)
+        if path.drive or path.root or ".." in path.parts or not path.parts or "\0" in name:
+            raise ValueError(
+                f"{where} {name!r}: wants the name of a file below root, neither absolute nor "
+                "with '..' in it."
+            )
+    return os.path.join(os.fsdecode(root), name)
+
+
+def _check_sizes(size, max_offset, cell_size, image_size):
+    """Check what says how large patches are; give the side of the images."""
+    given = {"size": size, "cell_size": cell_size, "image_size": image_size}
+    for name, value in given.items():
+        if value is None and name != "size":
+            continue
+        if not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name}: got {value!r}, wants a whole number of pixels.")
+    if not isinstance(max_offset, Real) or not 0 <= max_offset < math.inf:
+        raise ValueError(f"max_offset: got {max_offset!r}, wants pixels, 0 or more.")
+    for name, value in (("cell_size", cell_size or 0), ("2 * max_offset", 2 * max_offset)):
+        if value > size:
+            raise ValueError(f"{name}: got {value!r}, more than size, {size}.")
+    if image_size is None:
+        cell_size = size / 2 if cell_size is None else cell_size
+        return int(size) + 2 * context_margin(size, cell_size, max_offset)
+    if image_size < size:
+        raise ValueError(f"image_size: got {image_size}, less than size, {size}.")
+    return int(image_size)
+
+
+def _check_out(out, resume):
+    if out is None:
+        if resume:
+            raise ValueError("resume: there is nothing to resume without out=.")
+        return None
+    out = os.path.abspath(os.fsdecode(out))
+    if not os.path.isdir(os.path.dirname(out)):
+        raise FileNotFoundError(f"out: the folder of {out!r} does not exist.")
+    if os.path.isdir(out):
+        raise ValueError(f"out: {out!r} is a folder, wants a file name.")
+    return out
+
+
+def _check_table(annotations):
+    """Check the table; give names (n,), points (n, 2) and labels (n,) as arrays."""
+    values = {}
+    for name in _COLUMNS:
+        try:
+            values[name] = list(annotations[name])
+        except (KeyError, IndexError, TypeError) as error:
+            raise ValueError(
+                f"annotations: wants a table with the columns {', '.join(_COLUMNS)}; it has no "
+                f"{name!r}."
+            ) from error
+        if len(values[name]) != len(values["image"]):
+            raise ValueError(f"annotations: {name!r} and 'image' differ in length.")
+    if not values["image"]:
+        raise ValueError("annotations: has no rows.")
+    for row, (name, label) in enumerate(zip(values["image"], values["label"])):
+        if not isinstance(name, str):
+            raise ValueError(f"annotations, row {row}: image {name!r} is no file name.")
+        if _is_missing(label):
+            raise ValueError(f"annotations, row {row}: has no label.")
+    try:
+        points = np.array([values["x"], values["y"]], dtype=np.float64).T
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"annotations: x and y want to be numbers ({error}).") from error
+    broken = ~np.isfinite(points).all(axis=1)
+    if broken.any():
+        row = int(broken.argmax())
+        raise ValueError(f"annotations, row {row}: x, y are {points[row].tolist()}.")
+    return np.array(values["image"]), np.ascontiguousarray(points), np.array(values["label"])
+
+
+def _is_missing(label):
+    try:
+        return label is None or bool(label != label)  # NaN is the one that differs from itself
+    except TypeError:  # pandas.NA says neither
+        return True
+
+
+def _check_inside(points, groups, sizes):
+    outside = ((points < -0.5) | (points > sizes - 0.5)).any(axis=1)
+    if outside.any():
+        row = int(outside.argmax())
+        x, y = points[row].tolist()
+        width, height = sizes[row].tolist()
+        raise ValueError(
+            f"annotations, row {row}: x, y = {x:.10g}, {y:.10g} lies outside image "
+            f"{str(groups[row])!r} of {width} x {height} px (width x height)."
+        )
+
+
+def _fingerprint(groups, points, settings):
+    """Hash what must be the same for two runs to cut the same patches, but for the seed."""
+    digest = hashlib.sha256(json.dumps([groups.tolist(), settings]).encode())
+    digest.update(points.tobytes())
+    return digest.hexdigest()
