@@ -16,7 +16,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from itertools import groupby
 from numbers import Integral, Real
-from pathlib import PurePosixPath, PureWindowsPath
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -24,8 +23,9 @@ from tqdm import tqdm
 
 from ._part_file import PartFile, read_header
 from ._validation import draw_seed
+from .annotations import resolve_image
 
-__all__ = ["context_margin", "extract", "grid_corners", "resolve_below", "tiles_of"]
+__all__ = ["context_margin", "extract", "grid_corners", "tiles_of"]
 
 _COLUMNS = ("image", "x", "y", "label")
 
@@ -89,8 +89,7 @@ n_jobs, random_state, verbose
     groups, points, y = _check_table(annotations)
     names, first_rows, image = np.unique(groups, return_index=True, return_inverse=True)
     slides = [
-        open_slide(resolve_below(root, str(name), f"annotations, row {row}: image"), slide_mpp)
-        for name, row in zip(names, first_rows)
+        open_slide(_path(root, str(name), row), slide_mpp) for name, row in zip(names, first_rows)
     ]
     sizes, scales = [], np.empty(len(names))
     for i, slide in enumerate(slides):
@@ -249,36 +248,11 @@ def tiles_of(corners, side, image):
     return tiles
 
 
-def resolve_below(root, name, where):
-    """Path of a file whose name comes from a table, and which must lie below a folder.
-
-    Parameters
-    ----------
-    root : str or path-like
-        The folder.
-    name : str
-        Relative name of the file.
-    where : str
-        Where the name stands, for the message.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    ValueError
-        If the name is empty, absolute, or climbs out of the folder, on any system. Links in the
-        folder are followed; they are its owner's.
-    """
-    for kind in (PurePosixPath, PureWindowsPath):
-        path = kind(name)
-        if path.drive or path.root or ".." in path.parts or not path.parts or "\0" in name:
-            raise ValueError(
-                f"{where} {name!r}: wants the name of a file below root, neither absolute nor "
-                "with '..' in it."
-            )
-    return os.path.join(os.fsdecode(root), name)
+def _path(root, name, row):
+    try:
+        return resolve_image(root, name)
+    except ValueError as error:
+        raise ValueError(f"annotations, row {row}: {error}") from None
 
 
 def _check_sizes(size, max_offset, cell_size, image_size):

@@ -6,9 +6,11 @@ import errno
 import os
 import secrets
 import shutil
-from contextlib import suppress
+import uuid
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-__all__ = ["write_atomically"]
+__all__ = ["write_atomically", "written_whole"]
 
 
 def write_atomically(path, data):
@@ -60,3 +62,17 @@ def write_atomically(path, data):
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+
+@contextmanager
+def written_whole(path):
+    """Give a path beside `path` to write to; it takes the place of `path` when all went well."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the folder of {path} does not exist.")
+    part = path.parent / f".{uuid.uuid4().hex}.part"
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

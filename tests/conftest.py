@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 # scikit-learn skips its array API check unless this stands before SciPy is first imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -33,6 +34,19 @@ def make_blobs(n, height=24, width=36, seed=0, margin=6):
         cross = (np.minimum(dx, dy) == 0) & (np.maximum(dx, dy) <= 4)
         image[disc if label == "disc" else cross] = (230, 60, 90)
     return X, y, centers
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Give the path of real data beside the repository, or skip the test where they are not."""
+
+    def find(name):
+        path = Path(__file__).resolve().parents[1] / "../shared/data" / name
+        if not path.exists():
+            pytest.skip(f"the real data shared/data/{name} are not beside the repository")
+        return path
+
+    return find
 
 
 @pytest.fixture(scope="session")

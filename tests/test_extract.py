@@ -18,7 +18,7 @@ from PIL import Image
 
 import stnclf
 from stnclf import _extract, _part_file
-from stnclf._extract import context_margin, grid_corners, resolve_below, tiles_of
+from stnclf._extract import context_margin, grid_corners, tiles_of
 from stnclf.sampling import CellDataset, Frame, draw_batch
 from stnclf.slides import Slide, extract_patches, write_pyramid_tiff
 
@@ -389,10 +389,10 @@ def test_a_slide_that_is_damaged_leaves_nothing(root, tmp_path):
         (
             {"image": "../a.png"},
             ValueError,
-            r"row 2: image '\.\./a\.png': wants the name of a file",
+            r"row 2: image must be a name below its folder, got '\.\./a\.png'",
         ),
-        ({"image": "/etc/passwd"}, ValueError, "row 2: image '/etc/passwd': wants"),
-        ({"image": "c:\\a.png"}, ValueError, "row 2: image .*: wants"),
+        ({"image": "/etc/passwd"}, ValueError, "row 2: image must be .* got '/etc/passwd'"),
+        ({"image": "c:\\a.png"}, ValueError, "row 2: image must be a name"),
         ({"image": "none.svs"}, FileNotFoundError, r"none\.svs': there is no such file"),
         ({"image": 5}, ValueError, "row 2: image 5 is no file name"),
         ({"image": None}, ValueError, "row 2: image None is no file name"),
@@ -477,21 +477,6 @@ def test_a_place_for_the_file_is_checked_first(root, tmp_path):
         extract_patches(make_table(), root, size=24, mpp=None, out=tmp_path / "no/X.npy")
     with pytest.raises(ValueError, match=r"out: .* is a folder"):
         extract_patches(make_table(), root, size=24, mpp=None, out=tmp_path)
-
-
-@pytest.mark.parametrize("name", ["a.svs", "sub/a.svs", "sub\\a.svs", "a b.svs", "..a.svs", "a..b"])
-def test_names_below_the_root(tmp_path, name):
-    assert resolve_below(tmp_path, name, "row 1: image") == os.path.join(tmp_path, name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["", ".", "..", "../a.svs", "sub/../../a.svs", "sub/..", "/a.svs", "\\a.svs", "..\\a.svs"]
-    + ["c:a.svs", "c:\\a.svs", "\\\\server\\share\\a.svs", "//server/share/a.svs", "a\0.svs"],
-)
-def test_names_that_lead_elsewhere(tmp_path, name):
-    with pytest.raises(ValueError, match=r"^row 1: image .*wants the name of a file below root"):
-        resolve_below(tmp_path, name, "row 1: image")
 
 
 @pytest.mark.parametrize(("size", "cell"), [(128, 64), (63, 31), (40, 40), (64, 9)])

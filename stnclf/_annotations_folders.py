@@ -1,0 +1,112 @@
+"""Annotations of which every image has files of its own: Pascal VOC and CRCHistoPhenotypes."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from ._annotations_table import make_table
+from ._mat_file import read_matrix
+
+
+class _NoDoctype(ElementTree.TreeBuilder):
+    """Refuses a document type: with one, a short file can unfold into gigabytes."""
+
+    def doctype(self, name, pubid, system):
+        raise ValueError("has a document type (DTD), which is refused.")
+
+
+def voc_files(path):
+    """XML files of a folder, or of its subfolder ``Annotations``, or the file itself."""
+    if not path.is_dir():
+        return [path]
+    return sorted(path.glob("*.xml")) or sorted(path.glob("Annotations/*.xml"))
+
+
+def read_voc(path):
+    """Read Pascal VOC boxes, which name their first and last pixel and count from 1."""
+    return _read_all(path, voc_files(path), _voc_rows)
+
+
+def _read_all(path, files, read):
+    """Put the rows of several files together; an error names its file within the folder."""
+    if not files:
+        raise ValueError("is a folder without files of that format.")
+    rows = []
+    for file in files:
+        try:
+            rows += read(file)
+        except (ValueError, ElementTree.ParseError, LookupError) as error:
+            place = "" if file == path else f"{file.relative_to(path).as_posix()}: "
+            raise ValueError(f"{place}{error}") from error
+    return make_table(rows)
+
+
+def _voc_rows(file):
+    parser = ElementTree.XMLParser(target=_NoDoctype())
+    root = ElementTree.parse(file, parser).getroot()
+    if root.tag != "annotation":
+        raise ValueError(f"is no Pascal VOC file: its root is <{root.tag}>, not <annotation>.")
+    image = root.findtext("filename") or file.stem
+    for i, item in enumerate(root.findall("object")):
+        left, top, right, bottom = (
+            _number(item, f"bndbox/{side}", i) for side in ("xmin", "ymin", "xmax", "ymax")
+        )
+        if right < left or bottom < top:
+            raise ValueError(f"object {i} has a box that ends before it begins.")
+        if not item.findtext("name"):
+            raise ValueError(f"object {i} has no name.")
+        row = {
+            "image": image,
+            "x": (left + right) / 2 - 1,
+            "y": (top + bottom) / 2 - 1,
+            "label": item.findtext("name"),
+            "width": right - left + 1,
+            "height": bottom - top + 1,
+        }
+        for name in ("truncated", "difficult"):
+            row[name] = {"0": False, "1": True}.get(item.findtext(name))
+        for name in ("width", "height"):
+            text = root.findtext(f"size/{name}", "")
+            row[f"image_{name}"] = int(text) if re.fullmatch("[1-9][0-9]{0,9}", text) else None
+        yield row
+
+
+def _number(item, name, i):
+    text = item.findtext(name, "")
+    if not re.fullmatch(r"\s*[+-]?[0-9]+(\.[0-9]*)?\s*", text):
+        raise ValueError(f"object {i} has {text!r} for {name}, which is no number.")
+    return float(text)
+
+
+def mat_files(path):
+    """Files of a folder, or of each of its folders in the order of their numbers."""
+    if not path.is_dir():
+        return [path]
+    files = [*path.glob("*.mat"), *path.glob("*/*.mat")]
+    return sorted(files, key=lambda file: [_counting(part) for part in file.parts])
+
+
+def _counting(name):
+    """Sort key by which img2 comes before img10."""
+    return [(len(part), part) if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
+
+
+def read_crchisto(path):
+    """Read CRCHistoPhenotypes' points, which count from 1 as MATLAB does.
+
+    ``img1/img1_epithelial.mat`` holds the epithelial cells of ``img1/img1.bmp``.
+    """
+
+    def rows(file):
+        image, _, label = file.stem.partition("_")
+        points = read_matrix(file, "detection")
+        if points.size and points.shape[1] != 2:
+            raise ValueError(f"'detection' must be a list of (x, y), has shape {points.shape}.")
+        folder = file.parent.relative_to(path) if path.is_dir() else Path()
+        name = (folder / f"{image}.bmp").as_posix()
+        for x, y in (points.reshape(-1, 2) - 1).tolist():
+            yield {"image": name, "x": x, "y": y, "label": label}
+
+    return _read_all(path, mat_files(path), rows)

@@ -1,0 +1,325 @@
+"""Databases of SlideRunner (Aubreville et al., BVM 2018): SQLite, both generations of tables.
+
+The older generation has no column ``deleted`` and neither identifiers nor colours; the newer one
+has both, and triggers that call functions of the program itself. Columns are therefore chosen by
+name, nothing that is not needed has to be there, and a file is opened without the right to write.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import struct
+from contextlib import closing
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from ._annotations_table import (
+    check_table,
+    class_colors,
+    class_names,
+    is_box,
+    make_table,
+    middle,
+    moments,
+    row_dicts,
+    span,
+    to_float,
+)
+from ._files import written_whole
+
+MAGIC = b"SQLite format 3\0"
+TYPES = {1: "spot", 2: "area", 3: "polygon", 4: "special_spot", 5: "circle", 255: "unknown"}
+SPOTS = ("spot", "special_spot", "unknown")
+PERSON = "stnclf"
+
+# What the program expects of a database; it fills in identifiers and triggers when it opens one.
+SCHEMA = """
+CREATE TABLE Slides (uid INTEGER PRIMARY KEY AUTOINCREMENT, filename TEXT, width INTEGER,
+    height INTEGER, directory TEXT, uuid TEXT, exactImageID TEXT, EXACTUSER INTEGER DEFAULT 0);
+CREATE TABLE Classes (uid INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, color TEXT);
+CREATE TABLE Persons (uid INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT,
+    isExactUser INTEGER DEFAULT 0);
+CREATE TABLE Annotations (uid INTEGER PRIMARY KEY AUTOINCREMENT, slide INTEGER, guid TEXT,
+    lastModified REAL DEFAULT 0, deleted INTEGER DEFAULT 0, type INTEGER, agreedClass INTEGER,
+    description TEXT);
+CREATE TABLE Annotations_coordinates (uid INTEGER PRIMARY KEY AUTOINCREMENT, coordinateX INTEGER,
+    coordinateY INTEGER, coordinateZ INTEGER DEFAULT 0, slide INTEGER, annoId INTEGER,
+    orderIdx INTEGER);
+CREATE TABLE Annotations_label (uid INTEGER PRIMARY KEY AUTOINCREMENT, person INTEGER,
+    class INTEGER, exact_id INTEGER, annoId INTEGER);
+CREATE TABLE Log (uid INTEGER PRIMARY KEY AUTOINCREMENT, dateTime FLOAT, labelId INTEGER);
+"""
+
+
+def read_slide_runner(path):
+    """Read a database; see `stnclf.annotations.read_annotations` for the columns."""
+    with closing(_open(path)) as database:
+        slides = _slides(database)
+        classes = dict(_select(database, "Classes", ["uid", "name"]))
+        classes = {uid: str(name) for uid, name in classes.items() if name is not None}
+        votes = _votes(database, classes)
+        outlines = _outlines(database)
+        annotations = _select(
+            database, "Annotations", ["uid", "slide", "type", "agreedClass"], ["deleted"], "uid"
+        )
+    rows = []
+    for uid, slide, kind, agreed, deleted in annotations:
+        if deleted or uid not in outlines:  # an annotation without a position marks no cell
+            continue
+        if slide not in slides:
+            raise ValueError(f"annotation {uid} is on slide {slide}, which table Slides lacks.")
+        if agreed and agreed not in classes:
+            raise ValueError(f"annotation {uid} is of class {agreed}, which table Classes lacks.")
+        name = TYPES.get(kind, "unknown")
+        x, y, width, height = _position(outlines[uid], name, uid)
+        image, image_width, image_height = slides[slide]
+        rows.append(
+            {
+                "image": image,
+                "x": x,
+                "y": y,
+                "label": classes[agreed] if agreed else None,
+                "type": name,
+                "width": width,
+                "height": height,
+                "id": uid,
+                "votes": votes.get(uid, ((), ()))[0] if votes else None,
+                "voters": votes.get(uid, ((), ()))[1] if votes else None,
+                "image_width": image_width,
+                "image_height": image_height,
+            }
+        )
+    return make_table(rows)
+
+
+def write_slide_runner(table, path, *, colors, overwrite):
+    """Write a new database; see `stnclf.annotations.write_annotations`."""
+    columns = check_table(table)
+    rows = list(row_dicts(columns))
+    names = class_names(columns)
+    colors = class_colors(names, colors)
+    codes = {name: code for code, name in enumerate(names, start=1)}
+    slides = _image_sizes(columns)
+    slide_codes = {name: code for code, name in enumerate(slides, start=1)}
+    people, annotations, coordinates, labels = {}, [], [], []
+    for uid, row in zip(_identifiers(columns), rows):
+        slide, label = slide_codes[row["image"]], row["label"]
+        kind, outline = _outline(row)
+        annotations.append((uid, slide, kind, codes.get(label, 0)))
+        coordinates += [(*point, slide, uid, i) for i, point in enumerate(outline, start=1)]
+        for vote, voter in _votes_of(row):
+            person = people.setdefault(voter, len(people) + 1)
+            labels.append((person, codes.get(vote, 0), uid))
+
+    _refuse_to_replace(path, overwrite)
+    with written_whole(path) as part, closing(sqlite3.connect(part)) as database:
+        database.executescript(SCHEMA)
+        for target, values in (
+            (
+                "Slides (filename, directory, width, height, uid)",
+                [(*_split(name), *size, slide_codes[name]) for name, size in slides.items()],
+            ),
+            (
+                "Classes (name, uid, color)",
+                [(*item, "#{:02x}{:02x}{:02x}".format(*colors[item[0]])) for item in codes.items()],
+            ),
+            ("Persons (name, uid)", people.items()),
+            ("Annotations (uid, slide, type, agreedClass)", annotations),
+            (
+                "Annotations_coordinates (coordinateX, coordinateY, slide, annoId, orderIdx)",
+                coordinates,
+            ),
+            ("Annotations_label (person, class, annoId)", labels),
+        ):
+            places = ", ".join("?" * (target.count(",") + 1))
+            database.executemany(f"INSERT INTO {target} VALUES ({places})", values)
+        database.commit()
+        database.close()  # before the file gets its name
+        _refuse_to_replace(path, overwrite)
+
+
+def _open(path):
+    """Open a database so that nothing is ever written: no change, no journal, no shared memory."""
+    path = Path(path).resolve()
+    with open(path, "rb") as file:
+        header = file.read(100)
+    if not header.startswith(MAGIC):
+        raise ValueError("is not an SQLite database.")
+    # SQLite itself does not notice if it never comes to the part that is missing.
+    size, changes, pages, valid_for = struct.unpack(">16xH6xII60xI4x", header.ljust(100, b"\0"))
+    size = 65536 if size == 1 else size
+    if changes == valid_for and path.stat().st_size < size * pages:
+        raise ValueError("is cut short.")
+    mode = "ro"
+    if 2 in header[18:20]:  # a write-ahead log; opened as it is, files would appear beside it
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise ValueError(
+                f"has changes that are still in {log.name}: "
+                "close it in the program that writes it, then read it again."
+            )
+        mode = "ro&immutable=1"
+    database = sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True)
+    # A view or trigger in the file may call harmless functions only.
+    database.execute("PRAGMA trusted_schema = OFF")
+    return database
+
+
+def _has(database, table):
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ? COLLATE NOCASE"
+    return database.execute(query, (table,)).fetchone() is not None
+
+
+def _select(database, table, needed, optional=(), order="rowid"):
+    """Give rows of the named columns; optional ones that are missing are None."""
+    if not _has(database, table):
+        raise ValueError(f"has no table {table}: not a database of SlideRunner.")
+    have = {row[1].lower() for row in database.execute(f"PRAGMA table_info({table})")}
+    missing = [name for name in needed if name.lower() not in have]
+    if missing:
+        raise ValueError(f"table {table} lacks the columns {missing}.")
+    chosen = [*needed, *(n if n.lower() in have else f"NULL AS {n}" for n in optional)]
+    query = f"SELECT {', '.join(chosen)} FROM {table} ORDER BY {order}"
+    return database.execute(query).fetchall()
+
+
+def _slides(database):
+    """Name, width and height of each slide.
+
+    A relative folder belongs to the name. An absolute one is that of another computer: it is left
+    out, unless slides of one name lie in several folders; then it counts from what these share.
+    """
+    rows = _select(database, "Slides", ["uid", "filename"], ["directory", "width", "height"])
+    for uid, filename, *_ in rows:
+        if not isinstance(filename, str) or not filename:
+            raise ValueError(f"slide {uid} has no file name.")
+    folders = {uid: str(folder or "").rstrip("/\\") for uid, _, folder, *_ in rows}
+    strange = {uid: _parts(folder) for uid, folder in folders.items() if _is_absolute(folder)}
+    names = [row[1] for row in rows if row[0] in strange]
+    levels = [len(set(level)) == 1 for level in zip(*strange.values())]
+    shared = [*levels, False].index(False)
+    several = len(set(names)) < len(names)
+    slides = {}
+    for uid, filename, _, width, height in rows:
+        folder = folders[uid]
+        if uid in strange:
+            folder = "/".join(strange[uid][shared:]) if several else ""
+        name = f"{folder}/{filename}" if folder else filename
+        slides[uid] = (name, width or None, height or None)
+    return slides
+
+
+def _parts(folder):
+    kind = PureWindowsPath if PureWindowsPath(folder).drive else PurePosixPath
+    return list(kind(folder).parts)
+
+
+def _is_absolute(folder):
+    return folder.startswith(("/", "\\")) or bool(PureWindowsPath(folder).drive)
+
+
+def _votes(database, classes):
+    """Classes that people gave, and the names of these people, by annotation."""
+    votes = {}
+    if not _has(database, "Annotations_label"):
+        return votes
+    columns = ["annoId", "class", "person"]
+    people = (
+        dict(_select(database, "Persons", ["uid", "name"])) if _has(database, "Persons") else {}
+    )
+    for uid, vote, person in _select(database, "Annotations_label", columns):
+        names, voters = votes.setdefault(uid, ([], []))
+        names.append(classes.get(vote))
+        voters.append(people.get(person))
+    return {uid: (tuple(names), tuple(voters)) for uid, (names, voters) in votes.items()}
+
+
+def _outlines(database):
+    """Points of each annotation, in their order; spots of old databases have none."""
+    columns = ["annoId", "coordinateX", "coordinateY"]
+    table, order = "Annotations_coordinates", "orderIdx, rowid"
+    outlines = {}
+    for uid, x, y, _ in _select(database, table, columns, ["orderIdx"], order):
+        outlines.setdefault(uid, []).append((x, y))
+    return outlines
+
+
+def _position(points, kind, uid):
+    """Centre, and size where the kind has one."""
+    for point in points:
+        if not all(math.isfinite(to_float(value)) for value in point):
+            raise ValueError(f"annotation {uid} has no number for a position: {point}.")
+    if kind in SPOTS:
+        return (*points[0], None, None)
+    xs, ys = zip(*points)
+    x, width = middle(min(xs), max(xs))
+    y, height = middle(min(ys), max(ys))
+    if kind == "polygon" and not is_box(points):
+        x, y = (float(value) for value in moments(points)[1])
+    return x, y, width, height
+
+
+def _votes_of(row):
+    """Votes with the names of those who gave them; without any, the label is a vote."""
+    if "votes" not in row:
+        return [] if row["label"] is None else [(row["label"], PERSON)]
+    votes = row["votes"]
+    voters = row.get("voters", [f"expert {i}" for i in range(1, len(votes) + 1)])
+    if len(voters) != len(votes):
+        raise ValueError(f"table['voters'] must name one for each of the votes {votes}: {voters}.")
+    return zip(votes, voters)
+
+
+def _outline(row):
+    """Type and points with which a row is written: the box of whatever has a size."""
+    sized = "width" in row and "height" in row
+    kind = row.get("type", "area" if sized else "spot")
+    if kind not in TYPES.values():
+        raise ValueError(f"table['type'] must be one of {list(TYPES.values())}, got {kind!r}.")
+    code = next(code for code, name in TYPES.items() if name == kind)
+    if kind in SPOTS:
+        return code, [(row["x"], row["y"])]
+    if not sized:
+        raise ValueError(f"an annotation of type {kind!r} needs a width and a height.")
+    (left, right), (top, bottom) = (
+        [float(end) for end in span(row[axis], row[size])]
+        for axis, size in (("x", "width"), ("y", "height"))
+    )
+    corners = [(left, top), (right, bottom)]
+    if kind == "polygon":  # not closed: the program does that when it first opens the file
+        corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    return code, corners
+
+
+def _image_sizes(columns):
+    """Width and height of each image, None where unknown."""
+    nothing = [None] * len(columns["image"])
+    sizes = zip(columns.get("image_width", nothing), columns.get("image_height", nothing))
+    return dict(zip(columns["image"], sizes))
+
+
+def _identifiers(columns):
+    """Keep the numbers of the rows if they are numbers and differ; else count from 1."""
+    given = columns.get("id", [])
+    whole = all(isinstance(uid, int) and 0 < uid < 2**63 for uid in given)
+    if given and whole and len(set(given)) == len(given):
+        return given
+    return range(1, len(columns["image"]) + 1)
+
+
+def _split(name):
+    """File name and folder of an image, so that reading puts the same name together again."""
+    folder, slash, filename = name.rpartition("/")
+    if slash and filename and folder == folder.rstrip("/\\") != "" and not _is_absolute(folder):
+        return filename, folder
+    return name, None
+
+
+def _refuse_to_replace(path, overwrite):
+    """Keep a database that exists; it may hold months of work."""
+    path = Path(path)
+    if not overwrite and path.exists():
+        raise FileExistsError(f"{path} exists; pass overwrite=True to replace it.")
+    for ending in ("-wal", "-journal"):  # of the old file: it would be played into the new one
+        if path.with_name(path.name + ending).exists():
+            raise FileExistsError(f"{path}{ending} exists: a program has {path} open.")

@@ -1,0 +1,272 @@
+"""The annotation table behind `stnclf.annotations`: columns, checks, exact numbers, safe files.
+
+The readers and writers of the single formats share what is here. A reader collects one dict a
+row and hands them to `make_table`; a writer gets from `check_table` one plain list a column, in
+which None is what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from decimal import Context, Decimal
+
+import numpy as np
+
+CORE = ("image", "x", "y", "label")
+LISTS = ("votes", "voters")
+# Okabe and Ito's colours, which people with any kind of colour vision tell apart.
+PALETTE = (
+    (213, 94, 0),
+    (0, 114, 178),
+    (0, 158, 115),
+    (204, 121, 167),
+    (230, 159, 0),
+    (86, 180, 233),
+    (240, 228, 66),
+)
+# Shifts and halves of any pixel position are exact in decimals of this length; as floats they
+# are not, and what was written would not come back.
+EXACT = Context(prec=50)
+PLAIN = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
+def import_pandas():
+    """Give pandas, or say which extra brings it."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(
+            "stnclf.annotations needs pandas; install it with: pip install 'stnclf[slides]'"
+        ) from error
+    return pandas
+
+
+def make_table(rows):
+    """Build a table from one dict a row, and check that each has an image and a position.
+
+    Columns stand in the order in which they first occur, behind the four that every table has.
+    A column in which every value is None is left out.
+    """
+    names = dict.fromkeys(CORE)
+    for row in rows:
+        names.update(dict.fromkeys(row))
+    columns = {}
+    for name in names:
+        values = [row.get(name) for row in rows]
+        if name in CORE or any(value is not None for value in values):
+            columns[name] = values
+    columns["label"] = [None if v in (None, "") else str(v) for v in columns["label"]]
+    for i, (image, x, y) in enumerate(zip(columns["image"], columns["x"], columns["y"])):
+        if not image:
+            raise ValueError(f"annotation {i} of {len(rows)} names no image.")
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise ValueError(f"annotation {i} of {len(rows)} is at x={x}, y={y}: no position.")
+    table = import_pandas().DataFrame(columns)
+    return table.astype({"x": np.float64, "y": np.float64})
+
+
+def check_table(table):
+    """Check a table that is to be written and give its columns as lists of plain values."""
+    pandas = import_pandas()
+    if not isinstance(table, pandas.DataFrame):
+        raise TypeError(f"table must be a pandas DataFrame, got {type(table).__name__}.")
+    names = list(table.columns)
+    missing = [name for name in CORE if name not in names]
+    if missing:
+        raise ValueError(f"table must have the columns {list(CORE)}, but lacks {missing}.")
+    if len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"table must have columns of different names, all text, got {names}.")
+    columns = {name: [_plain(value, name) for value in table[name].tolist()] for name in names}
+    columns = {
+        name: values
+        for name, values in columns.items()
+        if name in CORE or any(value is not None for value in values)
+    }
+    columns["label"] = [None if v in (None, "") else str(v) for v in columns["label"]]
+    for name in ("x", "y"):
+        columns[name] = [_check_position(v, name, i) for i, v in enumerate(columns[name])]
+    for i, name in enumerate(columns["image"]):
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"table['image'] must be the name of an image, got {name!r}, row {i}.")
+    for name in ("width", "height"):
+        for i, value in enumerate(columns.get(name, ())):
+            if value is not None and (not is_number(value) or not 0 <= value < math.inf):
+                raise ValueError(f"table[{name!r}] must be a length in px, got {value!r}, row {i}.")
+    for name in columns.keys() & set(LISTS):
+        columns[name] = [_check_names(value, name, i) for i, value in enumerate(columns[name])]
+    return columns
+
+
+def _plain(value, name):
+    """Turn a cell of a table into None, a plain number, text, or a tuple."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (list, tuple)):
+        return tuple(_plain(item, name) for item in value)
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if value is import_pandas().NA:
+        return None
+    raise ValueError(f"table[{name!r}] must hold numbers or text, got {type(value).__name__}.")
+
+
+def _check_position(value, name, row):
+    if not is_number(value) or not math.isfinite(value):
+        raise ValueError(f"table[{name!r}] must be a finite number, got {value!r}, row {row}.")
+    return float(value)
+
+
+def _check_names(value, name, row):
+    if value is not None and not isinstance(value, tuple):
+        raise ValueError(f"table[{name!r}] must hold tuples of names, got {value!r}, row {row}.")
+    return None if value is None else tuple(None if v is None else str(v) for v in value)
+
+
+def is_number(value):
+    """Tell a plain number from text, from a truth value and from nothing."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def row_dicts(columns):
+    """Give the columns of a table as one dict a row, without what is missing."""
+    for values in zip(*columns.values()):
+        yield {name: v for name, v in zip(columns, values) if v is not None or name in CORE}
+
+
+def only_image(columns, what):
+    """Give the one image that a table is about, or None for an empty table."""
+    images = list(dict.fromkeys(columns["image"]))
+    if len(images) > 1:
+        raise ValueError(
+            f"{what} is about one image, but table has {len(images)} ({images[0]!r}, "
+            f"{images[1]!r}, ...): write one file each, with table.groupby('image')."
+        )
+    return images[0] if images else None
+
+
+def class_names(columns):
+    """Every class that labels and votes name, sorted."""
+    names = {label for label in columns["label"] if label is not None}
+    for votes in columns.get("votes", ()):
+        names.update(vote for vote in votes or () if vote is not None)
+    return sorted(names)
+
+
+def class_colors(names, colors):
+    """Give each class three numbers from 0 to 255: the colour asked for, or the next of a palette.
+
+    Raises
+    ------
+    ValueError
+        If a colour is neither ``(red, green, blue)`` nor text like ``"#d55e00"``.
+    """
+    chosen = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
+    for name, color in (colors or {}).items():
+        if isinstance(color, str) and color.startswith("#") and len(color) == 7:
+            try:
+                color = bytes.fromhex(color[1:])
+            except ValueError:
+                color = ()
+        numbers = tuple(color) if isinstance(color, (tuple, list, bytes)) else ()
+        if len(numbers) != 3 or not all(isinstance(n, int) and 0 <= n <= 255 for n in numbers):
+            raise ValueError(
+                f"colors[{name!r}] must be three whole numbers from 0 to 255 or text like "
+                f"'#d55e00', got {colors[name]!r}."
+            )
+        chosen[name] = numbers
+    return chosen
+
+
+def to_float(value):
+    """Turn a number out of a file into a float; what is none becomes NaN."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def to_decimal(value):
+    """Give the shortest decimal that stands for a float."""
+    return value if isinstance(value, Decimal) else Decimal(repr(value))
+
+
+def span(center, size, shift="0"):
+    """Give the ends of a length around a centre, as decimals, moved by `shift`."""
+    middle = EXACT.add(to_decimal(center), Decimal(shift))
+    half = EXACT.divide(to_decimal(size), Decimal(2))
+    return EXACT.subtract(middle, half), EXACT.add(middle, half)
+
+
+def middle(low, high, shift="0"):
+    """Give a length's centre, moved back by `shift`, and the length, as floats: undo `span`."""
+    low, high = to_decimal(low), to_decimal(high)
+    center = EXACT.subtract(EXACT.divide(EXACT.add(low, high), Decimal(2)), Decimal(shift))
+    return float(center), float(EXACT.subtract(high, low))
+
+
+def is_box(points):
+    """Whether an outline, closed or not, is a rectangle along the axes."""
+    corners = set(points)
+    xs, ys = ({point[axis] for point in corners} for axis in (0, 1))
+    return len(corners) == 4 and len(xs) == 2 and len(ys) == 2 and len(points) in (4, 5)
+
+
+def moments(points):
+    """Area and centroid of an outline, closed or not; the area has the sign of its direction."""
+    outline = np.array([[float(value) for value in point[:2]] for point in points])
+    origin = outline[0].copy()
+    a = outline - origin  # far from (0, 0) the products below would cancel
+    b = np.roll(a, -1, axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):  # absurd positions end as no position
+        cross = a[:, 0] * b[:, 1] - b[:, 0] * a[:, 1]
+        area = cross.sum() / 2
+        if area == 0:
+            return 0.0, (outline.min(axis=0) + outline.max(axis=0)) / 2
+        return area, origin + ((a + b) * cross[:, None]).sum(axis=0) / (6 * area)
+
+
+def read_json(path):
+    """Parse a file; numbers with a fraction become decimals, so that none loses a digit."""
+    with open(path, encoding="utf-8-sig") as file:
+        return json.load(file, parse_float=Decimal)
+
+
+def json_text(value):
+    """Give JSON for nested dicts, lists and plain values, decimals among them."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, dict):
+        items = (f"{json_text(name)}: {json_text(item)}" for name, item in value.items())
+        return f"{{{', '.join(items)}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(json_text, value))}]"
+    return PLAIN.encode(value)
+
+
+def scalar(value):
+    """Give a parsed value for a cell of the table: text, number, truth value, or None."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return None
+    return value if isinstance(value, (str, int, float)) else None
+
+
+def names_of(values):
+    """Give the names in a parsed list, None for what is no text; None if it is no list."""
+    if not isinstance(values, list):
+        return None
+    return tuple(value if isinstance(value, str) else None for value in values)
+
+
+def parse_list(text):
+    """Read a tuple of names back from the JSON text that stands for it; None if it is none."""
+    try:
+        return names_of(json.loads(text))
+    except (TypeError, ValueError):
+        return None

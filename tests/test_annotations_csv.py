@@ -1,0 +1,129 @@
+"""Tables with named columns: whichever separator and order, and what is missing is named."""
+
+import csv
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stnclf.annotations import read_annotations, write_annotations
+
+
+def read(tmp_path, text, encoding="utf-8", **more):
+    path = tmp_path / "cells.csv"
+    path.write_bytes(text.encode(encoding))
+    return read_annotations(path, **more)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_separators_line_ends_and_marks(separator, ending, encoding, tmp_path):
+    lines = [
+        ["label", "y", "x", "image", "n"],
+        ["m", "2", "1.5", '"ä, b; c"', "3"],
+        ["", "4", "-3e1", "b", ""],
+    ]
+    text = "".join(separator.join(line) + ending for line in lines)
+    table = read(tmp_path, text, encoding)
+    assert list(table.columns) == ["image", "x", "y", "label", "n"]
+    assert table.image.tolist() == ["ä, b; c", "b"]
+    assert table.x.tolist() == [1.5, -30]
+    assert table.y.tolist() == [2, 4]
+    assert table.label.isna().tolist() == [False, True]
+    np.testing.assert_array_equal(table.n, [3, np.nan])
+
+
+def test_columns_are_chosen_by_name(tmp_path):
+    text = "slide,cx,cy,kind,label,\na.svs,1,2,m,old,9\n"
+    names = {"image": "slide", "x": "cx", "y": "cy", "label": "kind"}
+    table = read(tmp_path, text, columns=names)
+    assert table.to_dict("list") == {"image": ["a.svs"], "x": [1.0], "y": [2.0], "label": ["m"]}
+
+
+def test_the_image_may_be_given(tmp_path):
+    assert read(tmp_path, "x,y,label\n1,2,m\n", image="a.svs").image.tolist() == ["a.svs"]
+    assert read(tmp_path, "image,x,y,label\nb,1,2,m\n", image="a.svs").image.tolist() == ["a.svs"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "image,x,label\na,1,m\n",
+            r"has no column 'y'; it has \['image', 'x', 'label'\]\. .* columns={'y'",
+        ),
+        (
+            "slide,cx,y,label\n",
+            r"has no column \['image', 'x'\]; .*columns={'image': \.\.\., 'x': \.",
+        ),
+        ("", "has no header"),
+        ("\n\n", "has no header"),
+        ("image,x,y,label,x\n", r"has several columns of one name: \['x'\]"),
+        ("image,x,y,label\na,1,2\n", "row 0 has 3 cells under 4 names"),
+        ("image,x,y,label\na,1,2,m\na,1,2,m,5\n", "row 1 has 5 cells under 4 names"),
+        ("image,x,y,label\na,one,2,m\n", "row 0 has 'one' for x, which is no number"),
+        ("image,x,y,label\na,1,,m\n", "row 0 has '' for y, which is no number"),
+        ("image,x,y,label\na,1_0,2,m\n", "row 0 has '1_0' for x"),
+        ("image,x,y,label\na,1,nan,m\n", "annotation 0 of 1 is at x=1.0, y=nan"),
+        ("image,x,y,label\na,1,2,m\na,inf,2,m\n", "annotation 1 of 2 is at x=inf"),
+        ("image,x,y,label\n,1,2,m\n", "annotation 0 of 1 names no image"),
+        ('image,x,y,label\n"a,1,2,m\n', "is no table: unexpected end of data"),
+    ],
+)
+def test_broken_tables_are_refused(text, message, tmp_path):
+    with pytest.raises(ValueError, match=message) as caught:
+        read(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path / 'cells.csv'}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"cells\.csv: .* can't decode byte"):
+        read(tmp_path, "image,x,y,label\nä,1,2,m\n", "latin-1")
+
+
+def test_further_columns_get_the_type_that_they_look_like(tmp_path):
+    text = "image,x,y,label,a,b,c,d,e,f,g\n"
+    text += "i,1,2,007,007,1,1.5,True,x,,99999999999999999999\ni,1,2,NA,8,-2,.5e-3,False,,,1\n"
+    table = read(tmp_path, text)
+    assert table.label.tolist() == ["007", "NA"]
+    assert table.a.tolist() == ["007", "8"]
+    assert table.b.tolist() == [1, -2]
+    assert table.b.dtype == np.int64
+    assert table.c.tolist() == [1.5, 0.0005]
+    assert table.d.tolist() == [True, False]
+    assert table.d.dtype == bool
+    assert table.e.fillna("-").tolist() == ["x", "-"]
+    assert "f" not in table
+    assert table.g.tolist() == [1e20, 1.0]
+
+
+def test_a_table_is_written_as_any_program_reads_it(tmp_path):
+    table = pd.DataFrame(
+        {"image": ["a", "b"], "x": [0.1, 2.0], "y": [1 / 3, -4.0], "label": ["m, n", None]}
+    ).assign(votes=[("m", "n"), None])
+    path = write_annotations(table, tmp_path / "a.csv")
+    assert path.read_bytes().count(b"\r\n") == 3
+    with open(path, newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [
+            ["image", "x", "y", "label", "votes"],
+            ["a", "0.1", "0.3333333333333333", "m, n", '["m", "n"]'],
+            ["b", "2.0", "-4.0", "", ""],
+        ]
+    back = read_annotations(path)
+    assert back.votes.tolist() == [("m", "n"), None]
+
+
+def test_the_table_of_a_real_data_set(shared_data):
+    path = shared_data("amibr/AMI-BR.csv")
+    table = read_annotations(path, columns={"image": "slide", "label": "majority_atypical"})
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(table) == len(rows)
+    assert table.x.tolist() == [float(row["x"]) for row in rows]
+    assert table.image.tolist() == [row["slide"] for row in rows]
+    assert table.label.tolist() == [row["majority_atypical"] for row in rows]
+    assert table.uid.tolist() == [int(row["uid"]) for row in rows]
+    with pytest.raises(ValueError, match=r"has no column \['image', 'label'\]"):
+        read_annotations(path)

@@ -1,0 +1,290 @@
+"""SlideRunner databases, found again with plain SQL: both schemas, real files, hostile ones."""
+
+import sqlite3
+import stat
+from collections import Counter
+from contextlib import closing
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stnclf.annotations import read_annotations
+
+OLD = """
+CREATE TABLE Slides (uid INTEGER PRIMARY KEY, filename TEXT, width INTEGER, height INTEGER);
+CREATE TABLE Classes (uid INTEGER PRIMARY KEY, name TEXT);
+CREATE TABLE Persons (uid INTEGER PRIMARY KEY, name TEXT);
+CREATE TABLE Annotations (uid INTEGER PRIMARY KEY, slide INTEGER, type INTEGER,
+    agreedClass INTEGER);
+CREATE TABLE Annotations_coordinates (uid INTEGER PRIMARY KEY, coordinateX INTEGER,
+    coordinateY INTEGER, slide INTEGER, annoId INTEGER, orderIdx INTEGER);
+CREATE TABLE Annotations_label (uid INTEGER PRIMARY KEY, person INTEGER, class INTEGER,
+    annoId INTEGER);
+INSERT INTO Slides VALUES (4, 'a.svs', NULL, NULL), (5, 'b.svs', 900, 700);
+INSERT INTO Classes VALUES (1, 'Granulozyt'), (2, 'Mitose'), (7, 'nicht Mitose');
+INSERT INTO Persons VALUES (1, 'M. A.'), (2, 'C. B.');
+"""
+# The newer schema has its columns in another order, and triggers that plain SQLite cannot run.
+NEW = (
+    OLD.replace(
+        "(uid INTEGER PRIMARY KEY, slide INTEGER, type INTEGER,\n    agreedClass INTEGER)",
+        "(uid INTEGER PRIMARY KEY, guid TEXT, deleted INTEGER DEFAULT 0, agreedClass INTEGER, "
+        "lastModified REAL DEFAULT 0, type INTEGER, slide INTEGER, description TEXT)",
+    )
+    .replace("coordinateX INTEGER,", "coordinateZ INTEGER DEFAULT 0, coordinateX INTEGER,")
+    .replace(
+        "INSERT INTO Slides VALUES", "INSERT INTO Slides (uid, filename, width, height) VALUES"
+    )
+    .replace("INTEGER, height INTEGER)", "INTEGER, height INTEGER, directory TEXT, uuid TEXT)")
+)
+TRIGGER = """
+CREATE TRIGGER updateAnnotation AFTER INSERT ON Annotations BEGIN
+    UPDATE Annotations SET lastModified = pycurrent_time() WHERE uid = new.uid; END;
+PRAGMA user_version = 3;
+"""
+
+
+def make(path, annotations, script=NEW, extra=""):
+    """Write a database of (slide, type, class, points, votes), and give its path."""
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(script)
+        for uid, (slide, kind, agreed, points, votes) in enumerate(annotations, start=1):
+            database.execute(
+                "INSERT INTO Annotations (uid, slide, type, agreedClass) VALUES (?, ?, ?, ?)",
+                (uid, slide, kind, agreed),
+            )
+            database.executemany(
+                "INSERT INTO Annotations_coordinates (coordinateX, coordinateY, slide, annoId, "
+                "orderIdx) VALUES (?, ?, ?, ?, ?)",
+                [(*point, slide, uid, i) for i, point in enumerate(points, start=1)],
+            )
+            database.executemany(
+                "INSERT INTO Annotations_label (person, class, annoId) VALUES (?, ?, ?)",
+                [(person, vote, uid) for person, vote in votes],
+            )
+        database.executescript(extra or TRIGGER)
+    return path
+
+
+SPOT = (4, 1, 2, [(100, 205)], [(1, 2), (2, 7)])
+
+
+@pytest.mark.parametrize("script", [OLD, NEW], ids=["old", "new"])
+def test_both_schemas_read_alike(script, tmp_path):
+    rows = [SPOT, (5, 4, 7, [(11.5, 3)], [(2, 7)]), (5, 1, 0, [(1, 2)], [(1, 1), (2, 2)])]
+    extra = "PRAGMA user_version = 0;" if script is OLD else ""
+    table = read_annotations(make(tmp_path / "a.sqlite", rows, script, extra))
+    expected = pd.DataFrame(
+        {
+            "image": ["a.svs", "b.svs", "b.svs"],
+            "x": [100.0, 11.5, 1.0],
+            "y": [205.0, 3.0, 2.0],
+            "label": ["Mitose", "nicht Mitose", None],
+            "type": ["spot", "special_spot", "spot"],
+            "id": [1, 2, 3],
+            "votes": [("Mitose", "nicht Mitose"), ("nicht Mitose",), ("Granulozyt", "Mitose")],
+            "voters": [("M. A.", "C. B."), ("C. B.",), ("M. A.", "C. B.")],
+            "image_width": [np.nan, 900, 900],
+            "image_height": [np.nan, 700, 700],
+        }
+    )
+    pd.testing.assert_frame_equal(table, expected)
+    assert table.label.isna().tolist() == [False, False, True]
+
+
+def test_positions_of_the_five_types(tmp_path):
+    triangle = [(0, 0), (6, 0), (0, 12)]
+    rows = [
+        (4, 1, 1, [(10, 20)], []),
+        (4, 2, 1, [(10, 20), (31, 60)], []),
+        (4, 2, 1, [(31, 60), (10, 20)], []),  # drawn from the lower right
+        (4, 3, 1, triangle, []),
+        (4, 3, 1, [*triangle, triangle[0]], []),  # closed, as newer files are
+        (4, 4, 1, [(7, 9)], []),
+        (4, 5, 1, [(10, 10), (20, 20)], []),
+        (4, 255, 1, [(3, 4)], []),
+    ]
+    table = read_annotations(make(tmp_path / "a.sqlite", rows))
+    kinds = ["spot", "area", "area", "polygon", "polygon", "special_spot", "circle", "unknown"]
+    assert table.type.tolist() == kinds
+    # Corners are numbers of pixels like spots, so that no half is added: 10 to 31 has 20.5.
+    expected = [(10, 20), (20.5, 40), (20.5, 40), (2, 4), (2, 4), (7, 9), (15, 15), (3, 4)]
+    np.testing.assert_allclose(table[["x", "y"]], expected, rtol=0, atol=1e-12)
+    assert table.width.tolist()[1:5] == [21, 21, 6, 6]
+    assert table.height.tolist()[1:5] == [40, 40, 12, 12]
+    assert table.width.isna().tolist() == [True, *[False] * 4, True, False, True]
+
+
+def test_points_come_in_their_order_not_in_that_of_the_file(tmp_path):
+    square = [(0, 0), (4, 0), (4, 3), (4, 4), (0, 4)]
+    path = make(tmp_path / "a.sqlite", [(4, 3, 1, square, [])])
+    expected = read_annotations(path)
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT * FROM Annotations_coordinates ORDER BY uid").fetchall()
+        database.execute("DELETE FROM Annotations_coordinates")
+        rows = [(100 - row[0], *row[1:]) for row in rows]
+        marks = ", ".join("?" * len(rows[0]))
+        database.executemany(f"INSERT INTO Annotations_coordinates VALUES ({marks})", rows[::-1])
+        database.commit()
+    pd.testing.assert_frame_equal(read_annotations(path), expected)
+
+
+def test_deleted_rows_and_rows_without_a_position_are_left_out(tmp_path):
+    rows = [SPOT, SPOT, SPOT, (4, 6, 2, [], [])]
+    extra = "UPDATE Annotations SET deleted = 1 WHERE uid = 2;"
+    extra += "UPDATE Annotations SET deleted = NULL WHERE uid = 3;"
+    assert read_annotations(make(tmp_path / "a.sqlite", rows, extra=extra)).id.tolist() == [1, 3]
+
+
+def test_a_database_without_annotations_is_an_empty_table(tmp_path):
+    table = read_annotations(make(tmp_path / "a.sqlite", []))
+    assert list(table.columns) == ["image", "x", "y", "label"]
+    assert len(table) == 0
+
+
+def test_tables_of_people_are_not_needed(tmp_path):
+    extra = "DROP TABLE Annotations_label; DROP TABLE Persons;"
+    table = read_annotations(make(tmp_path / "a.sqlite", [SPOT], extra=extra))
+    assert list(table.columns) == ["image", "x", "y", "label", "type", "id"]
+    extra = "DROP TABLE Persons; UPDATE Annotations_label SET class = 99 WHERE person = 2;"
+    table = read_annotations(make(tmp_path / "b.sqlite", [SPOT], extra=extra))
+    assert table.votes[0] == ("Mitose", None)
+    assert table.voters[0] == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["01", "02"], ["01/x.svs", "02/x.svs"]),
+        (["01/", ""], ["01/x.svs", "x.svs"]),
+        (["/home/anna/slides", None], ["x.svs", "x.svs"]),
+        (["/data/01", "/data/02/b"], ["01/x.svs", "02/b/x.svs"]),
+        (["C:\\data\\01", "C:\\data\\02\\"], ["01/x.svs", "02/x.svs"]),
+        (["/a", "C:\\b"], ["//a/x.svs", "C:\\/b/x.svs"]),
+        (["../..", "a"], ["../../x.svs", "a/x.svs"]),
+    ],
+)
+def test_folders_of_slides(folders, names, tmp_path):
+    path = make(tmp_path / "a.sqlite", [SPOT, (5, *SPOT[1:])])
+    with closing(sqlite3.connect(path)) as database:
+        for uid, folder in zip((4, 5), folders):
+            query = "UPDATE Slides SET filename = 'x.svs', directory = ? WHERE uid = ?"
+            database.execute(query, (folder, uid))
+        database.commit()
+    assert read_annotations(path).image.tolist() == names
+
+
+def test_an_absolute_folder_is_left_out_while_names_differ(tmp_path):
+    extra = "UPDATE Slides SET directory = '/home/anna/' || uid;"
+    path = make(tmp_path / "a.sqlite", [SPOT, (5, *SPOT[1:])], extra=extra)
+    assert read_annotations(path).image.tolist() == ["a.svs", "b.svs"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ("DROP TABLE Slides;", "has no table Slides: not a database of SlideRunner"),
+        ("DROP TABLE Annotations_coordinates;", "has no table Annotations_coordinates"),
+        (
+            "ALTER TABLE Annotations DROP COLUMN agreedClass;",
+            r"lacks the columns \['agreedClass'\]",
+        ),
+        ("UPDATE Annotations SET slide = 77;", "annotation 1 is on slide 77, which table Slides"),
+        ("UPDATE Annotations SET agreedClass = 77;", "annotation 1 is of class 77, which table Cl"),
+        ("UPDATE Annotations_coordinates SET coordinateX = NULL;", "annotation 1 has no number"),
+        ("UPDATE Annotations_coordinates SET coordinateY = 'abc';", "annotation 1 has no number"),
+        ("UPDATE Annotations_coordinates SET coordinateY = 9e999;", "annotation 1 has no number"),
+        ("UPDATE Annotations_coordinates SET coordinateY = x'00';", "annotation 1 has no number"),
+        ("UPDATE Slides SET filename = NULL;", "slide 4 has no file name"),
+        ("UPDATE Slides SET filename = CAST(x'ff' AS TEXT);", "decode"),
+        ("ALTER TABLE Slides RENAME TO S; CREATE VIEW Slides AS SELECT * FROM S;", "no table Sl"),
+    ],
+)
+def test_broken_databases_are_refused(extra, message, tmp_path):
+    path = make(tmp_path / "bad.sqlite", [SPOT], extra=extra)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_annotations(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_other_databases_are_refused(tmp_path):
+    path = tmp_path / "other.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE notes (text TEXT)")
+    with pytest.raises(ValueError, match="has no table Slides"):
+        read_annotations(path)
+    path.write_bytes(b"PK\3\4" + b"\0" * 200)
+    with pytest.raises(ValueError, match="is not an SQLite database"):
+        read_annotations(path, "sliderunner")
+
+
+def snapshot(folder):
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_reading_changes_nothing(mode, tmp_path):
+    path = make(tmp_path / "a #1?.sqlite", [SPOT])  # the name wants quoting in an address
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA journal_mode = {mode}")
+    before = snapshot(tmp_path)
+    assert list(before) == [path.name]
+    assert len(read_annotations(path)) == 1
+    assert snapshot(tmp_path) == before
+
+
+def test_changes_that_are_still_in_the_log_are_an_error(tmp_path):
+    path = make(tmp_path / "a.sqlite", [SPOT])
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = wal")
+        database.execute("UPDATE Classes SET name = 'changed'")
+        database.commit()
+        before = snapshot(tmp_path)
+        with pytest.raises(ValueError, match=r"changes that are still in a\.sqlite-wal"):
+            read_annotations(path)
+        assert snapshot(tmp_path) == before
+    assert read_annotations(path).label.tolist() == ["changed"]
+
+
+def test_a_read_only_file_is_enough(tmp_path):
+    path = make(tmp_path / "a.sqlite", [SPOT])
+    path.chmod(stat.S_IRUSR)
+    assert len(read_annotations(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "counts", "images"),
+    [
+        ("MIDOG.sqlite", {"mitotic figure": 1721, "not mitotic figure": 2714}, 150),
+        ("TUPAC.sqlite", {"Mitosis": 1552}, 587),
+    ],
+)
+def test_real_databases_have_the_counts_of_plain_sql(name, counts, images, shared_data):
+    path = shared_data(f"annotations/{name}")
+    table = read_annotations(path)
+    assert table.label.value_counts().to_dict() == counts
+    assert table.image.nunique() == images
+    assert set(table.type) == {"spot"}
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+        found = database.execute(
+            "SELECT c.name, COUNT(*) FROM Annotations a JOIN Classes c ON a.agreedClass = c.uid "
+            "GROUP BY c.name"
+        ).fetchall()
+        points = database.execute(
+            "SELECT s.directory, s.filename, coordinateX, coordinateY, c.name FROM "
+            "Annotations_coordinates p, Annotations a, Slides s, Classes c "
+            "WHERE p.annoId = a.uid AND a.slide = s.uid AND c.uid = a.agreedClass"
+        ).fetchall()
+        (votes,) = database.execute("SELECT COUNT(*) FROM Annotations_label").fetchone()
+    assert dict(found) == counts
+    expected = Counter(
+        (f"{folder}/{file}" if folder else file, float(x), float(y), label)
+        for folder, file, x, y, label in points
+    )
+    assert (
+        Counter(table[["image", "x", "y", "label"]].itertuples(index=False, name=None)) == expected
+    )
+    assert sum(map(len, table.votes)) == votes
+    assert sum(map(len, table.voters)) == votes

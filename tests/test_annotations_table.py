@@ -1,0 +1,137 @@
+"""What readers and writers share: exact numbers, outlines, colours, files written whole."""
+
+import json
+import os
+import threading
+from decimal import Decimal, localcontext
+
+import numpy as np
+import pytest
+
+from stnclf._annotations_table import (
+    PALETTE,
+    class_colors,
+    is_box,
+    json_text,
+    make_table,
+    middle,
+    moments,
+    span,
+)
+from stnclf._files import written_whole
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_spans_are_exact(seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(500):
+        center = float(rng.normal() * 10.0 ** rng.integers(-12, 12))
+        size = float(rng.uniform() * 10.0 ** rng.integers(-3, 4))
+        assert middle(*span(center, size, "0.5"), "0.5") == (center, size)
+
+
+def test_spans_do_not_depend_on_the_precision_that_somebody_set():
+    with localcontext() as context:
+        context.prec = 3
+        assert middle(*span(12345.678, 0.1, "0.5"), "0.5") == (12345.678, 0.1)
+
+
+def test_boxes_are_told_from_other_outlines():
+    box = [(1, 2), (5, 2), (5, 9), (1, 9)]
+    assert is_box(box)
+    assert is_box([*box, box[0]])
+    assert is_box(box[::-1])
+    assert not is_box(box[:3])
+    assert not is_box([(1, 2), (5, 2), (5, 9), (2, 9)])
+    assert not is_box([(3, 0), (6, 3), (3, 6), (0, 3)])
+    assert not is_box([*box, (3, 9), (1, 9)])
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_centroids_are_those_of_a_filled_outline(offset):
+    # A letter L, filled point by point.
+    outline = np.array([(0, 0), (2, 0), (2, 4), (8, 4), (8, 6), (0, 6)], dtype=float)
+    xs, ys = np.meshgrid(np.arange(0.005, 8, 0.01), np.arange(0.005, 6, 0.01))
+    filled = (xs < 2) | (ys > 4)
+    expected = (xs[filled].mean() + offset, ys[filled].mean() + offset)
+    for points in (outline, outline[::-1], np.roll(outline, 2, axis=0), [*outline, outline[0]]):
+        area, center = moments((np.array(points) + offset).tolist())
+        assert abs(area) == pytest.approx(24)
+        np.testing.assert_allclose(center, expected, rtol=0, atol=1e-8)
+
+
+def test_an_outline_without_area_has_the_middle_of_its_box():
+    area, center = moments([(0, 0), (4, 8), (0, 0)])
+    assert area == 0
+    assert center.tolist() == [2, 4]
+
+
+def test_json_holds_decimals_digit_by_digit():
+    digits = "0.1234567890123456789012345678901234567890"
+    text = json_text({"a": [Decimal(digits), 1, None, True, "ä\n"], "b": {}})
+    assert digits in text
+    assert json.loads(text) == {"a": [float(digits), 1, None, True, "ä\n"], "b": {}}
+    with pytest.raises(ValueError, match="JSON"):
+        json_text(float("nan"))
+
+
+def test_colors_are_chosen_or_next_in_the_palette():
+    names = [f"class {i}" for i in range(9)]
+    colors = class_colors(names, {"class 1": "#0a0B0c", "class 2": [1, 2, 3], "other": (0, 0, 0)})
+    assert colors["class 0"] == PALETTE[0]
+    assert colors["class 1"] == (10, 11, 12)
+    assert colors["class 2"] == (1, 2, 3)
+    assert colors["class 8"] == PALETTE[1]
+
+
+@pytest.mark.parametrize("color", ["red", "#12345", "#gggggg", (1, 2), (1, 2, 300), (1, 2, 0.5), 7])
+def test_bad_colors_are_named(color):
+    with pytest.raises(ValueError, match=r"colors\['m'\] must be three whole numbers"):
+        class_colors(["m"], {"m": color})
+
+
+def test_columns_without_values_are_left_out():
+    rows = [{"image": "a", "x": 1, "y": 2, "label": "", "id": None, "n": 3}]
+    table = make_table(rows)
+    assert list(table.columns) == ["image", "x", "y", "label", "n"]
+    assert table.label.isna().all()
+    assert table.x.dtype == np.float64
+
+
+def test_a_file_appears_only_when_it_is_complete(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail():
+        with written_whole(path) as part:
+            part.write_text("half")
+            assert path.read_text() == "old"
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+    with written_whole(path) as part:
+        part.write_text("new")
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_two_writers_do_not_disturb_each_other(tmp_path):
+    path = tmp_path / "a.txt"
+    barrier = threading.Barrier(2)
+
+    def write(text):
+        with written_whole(path) as part:
+            part.write_text(text)
+            barrier.wait(timeout=10)
+            assert part.read_text() == text
+
+    threads = [threading.Thread(target=write, args=(text * 1000,)) for text in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_text() in ("a" * 1000, "b" * 1000)
+    assert os.listdir(tmp_path) == ["a.txt"]
