@@ -199,8 +199,8 @@ def chunks(iterable, size):
 
 
 def batches(data, stage, epochs):
-    sees = "cell" if stage.classifies == "cell" else "patch"
-    epoch = TrainingBatches(data, (0, 1), BATCH, sees, True, True)
+    around = AROUND if stage.classifies == "cell" else None
+    epoch = TrainingBatches(data, (0, 1), BATCH, around, True, True, **CHANGES)
     for _ in range(epochs):
         yield from epoch
 

@@ -64,6 +64,7 @@ LAYERS = [
     "sampling",
     "_batch",
     "networks",
+    "window_classifiers",
     "localizers",
     "layers",
     "losses",
@@ -85,6 +86,7 @@ TESTED_ELSEWHERE = {
     "_version": "test_public_api",
     "_stage": "test_training",
     "_batch": "test_sampling",
+    "window_classifiers": "test_networks",
 }
 
 EXTRAS = [
