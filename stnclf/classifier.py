@@ -69,7 +69,7 @@ class STNCellClassifier(BaseCellClassifier):
     n_glimpses : int, default=1
         How many peaks of the heatmap are looked at; the class probabilities are averaged with
         the peaks' shares. The dense localizer has one answer only.
-    classifier_epochs, localizer_epochs, joint_epochs : int, default=40, 60, 10
+    classifier_epochs, localizer_epochs, joint_epochs : int, default=100, 60, 10
         Length of the three stages. The paper's are 50, 200 and 100.
     classifier_lr, localizer_lr, joint_lr : float, default=3e-3, 3e-3, 1e-4
         Initial learning rates of the stages. The paper's are 1e-3, 1e-4 and 1e-4.
@@ -206,7 +206,7 @@ class STNCellClassifier(BaseCellClassifier):
         localizer="heatmap",
         classifier="context",
         n_glimpses=1,
-        classifier_epochs=40,
+        classifier_epochs=100,
         localizer_epochs=60,
         joint_epochs=10,
         classifier_lr=3e-3,
