@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -21,8 +21,10 @@ from stnclf import STNCellClassifier
 from stnclf._batch import CellDataset, as_float
 from stnclf._images import as_images
 from stnclf.geometry import cell_theta
-from stnclf.localizers import Location
+from stnclf.localizers import FixedLocalizer, Location
+from stnclf.networks import STNNet
 from stnclf.sampling import patch_batches
+from stnclf.window_classifiers import WindowClassifier
 
 METHODS = ("stn", "cnn", "oracle", "stn-paper", "ciresan", "svc", "rf")
 STAGE_EPOCHS = ("classifier_epochs", "localizer_epochs", "joint_epochs")
@@ -61,8 +63,7 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
         published = PAPER if method == "stn-paper" else {}
         return STNCellClassifier(**{**published, **sizes, **settings})
     if method == "cnn":
-        whole = {**sizes, "cell_size": patch_size, "classifier": "patch"}
-        return STNCellClassifier(**{**whole, "localizer_epochs": 0, "joint_epochs": 0, **settings})
+        return WholePatch(**{**sizes, "localizer_epochs": 0, "joint_epochs": 0, **settings})
     if method == "oracle":
         return Oracle(**{**sizes, "localizer_epochs": 0, "joint_epochs": 0, **settings})
     if method == "ciresan":
@@ -109,6 +110,26 @@ def title(method, settings=None):
     return f"STN as published, {short} of {full} epochs"
 
 
+class WholePatch(STNCellClassifier):
+    """Control: a network of today on the whole patch, with all that the STN's classifier has.
+
+    Four blocks on a view of 64 px in place of three on the windows' 32 px; the same offsets,
+    rotations, jitter and optimiser.
+    """
+
+    def _stages(self):
+        stages = super()._stages()
+        stages["classifier"] = replace(stages["classifier"], classifies="window")
+        return stages
+
+    def _build(self, frame, n_channels, n_classes, mean, std):
+        widths = (16, 32, 64, 128)
+        network = WindowClassifier(n_channels, n_classes, scales=(1.0,), view=64, widths=widths)
+        module = STNNet(FixedLocalizer(), network, frame.patch, frame.patch, mean, std)
+        self._set_up(module)
+        return module
+
+
 class Oracle(STNCellClassifier):
     """Classifier of the STN that is told where the cells are, in the test too."""
 
@@ -124,7 +145,7 @@ class Oracle(STNCellClassifier):
         with torch.no_grad():
             for start, patches in enumerate(patch_batches(data, 64)):
                 place = torch.from_numpy(theta[64 * start : 64 * start + len(patches)])
-                logits = module.recognize(as_float(patches), Location(place, None))
+                logits = module.recognize(as_float(patches), Location(place, None), tta=self.tta)
                 found.append(logits.double().softmax(1))
         return torch.cat(found).numpy()
 

@@ -8,12 +8,12 @@ GPU = Path(__file__).resolve().parent / "results" / "gpu.json"
 
 def page(record):
     """Write all parts of a record as one Markdown page."""
-    parts = [
-        "# Performance",
+    about = (
         "Every number on this page was measured by `make bench` (`benchmarks/speed.py`) or "
         "`benchmarks/gpu.py` and is stored in `benchmarks/results`. Rates depend on the machine; "
-        "the ratios were measured side by side.",
-    ]
+        "the ratios were measured side by side."
+    )
+    parts = ["# Performance", about]
     makers = {"stages": stages, "growth": growth, "jobs": jobs, "accuracy": accuracy}
     parts += [make(record[name]) for name, make in makers.items() if name in record]
     if GPU.exists():
@@ -122,14 +122,15 @@ def accuracy(part):
 
 
 def gpu(part):
-    """Samples per second on a GPU."""
+    """Show what the GPU did."""
     ways = [key for key in part["rows"][0] if key != "job"]
     rows = [[row["job"], *(f"{row[way]:,}" for way in ways)] for row in part["rows"]]
+    torch_version, commit = part["environment"]["versions"]["torch"], str(part["commit"])[:10]
     text = (
         "## On a GPU\n\n"
-        f"Samples per second on one {part['gpu']} ({part['rated']} patches of 128 px, "
-        f"`benchmarks/gpu.py`, torch {part['environment']['versions']['torch']}, commit "
-        f"{str(part['commit'])[:10]}).\n\n" + table(["stage", *ways], rows)
+        f"Samples per second on one {part['gpu']} ({part['rated']} patches of 128 px, the paper's "
+        f"classifier, `benchmarks/gpu.py`, torch {torch_version}, commit {commit}).\n\n"
+        + table(["stage", *ways], rows)
     )
     if "paper" in part:
         text += f"\n\nThe paper's whole schedule took {part['paper']['seconds']} s."

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import resource
+import statistics
 import tempfile
 import threading
 import time

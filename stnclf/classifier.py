@@ -61,11 +61,10 @@ class STNCellClassifier(BaseCellClassifier):
         "dense" is the paper's network, which regresses theta. "heatmap" scores positions and
         takes the best; where several cells are candidates it chooses one of them and not
         their mean.
-    classifier : {"context", "window", "inception", "patch"}, default="context"
+    classifier : {"context", "window", "inception"}, default="context"
         The classifier network. "inception" is the paper's. "window" has three blocks of
         batch-normalised convolutions; "context" has them twice, for the window and for one
-        of twice its size around it; "patch" has four, on 64 px, and is meant as a control: with
-        ``cell_size=patch_size`` it is a plain network of today on the whole patch.
+        of twice its size around it.
     n_glimpses : int, default=1
         How many peaks of the heatmap are looked at; the class probabilities are averaged with
         the peaks' shares. The dense localizer has one answer only.

@@ -106,8 +106,7 @@ class STNNet(_System):
     n_glimpses : int
         How many peaks of a heatmap are looked at, see `recognize`.
     tta : bool
-        Whether the classifier's probabilities are averaged over the eight symmetries of the
-        window when it is not being trained.
+        Whether predictions (`forward`) are averaged over the eight symmetries of the window.
     """
 
     n_glimpses, tta = 1, False
@@ -175,7 +174,7 @@ class STNNet(_System):
         with self.autocast():
             return self.classifier(self.standardize(windows, color))
 
-    def recognize(self, images, location, place=None, color=None):
+    def recognize(self, images, location, place=None, color=None, tta=False):
         """Name the cells in patches, on what was said of where they are.
 
         Parameters
@@ -185,6 +184,8 @@ class STNNet(_System):
         location : Location
             With a heatmap, as many of its peaks as ``n_glimpses`` are looked at, and what the
             classifier says of each is weighted with its share.
+        tta : bool, default=False
+            Whether probabilities are averaged over the eight symmetries of the windows.
 
         Returns
         -------
@@ -192,20 +193,22 @@ class STNNet(_System):
             Logits.
         """
         if location.heatmap is None or self.n_glimpses == 1:
-            return self._name(self.attend(images, location.theta, place), color)
+            return self._name(self.attend(images, location.theta, place), color, tta)
         k, n = self.n_glimpses, len(images)
         theta, weights = self.localizer.glimpses(location.heatmap, k)
         windows = torch.cat([self.attend(images, theta[:, j], place) for j in range(k)])
         color = None if color is None else color.repeat(k, 1, 1)
-        logits = self._name(windows, color).view(k, n, -1)
+        logits = self._name(windows, color, tta).view(k, n, -1)
         return (logits.log_softmax(2) + weights.T[:, :, None]).logsumexp(0)
 
-    def _name(self, windows, color):
-        if self.classifier.training or not self.tta:
+    def _name(self, windows, color, tta):
+        if not tta:
             return self.classify(windows, color)
-        turned = torch.cat([symmetry(windows) for symmetry in SYMMETRIES])
-        logits = self.classify(turned, color).view(len(SYMMETRIES), len(windows), -1)
-        return logits.log_softmax(2).logsumexp(0) - math.log(len(SYMMETRIES))
+        n = len(SYMMETRIES)
+        color = None if color is None else color.repeat(n, 1, 1)
+        logits = self.classify(torch.cat([turned(windows) for turned in SYMMETRIES]), color)
+        logits = logits.view(n, len(windows), -1)
+        return logits.log_softmax(2).logsumexp(0) - math.log(n)
 
     def look(self, patches):
         """Map patches to the windows that the localizer chooses."""
@@ -215,7 +218,7 @@ class STNNet(_System):
     def forward(self, patches):
         """Map patches (n, channels, *patch_size) to logits (n, k) and theta (n, 2, 3)."""
         location = self.locate(patches)
-        return self.recognize(patches, location), location.theta
+        return self.recognize(patches, location, tta=self.tta), location.theta
 
 
 class CiresanNet(_System):

@@ -99,5 +99,4 @@ CLASSIFIERS = {
     "inception": InceptionClassifier,
     "window": partial(WindowClassifier, scales=(1.0,)),
     "context": WindowClassifier,
-    "patch": partial(WindowClassifier, scales=(1.0,), view=64, widths=(16, 32, 64, 128)),
 }

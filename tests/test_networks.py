@@ -143,8 +143,8 @@ def test_tta_averages_over_turned_and_mirrored_windows():
     system.tta = True
     torch.testing.assert_close(system.scores(patches).exp(), expected)
     assert (plain.softmax(1) - expected).abs().max() > 1e-4
-    system.classifier.train()  # training has its own augmentation
-    torch.testing.assert_close(system.classify(windows), system._name(windows, None))
+    location = system.locate(patches)
+    torch.testing.assert_close(system.recognize(patches, location), plain)  # as in training
 
 
 @pytest.mark.parametrize("patch", [(128, 128), (80, 100), (32, 32), (1, 5), (200, 140)])
