@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-GPU = Path(__file__).resolve().parent / "results" / "gpu.json"
+RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def page(record):
@@ -16,8 +16,10 @@ def page(record):
     parts = ["# Performance", about]
     makers = {"stages": stages, "growth": growth, "jobs": jobs, "accuracy": accuracy}
     parts += [make(record[name]) for name, make in makers.items() if name in record]
-    if GPU.exists():
-        parts.append(gpu(json.loads(GPU.read_text(encoding="utf-8"))))
+    for name, make in {"precision": precision, "gpu": gpu}.items():
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            parts.append(make(json.loads(path.read_text(encoding="utf-8"))))
     notes = Path(__file__).resolve().parents[1] / "docs" / "performance_notes.md"
     if notes.exists():
         parts.append(notes.read_text(encoding="utf-8").strip())
@@ -118,6 +120,30 @@ def accuracy(part):
         f"One fold of {part['data']}: the baseline's 200 epochs, and growing schedules of the STN "
         f"until one scores as well. {where(part)}\n\n"
         + table(["method", "epochs", "macro F1", "seconds"], rows)
+    )
+
+
+def precision(part):
+    """Scores of both precisions, mean and range over the seeds."""
+    rows, found = [], {}
+    for row in part["rows"]:
+        key = (row["protocol"], row["score"].replace("_", " "))
+        found.setdefault(key, {}).setdefault(row["precision"], []).append(row)
+    for (protocol, score), kinds in found.items():
+        cells = [f"{protocol}, {score}"]
+        for kind in ("float32", "bfloat16"):
+            values = [row["value"] for row in kinds[kind]]
+            mean = sum(values) / len(values)
+            cells.append(f"{mean:.3f} ({min(values):.3f} to {max(values):.3f})")
+        seconds = [sum(row["fit_cpu_seconds"] for row in kinds[k]) for k in kinds]
+        rows.append([*cells, f"{seconds[0] / seconds[1]:.2f}"])
+    seeds = sorted({row["seed"] for row in part["rows"]})
+    return (
+        "## Scores in bfloat16\n\n"
+        "One fold of each data set, short schedules, mean and range over the seeds "
+        f"{', '.join(map(str, seeds))} (`benchmarks/precision.py`); the last column is float32's "
+        f"processor time over bfloat16's. {where(part)}\n\n"
+        + table(["data, score", "float32", "bfloat16", "time"], rows)
     )
 
 

@@ -106,10 +106,10 @@ def parallel(repeats):
     from stnclf.features import CellFeatures
 
     X, y, centers = make_cells(400, patch_size=128, offset=8, random_state=0)
-    epochs = {"classifier_epochs": 10, "localizer_epochs": 10, "joint_epochs": 2}
+    epochs = {"classifier_epochs": 8, "localizer_epochs": 6, "joint_epochs": 2}
     estimators = {
         "STN": (STNCellClassifier(**epochs, random_state=0), {"centers": centers}),
-        "baseline": (CiresanBaseline(epochs=30, random_state=0), {}),
+        "baseline": (CiresanBaseline(epochs=15, random_state=0), {}),
         "features + SVC": (make_pipeline(CellFeatures(), StandardScaler(), SVC()), {}),
     }
     rows = []
