@@ -157,6 +157,8 @@ class CellNet(NeuralNet):
             if compiled:
                 replica.compile_networks()
         self.micro_batch = micro
+        self.merged = _statistics(self.module_)
+        self.statistics = [_statistics(replica) for replica in self.replicas]
         self._prepare_steps(train)
         try:
             with Workers(n_replicas) as self.workers:
@@ -172,6 +174,7 @@ class CellNet(NeuralNet):
                     self.notify("on_train_end", X=train, y=None)
         finally:
             del self.replicas, self.parameters, self.workers, self.steps
+            del self.merged, self.statistics
             self.optimizer_.state.clear()  # each stage starts anew; keeps pickles small
             for group in self.optimizer_.param_groups:
                 group["lr"] = float(group["lr"])
@@ -217,7 +220,7 @@ class CellNet(NeuralNet):
     def __getstate__(self):
         """Leave out what only a running stage has: threads cannot be pickled."""
         state = super().__getstate__()
-        for name in ("workers", "replicas", "parameters", "steps"):
+        for name in ("workers", "replicas", "parameters", "steps", "merged", "statistics"):
             state.pop(name, None)
         return state
 
@@ -308,19 +311,16 @@ class CellNet(NeuralNet):
 
     def _merge_statistics(self, n_used):
         """Average the running statistics that the replicas collected in one step."""
-        if len(self.replicas) == 1:
+        if len(self.replicas) == 1 or not self.merged[0]:
             return
-        used = [dict(replica.named_buffers()) for replica in self.replicas[:n_used]]
-        for name, buffer in self.module_.named_buffers():
-            if name in ("mean", "std"):
-                continue
-            values = [buffers[name] for buffers in used]
-            if buffer.is_floating_point():
-                buffer.copy_(sum(values[1:], start=values[0].clone()) / len(values))
-            else:
-                buffer.copy_(values[0])
-            for replica in self.replicas:
-                replica.get_buffer(name).copy_(buffer)
+        (floats, counts), *others = self.statistics[:n_used]
+        means = [value.clone() for value in floats]
+        for more, _ in others:
+            torch._foreach_add_(means, more)
+        torch._foreach_div_(means, n_used)
+        for to in (*self.statistics, self.merged):
+            torch._foreach_copy_(to[0], means)
+            torch._foreach_copy_(to[1], counts)
 
     def validation_step(self, batch, **fit_params):
         """Loss of a batch without augmentation, in evaluation mode."""
@@ -333,6 +333,13 @@ class CellNet(NeuralNet):
         for part in training:
             part.training = True
         return {"loss": loss, "y_pred": None}
+
+
+def _statistics(module):
+    """Running statistics of a module, and its counts of batches."""
+    buffers = [b for name, b in module.named_buffers() if name not in ("mean", "std")]
+    floats = [buffer for buffer in buffers if buffer.is_floating_point()]
+    return floats, [buffer for buffer in buffers if not buffer.is_floating_point()]
 
 
 def _stage_number(name):
