@@ -336,7 +336,7 @@ class CellNet(NeuralNet):
 
 
 def _statistics(module):
-    """Running statistics of a module, and its counts of batches."""
+    """List the running statistics of a module, and its counts of batches."""
     buffers = [b for name, b in module.named_buffers() if name not in ("mean", "std")]
     floats = [buffer for buffer in buffers if buffer.is_floating_point()]
     return floats, [buffer for buffer in buffers if not buffer.is_floating_point()]
