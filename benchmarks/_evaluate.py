@@ -4,11 +4,12 @@ import os
 import platform
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+import torch
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
@@ -16,7 +17,16 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.validation import has_fit_parameter
 
-METHODS = ("stn", "stn-paper", "ciresan", "svc", "rf")
+from stnclf import STNCellClassifier
+from stnclf._batch import CellDataset, as_float
+from stnclf._images import as_images
+from stnclf.geometry import cell_theta
+from stnclf.localizers import FixedLocalizer, Location
+from stnclf.networks import STNNet
+from stnclf.sampling import patch_batches
+from stnclf.window_classifiers import WindowClassifier
+
+METHODS = ("stn", "cnn", "oracle", "stn-paper", "ciresan", "svc", "rf")
 STAGE_EPOCHS = ("classifier_epochs", "localizer_epochs", "joint_epochs")
 PACKAGES = ("stnclf", "torch", "skorch", "scikit-learn", "numpy", "scikit-image", "pillow")
 
@@ -26,9 +36,11 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
 
     Parameters
     ----------
-    method : {"stn", "stn-paper", "ciresan", "svc", "rf"}
-        The network with a localizer, the same as published in 2017, the plain network, or
-        hand-crafted features under a support vector machine or a random forest.
+    method : {"stn", "cnn", "oracle", "stn-paper", "ciresan", "svc", "rf"}
+        The network with a localizer; a network of today on the whole patch, trained with the
+        same augmentation and optimiser; the STN's classifier on windows at the true centres; the
+        STN as published in 2017; its plain network; or hand-crafted features under a support
+        vector machine or a random forest.
     patch_size, cell_size : int
         Pixels.
     seed : int
@@ -46,10 +58,14 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
     settings = dict(settings or {})
     sizes = {"patch_size": patch_size, "cell_size": cell_size, "random_state": seed}
     if method in ("stn", "stn-paper"):
-        from stnclf import PAPER, STNCellClassifier
+        from stnclf import PAPER
 
         published = PAPER if method == "stn-paper" else {}
         return STNCellClassifier(**{**published, **sizes, **settings})
+    if method == "cnn":
+        return WholePatch(**{**sizes, "localizer_epochs": 0, "joint_epochs": 0, **settings})
+    if method == "oracle":
+        return Oracle(**{**sizes, "localizer_epochs": 0, "joint_epochs": 0, **settings})
     if method == "ciresan":
         from stnclf import CiresanBaseline
 
@@ -72,6 +88,8 @@ def title(method, settings=None):
     """Name a method in a table, with its epochs where the paper has others."""
     names = {
         "stn": "STN",
+        "cnn": "modern CNN on the whole patch",
+        "oracle": "STN's classifier on the true centres",
         "ciresan": "CNN baseline (Ciresan)",
         "svc": "features + SVC",
         "rf": "features + random forest",
@@ -90,6 +108,46 @@ def title(method, settings=None):
         return "STN as published"
     short, full = ("/".join(map(str, epochs)) for epochs in (used, published))
     return f"STN as published, {short} of {full} epochs"
+
+
+class WholePatch(STNCellClassifier):
+    """Control: a network of today on the whole patch, with all that the STN's classifier has.
+
+    Four blocks on a view of 64 px in place of three on the windows' 32 px; the same offsets,
+    rotations, jitter and optimiser.
+    """
+
+    def _stages(self):
+        stages = super()._stages()
+        stages["classifier"] = replace(stages["classifier"], classifies="window")
+        return stages
+
+    def _build(self, frame, n_channels, n_classes, mean, std):
+        widths = (16, 32, 64, 128)
+        network = WindowClassifier(n_channels, n_classes, scales=(1.0,), view=64, widths=widths)
+        module = STNNet(FixedLocalizer(), network, frame.patch, frame.patch, mean, std)
+        self._set_up(module)
+        return module
+
+
+class Oracle(STNCellClassifier):
+    """Classifier of the STN that is told where the cells are, in the test too."""
+
+    def predict_proba(self, X, centers):
+        """Class probabilities of the windows around given centres."""
+        check = as_images(self, X, self.image_shape, reset=False)
+        frame = self._fitted_frame()
+        theta = cell_theta(centers - frame.origin, frame.patch, frame.cell).astype(np.float32)
+        n = len(check)
+        none = np.zeros(n, np.int64)
+        data = CellDataset(check, np.arange(n), none, np.zeros((n, 2)), none, frame)
+        module, found = self.net_.module_.eval(), []
+        with torch.no_grad():
+            for start, patches in enumerate(patch_batches(data, 64)):
+                place = torch.from_numpy(theta[64 * start : 64 * start + len(patches)])
+                logits = module.recognize(as_float(patches), Location(place, None), tta=self.tta)
+                found.append(logits.double().softmax(1))
+        return torch.cat(found).numpy()
 
 
 @dataclass
@@ -133,7 +191,7 @@ def folds(y, groups, n_splits, seed):
 def run_fold(estimator, cells, train, test):
     """Train on one part of a `CellSet` and predict the other.
 
-    The true centres of the test samples are never shown to the estimator.
+    The true centres of the test samples are shown to no estimator but `Oracle`.
     """
     known = {}
     if has_fit_parameter(estimator, "centers"):
@@ -144,7 +202,8 @@ def run_fold(estimator, cells, train, test):
     X, proba = cells.X[test], None
     if hasattr(estimator, "predict_proba"):
         # One pass gives both; predict would only take the class of the largest column.
-        found = estimator.predict_proba(X)
+        told = {"centers": cells.centers[test]} if isinstance(estimator, Oracle) else {}
+        found = estimator.predict_proba(X, **told)
         y_pred = estimator.classes_[found.argmax(axis=1)]
         # A rare class may be missing from the training part.
         classes = np.unique(cells.y)
@@ -155,9 +214,9 @@ def run_fold(estimator, cells, train, test):
     predicted = time.perf_counter()
 
     centers = corners = None
-    if hasattr(estimator, "transform"):
+    if hasattr(estimator, "transform") and not isinstance(estimator, Oracle):
         centers = np.asarray(estimator.transform(X))
-    if hasattr(estimator, "localize"):
+    if hasattr(estimator, "localize") and not isinstance(estimator, Oracle):
         from stnclf.geometry import window_corners
 
         corners = window_corners(estimator.localize(X), estimator.patch_size_, X.shape[1:3])
@@ -186,8 +245,6 @@ def joined(results):
 
 def environment(threads=None):
     """Record the machine and the versions of what was measured with."""
-    import torch
-
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -1,8 +1,8 @@
 """Accuracy of all methods on the public data sets, by grouped cross-validation.
 
     python benchmarks/accuracy.py --data ROOT [--protocols bccd amibr crchisto]
-        [--methods stn stn-paper ciresan svc rf] [--seeds 0] [--folds 5] [--max-samples N]
-        [--threads N] [--out FILE] [--predictions DIR]
+        [--methods stn cnn oracle stn-paper ciresan svc rf] [--seeds 0] [--folds 5]
+        [--max-samples N] [--threads N] [--out FILE] [--predictions DIR]
     python benchmarks/accuracy.py --table-only
 
 ROOT holds the folders bccd, amibr and crchisto. Every fold is stored as soon as it is done, and
@@ -31,8 +31,14 @@ from stnclf.report import classification_table, evaluate, summary_table
 SETTINGS = {
     "stn": {
         "all": {},
-        "crchisto": {"classifier_epochs": 12, "localizer_epochs": 10, "joint_epochs": 3},
+        "crchisto": {"classifier_epochs": 40, "localizer_epochs": 12, "joint_epochs": 3},
     },
+    # The control has as much processor time as the STN, all of it for the one network.
+    "cnn": {
+        "all": {"classifier_epochs": 150},
+        "crchisto": {"classifier_epochs": 45},
+    },
+    "oracle": {"all": {}, "crchisto": {"classifier_epochs": 40}},
     "stn-paper": {
         "all": {"classifier_epochs": 10, "localizer_epochs": 30, "joint_epochs": 8},
         "amibr": {"classifier_epochs": 5, "localizer_epochs": 12, "joint_epochs": 5},

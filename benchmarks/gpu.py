@@ -100,8 +100,8 @@ def cells(n, distinct=2000):
 
 
 def jobs():
-    stn = STNCellClassifier(random_state=0, device="cuda")
-    dense = STNCellClassifier(random_state=0, device="cuda", localizer="dense")
+    stn = STNCellClassifier(random_state=0, device="cuda", classifier="inception")
+    dense = clone(stn).set_params(localizer="dense")
     baseline = CiresanBaseline(random_state=0, device="cuda")
     return [
         ("stage 1, classifier", stn, "classifier"),

@@ -1,18 +1,26 @@
-"""Images per second of each stage: a bare loop, the estimator, and what a tutorial would do.
+"""Speed: training and prediction, growth, parallel cross-validation, time to accuracy.
 
-    python benchmarks/speed.py [--samples 1024] [--epochs 1] [--repeats 3] [--threads N]
-        [--jobs NAME ...] [--out benchmarks/results/speed.json]
+    python benchmarks/speed.py [--samples 4096] [--epochs 1] [--repeats 3] [--threads N]
+        [--parts stages growth jobs accuracy] [--jobs NAME ...] [--data BCCD]
+        [--out benchmarks/results/speed.json] [--page docs/performance.md]
 
-All three train the same modules on the same images, one after the other in every repeat:
+stages    images per second of each stage, of the baseline and of predict, in four ways, one after
+          the other in every repeat:
+            bare      a loop over the same batches, micro-batches, precision and threads, and
+                      nothing else: what the estimator's own housekeeping is measured against
+            stnclf    fit or predict of the estimator, from the call to its return
+            float32   the same with precision="float32"
+            tutorial  a Dataset that turns and crops one image at a time with Pillow, in a
+                      DataLoader, and a plain float32 loop over whole batches
+          Given are medians with the lowest and highest of the repeats, and the share of this
+          machine's float32 matrix product that ``float32`` reaches, counting convolutions and
+          dense layers.
+growth    seconds for an image and peak memory of an epoch of the localizer, for 1,000 to 37,800
+          images of 192 px, in memory and memory-mapped, each in a process of its own
+jobs      cross_val_score with n_jobs=1 and n_jobs=2
+accuracy  seconds until the STN reaches the baseline's final score (needs --data)
 
-bare      a loop over the same batches, micro-batches and threads, and nothing else: what the
-          estimator's own housekeeping is measured against
-stnclf    fit or predict of the estimator, from the call to its return
-tutorial  a Dataset that turns and crops one image at a time with Pillow, in a DataLoader,
-          and a plain loop over whole batches
-
-Given are medians, with the lowest and highest of the repeats, and the share of this machine's
-float32 matrix product that the bare loop reaches, counting convolutions and dense layers.
+A later run replaces the parts that it measures and keeps the others.
 """
 
 import argparse
@@ -32,15 +40,24 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from _evaluate import commit, environment
+from _speed_page import page
+from _speed_parts import growth, parallel, time_to_accuracy
 
 from stnclf import CiresanBaseline, STNCellClassifier
+from stnclf._batch import as_float
+from stnclf._validation import uses_bfloat16
 from stnclf._workers import Workers
 from stnclf.sampling import CellDataset, Frame, TrainingBatches, patch_batches
 from stnclf.training import MICRO_BATCH, stage_loss
 
 FRAME = Frame((192, 192), (128, 128), (64, 64))
 BATCH = 64
-RESULTS = Path(__file__).resolve().parent / "results" / "speed.json"
+AROUND = 2.0  # cell sizes that the default classifier sees in stage 1
+CHANGES = {"flip": True, "color_jitter": 0.1, "center_jitter": 0.03}
+PARTS = ("stages", "growth", "jobs", "accuracy")
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "speed.json"
+PAGE = ROOT / "docs" / "performance.md"
 
 
 def stn(**parameters):
@@ -68,39 +85,65 @@ def main():
     options = read_options()
     if options.threads:
         torch.set_num_threads(options.threads)
+    record = json.loads(options.out.read_text()) if options.out.exists() else {}
+    here = {"commit": commit(), "environment": environment()}
+    for part in options.parts:
+        if part == "stages":
+            found = stages(options)
+        elif part == "growth":
+            found = growth(options.sizes)
+        elif part == "jobs":
+            found = parallel(options.repeats)
+        elif options.data:
+            found = time_to_accuracy(options.data)
+        else:
+            print("accuracy: left out, it needs --data", flush=True)
+            continue
+        record[part] = {**here, **found}
+        write(options.out, json.dumps(record, indent=1) + "\n")
+    text = page(record)
+    write(options.page, text)
+    print(text)
+
+
+def stages(options):
     rng = np.random.default_rng(0)
     n = options.samples
     X = rng.integers(0, 256, (n, 192, 192, 3), dtype=np.uint8)
     y, centers = np.arange(n) % 3, 95.5 + rng.uniform(-20, 20, (n, 2))
-    peak = matrix_product_rate()
+    peaks = {str(kind)[6:]: matrix_product_rate(kind) for kind in (torch.float32, torch.bfloat16)}
     rows = []
     for name in options.jobs or JOBS:
-        rows.append(measure(name, X, y, centers, options, peak))
-        print(as_line(rows[-1]), flush=True)
-    record = {
-        "commit": commit(),
-        "environment": environment(),
+        rows.append(measure(name, X, y, centers, options, peaks["float32"]))
+        print(rows[-1], flush=True)
+    return {
         "samples": n,
         "epochs": options.epochs,
         "repeats": options.repeats,
-        "peak_gflops": round(peak / 1e9, 1),
+        "peak_gflops": {kind: round(rate / 1e9, 1) for kind, rate in peaks.items()},
         "rows": rows,
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    draft = options.out.with_suffix(".tmp")
-    draft.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    os.replace(draft, options.out)
-    print("\n" + table(record))
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".tmp")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)
 
 
 def read_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=1024)
+    parser.add_argument("--samples", type=int, default=4096)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     parser.add_argument("--jobs", nargs="+", choices=JOBS, metavar="NAME")
+    parser.add_argument("--sizes", nargs="+", type=int, default=[1000, 4000, 16000, 37800])
+    parser.add_argument("--data", type=Path, help="folder of BCCD, for time to accuracy")
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--page", type=Path, default=PAGE)
     return parser.parse_args()
 
 
@@ -110,20 +153,26 @@ def measure(name, X, y, centers, options, peak):
     estimator = copy.deepcopy(estimator)
     n_passes = len(X) * (options.epochs if stage_name else 1)
     data = CellDataset(X, np.arange(len(X)), y, centers, np.ones(len(X), np.float32), FRAME)
-    ways = {"bare": bare, "stnclf": package, "tutorial": tutorial}
+    # The tutorial is slow and its rate does not depend on the number of images.
+    ways = {"bare": bare, "stnclf": package, "float32": package, "tutorial": tutorial}
+    some = CellDataset(X, np.arange(len(X) // 4), y, centers, data.weight, FRAME)
+    exact = copy.deepcopy(estimator).set_params(precision="float32")
     rates = {way: [] for way in ways}
     start(estimator, X[:BATCH], y[:BATCH], centers[:BATCH])  # warm caches and thread pools
     for _ in range(options.repeats):
         for way, function in ways.items():
-            fitted = start(copy.deepcopy(estimator), X, y, centers)
+            precise = way in ("float32", "tutorial")
+            fitted = start(copy.deepcopy(exact if precise else estimator), X, y, centers)
+            shown = some if way == "tutorial" else data
             begin = time.perf_counter()
-            function(fitted, stage_name, data, options.epochs)
-            rates[way].append(n_passes / (time.perf_counter() - begin))
+            function(fitted, stage_name, shown, options.epochs)
+            seconds = time.perf_counter() - begin
+            rates[way].append(n_passes * len(shown) / len(data) / seconds)
     flops = operations(start(estimator, X[:BATCH], y[:BATCH], centers[:BATCH]), stage_name, data)
     row = {"job": name, "megaflop_per_image": round(flops / 1e6, 1)}
     for way, values in rates.items():
         row[way] = [round(f(values), 1) for f in (statistics.median, min, max)]
-    row["share_of_peak"] = round(row["bare"][0] * flops / peak, 3)
+    row["share_of_peak"] = round(row["float32"][0] * flops / peak, 3)
     return row
 
 
@@ -167,6 +216,8 @@ def bare(fitted, stage_name, data, epochs):
     parameters = learning(module, stage)
     shared = {id(p): p for p in parameters}
     replicas = [copy.deepcopy(module, dict(shared)) for _ in range(math.ceil(BATCH / MICRO_BATCH))]
+    for replica in replicas:
+        replica.bfloat16 = uses_bfloat16(fitted.precision, "cpu")
     optimizer = torch.optim.AdamW(parameters, lr=stage.lr, weight_decay=0.0)
 
     def gradients(replica, part, total):
@@ -184,7 +235,7 @@ def bare(fitted, stage_name, data, epochs):
 
 def no_grad_scores(module, batch):
     with torch.no_grad():  # a setting of each thread
-        return module.scores(batch.images())
+        return module.scores(as_float(batch))
 
 
 def chunks(iterable, size):
@@ -199,8 +250,8 @@ def chunks(iterable, size):
 
 
 def batches(data, stage, epochs):
-    sees = "cell" if stage.classifies == "cell" else "patch"
-    epoch = TrainingBatches(data, (0, 1), BATCH, sees, True, True)
+    around = AROUND if stage.classifies == "cell" else None
+    epoch = TrainingBatches(data, (0, 1), BATCH, around, True, True, **CHANGES)
     for _ in range(epochs):
         yield from epoch
 
@@ -216,18 +267,25 @@ class PillowCells(torch.utils.data.Dataset):
         return len(self.data)
 
     def __getitem__(self, i):
-        (x, y), size = self.data.centers[i], 64 if self.window else 128
+        (x, y), size = self.data.centers[i], 128
         dx, dy = (0, 0) if self.window else self.rng.uniform(-32, 32, 2)
         image = Image.fromarray(self.data.X[i])
         angle = self.rng.uniform(0, 360)
         image = image.rotate(angle, resample=Image.Resampling.BILINEAR, center=(x, y))
         left, top = round(x - dx - size / 2), round(y - dy - size / 2)
         image = image.crop((left, top, left + size, top + size))
-        if self.window:
-            image = image.resize((32, 32), Image.Resampling.BILINEAR)
-        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
+        pixels = self.tensor(image)
+        if self.window:  # the window, and twice its size around it
+            inner = image.crop((32, 32, 96, 96)).resize((32, 32), Image.Resampling.BILINEAR)
+            outer = image.resize((32, 32), Image.Resampling.BOX)
+            pixels = torch.cat([self.tensor(inner), self.tensor(outer)])
         theta = torch.tensor([[0.5, 0.0, dx / 64], [0.0, 0.5, dy / 64]], dtype=torch.float32)
         return pixels, theta, int(self.data.y[i])
+
+    @staticmethod
+    def tensor(image):
+        """Make a tensor of a Pillow image, channels first."""
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
 
 
 def tutorial(fitted, stage_name, data, epochs):
@@ -251,7 +309,9 @@ def tutorial(fitted, stage_name, data, epochs):
                 loss = torch.nn.functional.cross_entropy(module.classify(pixels), y)
             else:
                 place = torch.eye(2, 3).expand(len(y), 2, 3)
-                whole = Batch(pixels.permute(0, 2, 3, 1), place, theta, y, torch.ones(len(y)))
+                plain = torch.tensor([[1.0] * 3, [0.0] * 3]).expand(len(y), 2, 3)
+                pixels, ones = pixels.permute(0, 2, 3, 1), torch.ones(len(y))
+                whole = Batch(pixels, place, theta, theta, y, ones, plain)
                 loss = stage_loss(module, whole, stage)[0].mean()
             loss.backward()
             optimizer.step()
@@ -275,9 +335,9 @@ def operations(fitted, stage_name, data):
     return counter.get_total_flops() / len(batch)
 
 
-def matrix_product_rate(n=2048, repeats=5):
-    """Operations a second of a large float32 matrix product, on all threads."""
-    a = torch.ones(n, n)
+def matrix_product_rate(dtype, n=2048, repeats=9):
+    """Operations a second of a large matrix product, on all threads."""
+    a = torch.ones(n, n, dtype=dtype)
     a @ a
     times = []
     for _ in range(repeats):
@@ -285,27 +345,6 @@ def matrix_product_rate(n=2048, repeats=5):
         a @ a
         times.append(time.perf_counter() - begin)
     return 2 * n**3 / min(times)
-
-
-def as_line(row):
-    rates = ", ".join(f"{way} {row[way][0]:.0f}" for way in ("bare", "stnclf", "tutorial"))
-    return f"{row['job']}: {rates} images/s, {row['share_of_peak']:.0%} of peak"
-
-
-def table(record):
-    """All rows as a Markdown table."""
-    lines = [
-        "| images/s | bare | stnclf | tutorial | stnclf / bare | stnclf / tutorial | of peak |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in record["rows"]:
-        median = {way: row[way][0] for way in ("bare", "stnclf", "tutorial")}
-        cells = [f"{row[way][0]:.0f} ({row[way][1]:.0f} to {row[way][2]:.0f})" for way in median]
-        lines.append(
-            f"| {row['job']} | {' | '.join(cells)} | {median['stnclf'] / median['bare']:.2f} | "
-            f"{median['stnclf'] / median['tutorial']:.1f} | {row['share_of_peak']:.0%} |"
-        )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

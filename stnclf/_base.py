@@ -17,6 +17,7 @@ from sklearn.utils.validation import (
 )
 from skorch.callbacks import EarlyStopping
 
+from ._batch import as_float
 from ._callbacks import ProgressBar, StagePrintLog, history_rows
 from ._images import as_images, check_image_shape, check_size, naming
 from ._validation import (
@@ -40,6 +41,17 @@ __all__ = ["BaseCellClassifier"]
 # Modules draw throw-away weights from torch's global generator when they are made; the lock
 # keeps its state whole when several threads fit at once.
 _GENERATOR_LOCK = threading.Lock()
+
+# Parameters that the net has under the same names; the baseline has not all of them.
+_DRAWN_AND_LEARNED = (
+    "balance",
+    "rotate",
+    "flip",
+    "color_jitter",
+    "center_jitter",
+    "schedule",
+    "weight_decay",
+)
 
 _SIZE = [None, Interval(Integral, 1, None, closed="left"), tuple, list]
 _COUNT = [Interval(Integral, 0, None, closed="left")]
@@ -138,9 +150,11 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         else:
             self._check_same(before, classes, frame)
         self._architecture_ = self._architecture()
+        self._set_up(self.net_.module_)
         self.net_.seed, self.net_.batch_size = seed, self.batch_size
-        self.net_.balance, self.net_.rotate = self.balance, self.rotate
-        self.net_.schedule, self.net_.weight_decay = self.schedule, self.weight_decay
+        for name in _DRAWN_AND_LEARNED:
+            if hasattr(self, name):
+                setattr(self.net_, name, getattr(self, name))
         self.net_.bfloat16 = uses_bfloat16(self.precision, check_device(self.device))
         self.net_.compiled = self.compile
         self.net_.callbacks, self.net_.verbose = self._all_callbacks(), int(self.verbose)
@@ -221,6 +235,9 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         """Parameters that decide which networks there are."""
         return ()
 
+    def _set_up(self, module):
+        """Hand the module what may change between one fit and the next."""
+
     def _fitted_frame(self):
         return Frame(self.image_shape_[:2], self.patch_size_, self.cell_size_)
 
@@ -241,8 +258,8 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         none = np.zeros(n, np.int64)
         data = CellDataset(X, np.arange(n), none, np.zeros((n, 2)), none, self._fitted_frame())
 
-        def apply(batch):
-            images = batch.to(device).images()
+        def apply(patches):
+            images = as_float(patches.to(device))
             n_images = len(images)
             if device == "cpu" and n_images < batch_size:
                 # Kernels differ in their last bits between batch sizes. With one size a

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from .geometry import patch_origin
 
-__all__ = ["Batch", "CellDataset", "Frame"]
+__all__ = ["Batch", "CellDataset", "Frame", "as_float"]
 
 
 @dataclass(frozen=True)
@@ -86,17 +86,23 @@ class Batch:
         Patch coordinates to source coordinates, both normalised.
     theta : float32 Tensor of shape (n, 2, 3)
         True transforms: window coordinates to patch coordinates (equation 1).
+    shown : float32 Tensor of shape (n, 2, 3)
+        The same for the window that a stage shows in place of the localizer's.
     y : int64 Tensor of shape (n,)
         Class indices.
     weight : float32 Tensor of shape (n,)
         Weights of the samples.
+    color : float32 Tensor of shape (n, 2, channels)
+        Factor of each channel, and shift in standard deviations, when networks see the images.
     """
 
     source: torch.Tensor
     place: torch.Tensor
     theta: torch.Tensor
+    shown: torch.Tensor
     y: torch.Tensor
     weight: torch.Tensor
+    color: torch.Tensor
 
     def __len__(self):
         return len(self.y)
@@ -120,6 +126,22 @@ class Batch:
 
     def images(self):
         """Give sources as float32 (n, channels, height, width); uint8 is divided by 255."""
-        images = self.source.permute(0, 3, 1, 2)
-        images = images.to(torch.float32, memory_format=torch.contiguous_format)
-        return images.div_(255.0) if self.source.dtype == torch.uint8 else images
+        return as_float(self.source)
+
+
+def as_float(images):
+    """Turn images into what networks take.
+
+    Parameters
+    ----------
+    images : Tensor of shape (n, height, width, channels)
+        uint8 or floating point.
+
+    Returns
+    -------
+    float32 Tensor of shape (n, channels, height, width)
+        uint8 is divided by 255.
+    """
+    floats = images.permute(0, 3, 1, 2)
+    floats = floats.to(torch.float32, memory_format=torch.contiguous_format)
+    return floats.div_(255.0) if images.dtype == torch.uint8 else floats

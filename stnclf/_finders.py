@@ -16,6 +16,7 @@ import torch.nn.functional as F
 
 from .geometry import cell_theta, theta_centers
 from .layers import sample
+from .localizers import Location
 from .networks import CiresanNet
 
 __all__ = ["Block", "Found", "HeatFinder", "MapFinder", "WindowFinder"]
@@ -184,7 +185,8 @@ class HeatFinder(_Finder):
         theta = torch.from_numpy(theta).to(self.device)
 
         def classify(patches, part):
-            return self.module.scores_at(patches, theta[part])
+            known = Location(theta[part], None)
+            return self.module.recognize(patches, known, tta=self.module.tta)
 
         return self.named(points, self.apply(classify, pixels, box, corners))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .layers import compose
+from .localizers import Location
 from .losses import classification_loss, guided_loss, heatmap_loss, localization_loss
 
 __all__ = ["Stage", "learning_rate", "stage_loss"]
@@ -32,6 +32,8 @@ class Stage:
         Number of epochs.
     lr : float
         Initial learning rate.
+    label_smoothing : float, default=0.0
+        Share of the target that is spread evenly over all classes.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Stage:
     kappa: float
     epochs: int
     lr: float
+    label_smoothing: float = 0.0
 
 
 def stage_loss(module, batch, stage):
@@ -62,17 +65,17 @@ def stage_loss(module, batch, stage):
     parts : dict of str to Tensor of shape (n,)
         ``"localization_loss"`` and ``"classification_loss"``, those that there are.
     """
-    images, parts, theta = batch.images(), {}, batch.theta
+    images, parts, location = batch.images(), {}, Location(batch.shown, None)
     if stage.localizes or stage.classifies == "window":
-        theta, heatmap = module.locate(images, batch.place)
-        if stage.localizes and heatmap is None:
-            parts["localization_loss"] = localization_loss(theta, batch.theta)
-        elif stage.localizes:
-            parts["localization_loss"] = heatmap_loss(heatmap, batch.theta)
+        location = module.locate(images, batch.place, batch.color)
+    if stage.localizes and location.heatmap is None:
+        parts["localization_loss"] = localization_loss(location.theta, batch.theta)
+    elif stage.localizes:
+        parts["localization_loss"] = heatmap_loss(location.heatmap, batch.theta)
     if stage.classifies:
-        place = batch.place if stage.classifies == "patch" else compose(batch.place, theta)
-        logits = module.classify(module.attend(images, place))
-        parts["classification_loss"] = classification_loss(logits, batch.y)
+        logits = module.recognize(images, location, batch.place, batch.color)
+        smoothing = stage.label_smoothing
+        parts["classification_loss"] = classification_loss(logits, batch.y, smoothing)
     if stage.localizes and stage.classifies:
         return guided_loss(*parts.values(), kappa=stage.kappa), parts
     return next(iter(parts.values())), parts

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from sklearn.utils._param_validation import StrOptions
+from numbers import Integral, Real
+
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import _COUNT, _POSITIVE, BaseCellClassifier
 from .localizers import LOCALIZERS, FixedLocalizer
-from .networks import CLASSIFIERS, STNNet
+from .networks import STNNet
 from .training import Stage
+from .window_classifiers import CLASSIFIERS
 
 __all__ = ["PAPER", "STNCellClassifier"]
+
+_SHARE = [Interval(Real, 0, 1, closed="left")]
 
 #: The configuration of the 2017 paper, for ``STNCellClassifier(**PAPER)``.
 PAPER = {
@@ -24,6 +29,12 @@ PAPER = {
     "kappa": 1.0,
     "balance": "fixed",
     "rotate": "copy",
+    "flip": False,
+    "color_jitter": 0.0,
+    "center_jitter": 0.0,
+    "label_smoothing": 0.0,
+    "n_glimpses": 1,
+    "tta": False,
     "schedule": "constant",
     "weight_decay": 0.0,
 }
@@ -50,11 +61,16 @@ class STNCellClassifier(BaseCellClassifier):
         "dense" is the paper's network, which regresses theta. "heatmap" scores positions and
         takes the best; where several cells are candidates it chooses one of them and not
         their mean.
-    classifier : {"inception"}, default="inception"
-        The classifier network; "inception" is the paper's.
-    classifier_epochs, localizer_epochs, joint_epochs : int, default=40, 60, 10
+    classifier : {"context", "window", "inception"}, default="context"
+        The classifier network. "inception" is the paper's. "window" has three blocks of
+        batch-normalised convolutions; "context" has them twice, for the window and for one
+        of twice its size around it.
+    n_glimpses : int, default=1
+        How many peaks of the heatmap are looked at; the class probabilities are averaged with
+        the peaks' shares. The dense localizer has one answer only.
+    classifier_epochs, localizer_epochs, joint_epochs : int, default=100, 60, 10
         Length of the three stages. The paper's are 50, 200 and 100.
-    classifier_lr, localizer_lr, joint_lr : float, default=1e-3, 3e-3, 1e-4
+    classifier_lr, localizer_lr, joint_lr : float, default=3e-3, 3e-3, 1e-4
         Initial learning rates of the stages. The paper's are 1e-3, 1e-4 and 1e-4.
     kappa : float, default=1.0
         Weight of the classification loss in the joint stage (equation 9).
@@ -70,9 +86,22 @@ class STNCellClassifier(BaseCellClassifier):
     rotate : bool or "copy", default=True
         Turn patches in training by arbitrary angles. "copy" shows each image as it is and
         again turned, as the paper does, which doubles an epoch.
+    flip : bool, default=True
+        Mirror every other patch in training.
+    color_jitter : float, default=0.1
+        In training each channel is multiplied by a factor at most this far from 1 and shifted
+        by at most twice as many standard deviations.
+    center_jitter : float, default=0.03
+        Largest distance along x and y, in cell sizes, at which the window of the first stage
+        misses the cell.
+    label_smoothing : float, default=0.05
+        Share of the target class that is spread evenly over all classes.
+    tta : bool, default=True
+        Test-time augmentation: average the classifier's probabilities over the eight symmetries
+        of the window.
     schedule : {"one-cycle", "constant"}, default="one-cycle"
         Course of the learning rate within a stage.
-    weight_decay : float, default=0.0
+    weight_decay : float, default=0.05
         Decoupled weight decay of the Adam optimizer.
     validation_fraction : float, default=None
         Share of the training samples that is held out, stratified by class, to end each stage
@@ -153,6 +182,12 @@ class STNCellClassifier(BaseCellClassifier):
         **BaseCellClassifier._parameter_constraints,
         "localizer": [StrOptions(set(LOCALIZERS))],
         "classifier": [StrOptions(set(CLASSIFIERS))],
+        "n_glimpses": [Interval(Integral, 1, None, closed="left")],
+        "flip": ["boolean"],
+        "color_jitter": _SHARE,
+        "center_jitter": _SHARE,
+        "label_smoothing": _SHARE,
+        "tta": ["boolean"],
         "classifier_epochs": _COUNT,
         "localizer_epochs": _COUNT,
         "joint_epochs": _COUNT,
@@ -168,11 +203,12 @@ class STNCellClassifier(BaseCellClassifier):
         patch_size=None,
         cell_size=None,
         localizer="heatmap",
-        classifier="inception",
-        classifier_epochs=40,
+        classifier="context",
+        n_glimpses=1,
+        classifier_epochs=100,
         localizer_epochs=60,
         joint_epochs=10,
-        classifier_lr=1e-3,
+        classifier_lr=3e-3,
         localizer_lr=3e-3,
         joint_lr=1e-4,
         kappa=1.0,
@@ -180,8 +216,13 @@ class STNCellClassifier(BaseCellClassifier):
         balance=True,
         class_weight=None,
         rotate=True,
+        flip=True,
+        color_jitter=0.1,
+        center_jitter=0.03,
+        label_smoothing=0.05,
+        tta=True,
         schedule="one-cycle",
-        weight_decay=0.0,
+        weight_decay=0.05,
         validation_fraction=None,
         n_iter_no_change=10,
         image_shape=None,
@@ -197,6 +238,7 @@ class STNCellClassifier(BaseCellClassifier):
         self.cell_size = cell_size
         self.localizer = localizer
         self.classifier = classifier
+        self.n_glimpses = n_glimpses
         self.classifier_epochs = classifier_epochs
         self.localizer_epochs = localizer_epochs
         self.joint_epochs = joint_epochs
@@ -208,6 +250,11 @@ class STNCellClassifier(BaseCellClassifier):
         self.balance = balance
         self.class_weight = class_weight
         self.rotate = rotate
+        self.flip = flip
+        self.color_jitter = color_jitter
+        self.center_jitter = center_jitter
+        self.label_smoothing = label_smoothing
+        self.tta = tta
         self.schedule = schedule
         self.weight_decay = weight_decay
         self.validation_fraction = validation_fraction
@@ -273,6 +320,7 @@ class STNCellClassifier(BaseCellClassifier):
                 kappa=self.kappa,
                 epochs=self.classifier_epochs,
                 lr=self.classifier_lr,
+                label_smoothing=self.label_smoothing,
             ),
             "localizer": Stage(
                 "localizer",
@@ -291,6 +339,7 @@ class STNCellClassifier(BaseCellClassifier):
                 kappa=self.kappa,
                 epochs=self.joint_epochs,
                 lr=self.joint_lr,
+                label_smoothing=self.label_smoothing,
             ),
         }
 
@@ -301,7 +350,12 @@ class STNCellClassifier(BaseCellClassifier):
             scale = tuple(c / p for c, p in zip(frame.cell[::-1], frame.patch[::-1]))
             localizer = LOCALIZERS[self.localizer](n_channels, frame.patch, scale)
         classifier = CLASSIFIERS[self.classifier](n_channels, n_classes)
-        return STNNet(localizer, classifier, frame.patch, frame.cell, mean, std)
+        module = STNNet(localizer, classifier, frame.patch, frame.cell, mean, std)
+        self._set_up(module)
+        return module
+
+    def _set_up(self, module):
+        module.n_glimpses, module.tta = self.n_glimpses, self.tta
 
     def _architecture(self):
         return self.localizer, self.classifier

@@ -12,6 +12,7 @@ __all__ = [
     "ConvPool",
     "Inception",
     "compose",
+    "conv_norm",
     "head",
     "identity",
     "in_float32",
@@ -47,7 +48,7 @@ def view_size(size, target, minimum=1):
     return tuple(max(minimum, round(side * scale)) for side in size)
 
 
-def sample(images, theta, size, reduction=(1, 1)):
+def sample(images, theta, size, reduction=(1, 1), place=None):
     """Grid generator and sampler of the spatial transformer (Jaderberg et al., 2015).
 
     Parameters
@@ -62,6 +63,10 @@ def sample(images, theta, size, reduction=(1, 1)):
         The output is sampled this many times finer, in height and width, and averaged:
         bilinear interpolation reads only the four nearest pixels, which is exact averaging
         up to a reduction of two but skips pixels beyond.
+    place : Tensor of shape (n, 2, 3), default=None
+        Where the source is only a part of the images: ``theta`` leads to the coordinates of that
+        part, ``place`` from there to the images. What lies beyond the part's edges is not seen,
+        but for the half pixel that interpolation reads.
 
     Returns
     -------
@@ -70,6 +75,10 @@ def sample(images, theta, size, reduction=(1, 1)):
     """
     fine = [*images.shape[:2], size[0] * reduction[0], size[1] * reduction[1]]
     grid = F.affine_grid(theta, fine, align_corners=False)
+    if place is not None:
+        grid = 1 - ((grid + 1) % 4 - 2).abs()  # reflection at -1 and 1
+        points = torch.cat([grid, torch.ones_like(grid[..., :1])], dim=3).flatten(1, 2)
+        grid = (points @ place.transpose(1, 2)).view_as(grid)
     out = F.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
@@ -190,6 +199,31 @@ def in_float32(layer, x):
     """
     with torch.autocast(x.device.type, enabled=False):
         return layer(x.float())
+
+
+def conv_norm(n_in, n_out, kernel_size, dilation=1, pool=False):
+    """Give the layers of a convolution of unchanged size with batch normalisation and ReLU.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels that come in and go out.
+    kernel_size, dilation : int
+        Of the convolution.
+    pool : bool, default=False
+        Whether a 2 x 2 maximum comes before the ReLU, with which it commutes.
+
+    Returns
+    -------
+    tuple of nn.Module
+    """
+    padding = dilation * (kernel_size // 2)
+    return (
+        nn.Conv2d(n_in, n_out, kernel_size, padding=padding, dilation=dilation, bias=False),
+        nn.BatchNorm2d(n_out),
+        *([nn.MaxPool2d(2)] if pool else []),
+        nn.ReLU(inplace=True),
+    )
 
 
 class ConvPool(nn.Sequential):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .layers import ConvPool, Inception, head, in_float32, view_size
+from .layers import ConvPool, Inception, conv_norm, head, in_float32, view_size
 
 __all__ = [
     "LOCALIZERS",
@@ -18,6 +18,10 @@ __all__ = [
     "Location",
     "centred_theta",
 ]
+
+
+#: Logit of a position that is out of the question; finite, so that sums over none stay numbers.
+_NEVER = -1e4
 
 
 class Location(NamedTuple):
@@ -135,12 +139,12 @@ class HeatmapLocalizer(nn.Module):
         self.scale, self.radius = scale, radius
         a, b, c = widths
         self.features = nn.Sequential(
-            *_conv_norm(n_channels, a, 5, pool=True),
-            *_conv_norm(a, b, 3),
-            *_conv_norm(b, b, 3, pool=True),
-            *_conv_norm(b, c, 3),
-            *_conv_norm(c, c, 3, dilation=2),
-            *_conv_norm(c, c, 3, dilation=2),
+            *conv_norm(n_channels, a, 5, pool=True),
+            *conv_norm(a, b, 3),
+            *conv_norm(b, b, 3, pool=True),
+            *conv_norm(b, c, 3),
+            *conv_norm(c, c, 3, dilation=2),
+            *conv_norm(c, c, 3, dilation=2),
         )
         self.position = head(nn.Conv2d(c, 1, 1))
 
@@ -155,28 +159,52 @@ class HeatmapLocalizer(nn.Module):
 
     def peak(self, logits):
         """Local soft-argmax: (n, h, w) logits to (n, 2) normalised ``(u, v)``."""
+        return self._read(logits, self._near(logits))
+
+    def glimpses(self, logits, k):
+        """Find the k best peaks, and how they share the probability.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, height, width)
+            Scores of the positions.
+        k : int
+            Number of peaks; each leaves out what is within the soft-argmax of one before.
+
+        Returns
+        -------
+        theta : Tensor of shape (n, k, 2, 3)
+            A transform for each, the best one first.
+        weights : Tensor of shape (n, k)
+            Logarithms of their shares, which sum to one.
+        """
+        rest, thetas, masses = logits, [], []
+        for _ in range(k):
+            near = self._near(rest)
+            thetas.append(centred_theta(self._read(logits, near), self.scale))
+            masses.append(rest.masked_fill(~near, _NEVER).flatten(1).logsumexp(1))
+            rest = rest.masked_fill(near, _NEVER)
+        return torch.stack(thetas, 1), torch.stack(masses, 1).log_softmax(1)
+
+    def _near(self, logits):
+        """Positions around the highest one, (n, h, w) bool."""
         height, width = logits.shape[1:]
         best = logits.detach().flatten(1).argmax(1)
         rows = torch.arange(height, device=logits.device)
         columns = torch.arange(width, device=logits.device)
-        near = ((rows - (best // width)[:, None]).abs() <= self.radius)[:, :, None] & (
+        return ((rows - (best // width)[:, None]).abs() <= self.radius)[:, :, None] & (
             (columns - (best % width)[:, None]).abs() <= self.radius
         )[:, None, :]
+
+    def _read(self, logits, near):
+        """Soft-argmax over some positions: (n, 2) normalised ``(u, v)``."""
+        height, width = logits.shape[1:]
+        rows = torch.arange(height, device=logits.device)
+        columns = torch.arange(width, device=logits.device)
         weight = logits.masked_fill(~near, -torch.inf).flatten(1).softmax(1).view_as(logits)
         u = (weight.sum(1) * ((2 * columns + 1) / width - 1)).sum(1)
         v = (weight.sum(2) * ((2 * rows + 1) / height - 1)).sum(1)
         return torch.stack([u, v], dim=1)
-
-
-def _conv_norm(n_in, n_out, kernel_size, dilation=1, pool=False):
-    """Convolution of unchanged size, batch normalisation, 2 x 2 maximum if asked for, ReLU."""
-    padding = dilation * (kernel_size // 2)
-    return (
-        nn.Conv2d(n_in, n_out, kernel_size, padding=padding, dilation=dilation, bias=False),
-        nn.BatchNorm2d(n_out),
-        *([nn.MaxPool2d(2)] if pool else []),
-        nn.ReLU(inplace=True),
-    )
 
 
 def centred_theta(centers, scale):

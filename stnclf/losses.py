@@ -12,7 +12,7 @@ import torch.nn.functional as F
 __all__ = ["classification_loss", "guided_loss", "heatmap_loss", "localization_loss"]
 
 
-def classification_loss(logits, target):
+def classification_loss(logits, target, label_smoothing=0.0):
     """Cross-entropy of the class: equation 4.
 
     Parameters
@@ -21,6 +21,9 @@ def classification_loss(logits, target):
         Scores before the softmax.
     target : int64 Tensor of shape (n,)
         Index of the true class.
+    label_smoothing : float, default=0.0
+        Share of the target that is spread evenly over all classes (Szegedy et al., 2016); the
+        paper has none.
 
     Returns
     -------
@@ -34,7 +37,7 @@ def classification_loss(logits, target):
     >>> classification_loss(torch.zeros(1, 4), torch.tensor([2]))
     tensor([1.3863])
     """
-    return F.cross_entropy(logits, target, reduction="none")
+    return F.cross_entropy(logits, target, reduction="none", label_smoothing=label_smoothing)
 
 
 def localization_loss(theta_hat, theta):

@@ -6,13 +6,14 @@ scikit-learn or skorch.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from .layers import (
     ConvPool,
-    Inception,
     head,
     identity,
     in_float32,
@@ -22,47 +23,14 @@ from .layers import (
 )
 from .localizers import centred_theta
 
-__all__ = ["CLASSIFIERS", "CiresanNet", "InceptionClassifier", "STNNet"]
+__all__ = ["CiresanNet", "STNNet"]
 
-
-class InceptionClassifier(nn.Module):
-    """The paper's classifier: seven layers on a 32 x 32 window (section 4.2).
-
-    Convolution and pooling twice, an inception block, dense 256, dense classes.
-
-    Parameters
-    ----------
-    n_channels, n_classes : int
-        Channels of the windows, and classes.
-    widths : tuple of int, default=(32, 64)
-        Maps of the two convolutions.
-    inception : tuple of int, default=(32, 32, 64, 16, 16, 16)
-        Widths of the `Inception` block.
-    hidden : int, default=256
-        Units of the first dense layer.
-    """
-
-    view = (32, 32)
-
-    def __init__(
-        self,
-        n_channels,
-        n_classes,
-        widths=(32, 64),
-        inception=(32, 32, 64, 16, 16, 16),
-        hidden=256,
-    ):
-        super().__init__()
-        self.block_1 = ConvPool(n_channels, widths[0], 3, padding=1)
-        self.block_2 = ConvPool(widths[0], widths[1], 3, padding=1)
-        self.inception = Inception(widths[1], *inception)
-        self.dense = nn.Linear(self.inception.n_out * 8 * 8, hidden)
-        self.output = head(nn.Linear(hidden, n_classes))
-
-    def forward(self, windows):
-        """Map windows (n, channels, 32, 32) to logits (n, n_classes)."""
-        features = self.inception(self.block_2(self.block_1(windows)))
-        return in_float32(self.output, F.relu(self.dense(features.flatten(1))))
+#: The eight ways to lay a square on itself.
+SYMMETRIES = [
+    lambda x, flips=flips, turn=turn: (x.transpose(2, 3) if turn else x).flip(flips)
+    for turn in (False, True)
+    for flips in ((), (2,), (3,), (2, 3))
+]
 
 
 class _System(nn.Module):
@@ -90,11 +58,27 @@ class _System(nn.Module):
         """Map patches to what the classifier is shown of them."""
         raise NotImplementedError
 
-    def standardize(self, images):
-        """Subtract the training images' mean from each channel, divide by their spread."""
-        images = (images - self.mean[:, None, None]) / self.std[:, None, None]
+    def standardize(self, views, color=None):
+        """Subtract the training images' mean from each channel, divide by their spread.
+
+        Parameters
+        ----------
+        views : Tensor of shape (n, channels, height, width)
+            One view after the other along the channels, where there are several.
+        color : Tensor of shape (n, 2, channels), default=None
+            Factors before, and shifts after.
+
+        Returns
+        -------
+        Tensor of the same shape
+        """
+        factor, shift = 1 / self.std[None], (-self.mean / self.std)[None]
+        if color is not None:
+            factor, shift = color[:, 0] * factor, color[:, 1] + shift
+        n_views = views.shape[1] // len(self.mean)
+        factor, shift = (t.repeat(1, n_views)[:, :, None, None] for t in (factor, shift))
         # Channels last in memory: convolutions are 1.4 to 1.8 times as fast on the CPU.
-        return images.contiguous(memory_format=torch.channels_last)
+        return (views * factor + shift).contiguous(memory_format=torch.channels_last)
 
     def autocast(self):
         """Give the context in which the networks compute."""
@@ -110,51 +94,131 @@ class STNNet(_System):
     Parameters
     ----------
     localizer, classifier : nn.Module
-        Networks with an attribute ``view``, the size ``(height, width)`` they look at.
+        Networks with an attribute ``view``, the size ``(height, width)`` they look at; the
+        classifier also with ``scales``, the sizes of its windows in cell sizes.
     patch_size, cell_size : tuple of int
         ``(height, width)`` of patch and window in pixels.
     mean, std : array-like of shape (channels,)
         Standardisation of the images.
+
+    Attributes
+    ----------
+    n_glimpses : int
+        How many peaks of a heatmap are looked at, see `recognize`.
+    tta : bool
+        Whether predictions (`forward`) are averaged over the eight symmetries of the window.
     """
+
+    n_glimpses, tta = 1, False
 
     def __init__(self, localizer, classifier, patch_size, cell_size, mean, std):
         super().__init__(mean, std)
         self.localizer, self.classifier = localizer, classifier
         self.view_reduction = reduction_for(patch_size, localizer.view)
-        self.window_reduction = reduction_for(cell_size, classifier.view)
+        self.window_reductions = [
+            reduction_for([scale * side for side in cell_size], classifier.view)
+            for scale in classifier.scales
+        ]
 
     def compile_networks(self):
         """Let ``torch.compile`` make both networks' code; sampling and losses stay as they are."""
         for network in (self.localizer, self.classifier):
             network.compile(dynamic=False)
 
-    def locate(self, images, theta):
-        """Find the cell in the patches that ``theta`` (n, 2, 3) cuts out of the images."""
-        views = sample(images, theta, self.localizer.view, self.view_reduction)
-        with self.autocast():
-            return self.localizer(self.standardize(views))
+    def locate(self, images, place=None, color=None):
+        """Find the cell in patches.
 
-    def attend(self, images, theta):
-        """Cut the windows ``theta`` (n, 2, 3) out of the images, at the classifier's size."""
-        return sample(images, theta, self.classifier.view, self.window_reduction)
+        Parameters
+        ----------
+        images : Tensor of shape (n, channels, height, width)
+            The patches, or images that hold them.
+        place : Tensor of shape (n, 2, 3), default=None
+            Patch coordinates to image coordinates; None where the images are the patches.
+        color : Tensor of shape (n, 2, channels), default=None
+            See `standardize`.
 
-    def classify(self, windows):
-        """Map windows (n, channels, *view), not yet standardised, to logits."""
+        Returns
+        -------
+        Location
+        """
+        place = identity(images) if place is None else place
+        views = sample(images, place, self.localizer.view, self.view_reduction)
         with self.autocast():
-            return self.classifier(self.standardize(windows))
+            return self.localizer(self.standardize(views, color))
+
+    def attend(self, images, theta, place=None):
+        """Cut windows out of patches, at the classifier's size.
+
+        Parameters
+        ----------
+        images : Tensor of shape (n, channels, height, width)
+            The patches, or images that hold them.
+        theta : Tensor of shape (n, 2, 3)
+            Window coordinates to patch coordinates.
+        place : Tensor of shape (n, 2, 3), default=None
+            As for `locate`.
+
+        Returns
+        -------
+        Tensor of shape (n, n_scales * channels, *view)
+            A window for each of the classifier's scales.
+        """
+        windows = []
+        for scale, reduction in zip(self.classifier.scales, self.window_reductions):
+            wide = torch.cat([scale * theta[:, :, :2], theta[:, :, 2:]], dim=2)
+            windows.append(sample(images, wide, self.classifier.view, reduction, place))
+        return torch.cat(windows, dim=1)
+
+    def classify(self, windows, color=None):
+        """Map windows as from `attend`, not yet standardised, to logits (n, n_classes)."""
+        with self.autocast():
+            return self.classifier(self.standardize(windows, color))
+
+    def recognize(self, images, location, place=None, color=None, tta=False):
+        """Name the cells in patches, on what was said of where they are.
+
+        Parameters
+        ----------
+        images, place, color
+            As for `locate`.
+        location : Location
+            With a heatmap, as many of its peaks as ``n_glimpses`` are looked at, and what the
+            classifier says of each is weighted with its share.
+        tta : bool, default=False
+            Whether probabilities are averaged over the eight symmetries of the windows.
+
+        Returns
+        -------
+        Tensor of shape (n, n_classes)
+            Logits.
+        """
+        if location.heatmap is None or self.n_glimpses == 1:
+            return self._name(self.attend(images, location.theta, place), color, tta)
+        k, n = self.n_glimpses, len(images)
+        theta, weights = self.localizer.glimpses(location.heatmap, k)
+        windows = torch.cat([self.attend(images, theta[:, j], place) for j in range(k)])
+        color = None if color is None else color.repeat(k, 1, 1)
+        logits = self._name(windows, color, tta).view(k, n, -1)
+        return (logits.log_softmax(2) + weights.T[:, :, None]).logsumexp(0)
+
+    def _name(self, windows, color, tta):
+        if not tta:
+            return self.classify(windows, color)
+        n = len(SYMMETRIES)
+        color = None if color is None else color.repeat(n, 1, 1)
+        logits = self.classify(torch.cat([turned(windows) for turned in SYMMETRIES]), color)
+        logits = logits.view(n, len(windows), -1)
+        return logits.log_softmax(2).logsumexp(0) - math.log(n)
 
     def look(self, patches):
         """Map patches to the windows that the localizer chooses."""
-        return self.attend(patches, self.locate(patches, identity(patches)).theta)
+        windows = self.attend(patches, self.locate(patches).theta)
+        return windows[:, : patches.shape[1]]
 
     def forward(self, patches):
         """Map patches (n, channels, *patch_size) to logits (n, k) and theta (n, 2, 3)."""
-        theta = self.locate(patches, identity(patches)).theta
-        return self.scores_at(patches, theta), theta
-
-    def scores_at(self, patches, theta):
-        """Map patches and known places of the cells in them, theta (n, 2, 3), to logits (n, k)."""
-        return self.classify(self.attend(patches, theta))
+        location = self.locate(patches)
+        return self.recognize(patches, location, tta=self.tta), location.theta
 
 
 class CiresanNet(_System):
@@ -208,10 +272,14 @@ class CiresanNet(_System):
         """Cut the patches ``theta`` (n, 2, 3) out of the images, at the network's size."""
         return sample(images, theta, self.view, self.view_reduction)
 
-    def classify(self, views):
+    def classify(self, views, color=None):
         """Map views (n, channels, *view), not yet standardised, to logits."""
         with self.autocast():
-            return self.tail(self.trunk(self.standardize(views)))
+            return self.tail(self.trunk(self.standardize(views, color)))
+
+    def recognize(self, images, location, place, color=None):
+        """Name the cells in the patches at ``place``; ``location`` is not looked at."""
+        return self.classify(self.attend(images, place), color)
 
     def compile_networks(self):
         """Let ``torch.compile`` make the network's code."""
@@ -320,7 +388,3 @@ class CiresanNet(_System):
             [(2 * x + 1) / self.view[1] - 1, (2 * y + 1) / self.view[0] - 1], dim=1
         )
         return centers.masked_fill(empty[:, None], 0.0)
-
-
-#: The classifiers that the estimator knows by name.
-CLASSIFIERS = {"inception": InceptionClassifier}

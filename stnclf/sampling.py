@@ -10,6 +10,7 @@ crop, offset, rotation and scale together.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,10 +21,14 @@ from .geometry import cell_theta, view_theta
 __all__ = [
     "Batch",
     "CellDataset",
+    "Draws",
     "Frame",
     "TrainingBatches",
     "balanced_index",
     "channel_statistics",
+    "cut",
+    "draw_batch",
+    "draw_places",
     "held_out_batches",
     "patch_batches",
 ]
@@ -89,6 +94,50 @@ def balanced_index(y, rng):
     return np.sort(np.concatenate(kept))
 
 
+class Draws(NamedTuple):
+    """What chance decides about n training samples.
+
+    Attributes
+    ----------
+    index : int ndarray of shape (n,)
+        Numbers of the samples.
+    angles : ndarray of shape (n,)
+        By which patches are turned, in radians, see `stnclf.geometry.view_theta`.
+    offsets : ndarray of shape (n, 2)
+        ``(x, y)`` of the cell from the middle of the patch, in pixels of the patch.
+    flips : ndarray of shape (n,)
+        -1 for patches that are mirrored left to right, 1 for the others.
+    jitter : ndarray of shape (n, 2)
+        By how many pixels of the patch the true window misses the cell where a stage shows it.
+    color : ndarray of shape (n, 2, channels)
+        Factor of each channel, and shift in standard deviations of the training images.
+    """
+
+    index: np.ndarray
+    angles: np.ndarray
+    offsets: np.ndarray
+    flips: np.ndarray
+    jitter: np.ndarray
+    color: np.ndarray
+
+    @classmethod
+    def plain(cls, data, index, angles=0.0, offsets=(0.0, 0.0)):
+        """Make the draws in which nothing is mirrored, missed or coloured."""
+        n, n_channels = len(index), data.X.shape[3]
+        return cls(
+            np.asarray(index),
+            np.zeros(n) + angles,
+            np.zeros((n, 2)) + offsets,
+            np.ones(n),
+            np.zeros((n, 2)),
+            np.tile([[1.0], [0.0]], (n, 1, n_channels)),
+        )
+
+    def part(self, rows):
+        """Give some of the samples."""
+        return Draws(*(values[rows] for values in self))
+
+
 class TrainingBatches:
     """Augmented batches; iterating once is an epoch, and each epoch is drawn anew.
 
@@ -100,22 +149,43 @@ class TrainingBatches:
         With the number of the epoch it decides everything that is drawn.
     batch_size : int
         Samples in a batch; the last one may be smaller.
-    sees : {"cell", "patch"}
-        Whether the stage looks at the window on the true centre only, so that the sources
-        can be small, or at the patch.
+    around : float or None
+        What the stage looks at, so that sources are no larger: as many cell sizes around the
+        true centre, or the patch (None).
     balance : bool or "fixed"
         Random deletion down to the smallest class: each epoch anew, not at all, or once.
     rotate : bool or "copy"
         Turn each drawing by an angle of its own, none, or show each image as it is and again
         turned (the paper's rotated copy; twice the samples an epoch).
+    flip : bool, default=False
+        Mirror every other drawing.
+    color_jitter : float, default=0.0
+        Each channel is multiplied by a factor at most this far from 1, and shifted by at most
+        twice as many standard deviations.
+    center_jitter : float, default=0.0
+        Largest distance along x and y, in cell sizes, at which a window that is shown misses the
+        cell.
     epoch : int, default=0
         Number of the next epoch.
     """
 
-    def __init__(self, data, seed, batch_size, sees, balance, rotate, epoch=0):
-        self.data, self.seed, self.batch_size, self.sees = data, list(seed), batch_size, sees
+    def __init__(
+        self,
+        data,
+        seed,
+        batch_size,
+        around,
+        balance,
+        rotate,
+        flip=False,
+        color_jitter=0.0,
+        center_jitter=0.0,
+        epoch=0,
+    ):
+        self.data, self.seed, self.batch_size, self.around = data, list(seed), batch_size, around
         # A row of pixels has no turning.
         self.rotate = rotate if data.frame.image[0] > 1 else False
+        self.flip, self.color_jitter, self.center_jitter = flip, color_jitter, center_jitter
         self.balance, self.epoch = balance, epoch
         self.fixed = None
         if balance == "fixed":
@@ -130,7 +200,7 @@ class TrainingBatches:
         return math.ceil((2 if self.rotate == "copy" else 1) * n / self.batch_size)
 
     def plan(self, epoch):
-        """Draw an epoch: sample numbers, angles in radians, offsets ``(x, y)`` in pixels."""
+        """Give the `Draws` of an epoch."""
         rng = np.random.default_rng([*self.seed, epoch])
         if self.fixed is not None:
             index = self.fixed
@@ -144,60 +214,68 @@ class TrainingBatches:
         elif not self.rotate:
             angles = np.zeros(len(index))
         offsets = rng.uniform(-1, 1, (len(index), 2)) * self.data.frame.reach
-        order = rng.permutation(len(index))
-        return index[order], angles[order], offsets[order]
+        draws = Draws.plain(self.data, index, angles, offsets).part(rng.permutation(len(index)))
+        if self.flip:
+            draws.flips[rng.random(len(index)) < 0.5] = -1
+        if self.center_jitter:
+            cell = self.data.frame.cell[::-1]
+            draws.jitter[:] = self.center_jitter * rng.uniform(-1, 1, draws.jitter.shape) * cell
+        if self.color_jitter:
+            draws.color[:] += self.color_jitter * rng.uniform(-1, 1, draws.color.shape)
+            draws.color[:, 1] *= 2
+        return draws
 
     def places(self):
         """Draw the next epoch with `draw_places`, all batches in one."""
         self.epoch += 1
-        return draw_places(self.data, *self.plan(self.epoch - 1))
+        return draw_places(self.data, self.plan(self.epoch - 1))
 
     def __iter__(self):
-        index, angles, offsets = self.plan(self.epoch)
+        draws = self.plan(self.epoch)
         self.epoch += 1
-        for start in range(0, len(index), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            yield draw_batch(self.data, index[part], angles[part], offsets[part], self.sees)
+        for start in range(0, len(draws.index), self.batch_size):
+            part = draws.part(slice(start, start + self.batch_size))
+            yield draw_batch(self.data, part, self.around)
 
 
-def draw_batch(data, index, angles, offsets, sees="patch"):
-    """Make the batch in which the cells lie ``offsets`` from the middle of turned patches.
+def draw_batch(data, draws, around=None):
+    """Make the batch in which the cells lie off the middle of turned patches.
 
     Parameters
     ----------
     data : CellDataset
         The images.
-    index : int ndarray of shape (n,)
-        Samples.
-    angles : ndarray of shape (n,)
-        Radians, see `stnclf.geometry.view_theta`.
-    offsets : ndarray of shape (n, 2)
-        ``(x, y)`` of the cell from the middle of the patch, in pixels of the patch.
-    sees : {"cell", "patch"}, default="patch"
-        What the sources have to hold.
+    draws : Draws
+        Which samples, and how they are moved and changed.
+    around : float or None, default=None
+        What the sources have to hold, see `TrainingBatches`.
 
     Returns
     -------
     Batch
     """
-    frame = data.frame
-    middles, theta = _geometry(data, index, angles, offsets)
-    focus, extent = (data.centers[index], frame.cell) if sees == "cell" else (middles, frame.patch)
-    side = math.hypot(*extent) if np.any(angles) else None
+    frame, centers = data.frame, data.centers[draws.index]
+    middles = _middles(data, draws)
+    focus, extent = middles, frame.patch
+    if around is not None:
+        farthest = 2 * np.abs(draws.jitter).max(axis=0, initial=0)[::-1]
+        near = [around * cell + more for cell, more in zip(frame.cell, farthest)]
+        if math.hypot(*near) < math.hypot(*extent):
+            focus, extent = centers, near
+    side = math.hypot(*extent) if np.any(draws.angles) else None
     size = tuple(math.ceil(e if side is None else side) + 2 for e in extent)
-    source, corners = cut(data.X, data.rows[index], focus, size)
-    place = view_theta(middles - corners, frame.patch, angles, source.shape[1:3])
-    return _batch(data, index, source, place, theta)
+    source, corners = cut(data.X, data.rows[draws.index], focus, size)
+    return _batch(data, draws, source, middles - corners, source.shape[1:3])
 
 
-def draw_places(data, index, angles, offsets):
+def draw_places(data, draws):
     """Make what `draw_batch` makes, for images that lie whole where the networks are.
 
     Parameters
     ----------
     data : CellDataset
         The images; their pixels are not read.
-    index, angles, offsets : ndarray of shape (n,), (n,) and (n, 2)
+    draws : Draws
         As for `draw_batch`.
 
     Returns
@@ -206,29 +284,29 @@ def draw_places(data, index, angles, offsets):
         ``source`` is the samples' numbers, int64 of shape (n,), and ``place`` leads from patch
         coordinates to those of the whole images.
     """
-    middles, theta = _geometry(data, index, angles, offsets)
-    place = view_theta(middles, data.frame.patch, angles, data.frame.image)
-    return _batch(data, index, index, place, theta)
+    return _batch(data, draws, draws.index, _middles(data, draws), data.frame.image)
 
 
-def _geometry(data, index, angles, offsets):
-    """Middles (x, y) of the patches in their images, and the true transforms in the patches."""
+def _middles(data, draws):
+    """Middles ``(x, y)`` of the patches in their images."""
+    cos, sin = np.cos(draws.angles), np.sin(draws.angles)
+    x, y = draws.flips * draws.offsets[:, 0], draws.offsets[:, 1]  # before it is mirrored
+    return data.centers[draws.index] - np.stack([cos * x - sin * y, sin * x + cos * y], 1)
+
+
+def _batch(data, draws, source, middles, source_size):
     frame = data.frame
-    cos, sin = np.cos(angles), np.sin(angles)
-    turned = np.stack(
-        [cos * offsets[:, 0] - sin * offsets[:, 1], sin * offsets[:, 0] + cos * offsets[:, 1]], 1
-    )
+    place = view_theta(middles, frame.patch, draws.angles, source_size)
+    place[:, :, 0] *= draws.flips[:, None]
     middle = (np.array(frame.patch[::-1]) - 1) / 2
-    return data.centers[index] - turned, cell_theta(middle + offsets, frame.patch, frame.cell)
-
-
-def _batch(data, index, source, place, theta):
+    theta = cell_theta(middle + draws.offsets, frame.patch, frame.cell)
+    shown = cell_theta(middle + draws.offsets + draws.jitter, frame.patch, frame.cell)
     return Batch(
         torch.from_numpy(source),
-        torch.from_numpy(place.astype(np.float32)),
-        torch.from_numpy(theta.astype(np.float32)),
-        torch.from_numpy(data.y[index]),
-        torch.from_numpy(data.weight[index]),
+        *(torch.from_numpy(v.astype(np.float32)) for v in (place, theta, shown)),
+        torch.from_numpy(data.y[draws.index]),
+        torch.from_numpy(data.weight[draws.index]),
+        torch.from_numpy(draws.color.astype(np.float32)),
     )
 
 
@@ -269,7 +347,7 @@ def cut(X, index, centers, size):
     return source, first[:, ::-1]
 
 
-def held_out_batches(data, batch_size, seed, sees="patch"):
+def held_out_batches(data, batch_size, seed, around=None):
     """Give batches for validation: moved as in training, the same way every time, unturned.
 
     Patches as they come would not do: where all cells are in the middle, the localizer that
@@ -283,47 +361,38 @@ def held_out_batches(data, batch_size, seed, sees="patch"):
         Samples in a batch; the last one may be smaller.
     seed : sequence of int
         Decides the offsets.
-    sees : {"cell", "patch"}, default="patch"
-        What the sources have to hold.
+    around : float or None, default=None
+        What the sources have to hold, see `TrainingBatches`.
 
     Yields
     ------
     Batch
     """
     rng, index = np.random.default_rng(seed), np.arange(len(data))
-    offsets = rng.uniform(-1, 1, (len(data), 2)) * data.frame.reach
+    draws = Draws.plain(data, index, 0.0, rng.uniform(-1, 1, (len(data), 2)) * data.frame.reach)
     for start in range(0, len(data), batch_size):
-        part = index[start : start + batch_size]
-        yield draw_batch(data, part, np.zeros(len(part)), offsets[part], sees)
+        yield draw_batch(data, draws.part(slice(start, start + batch_size)), around)
 
 
 def patch_batches(data, batch_size):
-    """Give the central patches as they are, with the true transforms, in order.
+    """Give the central patches as they are, in order.
 
     Parameters
     ----------
     data : CellDataset
         The images.
     batch_size : int
-        Samples in a batch; the last one may be smaller.
+        Patches in a batch; the last one may be smaller.
 
     Yields
     ------
-    Batch
-        Sources are the patches themselves, ``place`` is the identity.
+    Tensor of shape (n, height, width, channels)
+        In the dtype of the images.
     """
     frame = data.frame
     (left, top), (height, width) = frame.origin, frame.patch
-    identity = torch.eye(2, 3)
     for start in range(0, len(data), batch_size):
-        part = slice(start, start + batch_size)
-        patches = data.X[data.rows[part], top : top + height, left : left + width]
+        rows = data.rows[start : start + batch_size]
+        patches = data.X[rows, top : top + height, left : left + width]
         dtype = np.uint8 if patches.dtype == np.uint8 else np.float32
-        theta = cell_theta(data.centers[part] - frame.origin, frame.patch, frame.cell)
-        yield Batch(
-            torch.from_numpy(np.array(patches, dtype=dtype, order="C")),
-            identity.repeat(len(patches), 1, 1),
-            torch.from_numpy(theta.astype(np.float32)),
-            torch.from_numpy(data.y[part]),
-            torch.from_numpy(data.weight[part]),
-        )
+        yield torch.from_numpy(np.array(patches, dtype=dtype, order="C"))

@@ -46,7 +46,7 @@ class CellNet(NeuralNet):
         Samples a step.
     seed : int
         Decides everything that the epochs draw.
-    balance, rotate
+    balance, rotate, flip, color_jitter, center_jitter
         See `stnclf.sampling.TrainingBatches`.
     schedule : {"constant", "one-cycle"}
         See `learning_rate`.
@@ -68,6 +68,9 @@ class CellNet(NeuralNet):
         seed=0,
         balance=True,
         rotate=True,
+        flip=False,
+        color_jitter=0.0,
+        center_jitter=0.0,
         schedule="constant",
         weight_decay=0.0,
         bfloat16=False,
@@ -82,7 +85,8 @@ class CellNet(NeuralNet):
             train_split=None,
             **net_params,
         )
-        self.seed, self.balance, self.rotate = seed, balance, rotate
+        self.seed, self.balance, self.rotate, self.flip = seed, balance, rotate, flip
+        self.color_jitter, self.center_jitter = color_jitter, center_jitter
         self.schedule, self.weight_decay, self.bfloat16 = schedule, weight_decay, bfloat16
         self.compiled = compiled
         self.stage, self.epochs_done = None, {}
@@ -230,16 +234,21 @@ class CellNet(NeuralNet):
 
     def get_iterator(self, dataset, training=False):
         """Give batches as the stage wants them; for validation the same ones every epoch."""
-        name, sees = self.stage.name, "cell" if self.stage.classifies == "cell" else "patch"
+        name, around = self.stage.name, None
+        if self.stage.classifies == "cell":
+            around = max(self.module_.classifier.scales)
         if not training:
-            return _Repeatable(held_out_batches, dataset, self.batch_size, [self.seed, 1], sees)
+            return _Repeatable(held_out_batches, dataset, self.batch_size, [self.seed, 1], around)
         batches = TrainingBatches(
             dataset,
             (self.seed, _stage_number(name)),
             self.batch_size,
-            sees=sees,
+            around=around,
             balance=self.balance,
             rotate=self.rotate,
+            flip=self.flip,
+            color_jitter=self.color_jitter,
+            center_jitter=self.center_jitter,
             epoch=self.epochs_done.get(name, 0),
         )
         self.n_steps = self.stage.epochs * batches.n_batches()

@@ -153,6 +153,33 @@ def test_layouts_of_the_same_pixels_train_the_same(quick_stn, blobs, tmp_path):
     assert torch.equal(first, state(rows))
 
 
+def test_bfloat16_trains_nearly_the_same_and_predicts_in_float32(quick, blobs):
+    X, y, centers = blobs
+    exact = clone(quick).set_params(precision="float32").fit(X, y, centers=centers)
+    half = clone(quick).set_params(precision="bfloat16").fit(X, y, centers=centers)
+    assert not torch.equal(state(exact), state(half))
+    for a, b in zip(exact.history_, half.history_):
+        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=0.1)
+    assert half.net_.module_.bfloat16 is False
+    assert {p.dtype for p in half.net_.module_.parameters()} == {torch.float32}
+    half.set_params(precision="float32")  # a setting of training only
+    expected = half.predict_proba(X)
+    np.testing.assert_array_equal(half.set_params(precision="auto").predict_proba(X), expected)
+
+
+def test_localizers_answer_in_float32_at_any_precision():
+    for name in ("dense", "heatmap"):
+        clf = STNCellClassifier(localizer=name, **QUICK).fit(*make_blobs(n=12)[:2])
+        module = clf.net_.module_
+        module.bfloat16 = True
+        images = torch.rand(2, 3, 24, 36)
+        location = module.locate(images)
+        logits = module.recognize(images, location)
+        assert location.theta.dtype == logits.dtype == torch.float32
+        # Not merely rounded numbers in a float32 tensor.
+        assert not torch.equal(logits, logits.bfloat16().float())
+
+
 def test_float_images_are_uint8_over_255(quick_stn, blobs):
     X, y, centers = blobs
     first = clone(quick_stn).fit(X, y, centers=centers)

@@ -19,7 +19,7 @@ from PIL import Image
 import stnclf
 from stnclf import _extract, _part_file
 from stnclf._extract import context_margin, grid_corners, tiles_of
-from stnclf.sampling import CellDataset, Frame, draw_batch
+from stnclf.sampling import CellDataset, Draws, Frame, draw_batch
 from stnclf.slides import Slide, extract_patches, write_pyramid_tiff
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/data"
@@ -500,7 +500,7 @@ def test_margin_holds_every_patch_that_training_draws_and_hardly_more(size, cell
         inside = []
         for corner in ((-1, -1), (1, -1), (-1, 1), (1, 1)):
             offsets = np.tile(corner, (n, 1)) * frame.reach
-            batch = draw_batch(data, np.arange(n), angles, offsets)
+            batch = draw_batch(data, Draws.plain(data, np.arange(n), angles, offsets))
             # A source smaller than wanted was cut by the image's edge; place is relative to it.
             outline = np.array([[-1, -1, 1], [1, -1, 1], [-1, 1, 1], [1, 1, 1]], float)
             points = outline @ batch.place.numpy().transpose(0, 2, 1)

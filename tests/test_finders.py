@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 from stnclf import CiresanBaseline, STNCellClassifier
 from stnclf._finders import Block, HeatFinder, MapFinder, WindowFinder
 from stnclf.geometry import theta_centers
+from stnclf.localizers import Location
 
 ALL = np.arange(2)
 # The heatmap localizer sees the patch of 24 x 32 px as 48 x 64: half a pixel for each of its own.
@@ -126,7 +127,8 @@ def test_heat_classifies_the_patch_around_each_peak(heat):
         centre = [(2 * (x - left) + 1) / 32 - 1, (2 * (y - top) + 1) / 24 - 1]
         theta = torch.tensor([[[0.5, 0, centre[0]], [0, 0.5, centre[1]]]], dtype=torch.float32)
         with torch.no_grad():
-            logits = module.classify(module.attend(patch_at(left, top), theta))
+            known = Location(theta, None)
+            logits = module.recognize(patch_at(left, top), known, tta=module.tta)
         np.testing.assert_allclose(proba, as_proba(logits), atol=1e-3)
         assert label == proba.argmax()
 

@@ -130,3 +130,18 @@ def test_view_size_keeps_the_aspect():
     assert view_size((50, 100), 64) == (32, 64)
     assert view_size((100, 50), 64) == (64, 32)
     assert view_size((2, 100), 64, minimum=16) == (16, 64)
+
+
+def test_sampling_within_a_place_sees_nothing_beyond_it():
+    images = torch.rand(2, 3, 40, 60, generator=torch.Generator().manual_seed(0))
+    # The part is 20 px high and 30 px wide and starts at row 8, column 12.
+    place = torch.tensor([[0.5, 0.0, (2 * 27) / 60 - 1], [0.0, 0.5, (2 * 18) / 40 - 1]])
+    theta = torch.tensor(
+        [[[0.7, 0.1, 0.5], [-0.2, 0.9, -0.6]], [[1.5, 0.0, -1.1], [0.0, 0.4, 0.9]]]
+    )
+    # Interpolation reads half a pixel across the part's edges.
+    images[:, :, 7], images[:, :, 28] = images[:, :, 8], images[:, :, 27]
+    images[:, :, :, 11], images[:, :, :, 42] = images[:, :, :, 12], images[:, :, :, 41]
+    part = images[:, :, 8:28, 12:42]
+    got = sample(images, theta, (9, 11), place=place.expand(2, 2, 3))
+    torch.testing.assert_close(got, sample(part, theta, (9, 11)), atol=1e-4, rtol=0)

@@ -1,5 +1,6 @@
 """Each localizer: shapes, start, gradients, the order of x and y."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -91,3 +92,25 @@ def test_heatmap_of_a_large_view_is_that_of_its_parts():
         whole, part = localizer.logits(views), localizer.logits(views[:, :, 8:, 12:])
     assert whole.shape == (1, 32, 40)
     torch.testing.assert_close(part[:, 7:-7, 7:-7], whole[:, 9:-7, 10:-7], atol=1e-4, rtol=1e-4)
+
+
+def test_glimpses_find_one_peak_after_the_other():
+    net = HeatmapLocalizer(3, (64, 64), (0.5, 0.5))
+    logits = torch.full((1, 16, 16), -20.0)
+    logits[0, 3, 12], logits[0, 10, 2], logits[0, 4, 12] = 2.0, 1.0, 1.9
+    theta, weights = net.glimpses(logits, 2)
+    # The third logit lies beside the first and belongs to it.
+    (u, v), second = theta[0, 0, :, 2], theta[0, 1, :, 2]
+    share = 1 / (1 + np.exp(0.1))
+    assert u.item() == pytest.approx((2 * 12 + 1) / 16 - 1, abs=1e-5)
+    assert v.item() == pytest.approx((2 * (3 + share) + 1) / 16 - 1, abs=1e-5)
+    np.testing.assert_allclose(second, [(2 * 2 + 1) / 16 - 1, (2 * 10 + 1) / 16 - 1], atol=1e-5)
+    masses = np.array([np.exp(2) + np.exp(1.9), np.exp(1)])
+    np.testing.assert_allclose(weights.exp()[0], masses / masses.sum(), rtol=1e-5)
+
+
+def test_more_glimpses_than_there_are_peaks():
+    net = HeatmapLocalizer(3, (16, 16), (0.5, 0.5), view=16)
+    theta, weights = net.glimpses(torch.zeros(1, 4, 4), 5)
+    assert torch.isfinite(theta).all()
+    assert weights.exp()[0, -1] < 1e-6

@@ -7,14 +7,17 @@ import torch
 from stnclf.geometry import cell_theta
 from stnclf.layers import initialize
 from stnclf.localizers import LOCALIZERS, HeatmapLocalizer
-from stnclf.networks import CLASSIFIERS, CiresanNet, InceptionClassifier, STNNet
+from stnclf.networks import CiresanNet, STNNet
+from stnclf.window_classifiers import CLASSIFIERS, InceptionClassifier
 
 
-def make_stn(name="heatmap", channels=3, patch=(64, 96), cell=(32, 48), seed=0):
+def make_stn(
+    name="heatmap", channels=3, patch=(64, 96), cell=(32, 48), seed=0, classifier="inception"
+):
     scale = (cell[1] / patch[1], cell[0] / patch[0])
     system = STNNet(
         LOCALIZERS[name](channels, patch, scale),
-        InceptionClassifier(channels, 4),
+        CLASSIFIERS[classifier](channels, 4),
         patch,
         cell,
         np.full(channels, 0.5),
@@ -27,7 +30,8 @@ def make_stn(name="heatmap", channels=3, patch=(64, 96), cell=(32, 48), seed=0):
 @pytest.mark.parametrize("channels", [1, 3, 7])
 def test_classifier_shapes_and_every_weight_learns(name, channels):
     net = initialize(CLASSIFIERS[name](channels, 5), torch.Generator().manual_seed(0))
-    logits = net(torch.rand(2, channels, *net.view, generator=torch.Generator().manual_seed(1)))
+    shape = (2, len(net.scales) * channels, *net.view)
+    logits = net(torch.rand(shape, generator=torch.Generator().manual_seed(1)))
     assert logits.shape == (2, 5)
     logits.square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
@@ -83,6 +87,66 @@ def test_attend_cuts_the_cell_of_a_true_theta():
     torch.testing.assert_close(window, expected, atol=1e-4, rtol=0)
 
 
+def test_wide_window_shows_twice_as_much_around_the_same_middle():
+    system = make_stn(patch=(128, 128), cell=(32, 32), classifier="context")
+    patches = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    theta = cell_theta([[55.5, 47.5]], (128, 128), (32, 32)).astype(np.float32)
+    near, wide = system.attend(patches, torch.from_numpy(theta))[0].split(3)
+    torch.testing.assert_close(near, patches[0, :, 32:64, 40:72], atol=1e-4, rtol=0)
+    around = torch.nn.functional.avg_pool2d(patches[0, :, 16:80, 24:88], 2)
+    torch.testing.assert_close(wide, around, atol=1e-4, rtol=0)
+    assert system.look(patches).shape == (1, 3, 32, 32)
+
+
+def test_colours_change_before_and_after_standardisation():
+    system = make_stn()
+    system.mean.copy_(torch.tensor([0.1, 0.2, 0.3]))
+    system.std.copy_(torch.tensor([0.5, 0.25, 1.0]))
+    views = torch.rand(2, 6, 4, 5)
+    color = torch.tensor([[[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]], [[0.9, 1.1, 1.2], [0.1, -0.2, 0.3]]])
+    got = system.standardize(views, color)
+    for i, j in np.ndindex(2, 6):
+        k = j % 3
+        expected = (views[i, j] * color[i, 0, k] - system.mean[k]) / system.std[k] + color[i, 1, k]
+        torch.testing.assert_close(got[i, j], expected)
+    torch.testing.assert_close(got[0], system.standardize(views)[0])
+
+
+def test_glimpses_are_weighted_by_the_heatmap():
+    system = make_stn("heatmap", classifier="context")
+    system.n_glimpses = 3
+    patches = torch.rand(4, 3, 64, 96, generator=torch.Generator().manual_seed(3))
+    location = system.locate(patches)
+    theta, weights = system.localizer.glimpses(location.heatmap, 3)
+    torch.testing.assert_close(theta[:, 0], location.theta)
+    torch.testing.assert_close(weights.exp().sum(1), torch.ones(4))
+    expected = torch.zeros(4, 4)
+    for i in range(4):
+        for j in range(3):
+            window = system.attend(patches[i : i + 1], theta[i, j][None])
+            expected[i] += weights[i, j].exp() * system.classify(window)[0].softmax(0)
+    torch.testing.assert_close(system.scores(patches).exp(), expected)
+    system.n_glimpses = 1
+    assert (system.scores(patches).softmax(1) - expected).abs().max() > 1e-4
+
+
+def test_tta_averages_over_turned_and_mirrored_windows():
+    system = make_stn("heatmap", classifier="context")
+    patches = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(3))
+    plain, windows = system.scores(patches), system.attend(patches, system.locate(patches).theta)
+    expected = torch.zeros(2, 4)
+    for turns in range(4):
+        for mirrored in (False, True):
+            turned = np.rot90(windows.detach().numpy(), turns, (2, 3))
+            turned = turned[:, :, ::-1] if mirrored else turned
+            expected += system.classify(torch.from_numpy(turned.copy())).softmax(1) / 8
+    system.tta = True
+    torch.testing.assert_close(system.scores(patches).exp(), expected)
+    assert (plain.softmax(1) - expected).abs().max() > 1e-4
+    location = system.locate(patches)
+    torch.testing.assert_close(system.recognize(patches, location), plain)  # as in training
+
+
 @pytest.mark.parametrize("patch", [(128, 128), (80, 100), (32, 32), (1, 5), (200, 140)])
 def test_ciresan_takes_any_patch(patch):
     cell = tuple(max(1, side // 2) for side in patch)
@@ -130,17 +194,6 @@ def test_ciresan_position_is_where_its_maps_look():
 
 def test_heatmap_view_is_half_a_patch_of_128():
     assert HeatmapLocalizer(3, (128, 128), (0.5, 0.5)).view == (64, 64)
-
-
-def test_scores_at_a_known_place_are_those_of_the_window_there():
-    net = make_stn(patch=(40, 60), cell=(20, 30))
-    patches = torch.rand(2, 3, 40, 60)
-    theta = torch.tensor([[[0.5, 0.0, 0.25], [0.0, 0.5, -0.25]]]).expand(2, 2, 3)
-    with torch.no_grad():
-        expected = net.classify(net.attend(patches, theta))
-        torch.testing.assert_close(net.scores_at(patches, theta), expected)
-        logits, theta = net(patches)
-        torch.testing.assert_close(net.scores_at(patches, theta), logits)
 
 
 @pytest.mark.parametrize("patch", [(128, 128), (96, 70), (64, 40)])

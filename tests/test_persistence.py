@@ -344,8 +344,8 @@ def test_what_cannot_be_loaded_is_not_saved_and_the_earlier_file_stays(blobs, tm
         stnclf.save(clf, path)
     clf.set_params(kappa=1.0)
     with torch.no_grad():
-        clf.net_.module_.classifier.dense.bias[3] = torch.nan
-    with pytest.raises(ValueError, match=r"not written; tensor 'classifier.dense.bias' holds NaN"):
+        clf.net_.module_.classifier.output.bias[1] = torch.nan
+    with pytest.raises(ValueError, match=r"not written; tensor 'classifier.output.bias' holds NaN"):
         stnclf.save(clf, path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["model"]

@@ -30,6 +30,11 @@ PUBLIC = [
 # From the top to the bottom: a module may import those below it, never one above.
 LAYERS = [
     "__init__",
+    "scan",
+    "_hotspots",
+    "_scan_progress",
+    "_scan_slide",
+    "_finders",
     "slides",
     "_extract",
     "_part_file",
@@ -64,6 +69,7 @@ LAYERS = [
     "sampling",
     "_batch",
     "networks",
+    "window_classifiers",
     "localizers",
     "layers",
     "losses",
@@ -85,6 +91,7 @@ TESTED_ELSEWHERE = {
     "_version": "test_public_api",
     "_stage": "test_training",
     "_batch": "test_sampling",
+    "window_classifiers": "test_networks",
 }
 
 EXTRAS = [

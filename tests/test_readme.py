@@ -38,4 +38,4 @@ def test_tables_are_the_stored_results(monkeypatch):
         assert table in README
     for environment in json.loads(RESULTS.read_text(encoding="utf-8"))["environments"]:
         assert f"torch {environment['versions']['torch'].split('+')[0]}" in README
-        assert f"{environment['threads']} threads" in README
+        assert f"{environment['threads']} thread" in README

@@ -12,6 +12,7 @@ from stnclf.sampling import CellDataset, Frame, TrainingBatches
 from stnclf.training import Stage, stage_loss
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+CHANGES = {"flip": True, "color_jitter": 0.1, "center_jitter": 0.1}
 FRAME = Frame((72, 72), (64, 64), (32, 32))
 STAGES = {
     "classifier": Stage("classifier", ("classifier",), "cell", False, 1.0, 2, 1e-3),
@@ -51,7 +52,7 @@ def train(data, stage, device="cpu", graph=False):
     steps = ResidentSteps(
         on_device(data, device), gradients, parameters, list(module.buffers()), 1e-3, 0.01, graph
     )
-    batches = TrainingBatches(data, (3, 4), 9, "patch", False, True)
+    batches = TrainingBatches(data, (3, 4), 9, None, False, True, **CHANGES)
     losses = [steps.run(batches.places(), [1e-3, 5e-4, 2e-4], 9)["loss"] for _ in range(2)]
     return losses, module.cpu()
 
@@ -62,8 +63,8 @@ def train_plainly(data, stage):
     parts = [getattr(module, name).train() for name in stage.learns]
     parameters = [p for part in parts for p in part.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1.0, weight_decay=0.01)
-    sees = "cell" if stage.classifies == "cell" else "patch"
-    batches = TrainingBatches(data, (3, 4), 9, sees, False, True)
+    around = 2.0 if stage.classifies == "cell" else None
+    batches = TrainingBatches(data, (3, 4), 9, around, False, True, **CHANGES)
     losses = []
     for _ in range(2):
         total = 0.0

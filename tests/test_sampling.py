@@ -8,12 +8,14 @@ from stnclf.geometry import theta_centers
 from stnclf.layers import compose, sample
 from stnclf.sampling import (
     CellDataset,
+    Draws,
     Frame,
     TrainingBatches,
     balanced_index,
     channel_statistics,
     cut,
     draw_batch,
+    draw_places,
     held_out_batches,
     patch_batches,
 )
@@ -31,6 +33,10 @@ def make_data(n=12, image=(60, 80), patch=(32, 48), cell=(16, 24), dtype=np.uint
     return CellDataset(X, np.arange(n), y, centers, weight, Frame(image, patch, cell))
 
 
+def drawn(data, index, angles=0.0, offsets=(0.0, 0.0), around=None):
+    return draw_batch(data, Draws.plain(data, index, angles, offsets), around)
+
+
 def patches_of(batch, size):
     """Pixels of the patches that a batch describes."""
     return sample(batch.images(), batch.place, size)
@@ -39,7 +45,7 @@ def patches_of(batch, size):
 def test_unturned_patch_is_an_integer_crop():
     data = make_data()
     index, offsets = np.array([3, 7]), np.array([[5.5, -2.5], [-7.5, 6.5]])
-    batch = draw_batch(data, index, np.zeros(2), offsets)
+    batch = drawn(data, index, np.zeros(2), offsets)
     patches = patches_of(batch, (32, 48)).numpy()
     for patch, i, (dx, dy) in zip(patches, index, offsets):
         # The patch's middle is (23.5, 15.5), so that the cell comes to lie at integers.
@@ -59,7 +65,7 @@ def test_turning_about_the_cell_leaves_the_cell_where_theta_says():
         image[y, x] = 255
     rng = np.random.default_rng(1)
     offsets = rng.uniform(-1, 1, (6, 2)) * data.frame.reach
-    batch = draw_batch(data, np.arange(6), rng.uniform(0, 2 * np.pi, 6), offsets)
+    batch = drawn(data, np.arange(6), rng.uniform(0, 2 * np.pi, 6), offsets)
     patches = patches_of(batch, (48, 64)).numpy().sum(1)
     mass = patches.sum((1, 2))
     x = (patches.sum(1) * np.arange(64)).sum(1) / mass
@@ -73,10 +79,10 @@ def test_window_through_theta_is_the_cell_turned_only():
     # Wherever the patch lies, the window on the true centre shows the same pixels.
     data = make_data(image=(120, 120), patch=(48, 48), cell=(16, 16))
     index, angles = np.array([2, 2]), np.array([0.8, 0.8])
-    batch = draw_batch(data, index, angles, np.array([[0.0, 0.0], [15.0, -11.0]]))
+    batch = drawn(data, index, angles, np.array([[0.0, 0.0], [15.0, -11.0]]))
     windows = sample(batch.images(), compose(batch.place, batch.theta), (16, 16))
     torch.testing.assert_close(windows[0], windows[1], atol=2e-3, rtol=0)
-    small = draw_batch(data, index[:1], angles[:1], np.array([[3.0, 4.0]]), sees="cell")
+    small = drawn(data, index[:1], angles[:1], np.array([[3.0, 4.0]]), around=1.0)
     window = sample(small.images(), compose(small.place, small.theta), (16, 16))
     torch.testing.assert_close(window[0], windows[0], atol=2e-3, rtol=0)
     assert small.source.shape[1] < batch.source.shape[1]
@@ -86,7 +92,7 @@ def test_context_outside_the_patch_is_used_and_reflection_only_beyond_the_image(
     data = make_data(n=1, image=(40, 40), patch=(32, 32), cell=(16, 16))
     data.centers[:] = [[19.5, 19.5]]
     # The cell moved 7 px to the right and down: the patch starts 3 px beyond the image.
-    batch = draw_batch(data, np.array([0]), np.zeros(1), np.array([[7.0, 7.0]]))
+    batch = drawn(data, np.array([0]), np.zeros(1), np.array([[7.0, 7.0]]))
     patch = patches_of(batch, (32, 32))[0].numpy().transpose(1, 2, 0)
     reflected = np.pad(data.X[0], ((3, 0), (3, 0), (0, 0)), mode="symmetric")[:32, :32] / 255
     np.testing.assert_allclose(patch, reflected, atol=1e-5)
@@ -115,7 +121,7 @@ def test_cut_holds_every_pixel_that_a_turned_view_reads(seed):
     data = make_data(n=4, image=(150, 170), patch=(40, 60), cell=(20, 30), seed=seed)
     data.centers = rng.uniform((0, 0), (169, 149), (4, 2))
     angles, offsets = rng.uniform(0, 2 * np.pi, 4), rng.uniform(-1, 1, (4, 2)) * (15, 10)
-    batch = draw_batch(data, np.arange(4), angles, offsets)
+    batch = drawn(data, np.arange(4), angles, offsets)
     assert batch.source.shape[1] < 150
     near = patches_of(batch, (40, 60))
     huge = Frame((150, 170), (40, 60), (20, 30))
@@ -124,7 +130,7 @@ def test_cut_holds_every_pixel_that_a_turned_view_reads(seed):
 
     original, sampling.cut = sampling.cut, lambda X, i, c, s: cut(X, i, c, (150, 170))
     try:
-        far = patches_of(draw_batch(whole, np.arange(4), angles, offsets), (40, 60))
+        far = patches_of(drawn(whole, np.arange(4), angles, offsets), (40, 60))
     finally:
         sampling.cut = original
     torch.testing.assert_close(near, far, atol=1e-3, rtol=0)
@@ -132,7 +138,7 @@ def test_cut_holds_every_pixel_that_a_turned_view_reads(seed):
 
 def test_offsets_keep_the_whole_cell_inside():
     data = make_data(n=300, image=(60, 80))
-    _, _, offsets = TrainingBatches(data, (0, 1), 32, "patch", True, True).plan(0)
+    offsets = TrainingBatches(data, (0, 1), 32, None, True, True).plan(0).offsets
     reach_x, reach_y = data.frame.reach
     assert (reach_x, reach_y) == (12, 8)
     assert np.abs(offsets[:, 0]).max() <= 12
@@ -152,7 +158,7 @@ def test_balancing_deletes_down_to_the_smallest_class():
 def uneven(**changes):
     data = make_data(n=40)
     data.y = np.repeat([0, 1], [30, 10])
-    options = {"sees": "patch", "balance": True, "rotate": True, **changes}
+    options = {"around": None, "balance": True, "rotate": True, **changes}
     return TrainingBatches(data, (5, 1), 8, **options)
 
 
@@ -166,7 +172,7 @@ def test_balance_is_drawn_anew_once_or_not_at_all():
 
 
 def test_rotated_copy_doubles_the_epoch():
-    index, angles, _ = uneven(rotate="copy").plan(0)
+    index, angles = uneven(rotate="copy").plan(0)[:2]
     assert len(index) == 40
     assert (angles == 0).sum() == 20
     for i in set(index):
@@ -177,7 +183,7 @@ def test_no_rotation_on_request_and_none_for_rows_of_pixels():
     assert not uneven(rotate=False).plan(0)[1].any()
     row = make_data(image=(1, 30), patch=(1, 30), cell=(1, 30))
     row.centers[:] = [14.5, 0]
-    batches = TrainingBatches(row, (0, 1), 8, "patch", True, True)
+    batches = TrainingBatches(row, (0, 1), 8, None, True, True)
     assert not batches.plan(0)[1].any()
     assert not batches.plan(0)[2].any()  # nor is there room to move it
 
@@ -203,7 +209,7 @@ def test_iterating_counts_batches_and_epochs():
 
 def test_splitting_a_batch_loses_nothing():
     data = make_data()
-    batch = draw_batch(data, np.arange(7), np.zeros(7), np.zeros((7, 2)))
+    batch = drawn(data, np.arange(7), np.zeros(7), np.zeros((7, 2)))
     parts = batch.split(3)
     assert [len(part) for part in parts] == [3, 2, 2]
     assert torch.equal(torch.cat([part.source for part in parts]), batch.source)
@@ -213,7 +219,7 @@ def test_splitting_a_batch_loses_nothing():
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 def test_sources_keep_uint8_and_become_zero_to_one(dtype):
     data = make_data(dtype=dtype)
-    batch = draw_batch(data, np.arange(3), np.zeros(3), np.zeros((3, 2)))
+    batch = drawn(data, np.arange(3), np.zeros(3), np.zeros((3, 2)))
     assert batch.source.dtype == (torch.uint8 if dtype == np.uint8 else torch.float32)
     images = batch.images()
     assert images.dtype == torch.float32
@@ -236,23 +242,92 @@ def test_held_out_batches_are_moved_the_same_way_every_time():
     assert not torch.equal(other.theta, first[0].theta)
 
 
-def test_patch_batches_give_the_central_patch_and_its_theta():
+def test_patch_batches_give_the_central_patches_in_order():
     data = make_data(n=5, image=(61, 80))
     data.rows = np.array([4, 2, 0])
-    data.y, data.weight = data.y[:3], data.weight[:3]
-    data.centers = data.centers[data.rows]
     batches = list(patch_batches(data, 2))
     assert [len(batch) for batch in batches] == [2, 1]
-    np.testing.assert_array_equal(batches[0].source[1], data.X[2, 14:46, 16:64])
-    found = theta_centers(batches[1].theta, (32, 48))[0] + (16, 14)
-    np.testing.assert_allclose(found, data.centers[2], atol=1e-4)
+    assert batches[0].dtype == torch.uint8
+    np.testing.assert_array_equal(batches[0][1], data.X[2, 14:46, 16:64])
+
+
+def changed(data, index, **changes):
+    return Draws.plain(data, index)._replace(**{k: np.asarray(v) for k, v in changes.items()})
+
+
+def test_a_flip_mirrors_the_patch_and_not_where_the_cell_is():
+    data = make_data(n=3, image=(90, 90), patch=(40, 40), cell=(16, 20))
+    index = np.array([1, 2])
+    draws = changed(data, index, offsets=[[6.0, 3.0], [-2.0, 5.0]], flips=[-1.0, 1.0])
+    plain = changed(data, index, offsets=[[-6.0, 3.0], [-2.0, 5.0]])
+    batch, straight = draw_batch(data, draws), draw_batch(data, plain)
+    mirrored, same = patches_of(batch, (40, 40))
+    torch.testing.assert_close(
+        mirrored, patches_of(straight, (40, 40))[0].flip(2), atol=1e-4, rtol=0
+    )
+    torch.testing.assert_close(same, patches_of(straight, (40, 40))[1])
+    found = theta_centers(batch.theta, (40, 40))
+    np.testing.assert_allclose(found, 19.5 + draws.offsets, atol=1e-4)
+
+
+def test_what_is_drawn_beside_places_stays_in_its_bounds():
+    options = {"flip": True, "color_jitter": 0.2, "center_jitter": 0.1}
+    data = make_data(n=400)
+    draws = TrainingBatches(data, (0, 1), 32, None, False, True, **options).plan(0)
+    plain = TrainingBatches(data, (0, 1), 32, None, False, True).plan(0)
+    for name in ("index", "angles", "offsets"):  # these are the same with and without
+        np.testing.assert_array_equal(getattr(draws, name), getattr(plain, name))
+    assert 150 < (draws.flips == -1).sum() < 250
+    assert set(draws.flips) == {-1, 1}
+    assert set(plain.flips) == {1}
+    largest = np.abs(draws.jitter).max(0)  # the cell is 24 px wide and 16 px high
+    assert (largest <= (2.4, 1.6)).all()
+    assert (largest > (2.3, 1.5)).all()
+    assert not plain.jitter.any()
+    factor, shift = draws.color.transpose(1, 0, 2)
+    assert 0.19 < np.abs(factor - 1).max() <= 0.2
+    assert 0.38 < np.abs(shift).max() <= 0.4
+    assert (plain.color == [[1, 1, 1], [0, 0, 0]]).all()
+
+
+def test_the_shown_window_misses_the_cell_by_the_jitter():
+    data = make_data(n=3)
+    draws = changed(data, np.arange(3), jitter=[[2.0, -1.0], [0.0, 0.0], [-3.0, 4.0]])
+    batch = draw_batch(data, draws, around=1.0)
+    true, shown = (theta_centers(t, (32, 48)) for t in (batch.theta, batch.shown))
+    np.testing.assert_allclose(shown - true, draws.jitter, atol=1e-4)
+    # The small source holds all that the window shows.
+    whole = draw_batch(data, draws)
+    assert batch.source.shape[1] < whole.source.shape[1]
+    windows = [sample(b.images(), b.shown, (16, 24), place=b.place) for b in (batch, whole)]
+    torch.testing.assert_close(*windows, atol=1e-4, rtol=0)
+
+
+def test_places_are_those_of_the_batches():
+    data = make_data(n=9, image=(70, 90))
+    data.rows = np.arange(9)[::-1].copy()
+    options = {"flip": True, "color_jitter": 0.2, "center_jitter": 0.1}
+    one, other = (TrainingBatches(data, (0, 1), 4, None, False, True, **options) for _ in "ab")
+    places = one.places()
+    whole = data.X[data.rows[places.source]]
+    images = torch.from_numpy(whole).permute(0, 3, 1, 2) / 255
+    patches = sample(images, places.place, (32, 48))
+    parts = list(other)
+    near = torch.cat([patches_of(part, (32, 48)) for part in parts])
+    torch.testing.assert_close(patches, near, atol=2e-3, rtol=0)
+    for name in ("theta", "shown", "y", "weight", "color"):
+        torch.testing.assert_close(
+            getattr(places, name), torch.cat([getattr(part, name) for part in parts])
+        )
+    assert one.epoch == other.epoch == 1
+    assert len(draw_places(data, Draws.plain(data, np.array([3])))) == 1
 
 
 def test_only_the_rows_of_the_data_set_are_read():
     data = make_data(n=6)
     data.rows, data.y = np.array([5, 1]), np.array([0, 1])
     data.centers, data.weight = data.centers[[5, 1]], data.weight[:2]
-    batch = draw_batch(data, np.array([1]), np.zeros(1), np.array([[0.5, 0.5]]))
+    batch = drawn(data, np.array([1]), np.zeros(1), np.array([[0.5, 0.5]]))
     left, top = (data.centers[1] - (24.0, 16.0)).astype(int)
     patch = patches_of(batch, (32, 48))[0].numpy().transpose(1, 2, 0)
     np.testing.assert_allclose(patch, data.X[1, top : top + 32, left : left + 48] / 255, atol=1e-5)

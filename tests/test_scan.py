@@ -77,7 +77,7 @@ def dense(patches):
 def baseline(patches):
     X, y, centers = patches
     clf = CiresanBaseline(
-        patch_size=32, batch_size=16, epochs=15, lr=3e-3, schedule="one-cycle", random_state=0
+        patch_size=32, batch_size=16, epochs=25, lr=3e-3, schedule="one-cycle", random_state=0
     )
     return clf.fit(X, y, centers=centers)
 
@@ -239,7 +239,8 @@ def test_the_slides_own_format(heat, field, tmp_path):
 
 def test_a_network_without_localizer_makes_a_map(patches, field):
     X, y, centers = patches
-    clf = STNCellClassifier(patch_size=16, cell_size=16, classifier_epochs=6, random_state=0)
+    sizes = {"patch_size": 16, "cell_size": 16, "batch_size": 16, "classifier": "window"}
+    clf = STNCellClassifier(classifier_epochs=10, random_state=0, **sizes)
     clf.fit(X, y, centers=centers, stages=("classifier",))
     image, truth = field
     with pytest.raises(ValueError, match=r"stride: wants .* cell_size is patch_size, \(16, 16\)"):

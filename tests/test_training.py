@@ -9,7 +9,7 @@ from stnclf.classifier import STNCellClassifier
 from stnclf.datasets import make_cells
 from stnclf.losses import heatmap_loss, localization_loss
 from stnclf.networks import STNNet
-from stnclf.sampling import Batch, draw_batch
+from stnclf.sampling import Batch, Draws, draw_batch
 from stnclf.training import CellNet, Stage, learning_rate, stage_loss
 from tests.test_networks import make_stn
 from tests.test_sampling import make_data
@@ -22,7 +22,9 @@ JOINT = Stage("joint", ("localizer", "classifier"), "window", True, 0.5, 1, 1e-3
 def make_batch(n=6):
     data = make_data(n=n, image=(80, 120), patch=(64, 96), cell=(32, 48))
     rng = np.random.default_rng(0)
-    return draw_batch(data, np.arange(n), rng.uniform(0, 6, n), rng.uniform(-8, 8, (n, 2)))
+    return draw_batch(
+        data, Draws.plain(data, np.arange(n), rng.uniform(0, 6, n), rng.uniform(-8, 8, (n, 2)))
+    )
 
 
 def make_net(system, **changes):
@@ -32,7 +34,7 @@ def make_net(system, **changes):
 def test_classifier_stage_sees_the_true_window():
     system, batch = make_stn(), make_batch()
     loss, parts = stage_loss(system, batch, CLASSIFIER)
-    wrong = Batch(**{**vars(batch), "theta": batch.theta.roll(1, 0)})
+    wrong = Batch(**{**vars(batch), "shown": batch.shown.roll(1, 0)})
     assert list(parts) == ["classification_loss"]
     assert (stage_loss(system, wrong, CLASSIFIER)[0] - loss).abs().max() > 1e-4
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from skorch.callbacks import EarlyStopping
 
 from stnclf._validation import (
@@ -11,6 +12,7 @@ from stnclf._validation import (
     check_weight,
     check_y,
     draw_seed,
+    uses_bfloat16,
     weight_of_class,
 )
 
@@ -50,6 +52,23 @@ def test_seed():
 def test_auto_is_a_device_that_exists():
     assert check_device("auto") in ("cpu", "cuda")
     assert check_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize("supported", [False, True])
+def test_bfloat16_is_chosen_where_the_processor_has_it(supported, monkeypatch):
+    name = "_is_avx512_bf16_supported"
+    monkeypatch.setattr(torch.cpu, name, lambda: supported, raising=False)
+    assert uses_bfloat16("auto", "cpu") is supported
+    assert uses_bfloat16("bfloat16", "cpu") is True
+    assert uses_bfloat16("float32", "cpu") is False
+    monkeypatch.delattr(torch.cpu, name)
+    assert uses_bfloat16("auto", "cpu") is False
+
+
+@pytest.mark.parametrize(("capability", "expected"), [((7, 5), False), ((8, 0), True)])
+def test_bfloat16_is_chosen_on_gpus_that_have_it(capability, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert uses_bfloat16("auto", "cuda") is expected
 
 
 def test_early_stopping_needs_something_to_watch():

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from stnclf._workers import Workers
+from stnclf._workers import Ahead, Workers
 
 
 def test_workers_keep_order_and_restore_threads():
@@ -67,3 +67,45 @@ def test_least_is_kept_even_where_torch_has_fewer_threads():
             assert workers.n == 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_ahead_gives_the_same_items_one_in_advance():
+    made, seen = [], []
+
+    def items():
+        for i in range(5):
+            made.append(i)
+            yield i + 10
+
+    ahead = Ahead(items())
+    for item in ahead:
+        seen.append(item)
+    assert seen == [10, 11, 12, 13, 14]
+    assert made == [0, 1, 2, 3, 4]
+    again = Ahead([3, 1])
+    assert [list(again), list(again)] == [[3, 1], [3, 1]]
+
+
+def test_ahead_works_on_the_next_item_while_this_one_is_used():
+    next_is_made = threading.Event()
+
+    def items():
+        yield 1
+        next_is_made.set()
+        yield 2
+
+    iterator = iter(Ahead(items()))
+    assert next(iterator) == 1
+    assert next_is_made.wait(10)
+    assert list(iterator) == [2]
+
+
+def test_ahead_passes_errors_on():
+    def items():
+        yield 1
+        raise OSError("disk")
+
+    iterator = iter(Ahead(items()))
+    assert next(iterator) == 1
+    with pytest.raises(OSError, match="disk"):
+        next(iterator)

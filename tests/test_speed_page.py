@@ -1,0 +1,66 @@
+"""The performance page says what was measured."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+@pytest.fixture
+def speed_page(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.delitem(sys.modules, "_speed_page", raising=False)
+    import _speed_page
+
+    return _speed_page
+
+
+def test_ratios_are_those_of_the_medians(speed_page):
+    part = {
+        "commit": "0123456789ab",
+        "environment": {"cpu": "C", "threads": 3, "versions": {"torch": "2.9"}},
+        "samples": 10,
+        "epochs": 1,
+        "repeats": 3,
+        "peak_gflops": {"float32": 100.0, "bfloat16": 250.0},
+        "rows": [
+            {
+                "job": "j",
+                "bare": [200.0, 1, 999],
+                "stnclf": [100.0, 1, 999],
+                "float32": [80.0, 1, 999],
+                "tutorial": [20.0, 1, 999],
+                "share_of_peak": 0.5,
+            }
+        ],
+    }
+    text = speed_page.stages(part)
+    assert text.splitlines()[-1].split("|")[-5:-1] == [" 0.50 ", " 5.0 ", " 1.25 ", " 50% "]
+    assert "C, 3 threads, torch 2.9, commit 0123456789." in text
+
+
+def test_memory_of_x_itself_is_not_counted(speed_page):
+    part = {
+        "commit": "c",
+        "environment": {"cpu": "C", "threads": 1, "versions": {"torch": "2.9"}},
+        "image_side": 192,
+        "rows": [
+            {
+                "n": 37800,
+                "mapped": False,
+                "milliseconds_an_image": 1.234,
+                "megabytes_above_start": 4100,
+                "of_which_X": 4000,
+            }
+        ],
+    }
+    assert "| 37,800 | in memory | 1.23 | 100 |" in speed_page.growth(part)
+
+
+def test_the_page_is_that_of_the_stored_results(speed_page):
+    stored = json.loads((RESULTS / "speed.json").read_text(encoding="utf-8"))
+    assert (ROOT / "docs" / "performance.md").read_text(encoding="utf-8") == speed_page.page(stored)
