@@ -41,14 +41,16 @@ class Workers:
     ----------
     most : int, default=None
         Upper limit; never more than torch's own number of threads.
+    least : int, default=1
+        Lower limit, whatever torch's own number: for work that also waits for a disk.
     """
 
     # torch.set_num_threads also sets the default of threads to come, so that a context inside
     # another would take one for what it was before.
     _lock, _n_users, _before = threading.Lock(), 0, None
 
-    def __init__(self, most=None):
-        self.most = most
+    def __init__(self, most=None, least=1):
+        self.most, self.least = most, least
 
     def __enter__(self):
         with Workers._lock:
@@ -56,7 +58,7 @@ class Workers:
                 Workers._before = torch.get_num_threads()
             Workers._n_users += 1
             self.threads_before = Workers._before
-        self.n = max(1, min(self.threads_before, self.most or self.threads_before))
+        self.n = max(self.least, min(self.threads_before, self.most or self.threads_before))
         torch.set_num_threads(1)
         self.pool = None
         if self.n > 1:

@@ -129,6 +129,9 @@ class HeatmapLocalizer(nn.Module):
 
     has_heatmap = True
 
+    #: Pixels of the view for each position, and how many positions further the view is seen.
+    step, reach = 4, 7
+
     def __init__(self, n_channels, patch_size, scale, view=64, widths=(24, 48, 72), radius=2):
         super().__init__()
         sides = view_size(patch_size, view, 16)
@@ -147,8 +150,12 @@ class HeatmapLocalizer(nn.Module):
 
     def forward(self, views):
         """Map views (n, channels, *view) to theta (n, 2, 3) and logits (n, h, w)."""
-        logits = in_float32(self.position, self.features(views))[:, 0]
+        logits = self.logits(views)
         return Location(centred_theta(self.peak(logits), self.scale), logits)
+
+    def logits(self, views):
+        """Score positions of views of any size, a multiple of `step`: (n, height, width)."""
+        return in_float32(self.position, self.features(views))[:, 0]
 
     def peak(self, logits):
         """Local soft-argmax: (n, h, w) logits to (n, 2) normalised ``(u, v)``."""

@@ -1,4 +1,4 @@
-"""How far a predicted cell centre is from the annotated one. NumPy only.
+"""How far predicted cells are from annotated ones, and how many are found. NumPy only.
 
 Points are ``(x, y)`` in pixels of the whole image; a whole number is the middle of a pixel and
 ``(0, 0)`` the middle of the top-left one. Sizes are ``(height, width)``.
@@ -8,7 +8,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-__all__ = ["error_summary", "localization_error", "localization_summary"]
+__all__ = ["detection_score", "error_summary", "localization_error", "localization_summary"]
 
 
 def localization_error(centers_true, centers_pred):
@@ -139,6 +139,190 @@ def localization_summary(centers_true, centers_pred, *, image_size=None, radius=
         middle = np.tile([(width - 1) / 2, (height - 1) / 2], (len(true), 1))
         summary["center_guess"] = error_summary(localization_error(true, middle), radius=radius)
     return summary
+
+
+def detection_score(truth, detections, *, mpp, radius_um=7.5, labels=None):
+    """Precision, recall, F1 and average precision of cells that were found on slides.
+
+    A detection and an annotated cell of the same class belong together if they are no further
+    apart than a radius, each with one partner at most. Detections choose in descending order
+    of probability, each the nearest cell that is left. Those that find none are false, a second
+    detection of one cell among them; cells without a detection are missed.
+
+    Parameters
+    ----------
+    truth : DataFrame or mapping of columns
+        Annotated cells: ``x``, ``y``, in pixels of level 0, and ``label``.
+    detections : DataFrame or mapping of columns
+        Cells that were found: the same, and ``probability``, from the most to the least certain
+        ones without it. If both tables have a column ``image``, cells of different images are
+        kept apart.
+    mpp : float
+        Micrometres per pixel of level 0.
+    radius_um : float, default=7.5
+        Largest distance in micrometres of a detection from its cell; a distance equal to it
+        still counts.
+    labels : sequence of labels, default=None
+        Classes to report; None takes all that occur in either table.
+
+    Returns
+    -------
+    scores : dict of label to dict
+        For each class ``n_truth`` and ``n_detections``, ``true_positives``,
+        ``false_positives``, ``false_negatives``, ``precision``, ``recall``, ``f1`` and
+        ``average_precision``; plain numbers, None where one is not defined (precision without
+        detections, recall and average precision without cells).
+
+    Raises
+    ------
+    ValueError
+        If a table lacks a column, holds NaN or infinity for a position or probability, or if
+        `mpp` or `radius_um` is not a positive number.
+
+    Notes
+    -----
+    The rule of the MIDOG challenge [1]_: 7.5 um, one to one. Cells without a label belong to no
+    class and are left out.
+
+    The average precision is the sum of precision times gain in recall over the thresholds on
+    the probability, without interpolation. Detections that were left out for a low probability
+    are missing in it.
+
+    References
+    ----------
+    .. [1] Aubreville et al., "Mitosis domain generalization in histopathology images: The MIDOG
+       challenge", Medical Image Analysis 2023, https://doi.org/10.1016/j.media.2022.102699
+
+    Examples
+    --------
+    >>> from stnclf.metrics import detection_score
+    >>> truth = {"x": [10, 90], "y": [20, 20], "label": ["mitosis", "mitosis"]}
+    >>> found = {"x": [12, 13, 300], "y": [20, 20, 20], "label": ["mitosis"] * 3}
+    >>> score = detection_score(truth, found, mpp=0.25)["mitosis"]
+    >>> score["precision"], score["recall"], score["f1"]
+    (0.3333333333333333, 0.5, 0.4)
+    """
+    for name, value in (("mpp", mpp), ("radius_um", radius_um)):
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if not is_number or not 0 < value < np.inf:
+            raise ValueError(f"{name} must be a positive number, got {value!r}.")
+    cells, found = _as_cells(truth, "truth"), _as_cells(detections, "detections")
+    if cells["image"] is None or found["image"] is None:
+        for table in (cells, found):
+            table["image"] = [None] * len(table["label"])
+    if labels is None:
+        named = set(cells["label"] + found["label"]) - {None}
+        labels = sorted(named, key=lambda label: (isinstance(label, str), label))
+    return {
+        label: _score_class(_by_image(cells, label), _by_image(found, label), radius_um / mpp)
+        for label in labels
+    }
+
+
+def _score_class(cells, found, radius):
+    """Match points by image and give the scores of a class."""
+    probability, is_true = [np.empty(0)], [np.empty(0, dtype=bool)]
+    for image, (points, certainty) in found.items():
+        order = np.argsort(-certainty, kind="stable")
+        targets = cells[image][0] if image in cells else np.empty((0, 2))
+        probability.append(certainty[order])
+        is_true.append(_match(targets, points[order], radius))
+    probability, is_true = np.concatenate(probability), np.concatenate(is_true)
+    n_truth, n_found = sum(len(points) for points, _ in cells.values()), len(is_true)
+    hits = int(is_true.sum())
+    return {
+        "n_truth": n_truth,
+        "n_detections": n_found,
+        "true_positives": hits,
+        "false_positives": n_found - hits,
+        "false_negatives": n_truth - hits,
+        "precision": hits / n_found if n_found else None,
+        "recall": hits / n_truth if n_truth else None,
+        "f1": 2 * hits / (n_truth + n_found) if n_truth + n_found else None,
+        "average_precision": _average_precision(probability, is_true, n_truth),
+    }
+
+
+def _match(targets, points, radius):
+    """Tell of points, the most certain one first, whether each takes a target of its own."""
+    is_true = np.zeros(len(points), dtype=bool)
+    # Sorted, so that only the targets in a strip around each point are looked at.
+    targets = targets[np.argsort(targets[:, 0], kind="stable")]
+    is_free = np.ones(len(targets), dtype=bool)
+    # A strip that rounding makes too narrow would lose a target; distances decide.
+    first = np.searchsorted(targets[:, 0], points[:, 0] - 1.001 * radius)
+    last = np.searchsorted(targets[:, 0], points[:, 0] + 1.001 * radius, side="right")
+    for i, point in enumerate(points):
+        strip = slice(first[i], last[i])
+        distance = np.hypot(*(targets[strip] - point).T)
+        distance[~is_free[strip]] = np.inf
+        if len(distance) and distance.min() <= radius:
+            is_free[first[i] + distance.argmin()] = False
+            is_true[i] = True
+    return is_true
+
+
+def _average_precision(probability, is_true, n_truth):
+    if not n_truth:
+        return None
+    order = np.argsort(-probability, kind="stable")
+    hits = np.cumsum(is_true[order])
+    # Detections of one probability pass a threshold together.
+    steps = np.flatnonzero(np.diff(probability[order], append=-np.inf))
+    gained = np.diff(hits[steps], prepend=0) / n_truth
+    return float((gained * hits[steps] / (steps + 1)).sum())
+
+
+def _as_cells(table, name):
+    """Give the columns of a table of cells, checked: points, label, probability, image."""
+    columns = {}
+    for column in ("x", "y", "label", "probability", "image"):
+        try:
+            columns[column] = list(table[column])
+        except (KeyError, IndexError, TypeError):
+            if column in ("x", "y", "label"):
+                raise ValueError(f"{name} must have a column {column!r}.") from None
+            columns[column] = None
+    n_cells = len(columns["x"])
+    if any(values is not None and len(values) != n_cells for values in columns.values()):
+        raise ValueError(f"{name} must have columns of one length.")
+    points = np.stack([_as_floats(columns[axis], f"{name}[{axis!r}]") for axis in "xy"], axis=1)
+    certainty = columns["probability"]
+    if certainty is None:
+        certainty = -np.arange(n_cells, dtype=np.float64)
+    certainty = _as_floats(certainty, f"{name}['probability']")
+    broken = ~np.isfinite(np.column_stack([points, certainty])).all(axis=1)
+    if broken.any():
+        raise ValueError(
+            f"{name} holds NaN or infinity in {broken.sum()} of {n_cells} rows, first in row "
+            f"{broken.argmax()}."
+        )
+    return {
+        "label": [None if _is_missing(label) else label for label in columns["label"]],
+        "image": columns["image"],
+        "points": points,
+        "probability": certainty,
+    }
+
+
+def _by_image(cells, label):
+    """Give the points and probabilities of the cells of a class by image."""
+    rows = {}
+    for row, (image, name) in enumerate(zip(cells["image"], cells["label"])):
+        if name is not None and name == label:
+            rows.setdefault(image, []).append(row)
+    return {
+        image: (cells["points"][index], cells["probability"][index])
+        for image, index in rows.items()
+    }
+
+
+def _is_missing(label):
+    """None, NaN, and pandas.NA, which is neither equal to itself nor different."""
+    try:
+        return label is None or bool(label != label)
+    except TypeError:
+        return True
 
 
 def _as_floats(value, name):

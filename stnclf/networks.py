@@ -264,6 +264,7 @@ class CiresanNet(_System):
                 step *= 2
             height, width_px, n_in = (height - kernel + 1) // 2, (width_px - kernel + 1) // 2, width
         self.blocks, self.cam_step, self.cam_first = nn.ModuleList(blocks), step, first
+        self.dense_shape = (height, width_px)
         self.dense = nn.Linear(width * height * width_px, hidden)
         self.output = head(nn.Linear(hidden, n_classes))
 
@@ -304,6 +305,42 @@ class CiresanNet(_System):
         for block in self.blocks[self.cam_block + 1 :]:
             x = block(x)
         return in_float32(self.output, F.relu(self.dense(x.flatten(1))))
+
+    def scores_everywhere(self, views):
+        """Classify every window of large views, all at once.
+
+        Parameters
+        ----------
+        views : Tensor of shape (n, channels, height, width)
+            Images at the network's resolution, not yet standardised.
+
+        Returns
+        -------
+        Tensor of shape (n, n_classes, n_rows, n_columns)
+            Logits of the windows of size ``view`` that begin at multiples of ``cam_step``
+            pixels and lie inside.
+
+        Notes
+        -----
+        The blocks up to `trunk` have a step of ``cam_step`` pixels and no padding, so that
+        neighbouring windows share their maps. Behind it pooling takes the maximum at every
+        position instead of every second one, and what follows looks that much wider, as in the
+        fragments of Giusti et al. (2013). The results are those of windows one by one.
+        """
+        with self.autocast():
+            x, dilation = self.trunk(self.standardize(views)), 1
+            for convolution, *_ in self.blocks[self.cam_block + 1 :]:
+                x = F.conv2d(x, convolution.weight, convolution.bias, dilation=dilation)
+                x = F.relu(F.max_pool2d(x, 2, stride=1, dilation=dilation))
+                dilation *= 2
+            weight = self.dense.weight.view(len(self.dense.weight), -1, *self.dense_shape)
+            x = F.relu(F.conv2d(x, weight, self.dense.bias, dilation=dilation))
+        # Pooling leaves out what is odd, so that windows that are cut off fit in at the end.
+        rows, columns = (
+            (side - window) // self.cam_step + 1 for side, window in zip(views.shape[2:], self.view)
+        )
+        x = x[:, :, :rows, :columns].movedim(1, -1)
+        return in_float32(self.output, x).movedim(-1, 1)
 
     def forward(self, patches):
         """Map patches (n, channels, *patch_size) to logits (n, k) and theta (n, 2, 3).

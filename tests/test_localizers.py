@@ -72,6 +72,28 @@ def test_fixed_is_the_identity():
     assert torch.equal(theta, torch.eye(2, 3).expand(2, 2, 3))
 
 
+def test_heatmap_answers_depend_on_nothing_beyond_their_reach():
+    localizer = HeatmapLocalizer(3, (64, 64), (0.5, 0.5)).eval()
+    for seed in range(5):  # each time other pixels win the maxima
+        initialize(localizer, torch.Generator().manual_seed(seed))
+        views = torch.rand(1, 3, 160, 160, requires_grad=True)
+        (slope,) = torch.autograd.grad(localizer.logits(views)[0, 20, 20], views)
+        rows, columns = torch.nonzero(slope[0].abs().sum(0), as_tuple=True)
+        for place in (rows, columns):
+            position = torch.div(place, localizer.step, rounding_mode="floor") - 20
+            assert position.abs().max() == localizer.reach
+
+
+def test_heatmap_of_a_large_view_is_that_of_its_parts():
+    localizer = HeatmapLocalizer(3, (64, 64), (0.5, 0.5)).eval()
+    initialize(localizer, torch.Generator().manual_seed(0))
+    views = torch.rand(1, 3, 128, 160)
+    with torch.no_grad():
+        whole, part = localizer.logits(views), localizer.logits(views[:, :, 8:, 12:])
+    assert whole.shape == (1, 32, 40)
+    torch.testing.assert_close(part[:, 7:-7, 7:-7], whole[:, 9:-7, 10:-7], atol=1e-4, rtol=1e-4)
+
+
 def test_glimpses_find_one_peak_after_the_other():
     net = HeatmapLocalizer(3, (64, 64), (0.5, 0.5))
     logits = torch.full((1, 16, 16), -20.0)

@@ -194,3 +194,19 @@ def test_ciresan_position_is_where_its_maps_look():
 
 def test_heatmap_view_is_half_a_patch_of_128():
     assert HeatmapLocalizer(3, (128, 128), (0.5, 0.5)).view == (64, 64)
+
+
+@pytest.mark.parametrize("patch", [(128, 128), (96, 70), (64, 40)])
+def test_ciresan_everywhere_is_window_by_window(patch):
+    net = CiresanNet(3, 4, patch, (32, 32), np.full(3, 0.5), np.full(3, 0.2)).eval()
+    initialize(net, torch.Generator().manual_seed(0))
+    height, width = net.view
+    views = torch.rand(2, 3, height + 8 * 3 + 7, width + 8 * 5)
+    with torch.no_grad():
+        logits = net.scores_everywhere(views)
+        assert logits.shape == (2, 4, 4, 6)
+        for row in range(4):
+            for column in range(6):
+                top, left = 8 * row, 8 * column
+                window = views[:, :, top : top + height, left : left + width]
+                torch.testing.assert_close(logits[:, :, row, column], net.classify(window))

@@ -30,6 +30,11 @@ PUBLIC = [
 # From the top to the bottom: a module may import those below it, never one above.
 LAYERS = [
     "__init__",
+    "scan",
+    "_hotspots",
+    "_scan_progress",
+    "_scan_slide",
+    "_finders",
     "slides",
     "_extract",
     "_part_file",

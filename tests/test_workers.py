@@ -55,6 +55,20 @@ def test_overlapping_contexts_leave_the_default_of_new_threads_alone():
     assert torch_threads[0] == torch_threads[1]
 
 
+def test_least_is_kept_even_where_torch_has_fewer_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        barrier = threading.Barrier(3)
+        with Workers(3, least=3) as workers:
+            # None gets through before three are there.
+            assert len(workers.map(lambda i: barrier.wait(10), range(3))) == 3
+        with Workers(3) as workers:
+            assert workers.n == 1
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_ahead_gives_the_same_items_one_in_advance():
     made, seen = [], []
 

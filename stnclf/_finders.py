@@ -1,0 +1,340 @@
+"""Ways to find and name the cells in a rectangle of a slide, one for each kind of network.
+
+A slide at the resolution of training is a plane of pixels; all lengths here are in these. A
+finder looks at it from positions on a grid that covers the plane without gaps. Which positions
+are worked on at a time makes no difference: each finder asks for as many pixels around them as
+its answers depend on.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .geometry import cell_theta, theta_centers
+from .layers import sample
+from .localizers import Location
+from .networks import CiresanNet
+
+__all__ = ["Block", "Found", "HeatFinder", "MapFinder", "WindowFinder"]
+
+#: How far a peak must lie above the mean around it: on empty glass, where all values are equal
+#: but for rounding, there is none.
+_PROMINENCE = 1e-3
+
+
+class Block(NamedTuple):
+    """Positions of the grid: columns `left` to `right`, rows `top` to `bottom`, ends excluded."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def grown(self, columns, rows):
+        """Give the block with more positions on all sides."""
+        return Block(self.left - columns, self.top - rows, self.right + columns, self.bottom + rows)
+
+    def positions(self):
+        """Give all ``(column, row)``, row by row, as an int ndarray of shape (n, 2)."""
+        rows, columns = np.mgrid[self.top : self.bottom, self.left : self.right]
+        return np.stack([columns.ravel(), rows.ravel()], axis=1)
+
+
+class Found(NamedTuple):
+    """Cells: places (n, 2), probabilities (n, n_classes), and the index (n,) of their class."""
+
+    points: np.ndarray
+    proba: np.ndarray
+    label: np.ndarray
+
+
+class _Finder:
+    """What the finders share.
+
+    Parameters
+    ----------
+    module : STNNet or CiresanNet
+        Trained, in evaluation mode, on the device that it is to compute on.
+    estimator : STNCellClassifier or CiresanBaseline
+        Has the sizes and classes.
+    reported : int ndarray
+        Indices of the classes that count.
+
+    Attributes
+    ----------
+    step : ndarray of shape (2,)
+        Pixels from one position of the grid to the next, ``(x, y)``.
+    """
+
+    def __init__(self, module, estimator, reported):
+        self.module, self.reported = module, reported
+        self.patch, self.cell = estimator.patch_size_, estimator.cell_size_
+        self.n_classes = len(estimator.classes_)
+        self.patch_xy = np.array(self.patch[::-1])
+        self.device = module.mean.device
+        # What is classified at a time: on processors it ought to stay in the cache.
+        self.batch = 16 if self.device.type == "cpu" else 512
+
+    def box(self, block):
+        """Give the ``(left, top, right, bottom)`` of the pixels that `find` needs."""
+        raise NotImplementedError
+
+    def find(self, pixels, box, block, is_wanted):
+        """Find the cells at the positions of a block.
+
+        Parameters
+        ----------
+        pixels : uint8 ndarray of shape (height, width, channels)
+            What lies in `box`.
+        box : tuple of int
+            ``(left, top, right, bottom)``.
+        block : Block
+            The positions.
+        is_wanted : callable
+            Tells in which of some rectangles, (n, 4) like `box`, cells are looked for.
+
+        Returns
+        -------
+        Found
+        """
+        raise NotImplementedError
+
+    def cells(self, block):
+        """Give the rectangles of the positions of a block, (n, 4) like `box`."""
+        low = block.positions() * self.step
+        return np.concatenate([low, low + self.step], axis=1)
+
+    def images(self, pixels):
+        """Give uint8 (n, height, width, channels) as the networks take images."""
+        images = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
+        return images.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0)
+
+    def view(self, pixels, box, corner, extent, size):
+        """Show a rectangle, its corner and extent ``(x, y)``, in `size` (height, width) pixels."""
+        low, high = np.array(box[:2]), np.array(box[2:])
+        scale, shift = extent / (high - low), (2 * (corner - low) + extent) / (high - low) - 1
+        theta = [[[scale[0], 0, shift[0]], [0, scale[1], shift[1]]]]
+        theta = torch.tensor(theta, dtype=torch.float32, device=self.device)
+        return sample(self.images(pixels[None]), theta, size, self.module.view_reduction)
+
+    def apply(self, function, pixels, box, corners):
+        """Apply a function to batches of patches and the slices that they are; join what it gives.
+
+        Parameters
+        ----------
+        function : callable
+            Gives a tensor of one row for each patch.
+        pixels, box
+            As for `find`.
+        corners : int ndarray of shape (n, 2)
+            ``(x, y)`` of the patches' top-left pixels.
+
+        Returns
+        -------
+        list of ndarray
+            One for each batch.
+        """
+        (height, width), results = self.patch, []
+        places = corners - box[:2]
+        for start in range(0, len(places), self.batch):
+            part = slice(start, start + self.batch)
+            cut = [pixels[y : y + height, x : x + width] for x, y in places[part].tolist()]
+            results.append(function(self.images(np.stack(cut)), part).cpu().numpy())
+        return results
+
+    def named(self, points, logits):
+        """Let the most probable of the classes that count be the label."""
+        logits = np.concatenate([np.empty((0, self.n_classes)), *logits])
+        proba = np.exp(logits - logits.max(axis=1, keepdims=True))
+        proba /= proba.sum(axis=1, keepdims=True)
+        return Found(points, proba, self.reported[proba[:, self.reported].argmax(axis=1)])
+
+
+class HeatFinder(_Finder):
+    """Finder for the heatmap localizer, which sees the whole block at once.
+
+    Candidates are the positions whose logit is the highest within the radius of the localizer's
+    soft-argmax, which also says where exactly the cell is. The classifier then sees the patch
+    around each of them.
+    """
+
+    def __init__(self, module, estimator, reported):
+        super().__init__(module, estimator, reported)
+        self.localizer = module.localizer
+        self.radius, self.reach = self.localizer.radius, self.localizer.reach
+        self.step = self.localizer.step * self.patch_xy / self.localizer.view[::-1]
+
+    def box(self, block):
+        """Give the pixels that the localizer sees, and those of patches around the peaks."""
+        low, high = self._seen(block)
+        # A peak may be off its position by the radius of the soft-argmax.
+        off = self.radius * self.step + self.patch_xy / 2 + 1
+        low = np.minimum(low - 1, block[:2] * self.step - off)
+        high = np.maximum(high + 1, block[2:] * self.step + off)
+        return (*np.floor(low).astype(int).tolist(), *np.ceil(high).astype(int).tolist())
+
+    def find(self, pixels, box, block, is_wanted):
+        """Find the peaks of the heatmap and classify what is there."""
+        points = self.peaks(pixels, box, block, is_wanted)
+        corners = np.floor(points - (self.patch_xy - 1) / 2 + 0.5).astype(int)
+        theta = cell_theta(points - corners, self.patch, self.cell).astype(np.float32)
+        theta = torch.from_numpy(theta).to(self.device)
+
+        def classify(patches, part):
+            known = Location(theta[part], None)
+            return self.module.recognize(patches, known, tta=self.module.tta)
+
+        return self.named(points, self.apply(classify, pixels, box, corners))
+
+    def peaks(self, pixels, box, block, is_wanted):
+        """Give the ``(x, y)`` of the peaks of the heatmap, of shape (n, 2)."""
+        low, high = self._seen(block)
+        size = np.rint((high - low) / self.step).astype(int) * self.localizer.step
+        views = self.view(pixels, box, low, high - low, size[::-1].tolist())
+        with self.module.autocast():
+            logits = self.localizer.logits(self.module.standardize(views))
+        # Closer to its border the heatmap is that of an image that ends there.
+        logits = logits[:, self.reach : -self.reach, self.reach : -self.reach]
+        is_peak = _is_peak(logits, (self.radius, self.radius)).flatten().cpu()
+        is_peak &= torch.from_numpy(is_wanted(self.cells(block)))
+        side = 2 * self.radius + 1
+        around = F.unfold(logits[None], side)[0].T[is_peak].view(-1, side, side)
+        shift = self.localizer.peak(around).cpu().numpy()
+        positions = block.positions()[is_peak.numpy()]
+        # -1 to 1 are the edges of the `side` positions that the soft-argmax looked at.
+        return (positions + 0.5 + shift.astype(np.float64) * side / 2) * self.step - 0.5
+
+    def _seen(self, block):
+        """Corners of what the localizer must see for the peaks of a block."""
+        grown = block.grown(self.reach + self.radius, self.reach + self.radius)
+        return np.array(grown[:2]) * self.step, np.array(grown[2:]) * self.step
+
+
+class WindowFinder(_Finder):
+    """Finder that shows patches to the network one by one and believes what it says of each.
+
+    Parameters
+    ----------
+    module, estimator, reported
+        As for every finder.
+    stride : tuple of int
+        Pixels between patches, ``(x, y)``. Rectangles of this size in the middle of the patches
+        cover the plane.
+    """
+
+    def __init__(self, module, estimator, reported, stride):
+        super().__init__(module, estimator, reported)
+        self.step = np.array(stride)
+        self.lead = (self.patch_xy - self.step) // 2
+
+    def box(self, block):
+        """Give the pixels of all patches."""
+        low = block[:2] * self.step - self.lead
+        high = (np.array(block[2:]) - 1) * self.step - self.lead + self.patch_xy
+        return (*low.tolist(), *high.tolist())
+
+    def find(self, pixels, box, block, is_wanted):
+        """Take the place and the class that the network gives for each patch."""
+        positions = block.positions()[is_wanted(self.cells(block))]
+        corners, thetas = positions * self.step - self.lead, []
+
+        def look(patches, part):
+            logits, theta = self.module(patches)
+            thetas.append(theta.cpu().numpy())
+            return logits
+
+        logits = self.apply(look, pixels, box, corners)
+        thetas = np.concatenate([np.empty((0, 2, 3)), *thetas])
+        return self.named(theta_centers(thetas, self.patch) + corners, logits)
+
+
+class MapFinder(WindowFinder):
+    """Finder that maps the probability of each class, for networks that do not look for cells.
+
+    The network is asked about patches that overlap much. As training shows it cells off the
+    middle by some distance, a cell raises the map in a disc of that radius; the mean over such a
+    disc is highest where the cell is (Ciresan et al., 2013, do the same).
+    """
+
+    def __init__(self, module, estimator, reported, stride):
+        super().__init__(module, estimator, reported, stride)
+        reach = (self.patch_xy - self.cell[::-1]).min() / 2
+        self.halo = np.floor(reach / self.step).astype(int)
+        self.radius = np.maximum(1, np.rint(np.array(self.cell[::-1]) / 4 / self.step).astype(int))
+        self.kernels = self._kernels(reach).to(self.device)
+        self.every = None
+        if isinstance(module, CiresanNet):
+            every = self.step * module.view[::-1] / self.patch_xy / module.cam_step
+            self.every = every.astype(int) if np.all(every == every.astype(int)) else None
+
+    def _kernels(self, reach):
+        """Disc, and disc times the distance along x and along y, of shape (3, 1, h, w)."""
+        columns, rows = (np.arange(-n, n + 1) for n in self.halo)
+        x, y = np.meshgrid(columns * self.step[0], rows * self.step[1])
+        disc = x**2 + y**2 <= reach**2
+        kernels = np.stack([disc, disc * x, disc * y]) / disc.sum()
+        return torch.tensor(kernels[:, None], dtype=torch.float32)
+
+    def box(self, block):
+        """Give the pixels of all patches that the means depend on."""
+        return super().box(block.grown(*(self.halo + self.radius)))
+
+    def find(self, pixels, box, block, is_wanted):
+        """Find the peaks in the map of each class that counts."""
+        logits = self.logits(pixels, box, block.grown(*(self.halo + self.radius)))
+        # Classes take the place of images in a batch.
+        means = F.conv2d(logits.softmax(0)[:, None], self.kernels)
+        inner = means[:, :, self.radius[1] : -self.radius[1], self.radius[0] : -self.radius[0]]
+        inner = inner.flatten(2).cpu().numpy().astype(np.float64)
+        middles = (block.positions() + 0.5) * self.step - 0.5
+        is_there = is_wanted(self.cells(block))
+        points, proba, label = [], [], []
+        for k in self.reported.tolist():
+            is_peak = _is_peak(means[k, :1], self.radius).flatten().cpu().numpy() & is_there
+            # The map is flat where it is all but one; its centre of mass is in the middle.
+            shift = inner[k, 1:, is_peak] / inner[k, :1, is_peak]
+            points.append(middles[is_peak] + shift)
+            proba.append(inner[:, 0, is_peak].T)
+            label.append(np.full(len(shift), k))
+        return Found(*(np.concatenate(parts) for parts in (points, proba, label)))
+
+    def logits(self, pixels, box, block):
+        """Classify the patches at all positions: a tensor of shape (n_classes, rows, columns)."""
+        columns, rows = block.right - block.left, block.bottom - block.top
+        if self.every is None:
+            corners = block.positions() * self.step - self.lead
+            logits = self.apply(
+                lambda patches, _: self.module.scores(patches), pixels, box, corners
+            )
+            logits = torch.from_numpy(np.concatenate(logits)).to(self.device)
+            return logits.T.reshape(self.n_classes, rows, columns)
+        corner = block[:2] * self.step - self.lead
+        extent = (np.array([columns, rows]) - 1) * self.step + self.patch_xy
+        size = np.rint(extent * self.module.view[::-1] / self.patch_xy).astype(int)
+        views = self.view(pixels, box, corner, extent, size[::-1].tolist())
+        return self.module.scores_everywhere(views)[0, :, :: self.every[1], :: self.every[0]]
+
+
+def _is_peak(values, radius):
+    """Tell of (1, h, w) values, but the outermost ones, whether they are the highest around.
+
+    Parameters
+    ----------
+    values : Tensor of shape (1, height, width)
+        The map.
+    radius : sequence of int
+        How far around, ``(x, y)``.
+
+    Returns
+    -------
+    bool Tensor of shape (height - 2 * radius[1], width - 2 * radius[0])
+    """
+    column, row = radius
+    side = (2 * row + 1, 2 * column + 1)
+    inner = values[:, row:-row, column:-column]
+    is_highest = inner == F.max_pool2d(values, side, stride=1)
+    return (is_highest & (inner - F.avg_pool2d(values, side, stride=1) > _PROMINENCE))[0]

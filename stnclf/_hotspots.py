@@ -1,0 +1,251 @@
+"""The fields of a slide that hold most cells, and pictures of where cells are."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral
+
+import numpy as np
+from PIL import Image, ImageDraw
+from scipy.ndimage import gaussian_filter
+
+from ._annotations_table import import_pandas
+from ._scan_slide import name_of, opened
+from ._slide_readers import check_positive
+
+__all__ = ["density_map", "hotspots"]
+
+#: Micrometres from one place of a field to the next: a cell of the tissue mask.
+_STEP = 8.0
+
+#: Colours of the density from low to high (ColorBrewer's YlOrRd), and of outlines.
+_COLOURS = np.array([(255, 237, 160), (254, 178, 76), (240, 59, 32), (128, 0, 38)], dtype=float)
+_OUTLINE = (0, 60, 160)
+
+
+def hotspots(detections, slide, *, area_mm2=2.37, aspect=4 / 3, label=None, n=1):
+    """Find the fields of a slide that hold most cells.
+
+    Parameters
+    ----------
+    detections : pandas.DataFrame
+        Cells: ``x``, ``y`` and ``label``, as `scan` gives them. If there is a column ``image``
+        with several names, the rows of this slide count.
+    slide : Slide, str, path-like or uint8 ndarray of shape (height, width, 3)
+        The slide, whose resolution must be known. Its pixels are not read.
+    area_mm2 : float, default=2.37
+        Area of a field in square millimetres. 2.37 is that of ten high-power fields.
+    aspect : float, default=1.3333333333333333
+        Width of a field over its height.
+    label : label, default=None
+        The class that is counted; None counts all rows.
+    n : int, default=1
+        How many fields.
+
+    Returns
+    -------
+    fields : pandas.DataFrame
+        The fields by falling count, no two of which overlap: ``image``, ``x`` and ``y`` of the
+        middle, ``label`` ("hotspot"), ``type`` ("area"), ``width`` and ``height`` in pixels of
+        level 0, ``count``, and ``per_mm2``, the count for a square millimetre. Fields
+        without cells are left out, so there may be fewer than `n`.
+
+    Raises
+    ------
+    ImportError
+        If pandas is missing.
+    TypeError, ValueError
+        If an argument is not as described, a cell lies outside the slide, the resolution is not
+        known, or the slide is smaller than a field.
+
+    See Also
+    --------
+    stnclf.annotations.write_annotations : Writes the fields for other programs.
+
+    Notes
+    -----
+    Fields lie along the axes and inside the slide. All places at a step of 8 um, a cell of the
+    tissue mask, are compared, with exact counts at each; each following field is the best of the
+    places that are left. In the end a field is moved so that its cells are in its middle, if
+    that is possible, which may only add cells.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from stnclf.scan import hotspots
+    >>> from stnclf.slides import Slide
+    >>> slide = Slide(np.zeros((600, 800, 3), np.uint8), mpp=1.0)
+    >>> cells = pd.DataFrame({"x": [90, 110, 700], "y": [200, 220, 500], "label": "mitosis"})
+    >>> field = hotspots(cells, slide, area_mm2=0.03).loc[0]
+    >>> float(field.x), float(field.y), round(field.width), round(field.height), int(field["count"])
+    (100.0, 210.0, 200, 150, 2)
+    """
+    area_mm2 = check_positive("area_mm2", area_mm2, "square millimetres")
+    aspect = check_positive("aspect", aspect, "width over height")
+    if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"n: got {n!r}, wants a number of fields of at least 1.")
+    pandas = import_pandas()
+    with opened(slide) as slide:
+        size, mpp = np.array(slide.size), slide.mpp
+        points = _points(detections, slide, label)
+    extent = 1000 / mpp * np.array([math.sqrt(area_mm2 * aspect), math.sqrt(area_mm2 / aspect)])
+    if np.any(extent > size):
+        raise ValueError(
+            f"area_mm2: a field of {area_mm2:g} mm2 is {extent[0]:.0f} x {extent[1]:.0f} px "
+            f"(width x height), the slide is {size[0]} x {size[1]} px."
+        )
+    corners, counts = _best_places(points, size, extent, _STEP / mpp, n)
+    fields = {
+        "image": [name_of(slide)] * len(corners),
+        "x": corners[:, 0] + extent[0] / 2 - 0.5,
+        "y": corners[:, 1] + extent[1] / 2 - 0.5,
+        "label": ["hotspot"] * len(corners),
+        "type": ["area"] * len(corners),
+        "width": extent[0],
+        "height": extent[1],
+        "count": counts,
+        "per_mm2": counts / area_mm2,
+    }
+    return pandas.DataFrame(fields)
+
+
+def density_map(detections, slide, *, label=None, sigma_um=200.0, max_size=1024, fields=None):
+    """Draw the density of cells over a small image of the slide.
+
+    Parameters
+    ----------
+    detections : pandas.DataFrame
+        Cells: ``x``, ``y`` and ``label``, as `scan` gives them. If there is a column ``image``
+        with several names, the rows of this slide count.
+    slide : Slide, str, path-like or uint8 ndarray of shape (height, width, 3)
+        The slide, whose resolution must be known.
+    label : label, default=None
+        The class that is drawn; None draws all rows.
+    sigma_um : float, default=200.0
+        Standard deviation in micrometres of the Gaussian that each cell is spread over.
+    max_size : int, default=1024
+        Largest width and height of the image in pixels.
+    fields : pandas.DataFrame, default=None
+        Fields to outline, as `hotspots` gives them.
+
+    Returns
+    -------
+    image : uint8 ndarray of shape (height, width, 3)
+        The thumbnail in grey; from yellow to dark red, the density relative to the highest.
+    scale : float
+        Level-0 pixels for each pixel of the image.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described, a cell lies outside the slide, the resolution is not
+        known, or the slide cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from stnclf.scan import density_map
+    >>> from stnclf.slides import Slide
+    >>> slide = Slide(np.full((600, 800, 3), 255, np.uint8), mpp=1.0)
+    >>> cells = pd.DataFrame({"x": [90], "y": [200], "label": ["mitosis"]})
+    >>> image, scale = density_map(cells, slide, sigma_um=20, max_size=200)
+    >>> image.shape, scale, image[50, 22].tolist(), image[100, 150].tolist()
+    ((150, 200, 3), 4.0, [166, 76, 103], [255, 255, 255])
+    """
+    sigma_um = check_positive("sigma_um", sigma_um, "micrometres")
+    with opened(slide) as slide:
+        points = _points(detections, slide, label)
+        sigma = sigma_um / slide.mpp
+        image, scale = slide.thumbnail(max_size)
+    density = np.zeros(image.shape[:2])
+    x, y = np.minimum((points + 0.5) / scale, np.array(image.shape[1::-1]) - 1).astype(int).T
+    np.add.at(density, (y, x), 1)
+    density = gaussian_filter(density, sigma / scale, mode="constant")
+    density /= max(density.max(), 1e-12)
+    levels = np.linspace(0, 1, len(_COLOURS))
+    colour = np.stack([np.interp(density, levels, channel) for channel in _COLOURS.T], axis=2)
+    grey = image.mean(axis=2, keepdims=True)
+    # Where there is little, the slide stays visible.
+    cover = np.minimum(4 * density, 0.7)[:, :, None]
+    drawn = Image.fromarray(np.rint(grey + cover * (colour - grey)).astype(np.uint8))
+    if fields is not None:
+        _outline(drawn, fields, scale)
+    return np.asarray(drawn), scale
+
+
+def _points(detections, slide, label):
+    """Check the cells and give the places (n, 2) of those that count."""
+    try:
+        columns = [list(detections[name]) for name in ("x", "y", "label")]
+        x, y = (np.array(column, dtype=np.float64) for column in columns[:2])
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"detections: wants a table with numbers x and y and with label ({error!r})."
+        ) from error
+    points, counts = np.stack([x, y], axis=1), np.ones(len(x), dtype=bool)
+    if label is not None:
+        counts &= [name == label for name in columns[2]]
+    if "image" in detections and len(set(detections["image"])) > 1:
+        of_slide = np.array([name == name_of(slide) for name in detections["image"]])
+        if not of_slide.any():
+            raise ValueError(f"detections: none of its images is named {name_of(slide)!r}.")
+        counts &= of_slide
+    points = points[counts]
+    inside = ((points >= -0.5) & (points <= np.array(slide.size) - 0.5)).all(axis=1)
+    if not inside.all():
+        raise ValueError(
+            f"detections: {(~inside).sum()} of {len(points)} cells lie outside the slide of "
+            f"{slide.size[0]} x {slide.size[1]} px."
+        )
+    return points
+
+
+def _best_places(points, size, extent, step, n):
+    """Corners (k, 2) of the best fields, as edges of pixels, and their counts; k <= n."""
+    edges = points + 0.5
+    # At the step, and at the far border.
+    places = [np.append(np.arange(0, room, step), room) for room in size - extent]
+    counts = _count_everywhere(edges, places, extent)
+    corners = np.empty((0, 2))
+    for _ in range(n):
+        row, column = np.unravel_index(counts.argmax(), counts.shape)
+        if counts[row, column] <= 0:
+            break
+        corner = np.array([places[0][column], places[1][row]])
+        inside = edges[_in_field(edges, corner, extent)]
+        middle = (inside.min(axis=0) + inside.max(axis=0)) / 2
+        centred = np.clip(middle - extent / 2, 0, size - extent)
+        if not (np.abs(corners - centred) < extent).all(axis=1).any():
+            corner = centred
+        corners = np.concatenate([corners, corner[None]])
+        near_x, near_y = (np.abs(p - c) < e for p, c, e in zip(places, corner, extent))
+        counts[np.ix_(near_y, near_x)] = -1
+    numbers = np.array([_in_field(edges, c, extent).sum() for c in corners], dtype=np.int64)
+    order = np.argsort(-numbers, kind="stable")
+    return corners[order], numbers[order]
+
+
+def _in_field(edges, corner, extent):
+    return ((edges >= corner) & (edges < corner + extent)).all(axis=1)
+
+
+def _count_everywhere(edges, places, extent):
+    """Count the points in the field at every place: (n_y, n_x), from the places of each point."""
+    first, last = [], []
+    for axis in (0, 1):
+        first.append(np.searchsorted(places[axis], edges[:, axis] - extent[axis], side="right"))
+        last.append(np.searchsorted(places[axis], edges[:, axis], side="right"))
+    change = np.zeros((len(places[1]) + 1, len(places[0]) + 1), dtype=np.int32)
+    for x, y, sign in ((first, first, 1), (last, first, -1), (first, last, -1), (last, last, 1)):
+        np.add.at(change, (y[1], x[0]), sign)
+    return change.cumsum(axis=0).cumsum(axis=1)[:-1, :-1]
+
+
+def _outline(image, fields, scale):
+    draw = ImageDraw.Draw(image)
+    for x, y, width, height in zip(*(fields[name] for name in ("x", "y", "width", "height"))):
+        left, top = (x + 0.5 - width / 2) / scale, (y + 0.5 - height / 2) / scale
+        right, bottom = left + width / scale - 1, top + height / scale - 1
+        draw.rectangle((left, top, right, bottom), outline=_OUTLINE, width=3)

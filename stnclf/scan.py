@@ -1,0 +1,370 @@
+"""Classifiers over whole slides: find the cells, then the fields that hold most of them.
+
+`scan` runs a fitted estimator over a slide and gives one row for each cell that it finds,
+`hotspots` the fields with the highest counts, `density_map` a picture of where the cells are.
+Positions are ``(x, y)`` in pixels of the slide's largest level (level 0): a whole number is the
+middle of a pixel, ``(0, 0)`` that of the top-left one. Lengths are in micrometres.
+
+The tables are pandas', which comes with ``pip install 'stnclf[slides]'``.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import itertools
+import json
+import os
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from joblib import cpu_count
+from scipy.spatial import cKDTree
+from sklearn.utils.validation import check_is_fitted
+from tqdm import tqdm
+
+from ._annotations_table import import_pandas
+from ._base import BaseCellClassifier
+from ._finders import Block, HeatFinder, MapFinder, WindowFinder
+from ._hotspots import density_map, hotspots
+from ._scan_progress import Progress
+from ._scan_slide import find_slide_tissue, name_of, opened
+from ._slide_readers import check_positive
+from ._validation import check_device
+from ._workers import Workers
+from .networks import CiresanNet
+
+__all__ = ["density_map", "hotspots", "scan"]
+
+
+def scan(
+    estimator,
+    slide,
+    *,
+    labels=None,
+    mpp=None,
+    tissue=True,
+    min_probability=0.5,
+    nms_radius_um=7.5,
+    stride=None,
+    tile_size=1024,
+    n_jobs=1,
+    out=None,
+    resume=False,
+    verbose=0,
+):
+    """Find and name the cells of a whole slide.
+
+    Parameters
+    ----------
+    estimator : STNCellClassifier or CiresanBaseline
+        Fitted on RGB images, uint8 or from 0 to 1.
+    slide : Slide, str, path-like or uint8 ndarray of shape (height, width, 3)
+        Where to look; what `stnclf.slides.Slide` opens.
+    labels : sequence of labels, default=None
+        The classes that are reported; None is all of them. A cell of another class is passed
+        over.
+    mpp : float, default=None
+        Micrometres per pixel of the images that the estimator was trained on, which it does not
+        know by itself. It may be left out only if the resolution of the slide is not known
+        either; the pixels of level 0 are then taken as they are.
+    tissue : bool, default=True
+        Look only where there is tissue (`stnclf.slides.Slide.tissue_mask`).
+    min_probability : float, default=0.5
+        Cells are reported whose label has at least this probability.
+    nms_radius_um : float, default=7.5
+        Of two cells of one class that are no further apart than this, the one with the lower
+        probability is taken for a duplicate. On a slide without resolution it is half of
+        the cell window instead.
+    stride : int, default=None
+        Pixels, at the resolution of training, from one patch to the next, for estimators that
+        look at patches one by one; see Notes.
+    tile_size : int, default=1024
+        Side in pixels, at the resolution of training, of the square that is worked on at a time
+        by each job. The result does not depend on it but for rounding.
+    n_jobs : int, default=1
+        Tiles that are worked on at the same time, in threads; -1 is one for each processor. The
+        result does not depend on it.
+    out : str or path-like, default=None
+        File for the table, as CSV. It appears when it is complete; until then
+        ``out + ".progress"`` lies beside it.
+    resume : bool, default=False
+        Go on with an unfinished `out`, if there is one, instead of beginning anew. The result
+        is that of an uninterrupted run.
+    verbose : int, default=0
+        Above 0 shows a progress bar.
+
+    Returns
+    -------
+    detections : pandas.DataFrame
+        ``image``, the name of the file; ``x`` and ``y``; ``label``; ``probability`` of the
+        label; and for each class of the estimator its probability, in a column named
+        ``probability_`` and the label. The most probable ones come first.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such slide, or no folder for `out`.
+    ImportError
+        If pandas is missing, or OpenSlide for a slide that wants it.
+    TypeError, ValueError
+        If an argument is not as described, the slide cannot be read, or `resume` finds another
+        run. Nothing new is left in the folder of `out` then.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+
+    Notes
+    -----
+    How cells are looked for depends on the estimator:
+
+    - ``STNCellClassifier(localizer="heatmap")``: the localizer runs over whole tiles, once. The
+      peaks of its map are classified, each by the patch around it.
+    - ``localizer="dense"``: patches at a stride of ``patch_size - cell_size``, so that every
+      cell lies well inside one of them, or at a smaller one. Of each, the cell that the
+      localizer chooses. Of several cells in a patch that is one.
+    - `CiresanBaseline` likewise, with the place that its ``transform`` gives. With `stride`, 8
+      or 16 for example, it makes a map of class probabilities as in [1]_ instead: the cells are
+      the peaks of the map's mean over a disc, and these means are their probabilities. Strides
+      that are multiples of 8 pixels of the network's view cost little more than one look at
+      each tile, since neighbouring patches share what they have in common.
+    - An estimator whose `cell_size` is its `patch_size` has no localizer; it makes a map too and
+      needs `stride`.
+
+    Tiles are read one at a time in each job, and only what was found is kept.
+
+    References
+    ----------
+    .. [1] D. C. Ciresan, A. Giusti, L. M. Gambardella, J. Schmidhuber, "Mitosis Detection in
+       Breast Cancer Histology Images with Deep Neural Networks", MICCAI 2013.
+
+    Examples
+    --------
+    >>> from stnclf import STNCellClassifier
+    >>> from stnclf.datasets import make_cells, make_slide
+    >>> from stnclf.scan import scan
+    >>> from stnclf.slides import Slide
+    >>> X, y, centers = make_cells(24, patch_size=64, offset=8, random_state=0)
+    >>> clf = STNCellClassifier(
+    ...     classifier_epochs=1, localizer_epochs=1, joint_epochs=1, random_state=0
+    ... ).fit(X, y, centers=centers)
+    >>> image, truth, mpp = make_slide((256, 384), n_mitoses=3, random_state=0)
+    >>> cells = scan(clf, Slide(image, mpp=mpp), mpp=0.25, min_probability=0)
+    >>> cells.columns[:5].tolist()
+    ['image', 'x', 'y', 'label', 'probability']
+    """
+    import_pandas()
+    _check_estimator(estimator)
+    reported = _check_labels(labels, estimator.classes_)
+    nms_radius_um = check_positive("nms_radius_um", nms_radius_um, "micrometres")
+    n_jobs = _check_jobs(n_jobs)
+    if not isinstance(min_probability, Real) or not 0 <= min_probability <= 1:
+        raise ValueError(f"min_probability: got {min_probability!r}, wants a number from 0 to 1.")
+    for name, value in (("tile_size", tile_size), ("stride", stride)):
+        is_whole = isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+        if not is_whole and (name != "stride" or value is not None):
+            raise ValueError(f"{name}: got {value!r}, wants a whole number of pixels.")
+    out = _check_out(out, resume)
+    finder = _make_finder(estimator, reported, stride)
+
+    with opened(slide) as slide:
+        scale, radius = _scales(slide, mpp, nms_radius_um, min(estimator.cell_size_) / 2)
+        plane = _Plane(slide, mpp, scale, find_slide_tissue(slide, tissue))
+        tiles = plane.tiles(finder.step, tile_size)
+        settings = [labels, mpp, tissue, min_probability, stride, tile_size]
+        progress = Progress(out, _header(estimator, slide, scale, settings), resume)
+        try:
+            _run(plane, finder, tiles, min_probability, progress, n_jobs, verbose)
+        except ValueError:
+            # Bad input leaves nothing behind. What else may come in between can be taken up again.
+            progress.discard()
+            raise
+        finally:
+            progress.save()
+    # An array without rows comes back without columns.
+    parts = [cells for _, cells in progress.in_order() if len(cells)]
+    cells = np.concatenate([np.empty((0, 3 + len(estimator.classes_))), *parts])
+    cells = _without_duplicates(cells, radius)
+    table = _table(cells, slide, estimator.classes_)
+    progress.finish(table.to_csv(index=False, lineterminator="\n").encode())
+    return table
+
+
+class _Plane:
+    """The pixels of a slide at the resolution of training, and which of them are looked at."""
+
+    def __init__(self, slide, mpp, scale, tissue):
+        self.slide, self.mpp, self.scale, self.tissue = slide, mpp, scale, tissue
+
+    def tiles(self, step, tile_size):
+        """Part a grid of positions into blocks; those without tissue are left out."""
+        n_columns, n_rows = np.ceil(np.array(self.slide.size) / self.scale / step).astype(int)
+        columns, rows = np.maximum(1, tile_size // step).astype(int).tolist()
+        blocks = [
+            Block(left, top, min(left + columns, n_columns), min(top + rows, n_rows))
+            for top in range(0, n_rows, rows)
+            for left in range(0, n_columns, columns)
+        ]
+        # One position more on each side, for this is rounded.
+        boxes = np.array([block.grown(1, 1) for block in blocks]) * np.tile(step, 2)
+        return list(itertools.compress(blocks, self.is_wanted(boxes)))
+
+    def is_wanted(self, boxes):
+        """Tell of rectangles (n, 4), their edges in pixels of the plane, if there is tissue."""
+        return self.tissue.touches(np.asarray(boxes) * self.scale)
+
+    def find(self, finder, block):
+        """Find the cells of a block: an array (n, 3 + n_classes), see `_table`."""
+        box = finder.box(block)
+        left, top, right, bottom = box
+        corner = left * self.scale, top * self.scale
+        pixels = self.slide.read_region(*corner, right - left, bottom - top, self.mpp)
+        with torch.no_grad():  # a setting of each thread
+            found = finder.find(pixels, box, block, self.is_wanted)
+        points = (found.points + 0.5) * self.scale - 0.5
+        inside = ((points > -0.5) & (points < np.array(self.slide.size) - 0.5)).all(axis=1)
+        # More digits than these would only be noise.
+        cells = [points.round(2), found.label[:, None], found.proba.round(6)]
+        return np.concatenate(cells, axis=1)[inside]
+
+
+def _run(plane, finder, tiles, min_probability, progress, n_jobs, verbose):
+    """Work through the tiles that are not done."""
+    bar = tqdm(total=len(tiles), initial=len(progress.cells), unit="tile", disable=not verbose)
+
+    def work(number):
+        cells = plane.find(finder, tiles[number])
+        progress.add(number, cells[_probability(cells) >= min_probability], bar.update)
+
+    waiting = [number for number in range(len(tiles)) if number not in progress.cells]
+    with bar, Workers(n_jobs, least=n_jobs) as workers:
+        workers.map(work, waiting)
+
+
+def _probability(cells):
+    """Probability of the label of each cell."""
+    return cells[np.arange(len(cells)), 3 + cells[:, 2].astype(int)]
+
+
+def _without_duplicates(cells, radius):
+    """Leave of cells of one class within a radius the best; the best of all come first."""
+    order = np.lexsort((cells[:, 0], cells[:, 1], -_probability(cells)))
+    cells = cells[order]
+    is_kept = np.ones(len(cells), dtype=bool)
+    for label in np.unique(cells[:, 2]):
+        (rows,) = np.nonzero(cells[:, 2] == label)
+        pairs = cKDTree(cells[rows, :2]).query_pairs(radius, output_type="ndarray")
+        # The first of each pair is the better one, and what is better than it comes before.
+        for better, worse in rows[pairs[np.lexsort(pairs.T[::-1])]].tolist():
+            is_kept[worse] &= not is_kept[better]
+    return cells[is_kept]
+
+
+def _table(cells, slide, classes):
+    """Make the table of cells: x, y, index of the label, a probability for each class."""
+    names = classes.tolist()
+    table = {
+        "image": [name_of(slide)] * len(cells),
+        "x": cells[:, 0],
+        "y": cells[:, 1],
+        "label": [names[k] for k in cells[:, 2].astype(int)],
+        "probability": _probability(cells),
+    }
+    for name, column in zip(names, cells[:, 3:].T):
+        table[f"probability_{name}"] = column
+    return import_pandas().DataFrame(table)
+
+
+def _make_finder(estimator, reported, stride):
+    """Choose the way to look for cells; the networks go to the estimator's device."""
+    device = check_device(estimator.device)
+    module = estimator.net_.module_
+    if device != "cpu":
+        module = copy.deepcopy(module).to(device)
+    module.eval()
+    patch, cell = estimator.patch_size_[::-1], estimator.cell_size_[::-1]
+    is_baseline = isinstance(module, CiresanNet)
+    if not is_baseline and module.localizer.has_heatmap:
+        if stride is not None:
+            raise ValueError(f"stride: got {stride}; the heatmap localizer looks at whole tiles.")
+        return HeatFinder(module, estimator, reported)
+    if stride is None and patch == cell:
+        raise ValueError(
+            f"stride: wants a number of pixels, since cell_size is patch_size, {cell[::-1]}."
+        )
+    strides = tuple(np.subtract(patch, cell)) if stride is None else (stride, stride)
+    by_map = patch == cell or (is_baseline and stride is not None)
+    return (MapFinder if by_map else WindowFinder)(module, estimator, reported, strides)
+
+
+def _scales(slide, mpp, radius_um, half_cell):
+    """Level-0 pixels for one pixel of training, and the radius of duplicates in them."""
+    try:
+        known = slide.mpp
+    except ValueError:
+        known = None
+    if known is None and mpp is None:
+        return 1.0, half_cell
+    if mpp is None:
+        raise ValueError(
+            f"mpp: {slide!r} has {known:g} um per pixel; wants those of the images that the "
+            "estimator was trained on."
+        )
+    scale = slide.scale(mpp)
+    return scale, radius_um / slide.mpp
+
+
+def _header(estimator, slide, scale, settings):
+    """Say what a run is, so that another one is not taken for it."""
+    digest = hashlib.sha256()
+    for name, tensor in estimator.net_.module_.state_dict().items():
+        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    size = None if slide.path is None else os.path.getsize(slide.path)
+    parts = [name_of(slide), size, slide.size, scale]
+    shapes = [estimator.patch_size_, estimator.cell_size_, estimator.classes_.tolist()]
+    digest.update(json.dumps([parts, shapes, settings], default=str).encode())
+    return {"fingerprint": digest.hexdigest()}
+
+
+def _check_estimator(estimator):
+    if not isinstance(estimator, BaseCellClassifier):
+        raise TypeError(
+            f"estimator: got {type(estimator).__name__}, wants a fitted STNCellClassifier or "
+            "CiresanBaseline."
+        )
+    check_is_fitted(estimator)
+    if estimator.image_shape_[2] != 3:
+        raise ValueError(
+            f"estimator: was trained on images of {estimator.image_shape_[2]} channel(s), slides "
+            "have 3."
+        )
+
+
+def _check_labels(labels, classes):
+    """Give the indices of the classes that count."""
+    if labels is None:
+        return np.arange(len(classes))
+    names = classes.tolist()
+    wanted = [] if isinstance(labels, str) or not np.iterable(labels) else list(labels)
+    if not wanted or any(label not in names for label in wanted):
+        raise ValueError(f"labels: got {labels!r}, wants a sequence of one or more of {names}.")
+    return np.unique([names.index(label) for label in wanted])
+
+
+def _check_jobs(n_jobs):
+    if not isinstance(n_jobs, Integral) or n_jobs == 0:
+        raise ValueError(f"n_jobs: got {n_jobs!r}, wants a number of threads, or -1 for all.")
+    return int(n_jobs) if n_jobs > 0 else max(1, cpu_count() + 1 + int(n_jobs))
+
+
+def _check_out(out, resume):
+    if out is None:
+        if resume:
+            raise ValueError("resume: there is nothing to resume without out=.")
+        return None
+    out = os.path.abspath(os.fsdecode(out))
+    if not os.path.isdir(os.path.dirname(out)):
+        raise FileNotFoundError(f"out: the folder of {out!r} does not exist.")
+    if os.path.isdir(out):
+        raise ValueError(f"out: {out!r} is a folder, wants a file name.")
+    return out

@@ -1,0 +1,254 @@
+"""The ways to find cells, against plain loops over patches and positions."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from stnclf import CiresanBaseline, STNCellClassifier
+from stnclf._finders import Block, HeatFinder, MapFinder, WindowFinder
+from stnclf.geometry import theta_centers
+from stnclf.localizers import Location
+
+ALL = np.arange(2)
+# The heatmap localizer sees the patch of 24 x 32 px as 48 x 64: half a pixel for each of its own.
+SIZES = {"patch_size": (24, 32), "cell_size": (12, 16)}
+UNTRAINED = {"classifier_epochs": 0, "localizer_epochs": 0, "joint_epochs": 0, "random_state": 0}
+PLANE = gaussian_filter(np.random.default_rng(0).normal(size=(150, 190, 3)), (2, 2, 0))
+PLANE = np.clip(120 + 400 * PLANE, 0, 255).astype(np.uint8)
+
+
+def everywhere(boxes):
+    return np.ones(len(boxes), dtype=bool)
+
+
+def fitted(estimator, blobs):
+    X, y, centers = blobs
+    estimator = estimator.fit(X, y, centers=centers)
+    with torch.no_grad():  # scores that differ
+        for p in estimator.net_.module_.parameters():
+            p.add_(0.02 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1)))
+    return estimator, estimator.net_.module_.eval()
+
+
+@pytest.fixture(scope="module")
+def heat(blobs):
+    return fitted(STNCellClassifier(**UNTRAINED, **SIZES), blobs)
+
+
+@pytest.fixture(scope="module")
+def dense(blobs):
+    return fitted(STNCellClassifier(localizer="dense", **UNTRAINED, **SIZES), blobs)
+
+
+@pytest.fixture(scope="module")
+def baseline():
+    """A network that takes its patches of 72 x 96 px as they are."""
+    X = np.random.default_rng(1).integers(0, 256, (4, 72, 96, 3), dtype=np.uint8)
+    estimator = CiresanBaseline(epochs=0, cell_size=(40, 72), random_state=0)
+    return fitted(estimator, (X, np.array([0, 1, 0, 1]), None))
+
+
+def pixels_of(box, plane=PLANE):
+    """Cut a box out of the plane; what is beyond it is white."""
+    left, top, right, bottom = box
+    out = np.full((bottom - top, right - left, 3), 255, np.uint8)
+    height, width = plane.shape[:2]
+    a, b, c, d = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    out[b - top : d - top, a - left : c - left] = plane[b:d, a:c]
+    return out
+
+
+def find(finder, block, is_wanted=everywhere):
+    box = finder.box(block)
+    with torch.no_grad():
+        return finder.find(pixels_of(box), box, block, is_wanted)
+
+
+def by_place(found):
+    order = np.lexsort((found.points[:, 0], found.points[:, 1], found.label))
+    return [values[order] for values in found]
+
+
+def patch_at(x, y, width=32, height=24):
+    """Give the patch whose top-left pixel is (x, y), as the networks take it."""
+    patch = pixels_of((x, y, x + width, y + height))
+    return torch.from_numpy(patch).permute(2, 0, 1)[None].float() / 255
+
+
+def as_proba(logits):
+    return logits.double().softmax(1).numpy()[0]
+
+
+def test_blocks():
+    block = Block(2, 5, 4, 6)
+    assert block.grown(1, 3) == (1, 2, 5, 9)
+    assert block.positions().tolist() == [[2, 5], [3, 5]]
+
+
+def test_heat_peaks_are_those_of_the_whole_map(heat):
+    estimator, module = heat
+    finder = HeatFinder(module, estimator, ALL)
+    assert finder.step.tolist() == [2.0, 2.0]
+    # The map of a much larger area in one piece, in the pixels of the view: each twice.
+    margin = 64
+    area = pixels_of((-margin, -margin, 190 + margin, 150 + margin))
+    images = torch.from_numpy(area).permute(2, 0, 1)[None].float() / 255
+    images = torch.nn.functional.interpolate(images, scale_factor=2, mode="bilinear")
+    with torch.no_grad():
+        logits = module.localizer.logits(module.standardize(images))[0].double().numpy()
+    points = []
+    for row in range(32, 32 + 75):
+        for column in range(32, 32 + 95):
+            near = logits[row - 2 : row + 3, column - 2 : column + 3]
+            if near[2, 2] == near.max():
+                weight = np.exp(near - near.max()) / np.exp(near - near.max()).sum()
+                x = column + (weight.sum(0) * np.arange(-2, 3)).sum()
+                y = row + (weight.sum(1) * np.arange(-2, 3)).sum()
+                points.append([(x - 32 + 0.5) * 2 - 0.5, (y - 32 + 0.5) * 2 - 0.5])
+    found = find(finder, Block(0, 0, 95, 75))
+    assert len(points) > 20
+
+    def key(point):
+        return round(point[1], 2), point[0]
+
+    np.testing.assert_allclose(
+        sorted(found.points.tolist(), key=key), sorted(points, key=key), atol=1e-3
+    )
+
+
+def test_heat_classifies_the_patch_around_each_peak(heat):
+    estimator, module = heat
+    found = find(HeatFinder(module, estimator, ALL), Block(0, 0, 95, 75))
+    for (x, y), proba, label in zip(*found):
+        left, top = round(x - 15.5), round(y - 11.5)
+        centre = [(2 * (x - left) + 1) / 32 - 1, (2 * (y - top) + 1) / 24 - 1]
+        theta = torch.tensor([[[0.5, 0, centre[0]], [0, 0.5, centre[1]]]], dtype=torch.float32)
+        with torch.no_grad():
+            known = Location(theta, None)
+            logits = module.recognize(patch_at(left, top), known, tta=module.tta)
+        np.testing.assert_allclose(proba, as_proba(logits), atol=1e-3)
+        assert label == proba.argmax()
+
+
+def test_heat_finds_nothing_on_empty_glass(heat):
+    estimator, module = heat
+    finder = HeatFinder(module, estimator, ALL)
+    block = Block(500, 500, 540, 530)
+    assert len(find(finder, block).points) == 0
+
+
+def test_windows_are_patches_one_by_one(dense):
+    estimator, module = dense
+    finder = WindowFinder(module, estimator, ALL, (16, 12))
+    found = find(finder, Block(0, 0, 3, 2))
+    with torch.no_grad():
+        expected = [module(patch_at(x, y)) for y in (-6, 6) for x in (-8, 8, 24)]
+    corners = np.array([[x, y] for y in (-6, 6) for x in (-8, 8, 24)])
+    thetas = np.concatenate([theta.numpy() for _, theta in expected])
+    np.testing.assert_allclose(found.points, theta_centers(thetas, (24, 32)) + corners, atol=1e-3)
+    np.testing.assert_allclose(found.proba, [as_proba(logits) for logits, _ in expected], atol=1e-3)
+
+
+def test_windows_where_nothing_is_looked_for_are_left_out(dense):
+    estimator, module = dense
+    finder = WindowFinder(module, estimator, ALL, (16, 12))
+    whole = find(finder, Block(0, 0, 3, 2))
+    seen = []
+
+    def is_wanted(boxes):
+        seen.append(boxes.tolist())
+        return boxes[:, 0] == 16
+
+    part = find(finder, Block(0, 0, 3, 2), is_wanted)
+    assert seen[0][1] == [16, 0, 32, 12]
+    np.testing.assert_allclose(part.points, whole.points[[1, 4]], atol=1e-3)
+    assert len(find(finder, Block(0, 0, 3, 2), lambda boxes: boxes[:, 0] < 0).points) == 0
+
+
+@pytest.mark.parametrize("stride", [8, 16, 10])
+def test_map_is_that_of_patches_one_by_one(baseline, stride):
+    estimator, module = baseline
+    finder = MapFinder(module, estimator, ALL, (stride, stride))
+    # Neighbouring patches share their maps at a step of 8 px.
+    assert (finder.every is None) == (stride == 10)
+    block = Block(1, 2, 6, 5)
+    box = WindowFinder.box(finder, block)
+    with torch.no_grad():
+        logits = finder.logits(pixels_of(box), box, block).numpy()
+        assert logits.shape == (2, 3, 5)
+        for row in range(3):
+            for column in range(5):
+                x = (1 + column) * stride - (96 - stride) // 2
+                y = (2 + row) * stride - (72 - stride) // 2
+                expected = module.scores(patch_at(x, y, 96, 72))[0]
+                np.testing.assert_allclose(logits[:, row, column], expected, atol=1e-4)
+
+
+def test_map_peaks_are_means_over_a_disc(baseline, monkeypatch):
+    estimator, module = baseline
+    finder = MapFinder(module, estimator, np.array([1]), (2, 3))
+    rng = np.random.default_rng(0)
+    whole = rng.normal(size=(2, 90, 120))
+    proba = np.exp(whole[1]) / np.exp(whole).sum(0)
+
+    def logits(pixels, box, block):
+        # What the block begins with may be at -20.
+        columns = slice(block.left + 20, block.right + 20)
+        rows = slice(block.top + 20, block.bottom + 20)
+        return torch.tensor(whole[:, rows, columns], dtype=torch.float32)
+
+    monkeypatch.setattr(finder, "logits", logits)
+    found = finder.find(None, None, Block(3, 4, 80, 60), everywhere)
+    # Training shows cells up to 12 px off the middle, a position is 2 px wide and 3 px high.
+    disc = [
+        (x, y) for x in range(-6, 7) for y in range(-4, 5) if (2 * x) ** 2 + (3 * y) ** 2 <= 144
+    ]
+    means = np.array(
+        [
+            np.roll(proba, (-y, -x), (0, 1)) * np.array([1, 2 * x, 3 * y])[:, None, None]
+            for x, y in disc
+        ]
+    ).mean(axis=0)
+    expected = []
+    # A quarter of the cell window, 18 and 10 px, are nine and three positions.
+    for row in range(4, 60):
+        for column in range(3, 80):
+            near = means[0, row + 17 : row + 24, column + 11 : column + 30]
+            here, x, y = means[:, row + 20, column + 20]
+            if here == near.max():
+                expected.append([2 * column + 0.5 + x / here, 3 * row + 1 + y / here, here])
+    assert len(expected) > 10
+    got = np.column_stack([found.points, found.proba[:, 1]])
+    np.testing.assert_allclose(got, expected, atol=1e-3)
+    np.testing.assert_allclose(found.proba.sum(axis=1), 1, atol=1e-5)
+    assert set(found.label.tolist()) == {1}
+
+
+@pytest.mark.parametrize("kind", ["heat", "dense", "baseline", "map"])
+def test_blocks_of_any_size_give_the_same(kind, request):
+    estimator, module = request.getfixturevalue("baseline" if kind == "map" else kind)
+    finder = {
+        "heat": lambda: HeatFinder(module, estimator, ALL),
+        "dense": lambda: WindowFinder(module, estimator, ALL, (16, 12)),
+        "baseline": lambda: WindowFinder(module, estimator, ALL, (24, 32)),
+        "map": lambda: MapFinder(module, estimator, ALL, (8, 8)),
+    }[kind]()
+    columns, rows = np.ceil(np.array([190, 150]) / finder.step).astype(int).tolist()
+    whole = by_place(find(finder, Block(0, 0, columns, rows)))
+    assert len(whole[0]) > 9
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        xs = [0, *np.sort(rng.integers(1, columns, 2)).tolist(), columns]
+        ys = [0, *np.sort(rng.integers(1, rows, 2)).tolist(), rows]
+        parts = [
+            find(finder, Block(a, b, c, d))
+            for b, d in pairwise(ys)
+            for a, c in pairwise(xs)
+            if a < c and b < d
+        ]
+        joined = by_place(type(parts[0])(*(np.concatenate(column) for column in zip(*parts))))
+        for got, expected in zip(joined, whole):
+            np.testing.assert_allclose(got, expected, atol=2e-3)

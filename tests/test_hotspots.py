@@ -1,0 +1,202 @@
+"""Fields with most cells, against plain loops; density maps by looking at their pixels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stnclf.annotations import read_annotations, write_annotations
+from stnclf.scan import density_map, hotspots
+from stnclf.slides import Slide
+
+MPP = 2.0  # so that a step of 8 um is 4 px
+
+
+def blank(width=900, height=700, mpp=MPP):
+    return Slide(np.full((height, width, 3), 255, np.uint8), mpp=mpp)
+
+
+def table(points, label="mitosis", **more):
+    points = np.reshape(points, (-1, 2))
+    return pd.DataFrame({"x": points[:, 0], "y": points[:, 1], "label": label, **more})
+
+
+def count(points, x, y, width, height):
+    """Points in the field around (x, y), by comparing each with its four edges."""
+    left, top = x + 0.5 - width / 2, y + 0.5 - height / 2
+    inside = 0
+    for px, py in np.asarray(points, dtype=float) + 0.5:
+        inside += (
+            left - 1e-6 <= px <= left + width + 1e-6 and top - 1e-6 <= py <= top + height + 1e-6
+        )
+    return inside
+
+
+def clusters(seed):
+    rng = np.random.default_rng(seed)
+    middles = rng.uniform((50, 50), (850, 650), (4, 2))
+    near = middles[rng.integers(0, 4, 120)] + rng.normal(0, 40, (120, 2))
+    points = np.concatenate([near, rng.uniform((0, 0), (899, 699), (60, 2))])
+    return np.clip(points, 0, (899, 699)).round(1)
+
+
+def test_size_and_shape_of_the_field():
+    field = hotspots(table([[450, 350]]), blank(), area_mm2=0.12, aspect=3.0).loc[0]
+    assert field["width"] * field["height"] * (MPP / 1000) ** 2 == pytest.approx(0.12)
+    assert field["width"] / field["height"] == pytest.approx(3.0)
+    assert (field["count"], field["per_mm2"]) == (1, pytest.approx(1 / 0.12))
+    assert (field["x"], field["y"]) == (450, 350)
+    slide = blank(8000, 6000, mpp=0.25)
+    field = hotspots(table([[4000, 3000]]), slide).loc[0]
+    # Ten high-power fields.
+    assert field["width"] == pytest.approx(4 * np.sqrt(2.37e6 * 4 / 3))
+    assert field["height"] == pytest.approx(4 * np.sqrt(2.37e6 * 3 / 4))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_place_at_the_step_is_better(seed):
+    points = clusters(seed)
+    area, aspect = 0.06, 4 / 3
+    (field,) = hotspots(table(points), blank(), area_mm2=area, aspect=aspect).itertuples()
+    width, height = np.sqrt(area * aspect) * 500, np.sqrt(area / aspect) * 500
+    assert (field.width, field.height) == (pytest.approx(width), pytest.approx(height))
+    best = 0
+    for left in [*np.arange(0, 900 - width, 4), 900 - width]:
+        column = points[(points[:, 0] + 0.5 >= left) & (points[:, 0] + 0.5 < left + width)]
+        for top in [*np.arange(0, 700 - height, 4), 700 - height]:
+            rows = column[:, 1] + 0.5
+            best = max(best, ((rows >= top) & (rows < top + height)).sum())
+    assert field.count == count(points, field.x, field.y, width, height)
+    assert field.count >= best > 10
+    assert field.per_mm2 == field.count / area
+
+
+def test_fields_do_not_overlap_and_lie_inside():
+    points = clusters(1)
+    fields = hotspots(table(points), blank(), area_mm2=0.05, n=8)
+    assert len(fields) == 8
+    assert fields["count"].is_monotonic_decreasing
+    width, height = fields.loc[0, ["width", "height"]]
+    for i, a in enumerate(fields.itertuples()):
+        assert a.count == count(points, a.x, a.y, width, height)
+        assert width / 2 - 1e-6 <= a.x + 0.5 <= 900 - width / 2 + 1e-6
+        assert height / 2 - 1e-6 <= a.y + 0.5 <= 700 - height / 2 + 1e-6
+        for b in fields.itertuples():
+            apart = abs(a.x - b.x) >= width - 1e-6 or abs(a.y - b.y) >= height - 1e-6
+            assert a.Index == b.Index or apart, i
+
+
+def test_each_further_field_is_the_best_of_what_is_left():
+    # Three groups of 5, 4 and 3 cells, far from each other, and nothing else.
+    places = [(100, 600, 5), (500, 100, 4), (800, 500, 3)]
+    points = [(x + 3 * i, y - 2 * i) for x, y, n in places for i in range(n)]
+    fields = hotspots(table(points), blank(), area_mm2=0.02, n=5)
+    assert fields["count"].tolist() == [5, 4, 3]
+    # Each is centred on its cells.
+    assert fields["x"].tolist() == pytest.approx([106, 504.5, 803])
+    assert fields["y"].tolist() == pytest.approx([596, 97, 498])
+
+
+def test_a_field_at_the_edge_stays_inside():
+    fields = hotspots(table([[0, 0], [899, 699]]), blank(), area_mm2=0.02, n=2)
+    assert fields["count"].tolist() == [1, 1]
+    half = fields.loc[0, ["width", "height"]].to_numpy(dtype=float) / 2
+    places = sorted(fields[["x", "y"]].to_numpy().tolist())
+    np.testing.assert_allclose(places, [half - 0.5, np.array([900, 700]) - half - 0.5])
+
+
+def test_only_the_label_counts():
+    cells = pd.concat([table([[100, 100]] * 5, "a"), table([[700, 600]] * 2, "b")])
+    assert hotspots(cells, blank(), area_mm2=0.02, label="b").loc[0, "count"] == 2
+    assert hotspots(cells, blank(), area_mm2=0.02).loc[0, "x"] == 100
+    assert len(hotspots(cells, blank(), area_mm2=0.02, label="c")) == 0
+    assert len(hotspots(table([]), blank(), area_mm2=0.02)) == 0
+
+
+def test_only_the_cells_of_this_slide_count(tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (900, 700), "white").save(tmp_path / "a.png")
+    slide = Slide(tmp_path / "a.png", mpp=MPP)
+    cells = table([[5000, 100], [700, 600]], image=["b.png", "a.png"])
+    assert hotspots(cells, slide, area_mm2=0.02)["count"].tolist() == [1]
+    with pytest.raises(ValueError, match=r"none of its images is named 'array'"):
+        hotspots(cells, blank(), area_mm2=0.02)
+    # A table of one image is about this slide, whatever its name.
+    assert len(hotspots(cells[1:], blank(), area_mm2=0.02)) == 1
+
+
+def test_other_programs_open_the_fields(tmp_path):
+    fields = hotspots(table(clusters(2)), blank(), area_mm2=0.05, n=3)
+    write_annotations(fields, tmp_path / "a.geojson", object_type="annotation")
+    again = read_annotations(tmp_path / "a.geojson")
+    for name in ("x", "y", "width", "height"):
+        np.testing.assert_allclose(again[name], fields[name], rtol=1e-9)
+    assert again["type"].tolist() == ["area"] * 3
+    assert again["count"].tolist() == fields["count"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"area_mm2": 0}, "area_mm2: got 0"),
+        ({"area_mm2": 2.37}, r"field of 2.37 mm2 is 889 x 667 px .* slide is 900 x 600 px"),
+        ({"aspect": -1}, "aspect: got -1"),
+        ({"n": 0}, "n: got 0"),
+        ({"n": 1.0}, r"n: got 1\.0"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        hotspots(table([[1, 1]]), blank(900, 600), **{"area_mm2": 0.1, **arguments})
+
+
+def test_bad_tables_are_named():
+    with pytest.raises(ValueError, match=r"detections: wants a table .*label"):
+        hotspots(table([[1, 1]]).drop(columns="label"), blank(), area_mm2=0.1)
+    with pytest.raises(ValueError, match=r"1 of 2 cells lie outside the slide of 900 x 700"):
+        hotspots(table([[1, 1], [950, 5]]), blank(), area_mm2=0.1)
+    with pytest.raises(ValueError, match="has no usable resolution"):
+        hotspots(table([[1, 1]]), np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(ValueError, match="1 of 1 cells lie outside"):
+        density_map(table([[np.nan, 1]]), blank())
+
+
+def test_density_is_where_the_cells_are():
+    cells = table([[200, 500], [210, 505], [700, 100]])
+    image, scale = density_map(cells, blank(), sigma_um=40, max_size=450)
+    assert (image.shape, scale, image.dtype) == ((350, 450, 3), 2.0, np.uint8)
+    redness = 255.0 - image[:, :, 1]
+    y, x = np.unravel_index(redness.argmax(), redness.shape)
+    assert abs(x - 102.5) <= 1
+    assert abs(y - 251) <= 1
+    assert redness[251, 102] > redness[50, 350] > 40
+    assert redness[10, 10] == redness[340, 440] == 0
+    # The spread: where half of the density is left, at 1.177 sigma, colours are half way.
+    one, _ = density_map(table([[450, 350]]), blank(), sigma_um=100, max_size=450)
+    x = 225 + round(1.177 * 100 / MPP / scale)
+    expected = (
+        np.array([255, 255, 255]) * 0.3 + 0.7 * (np.array([254, 178, 76]) + [240, 59, 32]) / 2
+    )
+    np.testing.assert_allclose(one[175, x], expected, atol=4)
+
+
+def test_density_lies_over_the_slide_and_fields_are_outlined():
+    slide = Slide(np.full((700, 900, 3), (200, 100, 150), np.uint8), mpp=MPP)
+    plain, scale = density_map(table([]), slide, max_size=450)
+    assert (plain == 150).all()
+    fields = hotspots(table([[450, 350]]), slide, area_mm2=0.1)
+    drawn, _ = density_map(table([]), slide, max_size=450, fields=fields)
+    rows, columns = np.nonzero((drawn != 150).any(axis=2))
+    width, height = fields.loc[0, ["width", "height"]] / scale
+    assert columns.min() == pytest.approx(225 - width / 2, abs=1)
+    assert columns.max() == pytest.approx(225 + width / 2 - 1, abs=1)
+    assert rows.min() == pytest.approx(175 - height / 2, abs=1)
+    assert rows.max() == pytest.approx(175 + height / 2 - 1, abs=1)
+    assert (drawn[175, 225] == 150).all()  # only an outline
+
+
+def test_only_the_label_is_drawn():
+    cells = pd.concat([table([[200, 500]], "a"), table([[700, 100]], "b")])
+    image, _ = density_map(cells, blank(), sigma_um=40, max_size=450, label="b")
+    assert (image[250, 100] == 255).all()
+    assert (image[50, 350] != 255).any()
