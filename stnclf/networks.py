@@ -114,6 +114,7 @@ class STNNet(_System):
     def __init__(self, localizer, classifier, patch_size, cell_size, mean, std):
         super().__init__(mean, std)
         self.localizer, self.classifier = localizer, classifier
+        self.has_symmetries = patch_size[0] > 1  # a row of pixels has none
         self.view_reduction = reduction_for(patch_size, localizer.view)
         self.window_reductions = [
             reduction_for([scale * side for side in cell_size], classifier.view)
@@ -218,7 +219,8 @@ class STNNet(_System):
     def forward(self, patches):
         """Map patches (n, channels, *patch_size) to logits (n, k) and theta (n, 2, 3)."""
         location = self.locate(patches)
-        return self.recognize(patches, location, tta=self.tta), location.theta
+        tta = self.tta and self.has_symmetries
+        return self.recognize(patches, location, tta=tta), location.theta
 
 
 class CiresanNet(_System):

@@ -183,9 +183,10 @@ class TrainingBatches:
         epoch=0,
     ):
         self.data, self.seed, self.batch_size, self.around = data, list(seed), batch_size, around
-        # A row of pixels has no turning.
-        self.rotate = rotate if data.frame.image[0] > 1 else False
-        self.flip, self.color_jitter, self.center_jitter = flip, color_jitter, center_jitter
+        # A row of pixels has no turning, and its order means something.
+        flat = data.frame.image[0] == 1
+        self.rotate, self.flip = (False, False) if flat else (rotate, flip)
+        self.color_jitter, self.center_jitter = color_jitter, center_jitter
         self.balance, self.epoch = balance, epoch
         self.fixed = None
         if balance == "fixed":

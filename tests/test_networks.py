@@ -145,6 +145,10 @@ def test_tta_averages_over_turned_and_mirrored_windows():
     assert (plain.softmax(1) - expected).abs().max() > 1e-4
     location = system.locate(patches)
     torch.testing.assert_close(system.recognize(patches, location), plain)  # as in training
+    row = make_stn("heatmap", patch=(1, 40), cell=(1, 40), classifier="context")
+    values = torch.rand(2, 3, 1, 40)
+    before, row.tta = row.scores(values), True
+    torch.testing.assert_close(row.scores(values), before)
 
 
 @pytest.mark.parametrize("patch", [(128, 128), (80, 100), (32, 32), (1, 5), (200, 140)])

@@ -97,7 +97,7 @@ def assert_same(data, one, other, share):
 @pytest.mark.parametrize("name", STAGES)
 def test_resident_steps_train_as_batches_do(name):
     data = cells()
-    assert_same(data, train(data, STAGES[name]), train_plainly(data, STAGES[name]), 0.02)
+    assert_same(data, train(data, STAGES[name]), train_plainly(data, STAGES[name]), 0.05)
 
 
 @GPU

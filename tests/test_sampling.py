@@ -183,7 +183,8 @@ def test_no_rotation_on_request_and_none_for_rows_of_pixels():
     assert not uneven(rotate=False).plan(0)[1].any()
     row = make_data(image=(1, 30), patch=(1, 30), cell=(1, 30))
     row.centers[:] = [14.5, 0]
-    batches = TrainingBatches(row, (0, 1), 8, None, True, True)
+    batches = TrainingBatches(row, (0, 1), 8, None, True, True, flip=True)
+    assert set(batches.plan(0).flips) == {1}  # mirrored, its values would change places
     assert not batches.plan(0)[1].any()
     assert not batches.plan(0)[2].any()  # nor is there room to move it
 
