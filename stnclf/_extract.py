@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections import defaultdict
 from copy import deepcopy
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from ._part_file import PartFile, read_header
+from ._part_file import PartFile, check_out, read_header
 from ._validation import draw_seed
 from .annotations import resolve_image
 
@@ -85,7 +84,7 @@ n_jobs, random_state, verbose
         As described there.
     """
     side = _check_sizes(size, max_offset, cell_size, image_size)
-    out = _check_out(out, resume)
+    out = check_out(out, resume)
     groups, points, y = _check_table(annotations)
     names, first_rows, image = np.unique(groups, return_index=True, return_inverse=True)
     slides = [
@@ -274,19 +273,6 @@ def _check_sizes(size, max_offset, cell_size, image_size):
     if image_size < size:
         raise ValueError(f"image_size: got {image_size}, less than size, {size}.")
     return int(image_size)
-
-
-def _check_out(out, resume):
-    if out is None:
-        if resume:
-            raise ValueError("resume: there is nothing to resume without out=.")
-        return None
-    out = os.path.abspath(os.fsdecode(out))
-    if not os.path.isdir(os.path.dirname(out)):
-        raise FileNotFoundError(f"out: the folder of {out!r} does not exist.")
-    if os.path.isdir(out):
-        raise ValueError(f"out: {out!r} is a folder, wants a file name.")
-    return out
 
 
 def _check_table(annotations):

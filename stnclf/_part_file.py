@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-__all__ = ["PartFile", "read_header"]
+__all__ = ["PartFile", "check_out", "read_header"]
 
 #: Seconds between two writings of what is done; a crash costs no more than these.
 _INTERVAL = 5.0
@@ -178,3 +178,37 @@ def _reserve(path):
     if hasattr(os, "posix_fallocate"):
         with open(path, "r+b") as file:
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+
+
+def check_out(out, resume):
+    """Check where a result goes, before any work is done.
+
+    Parameters
+    ----------
+    out : str, path-like or None
+        Name of the file.
+    resume : bool
+        Whether an earlier run is continued.
+
+    Returns
+    -------
+    str or None
+        The absolute name.
+
+    Raises
+    ------
+    ValueError
+        If there is no name to resume from, or it is that of a folder.
+    FileNotFoundError
+        If its folder does not exist.
+    """
+    if out is None:
+        if resume:
+            raise ValueError("resume: there is nothing to resume without out=.")
+        return None
+    out = os.path.abspath(os.fsdecode(out))
+    if not os.path.isdir(os.path.dirname(out)):
+        raise FileNotFoundError(f"out: the folder of {out!r} does not exist.")
+    if os.path.isdir(out):
+        raise ValueError(f"out: {out!r} is a folder, wants a file name.")
+    return out

@@ -28,6 +28,7 @@ from ._annotations_table import import_pandas
 from ._base import BaseCellClassifier
 from ._finders import Block, HeatFinder, MapFinder, WindowFinder
 from ._hotspots import density_map, hotspots
+from ._part_file import check_out
 from ._scan_progress import Progress
 from ._scan_slide import find_slide_tissue, name_of, opened
 from ._slide_readers import check_positive
@@ -164,7 +165,7 @@ def scan(
         is_whole = isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
         if not is_whole and (name != "stride" or value is not None):
             raise ValueError(f"{name}: got {value!r}, wants a whole number of pixels.")
-    out = _check_out(out, resume)
+    out = check_out(out, resume)
     finder = _make_finder(estimator, reported, stride)
 
     with opened(slide) as slide:
@@ -355,16 +356,3 @@ def _check_jobs(n_jobs):
     if not isinstance(n_jobs, Integral) or n_jobs == 0:
         raise ValueError(f"n_jobs: got {n_jobs!r}, wants a number of threads, or -1 for all.")
     return int(n_jobs) if n_jobs > 0 else max(1, cpu_count() + 1 + int(n_jobs))
-
-
-def _check_out(out, resume):
-    if out is None:
-        if resume:
-            raise ValueError("resume: there is nothing to resume without out=.")
-        return None
-    out = os.path.abspath(os.fsdecode(out))
-    if not os.path.isdir(os.path.dirname(out)):
-        raise FileNotFoundError(f"out: the folder of {out!r} does not exist.")
-    if os.path.isdir(out):
-        raise ValueError(f"out: {out!r} is a folder, wants a file name.")
-    return out
