@@ -20,6 +20,7 @@ from skorch.callbacks import EarlyStopping
 from ._batch import as_float
 from ._callbacks import ProgressBar, StagePrintLog, history_rows
 from ._images import as_images, check_image_shape, check_size, naming
+from ._transfer import first_weights, take_weights
 from ._validation import (
     check_callbacks,
     check_centers,
@@ -77,6 +78,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "compile": ["boolean"],
         "warm_start": ["boolean"],
+        "init": "no_validation",  # `first_weights` does it
         "callbacks": [None, list, tuple],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -121,6 +123,9 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         check_callbacks(self.callbacks, self.validation_fraction)
         going_on = self.warm_start and hasattr(self, "net_")
         before = self.classes_ if going_on else None
+        init = None
+        if self.init is not None and not going_on:
+            init = first_weights(self.init, BaseCellClassifier)
         X = as_images(self, X, self.image_shape, reset=not going_on)
         classes, y = check_y(X, y, type(self).__name__)
         frame = self._frame(X.shape[1:3])
@@ -146,7 +151,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         ]
         if before is None:
             self.classes_, self.patch_size_, self.cell_size_ = classes, frame.patch, frame.cell
-            self.net_ = self._new_net(X, rows, frame, seed)
+            self.net_ = self._new_net(X, rows, frame, seed, init)
         else:
             self._check_same(before, classes, frame)
         self._architecture_ = self._architecture()
@@ -193,10 +198,14 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             )
         return np.sort(train), np.sort(held_out)
 
-    def _new_net(self, X, rows, frame, seed):
+    def _new_net(self, X, rows, frame, seed, init=None):
         mean, std = channel_statistics(X, rows)
         module = self._new_module(frame, X.shape[3], len(self.classes_), mean, std)
-        return CellNet.around(initialize(module, torch.Generator().manual_seed(seed)))
+        initialize(module, torch.Generator().manual_seed(seed))
+        if init is not None:
+            weights, classes = init
+            take_weights(module, weights, same_classes=np.array_equal(classes, self.classes_))
+        return CellNet.around(module)
 
     def _new_module(self, frame, n_channels, n_classes, mean, std):
         """Make the module; the weights that it draws for itself are for nobody."""
@@ -399,6 +408,12 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         _check_feature_names_in(self, input_features, generate_names=False)
         return np.array(["cell_x", "cell_y"], dtype=object)
+
+    def __sklearn_clone__(self):
+        # A nested estimator would be cloned into an unfitted one; this one gives its weights.
+        other = super().__sklearn_clone__()
+        other.init = self.init
+        return other
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "history_")

@@ -123,6 +123,10 @@ class STNCellClassifier(BaseCellClassifier):
         saves. Where it fails, a RuntimeWarning says so and training goes on without it.
     warm_start : bool, default=False
         Continue from the weights of the last fit instead of drawing new ones.
+    init : estimator, str or path-like, default=None
+        Begin with the weights of a fitted estimator of this class or of a model file
+        (`stnclf.save`), where names and shapes agree. Layers that name the classes are new if
+        the classes are others. `clone` and cross-validation keep the estimator as it is.
     callbacks : list of skorch callbacks, default=None
         Copies of them run in every stage.
     random_state : int, RandomState instance or None, default=None
@@ -230,6 +234,7 @@ class STNCellClassifier(BaseCellClassifier):
         precision="auto",
         compile=False,
         warm_start=False,
+        init=None,
         callbacks=None,
         random_state=None,
         verbose=0,
@@ -264,6 +269,7 @@ class STNCellClassifier(BaseCellClassifier):
         self.precision = precision
         self.compile = compile
         self.warm_start = warm_start
+        self.init = init
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose

@@ -6,8 +6,8 @@ history, the counters that ``warm_start`` continues from, and the versions of th
 wrote it. Nothing is pickled, and loading runs no code from the file, so that a file from a
 stranger can do no more than be refused (or hold a bad model).
 
-What is not stored: ``callbacks``, which are code; the details of single batches in the skorch
-net's history; what ``set_output`` and ``set_fit_request`` have set.
+What is not stored: ``callbacks``, which are code; ``init``, which is another model; the details of
+single batches in the skorch net's history; what ``set_output`` and ``set_fit_request`` have set.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from ._container import Reader, pack
 from ._files import write_atomically
 from ._images import check_image_shape
 from ._model_card import as_markdown
+from ._model_format import FORMAT_VERSION, check_format
 from ._validation import check_device
 from ._version import __version__
 from .baseline import CiresanBaseline
@@ -43,14 +44,10 @@ from .training import CellNet
 
 __all__ = ["FORMAT_VERSION", "load", "model_card", "save"]
 
-#: Version of the format that `save` writes. It changes when files written before would load as
-#: another model than they were; `load` takes its own version and all before it.
-FORMAT_VERSION = 1
-
 _KINDS = {kind.__name__: kind for kind in (CiresanBaseline, STNCellClassifier)}
 
-#: Parameters that are code.
-_LEFT_OUT = ("callbacks",)
+#: Parameters that are code, or another model.
+_LEFT_OUT = ("callbacks", "init")
 
 _SCALARS = (bool, int, float, str, np.generic)
 
@@ -316,18 +313,7 @@ def _restore(reader):
 
 def _unfitted(facts):
     """Make the estimator with its parameters."""
-    if facts.get("format") != "stnclf model":
-        raise ValueError("it is a file of stnclf, but holds no model")
-    version, versions = facts.get("format_version"), facts.get("versions")
-    if type(version) is not int or version < 1:
-        raise ValueError("format_version: is missing")
-    writer = versions.get("stnclf") if isinstance(versions, dict) else None
-    writer = f"stnclf {str(writer)[:40]!r} wrote it, this is {__version__!r}"
-    if version > FORMAT_VERSION:
-        raise ValueError(
-            f"format version {version} is newer than {FORMAT_VERSION}, the newest that this "
-            f"version reads ({writer})"
-        )
+    writer = check_format(facts)
     name, stored = facts.get("class"), facts.get("parameters")
     if not isinstance(name, str) or name not in _KINDS:
         raise ValueError(f"class: got {str(name)[:80]!r}, wants one of {sorted(_KINDS)}")

@@ -59,6 +59,7 @@ LAYERS = [
     "classifier",
     "baseline",
     "_base",
+    "_transfer",
     "_validation",
     "_images",
     "training",
@@ -79,6 +80,7 @@ LAYERS = [
     "_cells",
     "_drawing",
     "geometry",
+    "_model_format",
     "_container",
     "_codec",
     "_files",
@@ -91,6 +93,7 @@ TESTED_ELSEWHERE = {
     "_version": "test_public_api",
     "_stage": "test_training",
     "_batch": "test_sampling",
+    "_model_format": "test_persistence",
     "window_classifiers": "test_networks",
 }
 

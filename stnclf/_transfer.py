@@ -1,0 +1,119 @@
+"""Weights to begin with: those of a fitted or saved model, as far as they fit."""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+
+import torch
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from ._codec import decode_classes
+from ._container import Reader
+from ._model_format import check_format
+
+__all__ = ["first_weights", "take_weights"]
+
+#: Layers with a unit or map for each class: new where the classes are others.
+CLASS_LAYERS = ("output.", "classifier.output.", "localizer.position.")
+#: The standardisation is that of the images at hand.
+STATISTICS = ("mean", "std")
+
+_DTYPES = {"F32": torch.float32, "I64": torch.int64}
+
+
+def first_weights(init, kinds):
+    """Find the weights that the parameter ``init`` stands for.
+
+    Parameters
+    ----------
+    init : estimator, str or path-like
+        A fitted estimator, maybe in a `sklearn.frozen.FrozenEstimator`, or a model file.
+    kinds : type
+        Base class of the estimators that have weights.
+
+    Returns
+    -------
+    weights : dict of str to Tensor
+        By the names in ``net_.module_.state_dict()``.
+    classes : ndarray of shape (n_classes,)
+        Classes that they tell apart.
+
+    Raises
+    ------
+    ValueError
+        If the estimator is not fitted, or the file no model file.
+    TypeError
+        If ``init`` is something else.
+    OSError
+        If the file cannot be read.
+    """
+    if isinstance(init, (str, os.PathLike)):
+        return _read(os.fspath(init))
+    estimator = init.estimator if isinstance(init, FrozenEstimator) else init
+    if isinstance(estimator, type) or not isinstance(estimator, kinds):
+        raise TypeError(
+            f"init: got {type(init).__name__}, wants a fitted STNCellClassifier or "
+            "CiresanBaseline, the path of a model file, or None."
+        )
+    check_is_fitted(
+        estimator, msg="init: got a %(name)s that is not fitted, wants one that is, or a file."
+    )
+    return estimator.net_.module_.state_dict(), estimator.classes_
+
+
+def take_weights(module, weights, *, same_classes):
+    """Copy weights into a module where names and shapes agree.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Changed in place.
+    weights : dict of str to Tensor
+        As from `first_weights`.
+    same_classes : bool
+        Whether the layers that name the classes are taken too.
+
+    Raises
+    ------
+    ValueError
+        If no weight of a convolution agrees.
+    """
+    own = module.state_dict()
+    left_out = STATISTICS if same_classes else STATISTICS + CLASS_LAYERS
+    taken = {
+        name: tensor
+        for name, tensor in weights.items()
+        if name in own and own[name].shape == tensor.shape and not name.startswith(left_out)
+    }
+    # A counter or a bias that happens to have the same name and size is no transfer.
+    if not any(tensor.dim() == 4 for tensor in taken.values()):
+        raise ValueError(
+            "init: none of its convolutions has the name and shape of one here; it must have the "
+            "same kind of networks (localizer, classifier) and images of as many channels."
+        )
+    module.load_state_dict({**own, **taken})
+
+
+def _read(path):
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ValueError("it is no regular file")
+        with open(path, "rb") as file:
+            reader = Reader(file, os.fstat(file.fileno()).st_size)
+            check_format(reader.facts)
+            wanted = {name: _meta(name, *kind) for name, kind in reader.layout.items()}
+            return reader.tensors(wanted), decode_classes(reader.facts.get("classes_"))
+    except (ValueError, TypeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:400]
+        raise ValueError(f"init: {path} cannot be loaded; {reason}") from error
+
+
+def _meta(name, dtype, shape):
+    """Make a tensor without memory, of a dtype and shape that anyone may have written."""
+    whole = isinstance(shape, list) and all(type(side) is int and side >= 0 for side in shape)
+    if dtype not in _DTYPES or not whole or math.prod(shape) >= 2**40:
+        raise ValueError(f"tensor {name[:80]!r} is {dtype} {str(shape)[:80]}")
+    return torch.empty(shape, dtype=_DTYPES[dtype], device="meta")
