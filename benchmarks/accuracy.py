@@ -97,10 +97,12 @@ def measure(options):
                     measure_fold(options, cells, protocol, method, seed, fold, train, test, here)
 
 
-def measure_fold(options, cells, protocol, method, seed, fold, train, test, here):
+def measure_fold(
+    options, cells, protocol, method, seed, fold, train, test, here, variant="", changes=None
+):
     """Compute one row of the store, unless it is there with the same settings."""
     chosen = SETTINGS[method]
-    chosen = {**chosen["all"], **chosen.get(protocol.name, {})}
+    chosen = {**chosen["all"], **chosen.get(protocol.name, {}), **(changes or {})}
     estimator = build(
         method,
         protocol.patch_size,
@@ -111,7 +113,7 @@ def measure_fold(options, cells, protocol, method, seed, fold, train, test, here
     )
     row = {
         "protocol": protocol.name,
-        "method": method,
+        "method": method + variant,
         "seed": seed,
         "fold": fold,
         "n_folds": options.folds,

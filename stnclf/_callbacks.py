@@ -21,7 +21,7 @@ class StageLog(Callback):
         net.history.record("stage_epoch", done)
         net.history.record("lr", float(net.optimizer_.param_groups[0]["lr"]))
         sizes = [batch["train_batch_size"] for batch in row["batches"] if "train_loss" in batch]
-        for name in ("localization_loss", "classification_loss"):
+        for name in ("localization_loss", "map_loss", "classification_loss"):
             values = [batch[name] for batch in row["batches"] if name in batch]
             if values:
                 mean = sum(v * n for v, n in zip(values, sizes)) / sum(sizes)
@@ -55,7 +55,7 @@ class ProgressBar(Callback):
     def on_epoch_end(self, net, **kwargs):
         """Move the bar."""
         row = net.history[-1]
-        names = ("localization_loss", "classification_loss", "valid_loss")
+        names = ("localization_loss", "map_loss", "classification_loss", "valid_loss")
         self.bar_.set_postfix({n: f"{row[n]:.3g}" for n in names if n in row}, refresh=False)
         self.bar_.update()
 
@@ -73,6 +73,7 @@ def history_rows(rows):
         "train_loss": "train_loss",
         "valid_loss": "valid_loss",
         "localization_loss": "localization_loss",
+        "map_loss": "map_loss",
         "classification_loss": "classification_loss",
         "lr": "lr",
         "dur": "seconds",

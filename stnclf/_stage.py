@@ -6,7 +6,13 @@ import math
 from dataclasses import dataclass
 
 from .localizers import Location
-from .losses import classification_loss, guided_loss, heatmap_loss, localization_loss
+from .losses import (
+    class_map_loss,
+    classification_loss,
+    guided_loss,
+    heatmap_loss,
+    localization_loss,
+)
 
 __all__ = ["Stage", "learning_rate", "stage_loss"]
 
@@ -63,7 +69,8 @@ def stage_loss(module, batch, stage):
     loss : Tensor of shape (n,)
         What is minimised.
     parts : dict of str to Tensor of shape (n,)
-        ``"localization_loss"`` and ``"classification_loss"``, those that there are.
+        ``"localization_loss"``, ``"map_loss"`` and ``"classification_loss"``, those that there
+        are.
     """
     images, parts, location = batch.images(), {}, Location(batch.shown, None)
     if stage.localizes or stage.classifies == "window":
@@ -72,13 +79,16 @@ def stage_loss(module, batch, stage):
         parts["localization_loss"] = localization_loss(location.theta, batch.theta)
     elif stage.localizes:
         parts["localization_loss"] = heatmap_loss(location.heatmap, batch.theta)
+    if stage.localizes and location.maps is not None:
+        parts["map_loss"] = class_map_loss(location.maps, batch.theta, batch.y)
     if stage.classifies:
         logits = module.recognize(images, location, batch.place, batch.color)
         smoothing = stage.label_smoothing
         parts["classification_loss"] = classification_loss(logits, batch.y, smoothing)
+    located = sum(parts[name] for name in ("localization_loss", "map_loss") if name in parts)
     if stage.localizes and stage.classifies:
-        return guided_loss(*parts.values(), kappa=stage.kappa), parts
-    return next(iter(parts.values())), parts
+        return guided_loss(located, parts["classification_loss"], kappa=stage.kappa), parts
+    return located if stage.localizes else parts["classification_loss"], parts
 
 
 def learning_rate(schedule, lr, progress):

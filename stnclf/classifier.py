@@ -34,6 +34,7 @@ PAPER = {
     "center_jitter": 0.0,
     "label_smoothing": 0.0,
     "n_glimpses": 1,
+    "class_maps": False,
     "tta": False,
     "schedule": "constant",
     "weight_decay": 0.0,
@@ -68,6 +69,11 @@ class STNCellClassifier(BaseCellClassifier):
     n_glimpses : int, default=1
         How many peaks of the heatmap are looked at; the class probabilities are averaged with
         the peaks' shares. The dense localizer has one answer only.
+    class_maps : bool, default=False
+        Give the heatmap a map for each class, and let these maps speak for the positions that
+        are not looked at: a patch in which a cell of another class is as likely to be meant gets
+        a probability that says so. It pays for rare cells among many others, not where cells
+        of all classes lie side by side. The dense localizer has no maps.
     classifier_epochs, localizer_epochs, joint_epochs : int, default=100, 60, 10
         Length of the three stages. The paper's are 50, 200 and 100.
     classifier_lr, localizer_lr, joint_lr : float, default=3e-3, 3e-3, 1e-4
@@ -187,6 +193,7 @@ class STNCellClassifier(BaseCellClassifier):
         "localizer": [StrOptions(set(LOCALIZERS))],
         "classifier": [StrOptions(set(CLASSIFIERS))],
         "n_glimpses": [Interval(Integral, 1, None, closed="left")],
+        "class_maps": ["boolean"],
         "flip": ["boolean"],
         "color_jitter": _SHARE,
         "center_jitter": _SHARE,
@@ -209,6 +216,7 @@ class STNCellClassifier(BaseCellClassifier):
         localizer="heatmap",
         classifier="context",
         n_glimpses=1,
+        class_maps=False,
         classifier_epochs=100,
         localizer_epochs=60,
         joint_epochs=10,
@@ -244,6 +252,7 @@ class STNCellClassifier(BaseCellClassifier):
         self.localizer = localizer
         self.classifier = classifier
         self.n_glimpses = n_glimpses
+        self.class_maps = class_maps
         self.classifier_epochs = classifier_epochs
         self.localizer_epochs = localizer_epochs
         self.joint_epochs = joint_epochs
@@ -354,7 +363,8 @@ class STNCellClassifier(BaseCellClassifier):
             localizer = FixedLocalizer()
         else:
             scale = tuple(c / p for c, p in zip(frame.cell[::-1], frame.patch[::-1]))
-            localizer = LOCALIZERS[self.localizer](n_channels, frame.patch, scale)
+            maps = {"n_classes": n_classes} if self._has_maps() else {}
+            localizer = LOCALIZERS[self.localizer](n_channels, frame.patch, scale, **maps)
         classifier = CLASSIFIERS[self.classifier](n_channels, n_classes)
         module = STNNet(localizer, classifier, frame.patch, frame.cell, mean, std)
         self._set_up(module)
@@ -364,4 +374,7 @@ class STNCellClassifier(BaseCellClassifier):
         module.n_glimpses, module.tta = self.n_glimpses, self.tta
 
     def _architecture(self):
-        return self.localizer, self.classifier
+        return self.localizer, self.classifier, self._has_maps()
+
+    def _has_maps(self):
+        return self.class_maps and LOCALIZERS[self.localizer].has_heatmap

@@ -114,12 +114,49 @@ def heatmap_loss(logits, theta, sigma=1.0):
     >>> heatmap_loss(gaussian[None], theta).abs() < 1e-6
     tensor([True])
     """
-    height, width = logits.shape[1:]
-    target_x = _gaussian(theta[:, 0, 2], width, sigma)
-    target_y = _gaussian(theta[:, 1, 2], height, sigma)
-    target = (target_y[:, :, None] * target_x[:, None, :]).flatten(1)
+    target = _target(theta, logits.shape[1:], sigma).flatten(1)
     estimate = F.log_softmax(logits.flatten(1), dim=1)
     return F.kl_div(estimate, target, reduction="none").sum(1)
+
+
+def class_map_loss(maps, theta, y, sigma=1.0):
+    """Cross-entropy of the classes at the positions around the true centre.
+
+    With `heatmap_loss` it makes the cross-entropy of positions and classes together.
+
+    Parameters
+    ----------
+    maps : Tensor of shape (n, n_classes, height, width)
+        Scores of positions and classes.
+    theta : Tensor of shape (n, 2, 3)
+        True transforms; only their translation is used.
+    y : int64 Tensor of shape (n,)
+        True classes.
+    sigma : float, default=1.0
+        Width of the Gaussian, with which positions count, in heatmap cells.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from stnclf.losses import class_map_loss
+    >>> theta = torch.tensor([[[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]]])
+    >>> class_map_loss(torch.zeros(1, 2, 4, 4), theta, torch.tensor([1]))
+    tensor([0.6931])
+    """
+    weight = _target(theta, maps.shape[2:], sigma)
+    said = maps.log_softmax(1).take_along_dim(y[:, None, None, None], 1)[:, 0]
+    return -(weight * said).sum((1, 2))
+
+
+def _target(theta, size, sigma):
+    """Gaussians over positions around true centres, (n, height, width), each summing to one."""
+    target_x = _gaussian(theta[:, 0, 2], size[1], sigma)
+    target_y = _gaussian(theta[:, 1, 2], size[0], sigma)
+    return target_y[:, :, None] * target_x[:, None, :]
 
 
 def _gaussian(center, size, sigma):

@@ -217,10 +217,18 @@ class STNNet(_System):
         return windows[:, : patches.shape[1]]
 
     def forward(self, patches):
-        """Map patches (n, channels, *patch_size) to logits (n, k) and theta (n, 2, 3)."""
+        """Map patches (n, channels, *patch_size) to logits (n, k) and theta (n, 2, 3).
+
+        Where the localizer has class maps, what is seen in the windows counts with the share
+        of the peaks that they lie on, and the maps speak for all other positions.
+        """
         location = self.locate(patches)
         tta = self.tta and self.has_symmetries
-        return self.recognize(patches, location, tta=tta), location.theta
+        logits = self.recognize(patches, location, tta=tta)
+        if location.maps is not None:
+            peaks, others = self.localizer.elsewhere(location, self.n_glimpses)
+            logits = torch.logaddexp(peaks + logits.log_softmax(1), others)
+        return logits, location.theta
 
 
 class CiresanNet(_System):

@@ -185,3 +185,15 @@ def test_rows_of_pixels_have_no_localizer_to_train():
 def test_heatmap_is_the_default(quick_stn, blobs):
     X, y, centers = blobs
     assert isinstance(quick_stn.fit(X, y, centers=centers).net_.module_.localizer, HeatmapLocalizer)
+
+
+def test_class_maps_learn_in_both_stages_that_localize(blobs):
+    X, y, centers = blobs
+    clf = STNCellClassifier(**QUICK, class_maps=True).fit(X, y, centers=centers)
+    stages = [row["stage"] for row in clf.history_ if "map_loss" in row]
+    assert stages == ["localizer", "joint"], clf.history_
+    assert clf.net_.module_.localizer.position.out_channels == 2
+    np.testing.assert_allclose(clf.predict_proba(X).sum(1), 1, rtol=1e-5)
+    one = STNCellClassifier(**QUICK, class_maps=True, localizer="dense").fit(X, y, centers=centers)
+    same = STNCellClassifier(**QUICK, localizer="dense").fit(X, y, centers=centers)
+    assert np.array_equal(one.predict_proba(X), same.predict_proba(X))

@@ -12,11 +12,17 @@ from stnclf.window_classifiers import CLASSIFIERS, InceptionClassifier
 
 
 def make_stn(
-    name="heatmap", channels=3, patch=(64, 96), cell=(32, 48), seed=0, classifier="inception"
+    name="heatmap",
+    channels=3,
+    patch=(64, 96),
+    cell=(32, 48),
+    seed=0,
+    classifier="inception",
+    maps=False,
 ):
     scale = (cell[1] / patch[1], cell[0] / patch[0])
     system = STNNet(
-        LOCALIZERS[name](channels, patch, scale),
+        LOCALIZERS[name](channels, patch, scale, **({"n_classes": 4} if maps else {})),
         CLASSIFIERS[classifier](channels, 4),
         patch,
         cell,
@@ -214,3 +220,17 @@ def test_ciresan_everywhere_is_window_by_window(patch):
                 top, left = 8 * row, 8 * column
                 window = views[:, :, top : top + height, left : left + width]
                 torch.testing.assert_close(logits[:, :, row, column], net.classify(window))
+
+
+@pytest.mark.parametrize("n_glimpses", [1, 2])
+def test_maps_speak_for_what_is_not_looked_at(n_glimpses):
+    system = make_stn("heatmap", classifier="context", maps=True)
+    system.n_glimpses = n_glimpses
+    patches = torch.rand(3, 3, 64, 96, generator=torch.Generator().manual_seed(3))
+    location = system.locate(patches)
+    seen = system.recognize(patches, location).softmax(1)
+    peaks, others = system.localizer.elsewhere(location, n_glimpses)
+    expected = peaks.exp() * seen + others.exp()
+    torch.testing.assert_close(system.scores(patches).exp(), expected)
+    torch.testing.assert_close(expected.sum(1), torch.ones(3))
+    assert (expected - seen).abs().max() > 1e-4

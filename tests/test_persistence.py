@@ -25,6 +25,7 @@ from tests.conftest import QUICK
 ROOT = Path(__file__).parents[1]
 ESTIMATORS = {
     "heatmap": STNCellClassifier(**QUICK),
+    "maps": STNCellClassifier(class_maps=True, n_glimpses=2, **QUICK),
     "dense": STNCellClassifier(localizer="dense", patch_size=(20, 30), **QUICK),
     "fixed": STNCellClassifier(cell_size=(24, 36), **QUICK),
     "baseline": CiresanBaseline(epochs=2, random_state=0),

@@ -7,7 +7,7 @@ from torch import nn
 
 from stnclf.classifier import STNCellClassifier
 from stnclf.datasets import make_cells
-from stnclf.losses import heatmap_loss, localization_loss
+from stnclf.losses import class_map_loss, heatmap_loss, localization_loss
 from stnclf.networks import STNNet
 from stnclf.sampling import Batch, Draws, draw_batch
 from stnclf.training import CellNet, Stage, learning_rate, stage_loss
@@ -39,17 +39,22 @@ def test_classifier_stage_sees_the_true_window():
     assert (stage_loss(system, wrong, CLASSIFIER)[0] - loss).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("name", ["dense", "heatmap"])
+@pytest.mark.parametrize("name", ["dense", "heatmap", "maps"])
 def test_joint_loss_is_equation_9_on_the_chosen_window(name):
-    system, batch = make_stn(name), make_batch()
+    system = make_stn("heatmap", maps=True) if name == "maps" else make_stn(name)
+    batch = make_batch()
     loss, parts = stage_loss(system, batch, JOINT)
-    theta, heatmap = system.locate(batch.images(), batch.place)
+    theta, heatmap, maps = system.locate(batch.images(), batch.place)
     located = (
         localization_loss(theta, batch.theta)
         if name == "dense"
         else heatmap_loss(heatmap, batch.theta)
     )
     torch.testing.assert_close(parts["localization_loss"], located)
+    assert ("map_loss" in parts) == (name == "maps")
+    if name == "maps":
+        torch.testing.assert_close(parts["map_loss"], class_map_loss(maps, batch.theta, batch.y))
+        located = located + parts["map_loss"]
     torch.testing.assert_close(loss, located + 0.5 * parts["classification_loss"])
     # The class loss does not depend on the true theta: the window is the localizer's.
     moved = Batch(**{**vars(batch), "theta": batch.theta.roll(1, 0)})
