@@ -17,13 +17,16 @@ import torch.nn.functional as F
 from .geometry import cell_theta, theta_centers
 from .layers import sample
 from .localizers import Location
-from .networks import CiresanNet
 
-__all__ = ["Block", "Found", "HeatFinder", "MapFinder", "WindowFinder"]
+__all__ = ["Block", "Found", "HeatFinder", "PatchFinder", "WindowFinder", "is_peak"]
 
 #: How far a peak must lie above the mean around it: on empty glass, where all values are equal
 #: but for rounding, there is none.
 _PROMINENCE = 1e-3
+
+#: What gets less than this share of the least probability at one look is not looked at in all
+#: symmetries (``tta``), which takes eight times as long.
+_SCREEN = 0.1
 
 
 class Block(NamedTuple):
@@ -63,15 +66,21 @@ class _Finder:
         Has the sizes and classes.
     reported : int ndarray
         Indices of the classes that count.
+    min_probability : float
+        Least probability of the label of a cell.
 
     Attributes
     ----------
     step : ndarray of shape (2,)
         Pixels from one position of the grid to the next, ``(x, y)``.
+    zoom : ndarray of shape (2,)
+        Pixels for each that a network sees where it looks at a whole block, ``(x, y)``.
     """
 
-    def __init__(self, module, estimator, reported):
-        self.module, self.reported = module, reported
+    zoom = np.ones(2)
+
+    def __init__(self, module, estimator, reported, min_probability):
+        self.module, self.reported, self.min_probability = module, reported, min_probability
         self.patch, self.cell = estimator.patch_size_, estimator.cell_size_
         self.n_classes = len(estimator.classes_)
         self.patch_xy = np.array(self.patch[::-1])
@@ -146,12 +155,46 @@ class _Finder:
             results.append(function(self.images(np.stack(cut)), part).cpu().numpy())
         return results
 
-    def named(self, points, logits):
-        """Let the most probable of the classes that count be the label."""
-        logits = np.concatenate([np.empty((0, self.n_classes)), *logits])
+    def softmax(self, batches):
+        """Join batches of logits, perhaps none, and give the probabilities (n, n_classes)."""
+        logits = np.concatenate([np.empty((0, self.n_classes)), *batches])
         proba = np.exp(logits - logits.max(axis=1, keepdims=True))
-        proba /= proba.sum(axis=1, keepdims=True)
-        return Found(points, proba, self.reported[proba[:, self.reported].argmax(axis=1)])
+        return proba / proba.sum(axis=1, keepdims=True)
+
+    def recognize(self, pixels, box, corners, theta):
+        """Classify the cells at known places: probabilities (n, n_classes).
+
+        Parameters
+        ----------
+        pixels, box, corners
+            As for `apply`.
+        theta : ndarray of shape (n, 2, 3)
+            Where the window lies in each patch.
+        """
+        theta = torch.from_numpy(theta.astype(np.float32)).to(self.device)
+
+        def look(rows, tta):
+            def classify(patches, part):
+                location = Location(theta[rows][part], None)
+                return self.module.recognize(patches, location, tta=tta)
+
+            return self.softmax(self.apply(classify, pixels, box, corners[rows]))
+
+        proba = look(np.arange(len(corners)), False)
+        if self.module.tta:
+            best = proba[:, self.reported].max(axis=1)
+            (again,) = np.nonzero(best >= _SCREEN * self.min_probability)
+            proba[again] = look(again, True)
+        return proba
+
+    def named(self, points, proba):
+        """Let the most probable of the classes that count be the label."""
+        return self.likely(points, proba, self.reported[proba[:, self.reported].argmax(axis=1)])
+
+    def likely(self, points, proba, label):
+        """Leave out the cells whose label is not probable enough."""
+        rows = proba[np.arange(len(label)), label] >= self.min_probability
+        return Found(points[rows], proba[rows], label[rows])
 
 
 class HeatFinder(_Finder):
@@ -162,11 +205,12 @@ class HeatFinder(_Finder):
     around each of them.
     """
 
-    def __init__(self, module, estimator, reported):
-        super().__init__(module, estimator, reported)
+    def __init__(self, module, estimator, reported, min_probability):
+        super().__init__(module, estimator, reported, min_probability)
         self.localizer = module.localizer
         self.radius, self.reach = self.localizer.radius, self.localizer.reach
-        self.step = self.localizer.step * self.patch_xy / self.localizer.view[::-1]
+        self.zoom = self.patch_xy / self.localizer.view[::-1]
+        self.step = self.localizer.step * self.zoom
 
     def box(self, block):
         """Give the pixels that the localizer sees, and those of patches around the peaks."""
@@ -181,14 +225,8 @@ class HeatFinder(_Finder):
         """Find the peaks of the heatmap and classify what is there."""
         points = self.peaks(pixels, box, block, is_wanted)
         corners = np.floor(points - (self.patch_xy - 1) / 2 + 0.5).astype(int)
-        theta = cell_theta(points - corners, self.patch, self.cell).astype(np.float32)
-        theta = torch.from_numpy(theta).to(self.device)
-
-        def classify(patches, part):
-            known = Location(theta[part], None)
-            return self.module.recognize(patches, known, tta=self.module.tta)
-
-        return self.named(points, self.apply(classify, pixels, box, corners))
+        theta = cell_theta(points - corners, self.patch, self.cell)
+        return self.named(points, self.recognize(pixels, box, corners, theta))
 
     def peaks(self, pixels, box, block, is_wanted):
         """Give the ``(x, y)`` of the peaks of the heatmap, of shape (n, 2)."""
@@ -199,12 +237,12 @@ class HeatFinder(_Finder):
             logits = self.localizer.logits(self.module.standardize(views))
         # Closer to its border the heatmap is that of an image that ends there.
         logits = logits[:, self.reach : -self.reach, self.reach : -self.reach]
-        is_peak = _is_peak(logits, (self.radius, self.radius)).flatten().cpu()
-        is_peak &= torch.from_numpy(is_wanted(self.cells(block)))
+        peaks = is_peak(logits, (self.radius, self.radius)).flatten().cpu()
+        peaks &= torch.from_numpy(is_wanted(self.cells(block)))
         side = 2 * self.radius + 1
-        around = F.unfold(logits[None], side)[0].T[is_peak].view(-1, side, side)
+        around = F.unfold(logits[None], side)[0].T[peaks].view(-1, side, side)
         shift = self.localizer.peak(around).cpu().numpy()
-        positions = block.positions()[is_peak.numpy()]
+        positions = block.positions()[peaks.numpy()]
         # -1 to 1 are the edges of the `side` positions that the soft-argmax looked at.
         return (positions + 0.5 + shift.astype(np.float64) * side / 2) * self.step - 0.5
 
@@ -219,15 +257,15 @@ class WindowFinder(_Finder):
 
     Parameters
     ----------
-    module, estimator, reported
+    module, estimator, reported, min_probability
         As for every finder.
     stride : tuple of int
         Pixels between patches, ``(x, y)``. Rectangles of this size in the middle of the patches
         cover the plane.
     """
 
-    def __init__(self, module, estimator, reported, stride):
-        super().__init__(module, estimator, reported)
+    def __init__(self, module, estimator, reported, min_probability, stride):
+        super().__init__(module, estimator, reported, min_probability)
         self.step = np.array(stride)
         self.lead = (self.patch_xy - self.step) // 2
 
@@ -239,87 +277,34 @@ class WindowFinder(_Finder):
 
     def find(self, pixels, box, block, is_wanted):
         """Take the place and the class that the network gives for each patch."""
-        positions = block.positions()[is_wanted(self.cells(block))]
-        corners, thetas = positions * self.step - self.lead, []
+        corners = block.positions()[is_wanted(self.cells(block))] * self.step - self.lead
+        locate = self.module.locate
+        thetas = self.thetas(lambda patches, _: locate(patches).theta, pixels, box, corners)
+        proba = self.recognize(pixels, box, corners, thetas)
+        return self.named(theta_centers(thetas, self.patch) + corners, proba)
 
-        def look(patches, part):
-            logits, theta = self.module(patches)
-            thetas.append(theta.cpu().numpy())
-            return logits
-
-        logits = self.apply(look, pixels, box, corners)
-        thetas = np.concatenate([np.empty((0, 2, 3)), *thetas])
-        return self.named(theta_centers(thetas, self.patch) + corners, logits)
+    def thetas(self, function, pixels, box, corners):
+        """Join what `apply` gives of transforms (n, 2, 3)."""
+        batches = self.apply(function, pixels, box, corners)
+        return np.concatenate([np.empty((0, 2, 3)), *batches])
 
 
-class MapFinder(WindowFinder):
-    """Finder that maps the probability of each class, for networks that do not look for cells.
+class PatchFinder(WindowFinder):
+    """`WindowFinder` for the baseline, which sees whole patches.
 
-    The network is asked about patches that overlap much. As training shows it cells off the
-    middle by some distance, a cell raises the map in a disc of that radius; the mean over such a
-    disc is highest where the cell is (Ciresan et al., 2013, do the same).
+    To ask it for the place takes a backward pass, so that only cells that count are asked for.
     """
 
-    def __init__(self, module, estimator, reported, stride):
-        super().__init__(module, estimator, reported, stride)
-        reach = (self.patch_xy - self.cell[::-1]).min() / 2
-        self.halo = np.floor(reach / self.step).astype(int)
-        self.radius = np.maximum(1, np.rint(np.array(self.cell[::-1]) / 4 / self.step).astype(int))
-        self.kernels = self._kernels(reach).to(self.device)
-        self.every = None
-        if isinstance(module, CiresanNet):
-            every = self.step * module.view[::-1] / self.patch_xy / module.cam_step
-            self.every = every.astype(int) if np.all(every == every.astype(int)) else None
-
-    def _kernels(self, reach):
-        """Disc, and disc times the distance along x and along y, of shape (3, 1, h, w)."""
-        columns, rows = (np.arange(-n, n + 1) for n in self.halo)
-        x, y = np.meshgrid(columns * self.step[0], rows * self.step[1])
-        disc = x**2 + y**2 <= reach**2
-        kernels = np.stack([disc, disc * x, disc * y]) / disc.sum()
-        return torch.tensor(kernels[:, None], dtype=torch.float32)
-
-    def box(self, block):
-        """Give the pixels of all patches that the means depend on."""
-        return super().box(block.grown(*(self.halo + self.radius)))
-
     def find(self, pixels, box, block, is_wanted):
-        """Find the peaks in the map of each class that counts."""
-        logits = self.logits(pixels, box, block.grown(*(self.halo + self.radius)))
-        # Classes take the place of images in a batch.
-        means = F.conv2d(logits.softmax(0)[:, None], self.kernels)
-        inner = means[:, :, self.radius[1] : -self.radius[1], self.radius[0] : -self.radius[0]]
-        inner = inner.flatten(2).cpu().numpy().astype(np.float64)
-        middles = (block.positions() + 0.5) * self.step - 0.5
-        is_there = is_wanted(self.cells(block))
-        points, proba, label = [], [], []
-        for k in self.reported.tolist():
-            is_peak = _is_peak(means[k, :1], self.radius).flatten().cpu().numpy() & is_there
-            # The map is flat where it is all but one; its centre of mass is in the middle.
-            shift = inner[k, 1:, is_peak] / inner[k, :1, is_peak]
-            points.append(middles[is_peak] + shift)
-            proba.append(inner[:, 0, is_peak].T)
-            label.append(np.full(len(shift), k))
-        return Found(*(np.concatenate(parts) for parts in (points, proba, label)))
-
-    def logits(self, pixels, box, block):
-        """Classify the patches at all positions: a tensor of shape (n_classes, rows, columns)."""
-        columns, rows = block.right - block.left, block.bottom - block.top
-        if self.every is None:
-            corners = block.positions() * self.step - self.lead
-            logits = self.apply(
-                lambda patches, _: self.module.scores(patches), pixels, box, corners
-            )
-            logits = torch.from_numpy(np.concatenate(logits)).to(self.device)
-            return logits.T.reshape(self.n_classes, rows, columns)
-        corner = block[:2] * self.step - self.lead
-        extent = (np.array([columns, rows]) - 1) * self.step + self.patch_xy
-        size = np.rint(extent * self.module.view[::-1] / self.patch_xy).astype(int)
-        views = self.view(pixels, box, corner, extent, size[::-1].tolist())
-        return self.module.scores_everywhere(views)[0, :, :: self.every[1], :: self.every[0]]
+        """Take the class of each patch, then the place."""
+        corners = block.positions()[is_wanted(self.cells(block))] * self.step - self.lead
+        scores = self.apply(lambda patches, _: self.module.scores(patches), pixels, box, corners)
+        corners, proba, label = self.named(corners, self.softmax(scores))
+        thetas = self.thetas(lambda patches, _: self.module(patches)[1], pixels, box, corners)
+        return Found(theta_centers(thetas, self.patch) + corners, proba, label)
 
 
-def _is_peak(values, radius):
+def is_peak(values, radius):
     """Tell of (1, h, w) values, but the outermost ones, whether they are the highest around.
 
     Parameters

@@ -84,13 +84,31 @@ class Progress:
                     self.save()
 
     def save(self):
-        """Put on the disk what is not there yet."""
+        """Put on the disk what is not there yet.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; the error names the file, which is as it was.
+        """
         if self.out is None or not self._fresh:
             return
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.writelines(self._fresh)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(self._path, "r+b") as file:
+                end = file.seek(0, os.SEEK_END)
+                try:
+                    file.write("".join(self._fresh).encode())
+                    file.flush()
+                    os.fsync(file.fileno())
+                except OSError:
+                    # What is still in the buffer is tried once more when the file is closed.
+                    with contextlib.suppress(OSError):
+                        file.close()
+                    os.truncate(self._path, end)
+                    raise
+        except OSError as error:
+            message = f"could not be written: {error.strerror}"
+            raise OSError(error.errno, message, self._path) from error
         self._fresh, self._last = [], time.monotonic()
 
     def in_order(self):

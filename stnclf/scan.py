@@ -10,6 +10,7 @@ The tables are pandas', which comes with ``pip install 'stnclf[slides]'``.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import itertools
@@ -26,8 +27,9 @@ from tqdm import tqdm
 
 from ._annotations_table import import_pandas
 from ._base import BaseCellClassifier
-from ._finders import Block, HeatFinder, MapFinder, WindowFinder
+from ._finders import Block, HeatFinder, PatchFinder, WindowFinder
 from ._hotspots import density_map, hotspots
+from ._map_finder import MapFinder
 from ._part_file import check_out
 from ._scan_progress import Progress
 from ._scan_slide import find_slide_tissue, name_of, opened
@@ -82,8 +84,8 @@ def scan(
         Pixels, at the resolution of training, from one patch to the next, for estimators that
         look at patches one by one; see Notes.
     tile_size : int, default=1024
-        Side in pixels, at the resolution of training, of the square that is worked on at a time
-        by each job. The result does not depend on it but for rounding.
+        Side of the square that each job works on at a time, in pixels as the network sees them.
+        It takes memory, but the result depends on it only by rounding.
     n_jobs : int, default=1
         Tiles that are worked on at the same time, in threads; -1 is one for each processor. The
         result does not depend on it.
@@ -107,6 +109,9 @@ def scan(
     ------
     FileNotFoundError
         If there is no such slide, or no folder for `out`.
+    OSError
+        If `out` or its progress cannot be written, on a full disk for example. The error names
+        the file, what stood in `out` is as it was, and `resume` goes on.
     ImportError
         If pandas is missing, or OpenSlide for a slide that wants it.
     TypeError, ValueError
@@ -131,6 +136,9 @@ def scan(
       each tile, since neighbouring patches share what they have in common.
     - An estimator whose `cell_size` is its `patch_size` has no localizer; it makes a map too and
       needs `stride`.
+
+    With ``tta``, one look comes first; only cells to which it gives at least a tenth of
+    `min_probability` are looked at in all symmetries.
 
     Tiles are read one at a time in each job, and only what was found is kept.
 
@@ -166,22 +174,24 @@ def scan(
         if not is_whole and (name != "stride" or value is not None):
             raise ValueError(f"{name}: got {value!r}, wants a whole number of pixels.")
     out = check_out(out, resume)
-    finder = _make_finder(estimator, reported, stride)
+    finder = _make_finder(estimator, reported, min_probability, stride)
 
     with opened(slide) as slide:
         scale, radius = _scales(slide, mpp, nms_radius_um, min(estimator.cell_size_) / 2)
         plane = _Plane(slide, mpp, scale, find_slide_tissue(slide, tissue))
-        tiles = plane.tiles(finder.step, tile_size)
+        tiles = plane.tiles(finder, tile_size)
         settings = [labels, mpp, tissue, min_probability, stride, tile_size]
         progress = Progress(out, _header(estimator, slide, scale, settings), resume)
         try:
-            _run(plane, finder, tiles, min_probability, progress, n_jobs, verbose)
+            _run(plane, finder, tiles, progress, n_jobs, verbose)
         except ValueError:
             # Bad input leaves nothing behind. What else may come in between can be taken up again.
             progress.discard()
             raise
-        finally:
-            progress.save()
+        except BaseException:
+            with contextlib.suppress(OSError):  # a full disk may be what came in between
+                progress.save()
+            raise
     # An array without rows comes back without columns.
     parts = [cells for _, cells in progress.in_order() if len(cells)]
     cells = np.concatenate([np.empty((0, 3 + len(estimator.classes_))), *parts])
@@ -197,10 +207,11 @@ class _Plane:
     def __init__(self, slide, mpp, scale, tissue):
         self.slide, self.mpp, self.scale, self.tissue = slide, mpp, scale, tissue
 
-    def tiles(self, step, tile_size):
-        """Part a grid of positions into blocks; those without tissue are left out."""
+    def tiles(self, finder, tile_size):
+        """Part a finder's grid into blocks; those without tissue are left out."""
+        step = finder.step
         n_columns, n_rows = np.ceil(np.array(self.slide.size) / self.scale / step).astype(int)
-        columns, rows = np.maximum(1, tile_size // step).astype(int).tolist()
+        columns, rows = np.maximum(1, tile_size * finder.zoom // step).astype(int).tolist()
         blocks = [
             Block(left, top, min(left + columns, n_columns), min(top + rows, n_rows))
             for top in range(0, n_rows, rows)
@@ -229,13 +240,12 @@ class _Plane:
         return np.concatenate(cells, axis=1)[inside]
 
 
-def _run(plane, finder, tiles, min_probability, progress, n_jobs, verbose):
+def _run(plane, finder, tiles, progress, n_jobs, verbose):
     """Work through the tiles that are not done."""
     bar = tqdm(total=len(tiles), initial=len(progress.cells), unit="tile", disable=not verbose)
 
     def work(number):
-        cells = plane.find(finder, tiles[number])
-        progress.add(number, cells[_probability(cells) >= min_probability], bar.update)
+        progress.add(number, plane.find(finder, tiles[number]), bar.update)
 
     waiting = [number for number in range(len(tiles)) if number not in progress.cells]
     with bar, Workers(n_jobs, least=n_jobs) as workers:
@@ -276,26 +286,29 @@ def _table(cells, slide, classes):
     return import_pandas().DataFrame(table)
 
 
-def _make_finder(estimator, reported, stride):
+def _make_finder(estimator, reported, min_probability, stride):
     """Choose the way to look for cells; the networks go to the estimator's device."""
     device = check_device(estimator.device)
     module = estimator.net_.module_
     if device != "cpu":
         module = copy.deepcopy(module).to(device)
     module.eval()
+    what = (module, estimator, reported, min_probability)
     patch, cell = estimator.patch_size_[::-1], estimator.cell_size_[::-1]
     is_baseline = isinstance(module, CiresanNet)
     if not is_baseline and module.localizer.has_heatmap:
         if stride is not None:
             raise ValueError(f"stride: got {stride}; the heatmap localizer looks at whole tiles.")
-        return HeatFinder(module, estimator, reported)
-    if stride is None and patch == cell:
-        raise ValueError(
-            f"stride: wants a number of pixels, since cell_size is patch_size, {cell[::-1]}."
-        )
+        return HeatFinder(*what)
     strides = tuple(np.subtract(patch, cell)) if stride is None else (stride, stride)
-    by_map = patch == cell or (is_baseline and stride is not None)
-    return (MapFinder if by_map else WindowFinder)(module, estimator, reported, strides)
+    if not 0 < min(strides) <= max(strides) <= min(patch):
+        raise ValueError(
+            f"stride: got {stride}, wants 1 to {min(patch)} px, the size of the patch; it must be "
+            f"given where the window is as large, {cell[1]} x {cell[0]} px."
+        )
+    if patch == cell or (is_baseline and stride is not None):
+        return MapFinder(*what, strides)
+    return (PatchFinder if is_baseline else WindowFinder)(*what, strides)
 
 
 def _scales(slide, mpp, radius_um, half_cell):
@@ -320,9 +333,11 @@ def _header(estimator, slide, scale, settings):
     digest = hashlib.sha256()
     for name, tensor in estimator.net_.module_.state_dict().items():
         digest.update(name.encode() + tensor.cpu().numpy().tobytes())
-    size = None if slide.path is None else os.path.getsize(slide.path)
-    parts = [name_of(slide), size, slide.size, scale]
+    file = None if slide.path is None else os.stat(slide.path)
+    version = file and [file.st_size, file.st_mtime_ns]
+    parts = [name_of(slide), version, slide.size, scale]
     shapes = [estimator.patch_size_, estimator.cell_size_, estimator.classes_.tolist()]
+    shapes.append(getattr(estimator.net_.module_, "tta", False))
     digest.update(json.dumps([parts, shapes, settings], default=str).encode())
     return {"fingerprint": digest.hexdigest()}
 

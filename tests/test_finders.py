@@ -8,7 +8,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from stnclf import CiresanBaseline, STNCellClassifier
-from stnclf._finders import Block, HeatFinder, MapFinder, WindowFinder
+from stnclf._finders import Block, HeatFinder, PatchFinder, WindowFinder
+from stnclf._map_finder import MapFinder
 from stnclf.geometry import theta_centers
 from stnclf.localizers import Location
 
@@ -90,7 +91,7 @@ def test_blocks():
 
 def test_heat_peaks_are_those_of_the_whole_map(heat):
     estimator, module = heat
-    finder = HeatFinder(module, estimator, ALL)
+    finder = HeatFinder(module, estimator, ALL, 0)
     assert finder.step.tolist() == [2.0, 2.0]
     # The map of a much larger area in one piece, in the pixels of the view: each twice.
     margin = 64
@@ -121,7 +122,7 @@ def test_heat_peaks_are_those_of_the_whole_map(heat):
 
 def test_heat_classifies_the_patch_around_each_peak(heat):
     estimator, module = heat
-    found = find(HeatFinder(module, estimator, ALL), Block(0, 0, 95, 75))
+    found = find(HeatFinder(module, estimator, ALL, 0), Block(0, 0, 95, 75))
     for (x, y), proba, label in zip(*found):
         left, top = round(x - 15.5), round(y - 11.5)
         centre = [(2 * (x - left) + 1) / 32 - 1, (2 * (y - top) + 1) / 24 - 1]
@@ -135,14 +136,14 @@ def test_heat_classifies_the_patch_around_each_peak(heat):
 
 def test_heat_finds_nothing_on_empty_glass(heat):
     estimator, module = heat
-    finder = HeatFinder(module, estimator, ALL)
+    finder = HeatFinder(module, estimator, ALL, 0)
     block = Block(500, 500, 540, 530)
     assert len(find(finder, block).points) == 0
 
 
 def test_windows_are_patches_one_by_one(dense):
     estimator, module = dense
-    finder = WindowFinder(module, estimator, ALL, (16, 12))
+    finder = WindowFinder(module, estimator, ALL, 0, (16, 12))
     found = find(finder, Block(0, 0, 3, 2))
     with torch.no_grad():
         expected = [module(patch_at(x, y)) for y in (-6, 6) for x in (-8, 8, 24)]
@@ -154,7 +155,7 @@ def test_windows_are_patches_one_by_one(dense):
 
 def test_windows_where_nothing_is_looked_for_are_left_out(dense):
     estimator, module = dense
-    finder = WindowFinder(module, estimator, ALL, (16, 12))
+    finder = WindowFinder(module, estimator, ALL, 0, (16, 12))
     whole = find(finder, Block(0, 0, 3, 2))
     seen = []
 
@@ -171,7 +172,7 @@ def test_windows_where_nothing_is_looked_for_are_left_out(dense):
 @pytest.mark.parametrize("stride", [8, 16, 10])
 def test_map_is_that_of_patches_one_by_one(baseline, stride):
     estimator, module = baseline
-    finder = MapFinder(module, estimator, ALL, (stride, stride))
+    finder = MapFinder(module, estimator, ALL, 0, (stride, stride))
     # Neighbouring patches share their maps at a step of 8 px.
     assert (finder.every is None) == (stride == 10)
     block = Block(1, 2, 6, 5)
@@ -189,7 +190,7 @@ def test_map_is_that_of_patches_one_by_one(baseline, stride):
 
 def test_map_peaks_are_means_over_a_disc(baseline, monkeypatch):
     estimator, module = baseline
-    finder = MapFinder(module, estimator, np.array([1]), (2, 3))
+    finder = MapFinder(module, estimator, np.array([1]), 0, (2, 3))
     rng = np.random.default_rng(0)
     whole = rng.normal(size=(2, 90, 120))
     proba = np.exp(whole[1]) / np.exp(whole).sum(0)
@@ -231,10 +232,10 @@ def test_map_peaks_are_means_over_a_disc(baseline, monkeypatch):
 def test_blocks_of_any_size_give_the_same(kind, request):
     estimator, module = request.getfixturevalue("baseline" if kind == "map" else kind)
     finder = {
-        "heat": lambda: HeatFinder(module, estimator, ALL),
-        "dense": lambda: WindowFinder(module, estimator, ALL, (16, 12)),
-        "baseline": lambda: WindowFinder(module, estimator, ALL, (24, 32)),
-        "map": lambda: MapFinder(module, estimator, ALL, (8, 8)),
+        "heat": lambda: HeatFinder(module, estimator, ALL, 0),
+        "dense": lambda: WindowFinder(module, estimator, ALL, 0, (16, 12)),
+        "baseline": lambda: PatchFinder(module, estimator, ALL, 0, (24, 32)),
+        "map": lambda: MapFinder(module, estimator, ALL, 0, (8, 8)),
     }[kind]()
     columns, rows = np.ceil(np.array([190, 150]) / finder.step).astype(int).tolist()
     whole = by_place(find(finder, Block(0, 0, columns, rows)))
@@ -252,3 +253,53 @@ def test_blocks_of_any_size_give_the_same(kind, request):
         joined = by_place(type(parts[0])(*(np.concatenate(column) for column in zip(*parts))))
         for got, expected in zip(joined, whole):
             np.testing.assert_allclose(got, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("kind", ["heat", "dense"])
+def test_only_what_may_count_is_looked_at_in_all_symmetries(kind, request, monkeypatch):
+    estimator, module = request.getfixturevalue(kind)
+    more = ((16, 12),) if kind == "dense" else ()
+    make = HeatFinder if kind == "heat" else WindowFinder
+    original, looked_at = module.recognize, {False: 0, True: 0}
+
+    def recognize(images, location, tta):
+        looked_at[tta] += len(images)
+        return original(images, location, tta=tta)
+
+    block = Block(0, 0, 95, 75) if kind == "heat" else Block(0, 0, 11, 12)
+    rare = np.array(
+        [np.median(find(make(module, estimator, ALL, 0, *more), block).proba, 0).argmin()]
+    )
+    whole = find(make(module, estimator, rare, 0, *more), block)
+    monkeypatch.setattr(module, "tta", False)
+    once = find(make(module, estimator, rare, 0, *more), block)
+    monkeypatch.setattr(module, "tta", True)
+    monkeypatch.setattr(module, "recognize", recognize)
+    # The limit at one look, a tenth of this, is the median.
+    least = 10 * np.median(once.proba[:, rare])
+    part = find(make(module, estimator, rare, least, *more), block)
+    again = once.proba[:, rare[0]] >= least / 10
+    assert looked_at == {False: len(whole.label), True: again.sum()}
+    assert again.sum() == pytest.approx(len(again) / 2, abs=1)
+    kept = again & (whole.proba[:, rare[0]] >= least)
+    np.testing.assert_allclose(part.proba, whole.proba[kept], atol=1e-5)
+    np.testing.assert_allclose(part.points, whole.points[kept], atol=1e-5)
+
+
+def test_the_baseline_is_asked_for_the_place_of_what_counts_only(baseline, monkeypatch):
+    estimator, module = baseline
+    block = Block(0, 0, 8, 5)
+    whole = find(PatchFinder(module, estimator, np.array([1]), 0, (24, 32)), block)
+    with torch.no_grad():
+        for (x, y), proba, i in zip(*whole[:2], range(40)):
+            left, top = 24 * (i % 8) - 36, 32 * (i // 8) - 20
+            logits, theta = module(patch_at(left, top, 96, 72))
+            expected = theta_centers(theta, (72, 96))[0] + [left, top]
+            np.testing.assert_allclose([x, y], expected, atol=0.01)
+            np.testing.assert_allclose(proba, as_proba(logits), atol=1e-4)
+    asked, original = [], module.forward
+    monkeypatch.setattr(module, "forward", lambda x: (asked.append(len(x)), original(x))[1])
+    least = float(np.median(whole.proba[:, 1]))
+    part = find(PatchFinder(module, estimator, np.array([1]), least, (24, 32)), block)
+    assert sum(asked) == len(part.label) == (whole.proba[:, 1] >= least).sum() == 20
+    assert (part.proba[:, 1] >= least).all()

@@ -34,6 +34,7 @@ LAYERS = [
     "_hotspots",
     "_scan_progress",
     "_scan_slide",
+    "_map_finder",
     "_finders",
     "slides",
     "_extract",
@@ -94,6 +95,7 @@ TESTED_ELSEWHERE = {
     "_stage": "test_training",
     "_batch": "test_sampling",
     "_model_format": "test_persistence",
+    "_map_finder": "test_finders",
     "window_classifiers": "test_networks",
 }
 

@@ -243,7 +243,7 @@ def test_a_network_without_localizer_makes_a_map(patches, field):
     clf = STNCellClassifier(classifier_epochs=10, random_state=0, **sizes)
     clf.fit(X, y, centers=centers, stages=("classifier",))
     image, truth = field
-    with pytest.raises(ValueError, match=r"stride: wants .* cell_size is patch_size, \(16, 16\)"):
+    with pytest.raises(ValueError, match="stride: got None, wants 1 to 16 px"):
         scan(clf, Slide(image, mpp=MPP), **HOW)
     found = scan(clf, Slide(image, mpp=MPP), stride=2, labels=["disc"], **HOW)
     assert detection_score(truth, found, mpp=MPP, radius_um=1.0)["disc"]["recall"] > 0.9
@@ -281,7 +281,7 @@ KILLED = """
 
     _scan_progress.Progress.add = count
     scan(load(sys.argv[1]), Slide(np.load(sys.argv[2]), mpp=0.25), mpp=0.25, nms_radius_um=2.0,
-         tile_size=50, out=sys.argv[3], resume=True, n_jobs=2)
+         tile_size=100, out=sys.argv[3], resume=True, n_jobs=2)
 """
 
 
@@ -291,7 +291,7 @@ def test_a_killed_scan_goes_on_where_it_was(heat, field, tmp_path, monkeypatch):
     np.save(tmp_path / "image.npy", field[0])
     whole, out = tmp_path / "whole.csv", tmp_path / "a.csv"
     slide = Slide(field[0], mpp=MPP)
-    how = {**HOW, "tile_size": 50}
+    how = {**HOW, "tile_size": 100}
     table = scan(heat, slide, out=whole, **how)
     environment = {**os.environ, "PYTHONPATH": str(Path(stnclf.__file__).parents[1])}
     for after in (9, 8):
@@ -318,14 +318,14 @@ def test_a_killed_scan_goes_on_where_it_was(heat, field, tmp_path, monkeypatch):
     assert not Path(f"{out}.progress").exists()
 
 
+def interrupted(*args):
+    raise KeyboardInterrupt
+
+
 def test_only_the_same_run_goes_on(heat, dense, field, tmp_path, monkeypatch):
     out, slide = tmp_path / "a.csv", Slide(field[0], mpp=MPP)
-
-    def stop(*args):
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(Slide, "read_region", stop)
+        patch.setattr(Slide, "read_region", interrupted)
         with pytest.raises(KeyboardInterrupt):
             scan(heat, slide, out=out, **HOW)
     assert os.listdir(tmp_path) == ["a.csv.progress"]
@@ -340,6 +340,37 @@ def test_only_the_same_run_goes_on(heat, dense, field, tmp_path, monkeypatch):
             scan(estimator, other, out=out, resume=True, **{**HOW, **more})
     assert len(scan(heat, slide, out=out, resume=True, **HOW)) > 40
     assert os.listdir(tmp_path) == ["a.csv"]
+
+
+def test_a_slide_that_has_changed_is_refused(heat, field, tmp_path, monkeypatch):
+    pytest.importorskip("tifffile", reason="needs the extra [slides]")
+    image, out = field[0].copy(), tmp_path / "a.csv"
+    write_pyramid_tiff(image, tmp_path / "a.tif", MPP, 64, compression="deflate")
+    with monkeypatch.context() as patch:
+        patch.setattr(Slide, "read_region", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            scan(heat, tmp_path / "a.tif", out=out, **HOW)
+    image[:9] = 255
+    write_pyramid_tiff(image, tmp_path / "a.tif", MPP, 64, compression="deflate")
+    with pytest.raises(ValueError, match="begun with another slide"):
+        scan(heat, tmp_path / "a.tif", out=out, resume=True, **HOW)
+    assert sorted(os.listdir(tmp_path)) == ["a.csv.progress", "a.tif"]
+
+
+def test_a_folder_that_goes_away_is_named(heat, field, tmp_path, monkeypatch):
+    folder, original = tmp_path / "results", Slide.read_region
+    folder.mkdir()
+
+    def remove(self, *args):
+        (folder / "a.csv.progress").unlink(missing_ok=True)
+        if folder.exists():
+            folder.rmdir()
+        return original(self, *args)
+
+    monkeypatch.setattr(Slide, "read_region", remove)
+    with pytest.raises(OSError, match=r"could not be written: .*results/a\.csv") as error:
+        scan(heat, Slide(field[0], mpp=MPP), out=folder / "a.csv", tile_size=200, **HOW)
+    assert error.value.filename.startswith(str(folder / "a.csv"))
 
 
 def test_a_slide_that_cannot_be_read_leaves_nothing(heat, tmp_path, field, monkeypatch):
@@ -378,6 +409,11 @@ def test_a_slide_that_cannot_be_read_leaves_nothing(heat, tmp_path, field, monke
 def test_bad_arguments_are_named(heat, field, arguments, message):
     with pytest.raises(ValueError, match=message):
         scan(heat, Slide(field[0], mpp=MPP), **{**HOW, **arguments})
+
+
+def test_a_stride_that_leaves_gaps_is_refused(dense, field):
+    with pytest.raises(ValueError, match="stride: got 33, wants 1 to 32 px"):
+        scan(dense, Slide(field[0], mpp=MPP), stride=33, **HOW)
 
 
 def test_what_else_is_refused(heat, field, tmp_path):

@@ -2,11 +2,15 @@
 
 import json
 import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import stnclf
 from stnclf import _scan_progress
 from stnclf._scan_progress import Progress
 
@@ -101,6 +105,46 @@ def test_another_run_is_refused(out):
     with pytest.raises(ValueError, match=r"a\.csv' was begun with another slide, model or"):
         Progress(out, {"fingerprint": "xyz"}, True)
     assert as_lists(Progress(out, {"fingerprint": "xyz"}, False)) == {}
+
+
+FULL = """
+    import resource, sys
+    import numpy as np
+    from stnclf._scan_progress import Progress
+
+    out, limit = sys.argv[1], int(sys.argv[2])
+    progress = Progress(out, {"fingerprint": "abc"}, False)
+    progress.add(0, np.full((3, 5), 0.25), lambda: None)
+    progress.save()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    for number in range(1, 40):
+        progress.add(number, np.full((3, 5), 0.25), lambda: None)
+    try:
+        progress.save()
+        progress.finish(b"x" * 10_000)
+    except OSError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the system has no limits of file sizes")
+@pytest.mark.parametrize(("limit", "file", "n_tiles"), [(1000, ".progress", 1), (9000, "", 40)])
+def test_a_full_disk_leaves_what_was_there(out, tmp_path, limit, file, n_tiles):
+    Path(out).write_bytes(b"before")
+    environment = {**os.environ, "PYTHONPATH": str(Path(stnclf.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(FULL), out, str(limit)],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert f"could not be written: File too large: '{out}{file}'" in done.stdout
+    assert sorted(os.listdir(tmp_path)) == ["a.csv", "a.csv.progress"]
+    assert Path(out).read_bytes() == b"before"
+    # Nothing torn is left: the run goes on.
+    assert Path(f"{out}.progress").read_bytes().endswith(b"\n")
+    assert list(as_lists(Progress(out, RUN, True))) == list(range(n_tiles))
 
 
 @pytest.mark.usefixtures("at_once")

@@ -1,0 +1,52 @@
+"""Training cells from one synthetic slide, for the scan benchmark and the slide example."""
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import gaussian_filter
+from scipy.spatial import cKDTree
+
+from stnclf.datasets import make_slide
+from stnclf.slides import write_pyramid_tiff
+
+#: Micrometres within which a detection belongs to an annotated cell.
+NEAR_UM = 7.5
+
+
+def paint_slide(path, side, seed, **cells):
+    """Paint a square slide at 0.25 um per pixel into a pyramid TIFF; give its cells as a table."""
+    image, truth, mpp = make_slide((side, side), random_state=seed, **cells)
+    write_pyramid_tiff(image, path, mpp)
+    return pd.DataFrame({"image": path.name, **truth})
+
+
+def some_of_each(cells, most, seed):
+    """Choose at most so many cells of each label."""
+    rng = np.random.default_rng(seed)
+    parts = [rows.iloc[rng.permutation(len(rows))[:most]] for _, rows in cells.groupby("label")]
+    return pd.concat(parts, ignore_index=True)
+
+
+def other_cells(found, truth, mpp):
+    """Take what was found where nobody annotated a cell for a class of its own."""
+    apart, _ = cKDTree(truth[["x", "y"]]).query(found[["x", "y"]])
+    others = found.loc[apart * mpp > NEAR_UM, ["image", "x", "y"]]
+    return others.assign(label="other cell")
+
+
+def vary_stain(X, seed, strength=0.5):
+    """Change how patches were stained and focused, each in its own way.
+
+    One slide shows one stain only. Here the optical densities of the colours are mixed and
+    scaled at random, as other stains and scanners do.
+    """
+    rng = np.random.default_rng(seed)
+    varied = np.empty_like(X)
+    for patch, out in zip(X, varied):
+        density = -np.log((patch.astype(np.float32) + 1) / 256)
+        mix = np.diag(np.exp(rng.normal(0, strength, 3))) + rng.normal(0, 0.3 * strength, (3, 3))
+        density = density @ mix.astype(np.float32) + np.float32(rng.normal(0, 0.05 * strength, 3))
+        sigma = rng.uniform(0, 0.7)
+        if sigma > 0.2:
+            density = gaussian_filter(density, (sigma, sigma, 0))
+        out[:] = np.clip(256 * np.exp(-density) - 0.5, 0, 255)
+    return varied
