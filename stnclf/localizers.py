@@ -12,6 +12,7 @@ from .layers import ConvPool, Inception, conv_norm, head, in_float32, view_size
 
 __all__ = [
     "LOCALIZERS",
+    "NEVER",
     "DenseLocalizer",
     "FixedLocalizer",
     "HeatmapLocalizer",
@@ -21,7 +22,7 @@ __all__ = [
 
 
 #: Logit of a position that is out of the question; finite, so that sums over none stay numbers.
-_NEVER = -1e4
+NEVER = -1e4
 
 
 class Location(NamedTuple):
@@ -211,8 +212,8 @@ class HeatmapLocalizer(nn.Module):
         for _ in range(k):
             near = self._near(rest)
             thetas.append(centred_theta(self._read(logits, near), self.scale))
-            masses.append(rest.masked_fill(~near, _NEVER).flatten(1).logsumexp(1))
-            rest = rest.masked_fill(near, _NEVER)
+            masses.append(rest.masked_fill(~near, NEVER).flatten(1).logsumexp(1))
+            rest = rest.masked_fill(near, NEVER)
         return torch.stack(thetas, 1), torch.stack(masses, 1).log_softmax(1)
 
     def elsewhere(self, location, k=1):

@@ -269,10 +269,11 @@ class CiresanNet(_System):
         step, first = 1, 0.0
         for i, kernel in enumerate((2, 3, 3, 2, 2)):
             blocks.append(ConvPool(n_in, width, kernel))
+            height, width_px, n_in = (height - kernel + 1) // 2, (width_px - kernel + 1) // 2, width
             if i <= self.cam_block:
                 first += step * ((kernel - 1) / 2 + 0.5)
                 step *= 2
-            height, width_px, n_in = (height - kernel + 1) // 2, (width_px - kernel + 1) // 2, width
+                self.cam_shape = (height, width_px)
         self.blocks, self.cam_step, self.cam_first = nn.ModuleList(blocks), step, first
         self.dense_shape = (height, width_px)
         self.dense = nn.Linear(width * height * width_px, hidden)

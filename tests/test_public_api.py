@@ -45,6 +45,9 @@ LAYERS = [
     "_tissue_mask",
     "report",
     "_examples_figure",
+    "onnx",
+    "_onnx_networks",
+    "_onnx_graph",
     "persistence",
     "_model_card",
     "annotations",
@@ -97,6 +100,8 @@ TESTED_ELSEWHERE = {
     "_model_format": "test_persistence",
     "_map_finder": "test_finders",
     "window_classifiers": "test_networks",
+    "_onnx_graph": "test_onnx",
+    "_onnx_networks": "test_onnx",
 }
 
 EXTRAS = [

@@ -1,0 +1,192 @@
+"""The two systems as ONNX graphs: what their ``forward`` does, in evaluation mode."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from .localizers import NEVER, FixedLocalizer, HeatmapLocalizer
+from .networks import SYMMETRIES, CiresanNet
+from .window_classifiers import WindowClassifier
+
+__all__ = ["add_system"]
+
+#: Stands for minus infinity in a softmax; not every runtime takes the infinity itself.
+_NOTHING = -1e30
+
+
+def add_system(graph, system, patches, patch_size):
+    """Add one of the systems to a graph.
+
+    Parameters
+    ----------
+    graph : Graph
+        Changed in place.
+    system : STNNet or CiresanNet
+        On the CPU.
+    patches : str
+        Name of the input, float32 of shape (n, channels, *patch_size).
+    patch_size : tuple of int
+        ``(height, width)`` of the patches.
+
+    Returns
+    -------
+    probabilities, theta : str
+        Names of results of shape (n, n_classes) and (n, 2, 3).
+    """
+    add = _add_baseline if isinstance(system, CiresanNet) else _add_stn
+    return add(graph, system, patches, patch_size)
+
+
+def _add_stn(g, system, patches, patch_size):
+    localizer, shares, k = system.localizer, None, 1
+    if isinstance(localizer, FixedLocalizer):
+        n = g.add("Shape", patches, end=1)
+        thetas = g.add("Expand", np.eye(2, 3), g.add("Concat", n, [1, 2, 3], axis=0))
+    else:
+        views = g.resized(patches, patch_size, localizer.view, system.view_reduction)
+        views = g.standardize(system, views)
+        if isinstance(localizer, HeatmapLocalizer):
+            k = system.n_glimpses
+            thetas, shares = _peaks(g, localizer, views, k)
+        else:
+            blocks = [localizer.block_1, localizer.block_2, localizer.inception]
+            features = g.add("Flatten", g.layers(blocks, views))
+            numbers = g.layers([localizer.dense, torch.nn.ReLU(), localizer.theta], features)
+            thetas = g.add("Reshape", numbers, [-1, 1, 2, 3])
+    probabilities = _named(g, system, patches, thetas, k)
+    if shares is not None:
+        probabilities = g.add("Mul", probabilities, shares)
+    probabilities = g.add("ReduceSum", probabilities, [1], keepdims=0)
+    return probabilities, g.add("Gather", thetas, 0, axis=1)
+
+
+def _peaks(g, localizer, views, k):
+    """Find the k best peaks: transforms (n, k, 2, 3) and shares (n, k, 1)."""
+    logits = g.layers([localizer.features, localizer.position], views)
+    logits = rest = g.add("Reshape", logits, [0, -1])
+    height, width = (side // localizer.step for side in localizer.view)
+    y, x = (axis.ravel() for axis in np.mgrid[:height, :width])
+    points = np.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], axis=1)
+    thetas, masses = [], []
+    for _ in range(k):
+        near = _near(g, g.add("ArgMax", rest, axis=1), (height, width), localizer.radius)
+        weight = g.add("Softmax", g.add("Where", near, logits, _NOTHING), axis=1)
+        thetas.append(_centred_theta(g, g.add("MatMul", weight, points), localizer.scale))
+        masses.append(_log_sum_exp(g, g.add("Where", near, rest, NEVER)))
+        rest = g.add("Where", near, NEVER, rest)
+    shares = g.add("Softmax", g.add("Concat", *masses, axis=1), axis=1)
+    return g.add("Concat", *thetas, axis=1), g.add("Unsqueeze", shares, [2])
+
+
+def _near(g, best, shape, radius):
+    """Tell which positions of a grid, in one row, are at most ``radius`` from position ``best``."""
+    y, x = (axis.ravel() for axis in np.mgrid[: shape[0], : shape[1]])
+    close = []
+    for positions, chosen in (
+        (y, g.add("Div", best, shape[1])),
+        (x, g.add("Mod", best, shape[1])),
+    ):
+        distance = g.add("Abs", g.add("Sub", positions, chosen))
+        close.append(g.add("LessOrEqual", distance, radius))
+    return g.add("And", *close)
+
+
+def _log_sum_exp(g, x):
+    highest = g.add("ReduceMax", x, axes=[1])
+    total = g.add("ReduceSum", g.add("Exp", g.add("Sub", x, highest)), [1])
+    return g.add("Add", g.add("Log", total), highest)
+
+
+def _centred_theta(g, centers, scale):
+    """Make unrotated transforms (n, 1, 2, 3) around centres (n, 2)."""
+    column = g.add("Reshape", centers, [-1, 1, 2, 1])
+    translation = g.add("MatMul", column, [[0.0, 0.0, 1.0]])
+    return g.add("Add", translation, [[scale[0], 0, 0], [0, scale[1], 0]])
+
+
+def _named(g, system, patches, thetas, k):
+    """Name what k windows show: probabilities (n, k, n_classes)."""
+    classifier = system.classifier
+    height, width = classifier.view
+    turns = SYMMETRIES if system.tta and system.has_symmetries else [lambda x: x]
+    plain = torch.arange(height * width).view(1, 1, height, width)
+    turned = np.stack([turn(plain).flatten() for turn in turns])
+    n_channels = len(system.mean)
+    windows = []
+    for scale, reduction in zip(classifier.scales, system.window_reductions):
+        wide = g.add("Mul", thetas, [[scale, scale, 1.0]] * 2)
+        seen = g.sample(patches, wide, classifier.view, reduction)
+        seen = g.standardize(system, seen)
+        if k * len(turns) > 1:
+            seen = g.add("Reshape", seen, [0, n_channels, k, height * width])
+            seen = g.add("Gather", seen, turned, axis=3)  # (n, channels, k, turns, pixels)
+            seen = g.add("Transpose", seen, perm=[0, 2, 3, 1, 4])
+            seen = g.add("Reshape", seen, [-1, n_channels, height, width])
+        windows.append(seen)
+    if isinstance(classifier, WindowClassifier):
+        features = [
+            g.add("ReduceMean", g.layers(tower, seen), axes=[2, 3], keepdims=0)
+            for tower, seen in zip(classifier.towers, windows)
+        ]
+        logits = g.layers([classifier.output], g.add("Concat", *features, axis=1))
+    else:
+        blocks = [classifier.block_1, classifier.block_2, classifier.inception]
+        features = g.add("Flatten", g.layers(blocks, windows[0]))
+        logits = g.layers([classifier.dense, torch.nn.ReLU(), classifier.output], features)
+    probabilities = g.add("Softmax", logits, axis=1)
+    shape = [-1, k, len(turns), classifier.output.out_features]
+    return g.add("ReduceMean", g.add("Reshape", probabilities, shape), axes=[2], keepdims=0)
+
+
+def _add_baseline(g, system, patches, patch_size):
+    views = g.resized(patches, patch_size, system.view, system.view_reduction)
+    head = system.cam_block + 1
+    maps = g.layers(system.blocks[:head], g.standardize(system, views))
+    x, way_back = maps, []
+    for convolution, *_ in system.blocks[head:]:
+        filtered = g.layers([convolution], x)
+        x, places = g.add("MaxPool", filtered, n_outputs=2, kernel_shape=[2, 2], strides=[2, 2])
+        x = g.add("Relu", x)
+        way_back.append((convolution, filtered, places, x))
+    hidden = g.layers([system.dense, torch.nn.ReLU()], g.add("Flatten", x))
+    logits = g.layers([system.output], hidden)
+    # Back again: the gradient of the highest logit.
+    best = g.add("ArgMax", logits, axis=1, keepdims=0)
+    slope = _where_positive(g, hidden, g.add("Gather", system.output.weight, best))
+    slope = g.add("Reshape", g.add("MatMul", slope, system.dense.weight), g.add("Shape", x))
+    for convolution, filtered, places, x in reversed(way_back):
+        slope = _where_positive(g, x, slope)
+        slope = g.add(
+            "MaxUnpool",
+            slope,
+            places,
+            g.add("Shape", filtered),
+            kernel_shape=[2, 2],
+            strides=[2, 2],
+        )
+        slope = g.add("ConvTranspose", slope, convolution.weight)
+    heat = g.add("ReduceSum", g.add("Mul", slope, maps), [1], keepdims=0)
+    thetas = _centred_theta(g, _heat_centers(g, system, g.add("Relu", heat)), system.scale)
+    return g.add("Softmax", logits, axis=1), g.add("Squeeze", thetas, [1])
+
+
+def _where_positive(g, x, slope):
+    """Pass a gradient through the ReLU whose result is ``x``."""
+    return g.add("Where", g.add("Greater", x, 0.0), slope, 0.0)
+
+
+def _heat_centers(g, system, heat):
+    """Find the peaks of maps, normalised (n, 2), see `CiresanNet.peak`."""
+    height, width = system.cam_shape
+    flat = g.add("Reshape", heat, [0, -1])
+    enough = g.add("Mul", g.add("ReduceMax", flat, axes=[1]), 0.9999)
+    tied = g.add("Cast", g.add("GreaterOrEqual", flat, enough), to=6)
+    near = _near(g, g.add("ArgMax", tied, axis=1), (height, width), 1)
+    mass = g.add("Where", near, flat, 0.0)
+    total = g.add("ReduceSum", mass, [1])
+    empty = g.add("LessOrEqual", total, 0.0)
+    y, x = (system.cam_step * axis.ravel() + system.cam_first for axis in np.mgrid[:height, :width])
+    points = np.stack([(2 * x + 1) / system.view[1] - 1, (2 * y + 1) / system.view[0] - 1], axis=1)
+    centers = g.add("Div", g.add("MatMul", mass, points), g.add("Where", empty, 1.0, total))
+    return g.add("Where", empty, 0.0, centers)

@@ -1,0 +1,161 @@
+"""Export to ONNX, to predict without torch: in C++, C#, JavaScript or Java, behind a microscope.
+
+``to_onnx`` needs the package onnx; onnxruntime, or any other runtime, opens what it wrote.
+"""
+
+from __future__ import annotations
+
+import json
+
+from ._codec import encode_classes
+from ._files import write_atomically
+from ._onnx_graph import Graph
+from ._onnx_networks import add_system
+from ._version import __version__
+from .persistence import _as_str, _check_estimator
+
+__all__ = ["OPSET", "to_onnx"]
+
+#: Version of the operators, and of the file's form: what onnxruntime reads since 1.12.
+OPSET, _IR_VERSION = 17, 8
+
+_DTYPES = ("uint8", "float32")
+
+
+def to_onnx(estimator, path, *, dtype="uint8"):
+    """Write the networks of a fitted estimator as an ONNX model.
+
+    Parameters
+    ----------
+    estimator : STNCellClassifier or CiresanBaseline
+        Fitted.
+    path : str or path-like
+        Name of the file; ``.onnx`` is the usual ending. A file there is replaced, as a whole or
+        not at all.
+    dtype : {"uint8", "float32"}, default="uint8"
+        What the model takes. uint8 is divided by 255, float32 taken as it is, as the estimator
+        does with either.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    ImportError
+        If onnx is not installed.
+    TypeError
+        If the estimator is of another class, its labels are of a kind that cannot be written, or
+        ``path`` is no path.
+    ValueError
+        If the estimator is not fitted, or ``dtype`` is another.
+    OSError
+        If the file cannot be written; the error names it.
+
+    See Also
+    --------
+    stnclf.save : Writes what stnclf itself can load.
+
+    Notes
+    -----
+    The model has one input, ``images`` of shape (n, height, width, channels) for any n: whole
+    images of the size that ``fit`` saw, of which it takes the central patch itself. Its outputs
+    are those of three methods, in float32:
+
+    - ``probabilities`` of shape (n, n_classes), `predict_proba`;
+    - ``centers`` of shape (n, 2), `transform`: ``(x, y)`` in pixels of the images given;
+    - ``theta`` of shape (n, 2, 3), `localize`.
+
+    Glimpses and test-time augmentation are in it as the estimator was fitted with them. The
+    results agree with the estimator's but for rounding. Where two positions are equally good but
+    for rounding, on an image that is the same all over, each may choose another.
+
+    The model's metadata has these entries, each of which is JSON: ``classes`` (labels, in the
+    order of the probabilities), ``image_shape`` (height, width, channels), ``patch_size`` and
+    ``cell_size`` (height, width), ``estimator`` (name of its class) and ``stnclf_version``.
+
+    Examples
+    --------
+    >>> import json, os, tempfile
+    >>> import onnxruntime
+    >>> from stnclf import CiresanBaseline
+    >>> from stnclf.datasets import make_cells
+    >>> from stnclf.onnx import to_onnx
+    >>> X, y, centers = make_cells(24, random_state=0)
+    >>> clf = CiresanBaseline(epochs=1, random_state=0).fit(X, y, centers=centers)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.onnx")
+    ...     to_onnx(clf, path)
+    ...     session = onnxruntime.InferenceSession(path)
+    >>> probabilities, centers, theta = session.run(None, {"images": X})
+    >>> bool(abs(probabilities - clf.predict_proba(X)).max() < 1e-4)
+    True
+    >>> classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+    >>> bool(classes[probabilities[0].argmax()] == clf.predict(X)[0])
+    True
+    """
+    path = _as_str(path)
+    _check_estimator(estimator)
+    if dtype not in _DTYPES:
+        raise ValueError(f"dtype: got {dtype!r}, wants one of {_DTYPES}.")
+    write_atomically(path, _model(estimator, dtype).SerializeToString())
+
+
+def _model(estimator, dtype):
+    try:
+        from onnx import TensorProto, helper
+    except ImportError as error:
+        raise ImportError(
+            "to_onnx needs onnx; install it with: pip install 'stnclf[onnx]'"
+        ) from error
+
+    classes = encode_classes(estimator.classes_)["values"]
+    frame, graph = estimator._fitted_frame(), Graph()
+    (left, top), (height, width) = frame.origin, frame.patch
+    images = "images"
+    if frame.image != frame.patch:
+        corners = [top, left], [top + height, left + width]
+        images = graph.add("Slice", images, *corners, [1, 2])
+    if dtype == "uint8":
+        images = graph.add("Cast", images, to=TensorProto.FLOAT)
+        images = graph.add("Div", images, 255.0)
+    patches = graph.add("Transpose", images, perm=[0, 3, 1, 2])
+    probabilities, theta = add_system(graph, estimator.net_.module_, patches, frame.patch)
+    graph.add("Identity", probabilities, output="probabilities")
+    graph.add("Identity", theta, output="theta")
+    # The middle of the window, see `stnclf.geometry.theta_centers`.
+    middle = graph.add("Mul", graph.add("Gather", theta, 2, axis=2), [width / 2, height / 2])
+    offset = [left + (width - 1) / 2, top + (height - 1) / 2]
+    graph.add("Add", middle, offset, output="centers")
+
+    def values(name, kind, shape, meaning):
+        return helper.make_tensor_value_info(name, kind, ["n", *shape], meaning)
+
+    pixels = getattr(TensorProto, {"uint8": "UINT8", "float32": "FLOAT"}[dtype])
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "stnclf",
+            [values("images", pixels, estimator.image_shape_, "n, height, width, channels")],
+            [
+                values("probabilities", TensorProto.FLOAT, [len(classes)], "of the classes"),
+                values("centers", TensorProto.FLOAT, [2], "(x, y) in pixels of the images"),
+                values("theta", TensorProto.FLOAT, [2, 3], "window to patch, both normalised"),
+            ],
+            graph.constants,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=_IR_VERSION,
+        producer_name="stnclf",
+        producer_version=__version__,
+    )
+    facts = {
+        "classes": classes,
+        "image_shape": estimator.image_shape_,
+        "patch_size": frame.patch,
+        "cell_size": frame.cell,
+        "estimator": type(estimator).__name__,
+        "stnclf_version": __version__,
+    }
+    helper.set_model_props(model, {name: json.dumps(value) for name, value in facts.items()})
+    return model
