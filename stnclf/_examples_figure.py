@@ -1,7 +1,11 @@
-"""The drawing behind `stnclf.report.plot_examples`; matplotlib is imported in here only."""
+"""Drawings of patches for `plot_examples` and `LocalizationDisplay`; needs matplotlib."""
 
 import numpy as np
 from sklearn.utils import check_random_state
+
+from ._evaluation import as_labels, central_size, check_image_array, check_length, check_shape
+
+__all__ = ["check_examples", "draw_examples", "draw_patch"]
 
 # Inches. At the figure's 100 dots an inch, the text is as large as on a web page.
 PATCH, GAP, MARGIN = 1.85, 0.25, 0.25
@@ -13,23 +17,58 @@ TEXT = 8.5
 PREDICTED, OTHER, INK, EDGE = "#0b4f8a", "#b9b9b9", "#1a1a1a", "#111111"
 
 
+def check_examples(X, y_true, y_pred, proba, classes, corners, centers, patch_size):
+    """Check what is drawn; give it in the order in which `draw_examples` takes it."""
+    X = check_image_array(X)
+    n = len(X)
+    true, pred = as_labels(y_true, "y_true"), as_labels(y_pred, "y_pred")
+    check_length(true, "y_true", n)
+    check_length(pred, "y_pred", n)
+    if proba is not None:
+        if classes is None:
+            raise ValueError("classes must be given with proba, to name its columns.")
+        classes = as_labels(classes, "classes")
+        proba = check_shape(proba, "proba", (n, len(classes)))
+    if corners is not None:
+        corners = check_shape(corners, "corners", (n, 4, 2))
+    if centers is not None:
+        centers = check_shape(centers, "centers", (n, 2))
+    patch_size = central_size(patch_size, X.shape[1:3])
+    return X, true, pred, proba, classes, corners, centers, patch_size
+
+
 def draw_examples(
     X,
     true,
     pred,
     proba,
     classes,
-    *,
     corners,
     centers,
     patch_size,
+    *,
     counts,
     n_columns,
     title,
     random_state,
+    new_figure=None,
 ):
-    """Draw what `stnclf.report.plot_examples` describes, from checked arguments."""
-    Figure, Canvas = _import_matplotlib()
+    """Draw what `stnclf.report.plot_examples` describes, from checked arguments.
+
+    Parameters
+    ----------
+    new_figure : callable, default=None
+        Makes the figure from ``figsize``, ``dpi`` and ``facecolor``; None makes one that pyplot
+        does not know.
+
+    Returns
+    -------
+    figure : Figure
+    drawn : list of (Axes, int)
+        The axes of each patch, and which sample it is.
+    """
+    if new_figure is None:
+        new_figure = _unmanaged_figure
     rng = check_random_state(random_state)
     right = true == pred
     blocks = [
@@ -44,8 +83,8 @@ def draw_examples(
     n_rows = [-(-len(chosen) // n_columns) for _, chosen in blocks]
     width = 2 * MARGIN + n_columns * PATCH + (n_columns - 1) * GAP
     height = MARGIN + FOOT + (TITLE if title else 0) + len(blocks) * BLOCK_TITLE + sum(n_rows) * row
-    figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
-    Canvas(figure)
+    figure = new_figure(figsize=(width, height), dpi=100, facecolor="white")
+    drawn = []
     page = _Page(figure, width, height)
 
     top = MARGIN / 2
@@ -61,7 +100,8 @@ def draw_examples(
             for line, words in enumerate((f"annotated: {true[i]}", f"predicted: {pred[i]}")):
                 _shorten(page.text(left, upper + 0.16 * line, words, size=TEXT), PATCH + GAP / 2)
             axes = page.axes(left, upper + CAPTION, PATCH, tall)
-            _draw_patch(
+            drawn.append((axes, int(i)))
+            draw_patch(
                 axes,
                 X[i],
                 patch_size,
@@ -73,7 +113,7 @@ def draw_examples(
                 _draw_bars(axes, proba[i], classes, true[i], pred[i], n_bars)
         top += n * row
     page.text(MARGIN, top, _legend(corners, centers, proba), size=TEXT)
-    return figure
+    return figure, drawn
 
 
 class _Page:
@@ -113,7 +153,8 @@ def _choose(wanted, true, n, rng):
     return chosen[np.argsort(true[chosen], kind="stable")]
 
 
-def _draw_patch(axes, image, patch_size, window, center):
+def draw_patch(axes, image, patch_size, window, center):
+    """Show the central part of an image, its window and its annotated centre."""
     from matplotlib.patches import Polygon
     from matplotlib.path import Path
     from matplotlib.patheffects import withStroke
@@ -172,7 +213,7 @@ def _legend(corners, centers, proba):
     return "   ·   ".join(parts)
 
 
-def _import_matplotlib():
+def _unmanaged_figure(**settings):
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -180,4 +221,6 @@ def _import_matplotlib():
         raise ImportError(
             "plot_examples needs matplotlib; install it with: pip install 'stnclf[plot]'"
         ) from error
-    return Figure, FigureCanvasAgg
+    figure = Figure(**settings)
+    FigureCanvasAgg(figure)
+    return figure

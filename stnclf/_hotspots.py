@@ -13,7 +13,7 @@ from ._annotations_table import import_pandas
 from ._scan_slide import name_of, opened
 from ._slide_readers import check_positive
 
-__all__ = ["density_map", "hotspots"]
+__all__ = ["cell_density", "density_colours", "density_map", "hotspots"]
 
 #: Micrometres from one place of a field to the next: a cell of the tissue mask.
 _STEP = 8.0
@@ -159,20 +159,48 @@ def density_map(detections, slide, *, label=None, sigma_um=200.0, max_size=1024,
         points = _points(detections, slide, label)
         sigma = sigma_um / slide.mpp
         image, scale = slide.thumbnail(max_size)
-    density = np.zeros(image.shape[:2])
-    x, y = np.minimum((points + 0.5) / scale, np.array(image.shape[1::-1]) - 1).astype(int).T
-    np.add.at(density, (y, x), 1)
-    density = gaussian_filter(density, sigma / scale, mode="constant")
-    density /= max(density.max(), 1e-12)
-    levels = np.linspace(0, 1, len(_COLOURS))
-    colour = np.stack([np.interp(density, levels, channel) for channel in _COLOURS.T], axis=2)
+    density = cell_density(points, image.shape[:2], scale, sigma)
+    colour, cover = density_colours(density)
     grey = image.mean(axis=2, keepdims=True)
-    # Where there is little, the slide stays visible.
-    cover = np.minimum(4 * density, 0.7)[:, :, None]
-    drawn = Image.fromarray(np.rint(grey + cover * (colour - grey)).astype(np.uint8))
+    mixed = grey + cover[..., None] * (colour - grey)
+    drawn = Image.fromarray(np.rint(mixed).astype(np.uint8))
     if fields is not None:
         _outline(drawn, fields, scale)
     return np.asarray(drawn), scale
+
+
+def cell_density(points, shape, scale, sigma):
+    """Spread points over an image, relative to where most of them are.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n, 2)
+        ``(x, y)`` in level-0 pixels.
+    shape : tuple of int
+        ``(height, width)`` of the image.
+    scale : float
+        Level-0 pixels for each pixel of the image.
+    sigma : float
+        Standard deviation of the Gaussian, in level-0 pixels.
+
+    Returns
+    -------
+    density : float64 ndarray of shape `shape`
+        From 0 to 1.
+    """
+    density = np.zeros(shape)
+    x, y = np.minimum((points + 0.5) / scale, np.array(shape[::-1]) - 1).astype(int).T
+    np.add.at(density, (y, x), 1)
+    density = gaussian_filter(density, sigma / scale, mode="constant")
+    return density / max(density.max(), 1e-12)
+
+
+def density_colours(density):
+    """Colour a density from 0 to 1: RGB (..., 3) from 0 to 255, and how much it covers (...)."""
+    levels = np.linspace(0, 1, len(_COLOURS))
+    colour = np.stack([np.interp(density, levels, channel) for channel in _COLOURS.T], axis=-1)
+    # Where there is little, the slide stays visible.
+    return colour, np.minimum(4 * density, 0.7)
 
 
 def _points(detections, slide, label):

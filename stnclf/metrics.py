@@ -1,4 +1,6 @@
-"""How far predicted cells are from annotated ones, and how many are found. NumPy only.
+"""How far predicted cells are from annotated ones, how many are found, how sure one may be.
+
+NumPy only.
 
 Points are ``(x, y)`` in pixels of the whole image; a whole number is the middle of a pixel and
 ``(0, 0)`` the middle of the top-left one. Sizes are ``(height, width)``.
@@ -8,7 +10,16 @@ from numbers import Integral, Real
 
 import numpy as np
 
-__all__ = ["detection_score", "error_summary", "localization_error", "localization_summary"]
+from ._calibration import expected_calibration_error, reliability_curve
+
+__all__ = [
+    "detection_score",
+    "error_summary",
+    "expected_calibration_error",
+    "localization_error",
+    "localization_summary",
+    "reliability_curve",
+]
 
 
 def localization_error(centers_true, centers_pred):

@@ -30,6 +30,19 @@ PUBLIC = [
 # From the top to the bottom: a module may import those below it, never one above.
 LAYERS = [
     "__init__",
+    "displays",
+    "_display_curves",
+    "_display_patches",
+    "_display_slide",
+    "_plot_style",
+    "report",
+    "_report_html",
+    "_report_charts",
+    "_report_data",
+    "_report_input",
+    "_examples_figure",
+    "_tables",
+    "_evaluation",
     "scan",
     "_hotspots",
     "_scan_progress",
@@ -79,6 +92,7 @@ LAYERS = [
     "layers",
     "losses",
     "metrics",
+    "_calibration",
     "datasets",
     "_tissue",
     "_cells",
@@ -102,6 +116,12 @@ TESTED_ELSEWHERE = {
     "window_classifiers": "test_networks",
     "_onnx_graph": "test_onnx",
     "_onnx_networks": "test_onnx",
+    "_display_curves": "test_displays",
+    "_display_patches": "test_displays",
+    "_display_slide": "test_displays",
+    "_plot_style": "test_displays",
+    "_evaluation": "test_report",
+    "_tables": "test_report",
 }
 
 EXTRAS = [

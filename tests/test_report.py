@@ -65,8 +65,21 @@ def test_a_method_that_does_not_localise_still_gets_the_centre_guess():
     assert scores["center_guess"]["mean"] == 3.0
 
 
+def test_probabilities_give_the_calibration():
+    proba = np.tile([0.55, 0.25, 0.2], (10, 1))
+    proba[3:5] = [0.05, 0.05, 0.9]
+    calibration = example(proba=proba)["calibration"]
+    # Eight are 0.55 sure of g, of which 3 are g; two are 0.9 sure of t, of which none is.
+    assert calibration["count"] == [0, 0, 0, 0, 0, 8, 0, 0, 2, 0]
+    assert calibration["confidence"][5] == pytest.approx(0.55)
+    assert calibration["accuracy"][5] == pytest.approx(3 / 8)
+    assert calibration["accuracy"][0] is None
+    assert calibration["ece"] == pytest.approx(0.8 * (0.55 - 3 / 8) + 0.2 * 0.9)
+    assert example()["calibration"] is None
+
+
 def test_scores_survive_json():
-    scores = example()
+    scores = example(proba=np.tile([0.5, 0.25, 0.25], (10, 1)))
     assert json.loads(json.dumps(scores)) == scores
 
 
@@ -76,6 +89,7 @@ def test_scores_survive_json():
         ({"y_pred": ["g"]}, "y_pred must have 10 rows, got 1"),
         ({"y_true": [], "y_pred": []}, "y_true must be 1-D and not empty"),
         ({"y_true": [["g"]] * 10}, r"y_true must be 1-D and not empty, got shape \(10, 1\)"),
+        ({"proba": np.ones((10, 2)) / 2}, r"proba must have shape \(10, 3\)"),
         ({"labels": ["g", "m"]}, r"labels must hold every class .* lacks \['t'\]"),
         ({"centers_pred": np.zeros((10, 2))}, "centers_true must be given"),
         ({"centers_true": np.zeros((9, 2))}, r"centers_true must have shape \(10, 2\), got \(9"),

@@ -1,0 +1,153 @@
+"""How far probabilities can be trusted: confidence against the share that is right. NumPy only."""
+
+from numbers import Integral
+
+import numpy as np
+
+__all__ = ["expected_calibration_error", "reliability_curve"]
+
+#: Rows of probabilities in float32, or written with three digits, sum to one no closer than this.
+_SLACK = 5e-3
+
+
+def reliability_curve(y_true, proba, *, labels=None, n_bins=10):
+    """Confidence and accuracy of predictions, in bins of equal width.
+
+    The prediction is the class with the highest probability, and that probability is its
+    confidence. Of predictions that are 80 % confident, 80 % should be right.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        Annotated classes.
+    proba : array-like of shape (n_samples, n_classes)
+        Probabilities from 0 to 1; rows sum to one.
+    labels : array-like of shape (n_classes,), default=None
+        Class of each column of `proba`, in order; None takes the sorted classes of `y_true`.
+    n_bins : int, default=10
+        Number of bins over 0 to 1. Bin m, counted from 1, holds confidences above
+        ``(m - 1) / n_bins`` and up to ``m / n_bins``.
+
+    Returns
+    -------
+    confidence, accuracy : float64 ndarray of shape (n_bins,)
+        Mean confidence and share of right predictions in each bin; NaN in empty ones.
+    count : int64 ndarray of shape (n_bins,)
+        Predictions in each bin.
+
+    Raises
+    ------
+    ValueError
+        If the arguments do not fit each other, if `proba` does not hold probabilities, or if
+        `n_bins` is not a whole number of at least 1.
+
+    Notes
+    -----
+    The reliability diagram of [1]_.
+
+    References
+    ----------
+    .. [1] Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks",
+       ICML 2017, https://arxiv.org/abs/1706.04599
+
+    Examples
+    --------
+    >>> from stnclf.metrics import reliability_curve
+    >>> proba = [[0.9, 0.1], [0.7, 0.3], [0.4, 0.6]]
+    >>> confidence, accuracy, count = reliability_curve(["a", "b", "b"], proba, n_bins=2)
+    >>> count.tolist(), accuracy.round(3).tolist(), confidence.round(3).tolist()
+    ([0, 3], [nan, 0.667], [nan, 0.733])
+    """
+    true, proba, labels = _checked(y_true, proba, labels)
+    if not isinstance(n_bins, Integral) or isinstance(n_bins, bool) or n_bins < 1:
+        raise ValueError(f"n_bins must be a whole number of at least 1, got {n_bins!r}.")
+    top = proba.max(axis=1)
+    right = labels[proba.argmax(axis=1)] == true
+    # The edges as they are written, so that 0.3 lies in the bin that ends at 0.3.
+    edges = np.arange(1, n_bins) / n_bins
+    bins = np.searchsorted(edges, top, side="left")
+    count = np.bincount(bins, minlength=n_bins)
+    some = np.where(count, count, np.nan)
+    confidence = np.bincount(bins, weights=top, minlength=n_bins) / some
+    accuracy = np.bincount(bins, weights=right, minlength=n_bins) / some
+    return confidence, accuracy, count
+
+
+def expected_calibration_error(y_true, proba, *, labels=None, n_bins=10):
+    """Mean distance between confidence and accuracy, weighted by the predictions in each bin.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        Annotated classes.
+    proba : array-like of shape (n_samples, n_classes)
+        Probabilities from 0 to 1; rows sum to one.
+    labels : array-like of shape (n_classes,), default=None
+        Class of each column of `proba`, in order; None takes the sorted classes of `y_true`.
+    n_bins : int, default=10
+        Number of bins of equal width, as in `reliability_curve`.
+
+    Returns
+    -------
+    error : float
+        From 0, where confidence is as high as accuracy in every bin, to 1.
+
+    Raises
+    ------
+    ValueError
+        As `reliability_curve`.
+
+    Notes
+    -----
+    The expected calibration error of [1]_, for the most probable class of several as in [2]_:
+    the sum over bins of ``count / n_samples * |accuracy - confidence|``.
+
+    References
+    ----------
+    .. [1] Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using
+       Bayesian Binning", AAAI 2015, https://doi.org/10.1609/aaai.v29i1.9602
+    .. [2] Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks",
+       ICML 2017, https://arxiv.org/abs/1706.04599
+
+    Examples
+    --------
+    >>> from stnclf.metrics import expected_calibration_error
+    >>> proba = [[0.9, 0.1], [0.7, 0.3], [0.4, 0.6]]
+    >>> round(expected_calibration_error(["a", "a", "b"], proba), 3)
+    0.267
+    """
+    curve = reliability_curve(y_true, proba, labels=labels, n_bins=n_bins)
+    confidence, accuracy, count = curve
+    gap = np.abs(accuracy - confidence)[count > 0]
+    return float(np.average(gap, weights=count[count > 0]))
+
+
+def _checked(y_true, proba, labels):
+    true = np.asarray(y_true)
+    if true.ndim != 1 or not len(true):
+        raise ValueError(f"y_true must be 1-D and not empty, got shape {true.shape}.")
+    labels = np.unique(true) if labels is None else np.asarray(labels)
+    if labels.ndim != 1 or len(np.unique(labels)) != len(labels):
+        raise ValueError(f"labels must be 1-D without repetitions, got {labels.tolist()!r:.80}.")
+    unknown = sorted(set(true.tolist()) - set(labels.tolist()))
+    if unknown:
+        raise ValueError(f"labels must hold every class of y_true, but lacks {unknown}.")
+    try:
+        values = np.asarray(proba, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"proba must be an array of numbers, got {proba!r:.80}.") from error
+    if values.shape != (len(true), len(labels)):
+        raise ValueError(
+            f"proba must have shape {(len(true), len(labels))}, a column for each of "
+            f"{labels.tolist()!r:.80}, got {values.shape}."
+        )
+    # Written so that NaN fails.
+    inside = (values >= -_SLACK) & (values <= 1 + _SLACK)
+    sums_up = np.abs(values.sum(axis=1) - 1) <= _SLACK
+    if not inside.all() or not sums_up.all():
+        row = int((~(inside.all(axis=1) & sums_up)).argmax())
+        raise ValueError(
+            "proba must hold probabilities from 0 to 1 that sum to one in each row; row "
+            f"{row} holds {values[row].tolist()!r:.80}."
+        )
+    return true, np.clip(values, 0, 1), labels

@@ -1,0 +1,328 @@
+"""`StageHistoryDisplay` and `ReliabilityDisplay`: losses by epoch, accuracy by confidence."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ._plot_style import COLOURS, DASHES, MARKERS, new_axes
+from .metrics import expected_calibration_error, reliability_curve
+
+__all__ = ["ReliabilityDisplay", "StageHistoryDisplay"]
+
+#: Losses in a row of ``history_``, and what they are called in a legend.
+LOSSES = {
+    "train_loss": "training, sum",
+    "valid_loss": "validation",
+    "classification_loss": "training, classes",
+    "localization_loss": "training, position",
+}
+
+
+class StageHistoryDisplay:
+    """Losses by stage and epoch.
+
+    Make one with `from_estimator` or `from_history`.
+
+    Parameters
+    ----------
+    history : list of dict
+        Rows of ``history_``: ``stage``, ``epoch`` and losses.
+
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+        The axes, after `plot`.
+    figure_ : matplotlib.figure.Figure
+        Its figure.
+    lines_ : dict of str to list of Line2D
+        Name of the loss -> one line for each stage that has it.
+
+    Raises
+    ------
+    ValueError
+        If `history` is empty, or has rows without stage or epoch.
+
+    Examples
+    --------
+    >>> from stnclf.displays import StageHistoryDisplay
+    >>> rows = [{"stage": "joint", "epoch": i, "train_loss": 1 / i} for i in (1, 2, 3)]
+    >>> display = StageHistoryDisplay.from_history(rows)                # doctest: +SKIP
+    """
+
+    def __init__(self, history):
+        history = list(history)
+        if not history or not all("stage" in row and "epoch" in row for row in history):
+            raise ValueError(
+                "history must be a list of one dict or more with stage and epoch, as history_ is."
+            )
+        self.history = history
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None):
+        """Draw the training of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : STNCellClassifier or CiresanBaseline
+            Fitted.
+        ax : Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        StageHistoryDisplay
+        """
+        check_is_fitted(estimator)
+        return cls.from_history(estimator.history_, ax=ax)
+
+    @classmethod
+    def from_history(cls, history, *, ax=None):
+        """Draw a stored history.
+
+        Parameters
+        ----------
+        history : list of dict
+            Rows of ``history_``.
+        ax : Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        StageHistoryDisplay
+        """
+        return cls(history).plot(ax=ax)
+
+    def plot(self, *, ax=None):
+        """Draw one line for each loss, the stages side by side.
+
+        Parameters
+        ----------
+        ax : Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        StageHistoryDisplay
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        """
+        ax = new_axes("StageHistoryDisplay", ax, (8, 4))
+        stages = list(dict.fromkeys(row["stage"] for row in self.history))
+        self.lines_, start = {}, 0
+        for number, stage in enumerate(stages):
+            rows = [row for row in self.history if row["stage"] == stage]
+            if number:
+                ax.axvline(start + 0.5, color="0.55", linewidth=0.9)
+            # Above the axes, where no line can run through it.
+            ax.text(
+                start + (len(rows) + 1) / 2,
+                1.02,
+                stage,
+                ha="center",
+                va="bottom",
+                transform=ax.get_xaxis_transform(),
+            )
+            for style, (key, name) in enumerate(LOSSES.items()):
+                points = [
+                    (start + k, row[key])
+                    for k, row in enumerate(rows, start=1)
+                    if row.get(key) is not None and math.isfinite(row[key])
+                ]
+                if points:
+                    lines = self.lines_.setdefault(key, [])
+                    lines += ax.plot(
+                        *zip(*points),
+                        color=COLOURS[style],
+                        linestyle=DASHES[style],
+                        marker=MARKERS[style],
+                        markersize=4.5,
+                        # Dozens of markers on a line would hide it.
+                        markevery=max(1, len(points) // 6),
+                        label=None if lines else name,
+                    )
+            start += len(rows)
+        values = [y for lines in self.lines_.values() for line in lines for y in line.get_ydata()]
+        if values and min(values) > 0:
+            ax.set_yscale("log")  # stages minimise different losses
+            ax.yaxis.set_major_formatter("{x:g}")
+            ax.yaxis.set_minor_formatter(lambda y, _: f"{y:g}" if f"{y:e}"[0] in "25" else "")
+        ax.set(xlabel="epoch, counted over all stages", ylabel="loss", xlim=(0.5, start + 0.5))
+        ax.grid(axis="y", color="0.9")
+        if values:
+            ax.legend(frameon=True, framealpha=0.9)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+class ReliabilityDisplay:
+    """Accuracy over confidence, and how the predictions spread over the confidences.
+
+    Make one with `from_estimator` or `from_predictions`.
+
+    Parameters
+    ----------
+    confidence, accuracy : ndarray of shape (n_bins,)
+        Mean confidence and share of right predictions in each bin
+        (`stnclf.metrics.reliability_curve`); NaN in empty ones.
+    count : ndarray of shape (n_bins,)
+        Predictions in each bin.
+    error : float
+        Expected calibration error.
+    name : str, default=None
+        Name of the method, for the legend.
+
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+        The axes, after `plot`.
+    figure_ : matplotlib.figure.Figure
+        Its figure.
+    line_ : Line2D
+        The curve.
+    bars_ : BarContainer or None
+        The numbers of predictions.
+
+    Examples
+    --------
+    >>> from stnclf.displays import ReliabilityDisplay
+    >>> proba = [[0.9, 0.1], [0.7, 0.3], [0.4, 0.6]]
+    >>> display = ReliabilityDisplay.from_predictions(list("abb"), proba)  # doctest: +SKIP
+    """
+
+    def __init__(self, confidence, accuracy, count, error, *, name=None):
+        self.confidence, self.accuracy = np.asarray(confidence), np.asarray(accuracy)
+        self.count, self.error, self.name = np.asarray(count), error, name
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, *, n_bins=10, name=None, ax=None, **options):
+        """Predict with a fitted classifier, and draw.
+
+        Parameters
+        ----------
+        estimator : classifier
+            Fitted, with ``predict_proba``.
+        X : array-like
+            What the classifier takes.
+        y : array-like of shape (n_samples,)
+            Annotated classes.
+        n_bins : int, default=10
+            Number of bins of equal width.
+        name : str, default=None
+            For the legend; None takes the name of the estimator's class.
+        ax : Axes, default=None
+            Where to draw; None makes a figure.
+        **options : dict
+            Other arguments of `plot`.
+
+        Returns
+        -------
+        ReliabilityDisplay
+        """
+        check_is_fitted(estimator)
+        return cls.from_predictions(
+            y,
+            estimator.predict_proba(X),
+            labels=estimator.classes_,
+            n_bins=n_bins,
+            name=type(estimator).__name__ if name is None else name,
+            ax=ax,
+            **options,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls, y_true, proba, *, labels=None, n_bins=10, name=None, ax=None, **options
+    ):
+        """Draw predictions that were made before.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples,)
+            Annotated classes.
+        proba : array-like of shape (n_samples, n_classes)
+            Probabilities from 0 to 1.
+        labels : array-like of shape (n_classes,), default=None
+            Class of each column of `proba`; None takes the sorted classes of `y_true`.
+        n_bins : int, default=10
+            Number of bins of equal width.
+        name : str, default=None
+            For the legend.
+        ax : Axes, default=None
+            Where to draw; None makes a figure. Several methods may share one.
+        **options : dict
+            Other arguments of `plot`.
+
+        Returns
+        -------
+        ReliabilityDisplay
+        """
+        curve = reliability_curve(y_true, proba, labels=labels, n_bins=n_bins)
+        error = expected_calibration_error(y_true, proba, labels=labels, n_bins=n_bins)
+        return cls(*curve, error, name=name).plot(ax=ax, **options)
+
+    def plot(self, *, ax=None, histogram=True, **line_options):
+        """Draw the curve.
+
+        Parameters
+        ----------
+        ax : Axes, default=None
+            Where to draw; None makes a figure. Another display of this kind in it gets another
+            colour, dashes and marker.
+        histogram : bool, default=True
+            Draw the number of predictions in each bin along the bottom, the largest a quarter
+            high. With several methods in one figure, do so for one at most.
+        **line_options : dict
+            For matplotlib's ``plot`` of the curve.
+
+        Returns
+        -------
+        ReliabilityDisplay
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        """
+        ax = new_axes("ReliabilityDisplay", ax, (5, 5))
+        number = sum(line.get_gid() == "reliability" for line in ax.lines)
+        if not number:
+            ax.plot([0, 1], [0, 1], color="0.45", linestyle=":", label="confidence = accuracy")
+        style = {
+            "color": COLOURS[number % len(COLOURS)],
+            "linestyle": DASHES[number % len(DASHES)],
+            "marker": MARKERS[number % len(MARKERS)],
+            "label": ", ".join(filter(None, [self.name, f"ECE {self.error:.3f}"])),
+        }
+        some = self.count > 0
+        (self.line_,) = ax.plot(
+            self.confidence[some],
+            self.accuracy[some],
+            gid="reliability",
+            **{**style, **line_options},
+        )
+        self.bars_ = None
+        if histogram:
+            n_bins = len(self.count)
+            self.bars_ = ax.bar(
+                (np.arange(n_bins) + 0.5) / n_bins,
+                self.count / max(1, self.count.max()) / 4,
+                width=0.92 / n_bins,
+                color="0.8",
+                edgecolor="0.55",
+                hatch="//",
+                linewidth=0.5,
+                zorder=0,
+                label=f"predictions (highest bar: {self.count.max()})",
+            )
+        ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy", aspect="equal")
+        ax.legend(loc="upper left", frameon=True, framealpha=0.9, fontsize="small")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

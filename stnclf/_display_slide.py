@@ -1,0 +1,221 @@
+"""`HotspotDisplay`: a slide with the density of cells, the cells, and the fields with most."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._hotspots import density_colours, density_map
+from ._plot_style import COLOURS, MARKERS, new_axes
+from ._scan_slide import opened
+
+__all__ = ["HotspotDisplay"]
+
+
+class HotspotDisplay:
+    """A slide in grey, the density of cells on it, the cells, and the fields that hold most.
+
+    Make one with `from_detections`.
+
+    Parameters
+    ----------
+    image : uint8 ndarray of shape (height, width, 3)
+        The slide with the density, as `stnclf.scan.density_map` draws it.
+    scale : float
+        Level-0 pixels for each pixel of the image.
+    mpp : float
+        Micrometres per pixel of level 0.
+    points : ndarray of shape (n_cells, 2)
+        ``(x, y)`` of the cells in level-0 pixels.
+    labels : array-like of shape (n_cells,)
+        Their classes.
+    fields : DataFrame, default=None
+        Fields as `stnclf.scan.hotspots` gives them.
+
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+        The axes, after `plot`; in millimetres.
+    figure_ : matplotlib.figure.Figure
+        Its figure.
+    image_ : AxesImage
+        Slide and density.
+    cells_ : list of PathCollection
+        The cells of each class.
+    fields_ : list of Rectangle
+        The fields.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from stnclf.displays import HotspotDisplay
+    >>> from stnclf.slides import Slide
+    >>> slide = Slide(np.full((600, 800, 3), 230, np.uint8), mpp=1.0)
+    >>> cells = pd.DataFrame({"x": [90, 110, 700], "y": [200, 220, 500], "label": "mitosis"})
+    >>> display = HotspotDisplay.from_detections(cells, slide)          # doctest: +SKIP
+    """
+
+    def __init__(self, image, scale, mpp, points, labels, *, fields=None):
+        self.image, self.scale, self.mpp = image, scale, mpp
+        self.points, self.labels, self.fields = np.asarray(points), np.asarray(labels), fields
+
+    @classmethod
+    def from_detections(
+        cls,
+        detections,
+        slide,
+        *,
+        fields=None,
+        label=None,
+        sigma_um=200.0,
+        max_size=1024,
+        ax=None,
+        **options,
+    ):
+        """Draw what `stnclf.scan.scan` and `stnclf.scan.hotspots` found.
+
+        Parameters
+        ----------
+        detections : DataFrame
+            Cells of this slide: ``x``, ``y`` and ``label``.
+        slide : Slide, str, path-like or uint8 ndarray of shape (height, width, 3)
+            The slide, whose resolution must be known.
+        fields : DataFrame, default=None
+            Fields to outline.
+        label : label, default=None
+            The class that is drawn; None draws all rows.
+        sigma_um : float, default=200.0
+            Standard deviation in micrometres of the Gaussian that each cell is spread over.
+        max_size : int, default=1024
+            Largest width and height of the slide's image in pixels.
+        ax : Axes, default=None
+            Where to draw; None makes a figure.
+        **options : dict
+            Other arguments of `plot`.
+
+        Returns
+        -------
+        HotspotDisplay
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `stnclf.scan.density_map`.
+        """
+        with opened(slide) as slide:
+            image, scale = density_map(
+                detections, slide, label=label, sigma_um=sigma_um, max_size=max_size
+            )
+            mpp = slide.mpp
+        names = np.array([str(name) for name in detections["label"]], dtype=object)
+        points = np.stack([np.asarray(detections[axis], dtype=float) for axis in "xy"], axis=1)
+        if label is not None:
+            is_drawn = names == str(label)
+            names, points = names[is_drawn], points[is_drawn]
+        return cls(image, scale, mpp, points, names, fields=fields).plot(ax=ax, **options)
+
+    def plot(self, *, ax=None, cells=True, colorbar=True):
+        """Draw the slide.
+
+        Parameters
+        ----------
+        ax : Axes, default=None
+            Where to draw; None makes a figure.
+        cells : bool, default=True
+            Mark each cell; a marker for each class.
+        colorbar : bool, default=True
+            Say what the colours of the density mean.
+
+        Returns
+        -------
+        HotspotDisplay
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        """
+        height, width = self.image.shape[:2]
+        tall = min(max(7.5 * height / width, 2.5), 9)
+        ax = new_axes("HotspotDisplay", ax, (9, tall))
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import ListedColormap
+
+        # Pixel edges, in millimetres.
+        mm = self.mpp / 1000
+        right, bottom = width * self.scale * mm, height * self.scale * mm
+        self.image_ = ax.imshow(self.image, extent=(0, right, bottom, 0), interpolation="bilinear")
+        self.cells_ = self._draw_cells(ax, mm) if cells else []
+        self.fields_ = self._draw_fields(ax, mm)
+        ax.set(xlabel="mm", ylabel="mm", xlim=(0, right), ylim=(bottom, 0))
+        if self.cells_:
+            ax.legend(
+                handles=self.cells_,
+                loc="upper center",
+                bbox_to_anchor=(0.5, -0.14),
+                ncols=3,
+                frameon=False,
+            )
+        if colorbar:
+            colours, cover = density_colours(np.linspace(0, 1, 64))
+            # As they look on light tissue.
+            shown = 230 + cover[:, None] * (colours - 230)
+            mappable = ScalarMappable(cmap=ListedColormap(np.clip(shown / 255, 0, 1)))
+            ax.figure.colorbar(
+                mappable, ax=ax, shrink=0.7, label="density of cells (1: the highest here)"
+            )
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _draw_cells(self, ax, mm):
+        # Few cells get large markers, many small ones.
+        size = float(np.clip(9000 / max(1, len(self.points)), 13, 40))
+        names = sorted(set(self.labels.tolist()))
+        return [
+            ax.scatter(
+                *((self.points[self.labels == name] + 0.5) * mm).T,
+                s=size,
+                marker=MARKERS[k % len(MARKERS)],
+                color=COLOURS[k % len(COLOURS)],
+                edgecolors="white",
+                linewidths=0.5,
+                label=name,
+            )
+            for k, name in enumerate(names)
+        ]
+
+    def _draw_fields(self, ax, mm):
+        from matplotlib.patches import Rectangle
+        from matplotlib.patheffects import withStroke
+
+        if self.fields is None:
+            return []
+        drawn = []
+        columns = [list(self.fields[name]) for name in ("x", "y", "width", "height")]
+        counts = list(self.fields["count"]) if "count" in self.fields else [None] * len(columns[0])
+        for number, (x, y, width, height, count) in enumerate(zip(*columns, counts), start=1):
+            left, top = (x + 0.5 - width / 2) * mm, (y + 0.5 - height / 2) * mm
+            edge = [withStroke(linewidth=4.5, foreground="white")]
+            field = Rectangle(
+                (left, top),
+                width * mm,
+                height * mm,
+                fill=False,
+                edgecolor="#0b3c7d",
+                linewidth=2.2,
+                path_effects=edge,
+            )
+            drawn.append(ax.add_patch(field))
+            words = f"{number}" if count is None else f"{number}: {count:.0f} cells"
+            ax.text(
+                left,
+                top,
+                words,
+                color="white",
+                va="bottom",
+                fontsize="small",
+                weight="bold",
+                bbox={"facecolor": "#0b3c7d", "edgecolor": "none", "pad": 2},
+            )
+        return drawn

@@ -1,0 +1,203 @@
+"""The numbers of `stnclf.report`: scores of a method from its test vectors."""
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from .metrics import (
+    error_summary,
+    expected_calibration_error,
+    localization_error,
+    localization_summary,
+    reliability_curve,
+)
+
+__all__ = [
+    "as_labels",
+    "central_size",
+    "check_count",
+    "check_image_array",
+    "check_length",
+    "check_shape",
+    "evaluate",
+]
+
+
+def evaluate(
+    y_true,
+    y_pred,
+    *,
+    proba=None,
+    labels=None,
+    centers_true=None,
+    centers_pred=None,
+    image_size=None,
+    radius=8.0,
+    fit_seconds=None,
+    predict_seconds=None,
+):
+    """Scores of one method from its test vectors.
+
+    For a cross-validation, concatenate the vectors of all folds first.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_samples,)
+        Annotated and predicted classes.
+    proba : array-like of shape (n_samples, n_classes), default=None
+        Class probabilities, columns in the order of `labels`.
+    labels : array-like of shape (n_classes,), default=None
+        Classes in the order of the table; None sorts those that occur.
+    centers_true, centers_pred : array-like of shape (n_samples, 2), default=None
+        Annotated and predicted cell centres, ``(x, y)`` in pixels. Leave `centers_pred` out for
+        a method that does not localise.
+    image_size : (int, int) or int, default=None
+        ``(height, width)`` of the images in pixels, for the centre guess.
+    radius : float, default=8.0
+        Radius in pixels within which a cell counts as found.
+    fit_seconds, predict_seconds : float, default=None
+        Time that the method took, over all folds.
+
+    Returns
+    -------
+    scores : dict
+        Plain numbers, ready for JSON: ``n``, ``accuracy``, ``balanced_accuracy``, ``macro_f1``;
+        ``classes`` (by class ``precision``, ``recall``, ``f1``, ``support``); ``average``, the
+        same weighted by support; ``labels`` and ``confusion`` (rows annotated, columns
+        predicted); ``localization`` and ``center_guess`` (`stnclf.metrics.error_summary`, and
+        one more by class under ``classes``); ``calibration``: ``ece``
+        (`stnclf.metrics.expected_calibration_error`) and, for each of ten bins,
+        ``confidence`` and ``accuracy``, None in empty ones, and ``count``
+        (`stnclf.metrics.reliability_curve`); ``fit_seconds`` and ``predict_seconds``. What is
+        not known is None.
+
+    Raises
+    ------
+    ValueError
+        If the arguments are empty, differ in length or hold a class that `labels` lacks, if
+        `proba` does not hold probabilities for each of the classes, or if `centers_pred` comes
+        without `centers_true`.
+
+    Examples
+    --------
+    >>> from stnclf.report import evaluate
+    >>> scores = evaluate(["a", "a", "a", "b"], ["a", "a", "b", "b"])
+    >>> round(scores["macro_f1"], 3), scores["confusion"]
+    (0.733, [[2, 1], [0, 1]])
+    """
+    true, pred = as_labels(y_true, "y_true"), as_labels(y_pred, "y_pred")
+    check_length(pred, "y_pred", len(true))
+    seen = np.unique(np.concatenate([true, pred]))
+    labels = seen if labels is None else as_labels(labels, "labels")
+    unknown = sorted(set(seen.tolist()) - set(labels.tolist()))
+    if unknown:
+        raise ValueError(f"labels must hold every class that occurs, but lacks {unknown}.")
+
+    columns = {"labels": labels, "zero_division": 0}
+    by_class = precision_recall_fscore_support(true, pred, **columns)
+    average = precision_recall_fscore_support(true, pred, average="weighted", **columns)
+    _, recall, f1, support = by_class
+    localization, guess = _localization(
+        true, labels, centers_true, centers_pred, image_size, radius
+    )
+    return {
+        "n": len(true),
+        "accuracy": float((true == pred).mean()),
+        "balanced_accuracy": float(recall[support > 0].mean()),
+        "macro_f1": float(f1.mean()),
+        "average": _class_scores(*average[:3], len(true)),
+        "classes": {str(c): _class_scores(*row) for c, *row in zip(labels.tolist(), *by_class)},
+        "labels": [str(c) for c in labels.tolist()],
+        "confusion": confusion_matrix(true, pred, labels=labels).tolist(),
+        "localization": localization,
+        "center_guess": guess,
+        "calibration": None if proba is None else _calibration(true, proba, labels),
+        "fit_seconds": None if fit_seconds is None else float(fit_seconds),
+        "predict_seconds": None if predict_seconds is None else float(predict_seconds),
+    }
+
+
+def _localization(true, labels, centers_true, centers_pred, image_size, radius):
+    """Errors of the method and of the centre guess, overall and by class, or None."""
+    if centers_true is None:
+        if centers_pred is not None:
+            raise ValueError("centers_true must be given with centers_pred.")
+        return None, None
+    centers_true = check_shape(centers_true, "centers_true", (len(true), 2))
+    localization = guess = None
+    if image_size is not None:
+        # The true centres stand in for predictions here: only the guess is taken.
+        whole = localization_summary(
+            centers_true, centers_true, image_size=image_size, radius=radius
+        )
+        guess = whole["center_guess"]
+    if centers_pred is not None:
+        errors = localization_error(centers_true, centers_pred)
+        localization = error_summary(errors, radius=radius)
+        localization["classes"] = {
+            str(c): error_summary(errors[true == c], radius=radius) for c in labels.tolist()
+        }
+    return localization, guess
+
+
+def _calibration(true, proba, labels):
+    confidence, accuracy, count = reliability_curve(true, proba, labels=labels)
+    return {
+        "ece": expected_calibration_error(true, proba, labels=labels),
+        "confidence": [float(c) if n else None for c, n in zip(confidence, count)],
+        "accuracy": [float(a) if n else None for a, n in zip(accuracy, count)],
+        "count": count.tolist(),
+    }
+
+
+def _class_scores(precision, recall, f1, support):
+    scores = {"precision": float(precision), "recall": float(recall), "f1": float(f1)}
+    return {**scores, "support": int(support)}
+
+
+def as_labels(values, name):
+    labels = np.asarray(values)
+    if labels.ndim != 1 or not len(labels):
+        raise ValueError(f"{name} must be 1-D and not empty, got shape {labels.shape}.")
+    return labels
+
+
+def check_length(values, name, n):
+    if len(values) != n:
+        raise ValueError(f"{name} must have {n} rows, got {len(values)}.")
+
+
+def check_shape(values, name, shape):
+    array = np.asarray(values, dtype=float)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinity.")
+    return array
+
+
+def check_count(name, value, least):
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+
+
+def check_image_array(X):
+    """Check images that are drawn: one or three channels, uint8 or float."""
+    X = np.asanyarray(X)
+    if X.ndim not in (3, 4) or (X.ndim == 4 and X.shape[3] not in (1, 3)):
+        raise ValueError(
+            "X must have shape (n_samples, height, width), with 1 or 3 channels behind it, "
+            f"got {X.shape}."
+        )
+    if X.dtype != np.uint8 and not np.issubdtype(X.dtype, np.floating):
+        raise ValueError(f"X must be uint8 or float, got {X.dtype}.")
+    return X
+
+
+def central_size(patch_size, image_size):
+    """Check ``patch_size`` against the ``(height, width)`` of the images; None is all of them."""
+    if patch_size is None:
+        return image_size
+    pair = (patch_size, patch_size) if np.ndim(patch_size) == 0 else tuple(patch_size)
+    if len(pair) != 2 or not all(0 < a <= b for a, b in zip(pair, image_size)):
+        raise ValueError(f"patch_size must lie within the image, {image_size}, got {patch_size}.")
+    return pair

@@ -1,0 +1,26 @@
+"""What the displays share: pyplot or an error that names the extra, and styles of lines."""
+
+__all__ = ["COLOURS", "DASHES", "MARKERS", "import_pyplot", "new_axes"]
+
+#: Those of Okabe and Ito that are dark enough for lines on white, and near-black; with dashes and
+#: markers, so that neither colour vision nor a colour printer is needed.
+COLOURS = ("#0072b2", "#d55e00", "#007a5c", "#a8487f", "#222222")
+DASHES = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)), (0, (3, 1)))
+MARKERS = ("o", "s", "^", "D", "X")
+
+
+def import_pyplot(name):
+    """Import pyplot for the display of that name."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            f"{name} needs matplotlib; install it with: pip install 'stnclf[plot]'"
+        ) from error
+    return plt
+
+
+def new_axes(name, ax, size):
+    """Give `ax`, or the axes of a new figure of `size` in inches."""
+    plt = import_pyplot(name)
+    return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax

@@ -1,0 +1,266 @@
+"""The evaluation report as one HTML page: tables, charts, and the frame of gallery and viewer."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from html import escape
+from importlib import resources
+from string import Template
+
+from ._report_charts import error_chart, legend, reliability_chart, stage_charts
+from ._report_data import as_json
+from ._tables import classification_rows, summary_rows
+from ._version import __version__
+
+__all__ = ["render"]
+
+LOSSES = {
+    "train_loss": "training, sum of the losses",
+    "classification_loss": "training, classes",
+    "localization_loss": "training, position",
+    "valid_loss": "validation",
+}
+SHADES = 10
+
+
+def render(title, notes, results, errors, histories, data):
+    """Write the page.
+
+    Parameters
+    ----------
+    title : str
+        Heading.
+    notes : dict of str to str
+        What stands below it.
+    results : dict
+        Scores by method, as `stnclf.report.evaluate` gives them.
+    errors : dict of str to ndarray of shape (n_samples,)
+        Distances in pixels from the annotated centres by method, and by the centre guess.
+    histories : dict of str to list of dict
+        ``history_`` by method.
+    data : dict
+        What the scripts get: ``patches`` and ``slides``, None or empty where there are none.
+
+    Returns
+    -------
+    page : str
+    """
+    sections = []
+    if results:
+        sections += [
+            ("summary", "Summary", _summary(results)),
+            ("classes", "Scores by class", _classes(results)),
+            ("confusion", "Confusion matrices", _confusion(results)),
+            ("probabilities", "Can the probabilities be trusted?", _reliability(results)),
+            ("localisation", "Where the cells were found", _localisation(results, errors)),
+        ]
+    sections.append(("training", "Training", _training(histories)))
+    if data["patches"]:
+        sections.append(("patches", "Patches", _gallery(data)))
+    if data["slides"]:
+        sections.append(("slides", "Slides", _viewer(data)))
+    sections = [section for section in sections if section[2]]
+    style, script = _read("page.css"), _read("gallery.js") + _read("viewer.js")
+    policy = (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src {_digest(style)}; script-src {_digest(script)}"
+    )
+    return _fill(
+        "template.html",
+        title=escape(title),
+        version=escape(__version__),
+        policy=escape(policy),
+        style=style,
+        notes=_notes(notes),
+        links="".join(
+            f'<li><a href="#{name}">{escape(heading)}</a></li>' for name, heading, _ in sections
+        ),
+        sections="".join(
+            f'<section id="{name}" aria-labelledby="{name}-heading">'
+            f'<h2 id="{name}-heading">{escape(heading)}</h2>{body}</section>'
+            for name, heading, body in sections
+        ),
+        data=as_json(data),
+        script=script,
+    )
+
+
+def _read(name):
+    folder = resources.files(__package__).joinpath("_report_page")
+    # A browser turns \r\n into \n before it compares digests.
+    return folder.joinpath(name).read_text(encoding="utf-8").replace("\r\n", "\n")
+
+
+def _fill(name, **holes):
+    return Template(_read(name)).substitute(holes)
+
+
+def _digest(text):
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _notes(notes):
+    if not notes:
+        return ""
+    rows = "".join(
+        f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(words))}</dd></div>"
+        for name, words in notes.items()
+    )
+    return f'<dl class="notes">{rows}</dl>'
+
+
+def _table(caption, header, rows, *, n_text=1, starts=()):
+    """Make a table that scrolls where it is too wide; rows hold strings."""
+    head = "".join(
+        f'<th scope="col"{_text(k < n_text)}>{escape(cell)}</th>' for k, cell in enumerate(header)
+    )
+    body = ""
+    for i, row in enumerate(rows):
+        cells = "".join(
+            f'<th scope="row">{escape(cell)}</th>'
+            if k == n_text - 1
+            else f"<td{_text(k < n_text)}>{escape(cell)}</td>"
+            for k, cell in enumerate(row)
+        )
+        start = ' class="start"' if i in starts else ""
+        body += f"<tr{start}>{cells}</tr>"
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}"><table>'
+        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+        "</table></div>"
+    )
+
+
+def _text(is_text):
+    return ' class="text"' if is_text else ""
+
+
+def _summary(results):
+    header, rows = summary_rows(results)
+    n = " or ".join(str(n) for n in sorted({scores["n"] for scores in results.values()}))
+    return _table(f"All methods, {n} cells", header, rows)
+
+
+def _classes(results):
+    header, rows = classification_rows(results)
+    starts = [i for i, row in enumerate(rows) if row[0]]
+    return _table("Precision, recall and F1 of each class", header, rows, n_text=2, starts=starts)
+
+
+def _confusion(results):
+    tables = "".join(_confusion_table(name, scores) for name, scores in results.items())
+    note = "<p>Rows are annotated classes, columns predicted ones. Shares are of each row.</p>"
+    return f'{note}<div class="side-by-side">{tables}</div>'
+
+
+def _confusion_table(name, scores):
+    labels = scores["labels"]
+    head = "".join(f'<th scope="col">{escape(label)}</th>' for label in labels)
+    body = ""
+    for label, row in zip(labels, scores["confusion"]):
+        total = max(1, sum(row))
+        cells = "".join(
+            f'<td class="shade-{round(SHADES * count / total)}"><b>{count}</b> '
+            f"<small>{100 * count / total:.0f} %</small></td>"
+            for count in row
+        )
+        body += f'<tr><th scope="row">{escape(label)}</th>{cells}</tr>'
+    caption = escape(name)
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="Confusion matrix of '
+        f'{caption}"><table class="confusion"><caption>{caption}</caption><thead><tr>'
+        f'<th scope="col">annotated \\ predicted</th>{head}</tr></thead><tbody>{body}</tbody>'
+        "</table></div>"
+    )
+
+
+def _reliability(results):
+    # Scores that were stored by an earlier version have no such entry.
+    known = {n: s["calibration"] for n, s in results.items() if s.get("calibration")}
+    if not known:
+        return ""
+    figures = "".join(
+        f"<figure><figcaption><b>{escape(name)}</b>, expected calibration error "
+        f"{calibration['ece']:.3f}</figcaption>{reliability_chart(name, calibration)}</figure>"
+        for name, calibration in known.items()
+    )
+    return (
+        "<p>Of predictions that are 80 % confident, 80 % should be right: points on the dashed "
+        "line. Below it a method is surer than it should be, above it less sure. Bars show how "
+        "the predictions spread over the confidences.</p>"
+        f'<div class="side-by-side">{figures}</div>'
+    )
+
+
+def _localisation(results, errors):
+    rows, starts = [], []
+    for name, scores in results.items():
+        found = scores["localization"]
+        if found:
+            starts.append(len(rows))
+            by_class = [*found.get("classes", {}).items(), ("all", found)]
+            rows += [
+                [name if i == 0 else "", label, *_distances(summary)]
+                for i, (label, summary) in enumerate(by_class)
+            ]
+    guess = next((s["center_guess"] for s in results.values() if s["center_guess"]), None)
+    if guess:
+        starts.append(len(rows))
+        rows.append(["centre guess", "all", *_distances(guess)])
+    if not starts or (guess and len(rows) == 1):
+        return ""
+    radius = next(
+        s[key]["radius"]
+        for s in results.values()
+        for key in ("localization", "center_guess")
+        if s[key]
+    )
+    header = ["approach", "class", "cells", "mean / px", "median / px", f"within {radius:g} px"]
+    chart = ""
+    if errors:
+        chart = f"<figure>{legend(errors)}{error_chart(errors, radius)}</figure>"
+    caption = "Distance from the annotated centre"
+    return _table(caption, header, rows, n_text=2, starts=starts) + chart
+
+
+def _distances(summary):
+    if summary["mean"] is None:
+        return [str(summary["n"]), "-", "-", "-"]
+    share = f"{100 * summary['within']:.1f} %"
+    return [str(summary["n"]), f"{summary['mean']:.1f}", f"{summary['median']:.1f}", share]
+
+
+def _training(histories):
+    rows = [row for history in histories.values() for row in history]
+    used = [key for key in LOSSES if any(row.get(key) is not None for row in rows)]
+    figures = ""
+    for name, history in histories.items():
+        charts = "".join(stage_charts(name, history, used))
+        if charts:
+            figures += f'<h3>{escape(name)}</h3><div class="side-by-side">{charts}</div>'
+    if not figures:
+        return ""
+    note = "<p>Stages minimise different losses, so that each has a scale of its own.</p>"
+    return note + legend([LOSSES[key] for key in used]) + figures
+
+
+def _options(names):
+    return "".join(
+        f'<option value="{value}">{escape(name)}</option>' for value, name in enumerate(names)
+    )
+
+
+def _gallery(data):
+    patches = data["patches"]
+    return _fill(
+        "gallery.html",
+        methods=_options(method["name"] for method in patches["methods"]),
+        labels=_options(patches["labels"]),
+        note=escape(patches["note"]),
+    )
+
+
+def _viewer(data):
+    return _fill("viewer.html", slides=_options(slide["name"] for slide in data["slides"]))

@@ -1,0 +1,224 @@
+"""Checks of what `stnclf.report.write_report` is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+
+from ._evaluation import as_labels, check_image_array, check_length, check_shape, evaluate
+from .geometry import patch_origin, theta_centers, window_corners
+from .metrics import localization_error
+
+__all__ = ["Predictions", "check_histories", "check_patches", "check_predictions", "check_slides"]
+
+_KEYS = ("y_pred", "proba", "theta", "centers")
+
+
+class Predictions:
+    """Test vectors of several methods.
+
+    Parameters
+    ----------
+    true : ndarray of shape (n_samples,)
+        Annotated classes.
+    labels : ndarray of shape (n_classes,)
+        Classes in the order of the columns of probabilities.
+    centers : ndarray of shape (n_samples, 2) or None
+        Annotated centres.
+    methods : dict of str to dict
+        ``y_pred``, and ``proba``, ``theta``, ``centers`` or None, by method.
+    """
+
+    def __init__(self, true, labels, centers, methods):
+        self.true, self.labels, self.centers, self.methods = true, labels, centers, methods
+        self.image_size = self.patch_size = None
+
+    def locate(self, image_size, patch_size):
+        """Turn theta into centres and corners in pixels of the image; sizes may be unknown."""
+        self.image_size, self.patch_size = image_size, patch_size
+        for name, method in self.methods.items():
+            if method["theta"] is not None:
+                if image_size is None:
+                    raise ValueError(
+                        f"predictions[{name!r}]: theta is in parts of the patch and wants X; "
+                        "without images give centers."
+                    )
+                found = theta_centers(method["theta"], patch_size)
+                method["centers"] = found + patch_origin(image_size, patch_size)
+                method["corners"] = window_corners(method["theta"], patch_size, image_size)
+
+    def evaluate(self):
+        """Score every method."""
+        return {
+            name: evaluate(
+                self.true,
+                method["y_pred"],
+                proba=method["proba"],
+                labels=self.labels,
+                centers_true=self.centers,
+                centers_pred=None if self.centers is None else method["centers"],
+                image_size=None if self.centers is None else self.image_size,
+            )
+            for name, method in self.methods.items()
+        }
+
+    def is_wrong(self):
+        """Tell of each sample whether any method was wrong."""
+        return np.any([method["y_pred"] != self.true for method in self.methods.values()], axis=0)
+
+    def errors(self):
+        """Distances from the annotated centres by method, and by the centre guess."""
+        found = {
+            name: localization_error(self.centers, method["centers"])
+            for name, method in self.methods.items()
+            if self.centers is not None and method["centers"] is not None
+        }
+        if found and self.image_size is not None:
+            middle = (np.array(self.image_size[::-1]) - 1) / 2
+            found["centre guess"] = localization_error(
+                self.centers, np.tile(middle, (len(self.true), 1))
+            )
+        return found
+
+    def as_data(self, chosen):
+        """Write down the chosen samples for the gallery; points are in pixels of the patch."""
+        origin = np.array(patch_origin(self.image_size, self.patch_size))
+        index = {label: k for k, label in enumerate(self.labels.tolist())}
+
+        def numbers(values):
+            return [index[label] for label in values[chosen].tolist()]
+
+        def points(values):
+            return None if values is None else (values[chosen] - origin).round(1).tolist()
+
+        methods = []
+        for name, method in self.methods.items():
+            proba = method["proba"]
+            if proba is not None:
+                proba = np.rint(1000 * proba[chosen]).astype(int).tolist()
+            row = {"name": name, "predicted": numbers(method["y_pred"]), "proba": proba}
+            row["centers"] = points(method["centers"])
+            row["corners"] = points(method.get("corners"))
+            methods.append(row)
+        return {
+            "note": self._note(chosen),
+            "labels": [str(label) for label in self.labels.tolist()],
+            "number": chosen.tolist(),
+            "annotated": numbers(self.true),
+            "centers": points(self.centers),
+            "methods": methods,
+        }
+
+    def _note(self, chosen):
+        n, wrong = len(self.true), self.is_wrong()
+        if len(chosen) == n:
+            return f"All {n} cells of the evaluation."
+        shown = int(wrong[chosen].sum())
+        return (
+            f"{len(chosen)} of the {n} cells of the evaluation: {shown} of the {wrong.sum()} that "
+            f"a method got wrong, and {len(chosen) - shown} of the {(~wrong).sum()} others. Shares "
+            "here are not those of the evaluation; the tables above count all cells."
+        )
+
+
+def check_predictions(predictions, y_true, labels, centers):
+    """Check test vectors; None where there are none."""
+    if predictions is None:
+        return None
+    if not isinstance(predictions, Mapping) or not predictions:
+        raise TypeError(f"predictions must be a dict by method, got {predictions!r:.80}.")
+    if y_true is None:
+        raise ValueError("y_true must be given with predictions.")
+    true = as_labels(y_true, "y_true")
+    methods = {str(n): _check_method(str(n), m, true) for n, m in predictions.items()}
+    if labels is None:
+        named = [m["y_pred"] for m in methods.values() if m["y_pred"] is not None]
+        labels = np.unique(np.concatenate([true, *named]))
+    labels = as_labels(labels, "labels")
+    if centers is not None:
+        centers = check_shape(centers, "centers", (len(true), 2))
+    for name, method in methods.items():
+        _check_values(f"predictions[{name!r}]", method, len(true), labels)
+    return Predictions(true, labels, centers, methods)
+
+
+def _check_method(name, method, true):
+    where = f"predictions[{name!r}]"
+    if not isinstance(method, Mapping):
+        raise TypeError(f"{where} must be a dict of {', '.join(_KEYS)}, got {method!r:.80}.")
+    unknown = sorted(set(method) - set(_KEYS))
+    if unknown:
+        raise ValueError(f"{where} has unknown keys {unknown}; it may hold {', '.join(_KEYS)}.")
+    method = {key: method.get(key) for key in _KEYS}
+    if method["y_pred"] is None and method["proba"] is None:
+        raise ValueError(f"{where} must hold y_pred or proba.")
+    if method["y_pred"] is not None:
+        method["y_pred"] = as_labels(method["y_pred"], f"{where}['y_pred']")
+        check_length(method["y_pred"], f"{where}['y_pred']", len(true))
+    return method
+
+
+def _check_values(where, method, n, labels):
+    shapes = {"proba": (n, len(labels)), "theta": (n, 2, 3), "centers": (n, 2)}
+    for key, shape in shapes.items():
+        if method[key] is not None:
+            method[key] = check_shape(method[key], f"{where}[{key!r}]", shape)
+    if method["y_pred"] is None:
+        method["y_pred"] = labels[method["proba"].argmax(axis=1)]
+    unknown = sorted(set(method["y_pred"].tolist()) - set(labels.tolist()))
+    if unknown:
+        raise ValueError(f"labels must hold every class that occurs, but lacks {unknown}.")
+
+
+def check_patches(X, n):
+    """Check the images; give them as they are and their ``(height, width)``."""
+    if isinstance(X, (str, bytes)) or not hasattr(X, "__len__"):
+        raise TypeError(f"X must be an array or a sequence of paths or images, got {X!r:.80}.")
+    check_length(X, "X", n)
+    if hasattr(X, "dtype"):
+        X = check_image_array(X)
+        return X, X.shape[1:3]
+    first = X[0]
+    if isinstance(first, Image.Image):
+        return X, first.size[::-1]
+    try:
+        with Image.open(first) as image:
+            return X, image.size[::-1]
+    except Exception as error:
+        raise ValueError(f"X[0], {first!r:.80}, cannot be read as an image: {error}") from error
+
+
+def check_histories(histories):
+    """Check histories by method; None is none."""
+    if histories is None:
+        return {}
+    if not isinstance(histories, Mapping):
+        raise TypeError(f"histories must be a dict by method, got {histories!r:.80}.")
+    for name, rows in histories.items():
+        for row in rows:
+            if not isinstance(row, Mapping) or not {"stage", "epoch"} <= set(row):
+                raise ValueError(
+                    f"histories[{name!r}] must be a list of dicts with stage and epoch, as "
+                    f"history_ is, got {row!r:.80}."
+                )
+    return {str(name): list(rows) for name, rows in histories.items()}
+
+
+def check_slides(slides):
+    """Check slides by name; None is none."""
+    if slides is None:
+        return []
+    if not isinstance(slides, Mapping):
+        raise TypeError(f"slides must be a dict by name, got {slides!r:.80}.")
+    checked = []
+    for name, parts in slides.items():
+        keys = set(parts) if isinstance(parts, Mapping) else set()
+        if "slide" not in keys or keys - {"slide", "detections", "fields"}:
+            raise ValueError(
+                f"slides[{name!r}] must be a dict of slide, and of detections and fields where "
+                f"there are any, got {parts!r:.80}."
+            )
+        checked.append((str(name), parts["slide"], parts.get("detections"), parts.get("fields")))
+    return checked

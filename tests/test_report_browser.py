@@ -1,0 +1,342 @@
+"""The report in a browser: no errors, filters, keyboard, zoom, small screens, dark scheme."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stnclf.datasets import make_slide
+from stnclf.geometry import cell_theta
+from stnclf.report import write_report
+from stnclf.slides import Slide
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
+LABELS = np.array(["granulocyte", "</script><b>", "tumour"])
+N = 120
+
+
+def find(*names):
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Start one headless Chromium for all tests, with a folder of its own."""
+    binary = find("chromium", "chromium-browser", "google-chrome", "chrome")
+    driver = find("chromedriver")
+    if binary is None or driver is None:
+        pytest.skip("there is no Chromium with its driver on the path")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for flag in FLAGS.split():
+        options.add_argument(flag)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(driver, env={**os.environ, "NO_PROXY": "*"})
+    browser = webdriver.Chrome(options=options, service=service)
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Write a report with two methods and a slide; give its address and what is in it."""
+    rng = np.random.default_rng(0)
+    y = np.arange(N) % 3
+    X = np.full((N, 24, 32, 3), 60, np.uint8)
+    X[np.arange(N), :, :, y] = 200
+    centers = rng.uniform(10, 14, (N, 2))
+    proba = np.full((N, 3), 0.1)
+    predicted = np.where(np.arange(N) % 5 == 0, (y + 1) % 3, y)
+    proba[np.arange(N), predicted] = 0.8
+    proba[:30] = proba[:30] / 2 + 1 / 6
+    image, _, mpp = make_slide((300, 400), n_mitoses=4, random_state=0)
+    cells = pd.DataFrame(
+        {
+            "x": [50.0, 300.0, 310.0],
+            "y": [60.0, 200.0, 210.0],
+            "label": [LABELS[1], LABELS[1], LABELS[2]],
+            "probability": [0.6, 0.9, 0.7],
+        }
+    )
+    field = {"x": [300.0], "y": [200.0], "width": [80.0], "height": [60.0], "count": [2]}
+    field["per_mm2"] = [12.5]
+    history = [{"stage": s, "epoch": e, "train_loss": 1 / e} for s in "ab" for e in (1, 2, 3)]
+    path = tmp_path_factory.mktemp("report") / "a report.html"
+    write_report(
+        path,
+        predictions={
+            "STN": {"proba": proba, "theta": cell_theta(centers, (24, 32), (12, 16))},
+            "SVC": {"y_pred": LABELS[y], "centers": centers},
+        },
+        y_true=LABELS[y],
+        X=X,
+        centers=centers,
+        labels=LABELS,
+        histories={"STN": history},
+        slides={"one": {"slide": Slide(image, mpp=mpp), "detections": cells, "fields": field}},
+    )
+    return path.as_uri(), y, predicted
+
+
+def size(browser, width, height, scheme="light"):
+    """Set the size of the page and the colour scheme."""
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [
+        {"name": "prefers-color-scheme", "value": scheme},
+        {"name": "prefers-reduced-motion", "value": "reduce"},
+    ]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+@pytest.fixture
+def opened(browser, page):
+    """Open the page anew; nothing may have been logged when the test is over."""
+    size(browser, 1280, 900)
+    browser.get(page[0])
+    yield browser
+    assert browser.get_log("browser") == []
+
+
+def get(browser, name):
+    return browser.find_element(By.ID, name)
+
+
+def choose(browser, name, text):
+    """Choose an option by what it says."""
+    for option in get(browser, name).find_elements(By.TAG_NAME, "option"):
+        if option.text == text:
+            option.click()
+            return
+    raise AssertionError(f"{name} has no option {text!r}")
+
+
+def type_in(browser, name, value):
+    field = get(browser, name)
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys(str(value))
+
+
+def tiles(browser):
+    return browser.find_elements(By.CSS_SELECTOR, "#gallery button")
+
+
+def names(browser):
+    return [tile.get_attribute("aria-label") for tile in tiles(browser)]
+
+
+def wait(browser, condition):
+    return WebDriverWait(browser, 10, poll_frequency=0.05).until(lambda _: condition())
+
+
+def view(browser):
+    """Where the slide's viewer looks: x, y, zoom."""
+    picture = get(browser, "slide-picture")
+    return np.array([float(picture.get_attribute(f"data-{key}")) for key in ("x", "y", "zoom")])
+
+
+def scroll_to(browser, name):
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", get(browser, name))
+
+
+def test_it_loads_and_draws_patches(opened, page):
+    _, y, predicted = page
+    wrong = int((y != predicted).sum())
+    assert get(opened, "gallery-count").text == f"{N} of {N} patches, {wrong} of them wrong."
+    assert len(tiles(opened)) == 48
+    # The third patch is of the third class: blue in these images.
+    canvas = "document.querySelectorAll('#gallery canvas')[2]"
+    wait(opened, lambda: opened.execute_script(f"return {canvas}.dataset.drawn") == "2")
+    red, _, blue = opened.execute_script(
+        f"return [...{canvas}.getContext('2d').getImageData(3, 3, 1, 1).data].slice(0, 3)"
+    )
+    assert blue > red + 60
+    assert not opened.execute_script("return performance.getEntriesByType('resource').length")
+
+
+def test_filters_change_what_is_shown(opened, page):
+    _, y, predicted = page
+    choose(opened, "filter-answer", "wrong")
+    assert get(opened, "gallery-count").text.startswith(f"{(y != predicted).sum()} of {N}")
+    assert all(name.endswith("wrong") for name in names(opened))
+    choose(opened, "filter-true", LABELS[1])
+    want = np.flatnonzero((y != predicted) & (y == 1))
+    assert [name.split(":")[0] for name in names(opened)] == [f"Cell {i}" for i in want]
+    choose(opened, "filter-predicted", LABELS[0])
+    assert tiles(opened) == []
+    get(opened, "filter-reset").click()
+    wait(opened, lambda: len(tiles(opened)) == 48)
+    # Thirty of them are 0.567 sure, the others 0.8.
+    type_in(opened, "filter-high", 70)
+    assert get(opened, "gallery-count").text.startswith(f"30 of {N}")
+    type_in(opened, "filter-low", 60)
+    assert get(opened, "gallery-count").text.startswith(f"0 of {N}")
+    choose(opened, "filter-method", "SVC")  # has no probabilities, and is always right
+    assert not get(opened, "filter-confidence").is_displayed()
+    assert get(opened, "gallery-count").text == f"{N} of {N} patches, 0 of them wrong."
+
+
+def test_order_and_pages(opened):
+    choose(opened, "filter-order", "least confident first")
+    assert "57 %" in names(opened)[0]
+    get(opened, "page-on").click()
+    get(opened, "page-on").click()
+    assert get(opened, "page-place").text == "page 3 of 3"
+    assert len(tiles(opened)) == N - 96
+    assert "80 %" in names(opened)[-1]
+    assert not get(opened, "page-on").is_enabled()
+
+
+def test_patches_by_keyboard(opened):
+    first = tiles(opened)[0]
+    opened.execute_script("arguments[0].focus()", first)
+    first.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    active = opened.switch_to.active_element
+    assert active.get_attribute("aria-label").startswith("Cell 2:")
+    assert active.value_of_css_property("outline-style") == "solid"
+    active.send_keys(Keys.ENTER)
+    assert get(opened, "large").get_attribute("open") is not None
+    assert get(opened, "large-title").text.startswith("Cell 2: annotated tumour, predicted tumour")
+    facts = get(opened, "large-facts").text
+    assert "STN: tumour \u2713 right, 0.0 px" in facts
+    assert "SVC: tumour" in facts
+    opened.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    opened.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    opened.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
+    assert get(opened, "large-place").text == f"4 of {N}"
+    opened.switch_to.active_element.send_keys(Keys.ESCAPE)
+    wait(opened, lambda: get(opened, "large").get_attribute("open") is None)
+    assert opened.switch_to.active_element.get_attribute("aria-label").startswith("Cell 3:")
+
+
+def test_the_window_can_be_hidden_in_the_large_picture(opened):
+    opened.execute_script("arguments[0].click()", tiles(opened)[0])
+    bright = """
+        const c = document.getElementById("large-picture");
+        const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+        let n = 0;
+        for (let i = 0; i < d.length; i += 4) n += d[i] > 240 && d[i + 1] > 240 && d[i + 2] > 240;
+        return n;
+    """
+    wait(opened, lambda: opened.execute_script(bright) > 500)
+    get(opened, "large-marks").click()
+    wait(opened, lambda: opened.execute_script(bright) == 0)
+    get(opened, "large-close").click()
+
+
+def test_the_slide_zooms_and_moves(opened):
+    scroll_to(opened, "slide-picture")
+    picture = get(opened, "slide-picture")
+    x, y, whole = view(opened)
+    assert (x, y) == (200, 150)
+    picture.send_keys("+", "+")
+    wait(opened, lambda: view(opened)[2] == pytest.approx(whole * 1.96))
+    picture.send_keys(Keys.ARROW_RIGHT)
+    wait(opened, lambda: view(opened)[0] == pytest.approx(200 + 80 / (whole * 1.96)))
+    picture.send_keys("0")
+    wait(opened, lambda: view(opened).tolist() == [x, y, whole])
+    ActionChains(opened).scroll_from_origin(
+        webdriver.common.actions.wheel_input.ScrollOrigin.from_element(picture, 100, 50), 0, -150
+    ).perform()
+    wait(opened, lambda: view(opened)[2] == pytest.approx(whole * np.exp(0.5)))
+    # What was under the pointer is there still.
+    zoomed = view(opened)
+    np.testing.assert_allclose(
+        zoomed[:2] + np.array([100, 50]) / zoomed[2], (x + 100 / whole, y + 50 / whole), atol=1.5
+    )
+    ActionChains(opened).drag_and_drop_by_offset(picture, -60, 30).perform()
+    wait(
+        opened,
+        lambda: np.allclose(view(opened)[:2] - zoomed[:2], np.array([60, -30]) / zoomed[2]),
+    )
+    get(opened, "slide-whole").click()
+    wait(opened, lambda: view(opened)[2] == pytest.approx(whole))
+    opened.find_element(By.CSS_SELECTOR, "#slide-list button").click()
+    wait(opened, lambda: view(opened)[:2].tolist() == [300.5, 200.5] and view(opened)[2] > whole)
+
+
+def test_two_fingers_zoom_the_slide(opened):
+    scroll_to(opened, "slide-picture")
+    whole = view(opened)[2]
+    box = get(opened, "slide-picture").rect
+    top = box["y"] - opened.execute_script("return window.scrollY")
+    x, y = box["x"] + box["width"] / 2, top + box["height"] / 2
+
+    def touch(kind, *apart):
+        points = [{"x": x + d, "y": y, "id": i} for i, d in enumerate(apart)]
+        event = {"type": kind, "touchPoints": points}
+        opened.execute_cdp_cmd("Input.dispatchTouchEvent", event)
+
+    touch("touchStart", -40, 40)
+    touch("touchMove", -60, 60)
+    touch("touchMove", -80, 80)
+    touch("touchEnd")
+    wait(opened, lambda: view(opened)[2] == pytest.approx(2 * whole, rel=0.05))
+
+
+def test_cells_of_the_slide_are_filtered(opened):
+    scroll_to(opened, "slide-picture")
+    assert get(opened, "slide-status").text == "3 cells shown. 1 hotspots."
+    type_in(opened, "slide-low", 65)
+    assert get(opened, "slide-status").text.startswith("2 cells shown")
+    boxes = get(opened, "slide-legend").find_elements(By.TAG_NAME, "input")
+    assert get(opened, "slide-legend").text.split("\n") == ["</script><b>", "tumour"]
+    boxes[1].click()
+    assert get(opened, "slide-status").text.startswith("1 cells shown")
+
+
+@pytest.mark.parametrize("width", [360, 1920])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_width_and_scheme(opened, page, width, scheme):
+    size(opened, width, 800, scheme)
+    opened.get(page[0])
+    wide = opened.execute_script("return document.documentElement.scrollWidth")
+    assert wide <= width
+    colours = opened.execute_script(
+        """
+        const style = getComputedStyle(document.body);
+        const numbers = (text) => text.match(/[0-9.]+/g).slice(0, 3).map(Number);
+        const pairs = [];
+        for (const e of document.querySelectorAll("h1, p, td, th, caption, a, button, .mark, small")) {
+            if (!e.offsetParent || e.disabled) continue;
+            let under = e;
+            while (getComputedStyle(under).backgroundColor === "rgba(0, 0, 0, 0)" && under.parentElement) {
+                under = under.parentElement;
+            }
+            const back = getComputedStyle(under).backgroundColor;
+            if (back.startsWith("rgba")) continue;
+            pairs.push([numbers(getComputedStyle(e).color), numbers(back)]);
+        }
+        return JSON.stringify({ paper: numbers(style.backgroundColor), pairs });
+        """
+    )
+    found = json.loads(colours)
+    assert (np.mean(found["paper"]) > 128) == (scheme == "light")
+    assert len(found["pairs"]) > 50
+    assert min(contrast(*pair) for pair in found["pairs"]) >= 4.5
+    # Tables that are too wide scroll for themselves.
+    for table in opened.find_elements(By.CSS_SELECTOR, ".scroll"):
+        assert table.rect["width"] <= width
+
+
+def contrast(first, second):
+    """Ratio of luminances as WCAG 2 defines it."""
+    light = []
+    for colour in (first, second):
+        share = np.array(colour) / 255
+        linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+        light.append(linear @ [0.2126, 0.7152, 0.0722])
+    return (max(light) + 0.05) / (min(light) + 0.05)

@@ -1,0 +1,77 @@
+"""Pictures of the report: smaller where there are many, chosen fairly, safe as JSON."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import stnclf._report_data as report_data
+from stnclf._report_data import as_json, choose_patches, patch_data, slide_data
+
+
+def test_json_cannot_end_its_element():
+    data = {"label": "</script><!-- & \u2028\u2029", "n": [1, 0.5, None, True]}
+    text = as_json(data)
+    assert not set("<>&\u2028\u2029") & set(text)
+    assert json.loads(text) == data
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        as_json([float("nan")])
+
+
+@pytest.mark.parametrize(
+    ("n", "n_wrong", "most", "want_wrong"),
+    [(10, 4, 10, 4), (100, 4, 20, 4), (100, 50, 20, 10), (100, 95, 20, 15), (100, 100, 20, 20)],
+)
+def test_half_of_the_places_go_to_wrong_answers(n, n_wrong, most, want_wrong):
+    is_wrong = np.arange(n) < n_wrong
+    chosen = choose_patches(is_wrong, most, np.random.RandomState(0))
+    assert len(set(chosen.tolist())) == len(chosen) == min(n, most)
+    assert (np.diff(chosen) > 0).all()
+    assert is_wrong[chosen].sum() == want_wrong
+
+
+def test_many_patches_are_made_smaller(monkeypatch):
+    X = np.random.default_rng(0).integers(0, 255, (60, 64, 96, 3), dtype=np.uint8)
+    free = patch_data(X, np.arange(60), (64, 96))
+    assert free["tile"] == [64, 96]
+    size = sum(len(sheet) for sheet in free["sheets"])
+    monkeypatch.setattr(report_data, "PATCH_BYTES", size // 4)
+    tight = patch_data(X, np.arange(60), (64, 96))
+    assert tight["size"] == [64, 96]
+    assert tight["tile"][1] < 96
+    assert tight["tile"][0] / tight["tile"][1] == pytest.approx(64 / 96, abs=0.02)
+    assert sum(len(sheet) for sheet in tight["sheets"]) < 4 / 3 * size / 4
+    assert len(tight["sheets"]) == 3
+    # The last sheet holds ten patches: two rows.
+    height, width = tight["tile"]
+    last = Image.open(io.BytesIO(base64.b64decode(tight["sheets"][2].split(",")[1])))
+    assert last.size == (5 * width, 2 * height)
+
+
+def test_pictures_without_webp_are_jpeg(monkeypatch):
+    monkeypatch.setattr(report_data.features, "check", lambda name: False)
+    data = patch_data(np.zeros((2, 8, 8, 3), np.uint8), np.arange(2), (8, 8))
+    assert data["sheets"][0].startswith("data:image/jpeg;base64,/9j/")
+
+
+def test_slides_share_their_bytes(monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 255, (600, 900, 3), dtype=np.uint8)
+    monkeypatch.setattr(report_data, "SLIDE_STEPS", ((800, 80), (400, 80), (200, 60)))
+    monkeypatch.setattr(report_data, "SLIDE_BYTES", 60_000)
+    alone = slide_data([("a", noise, None, None)])
+    both = slide_data([("a", noise, None, None), ("b", noise, None, None)])
+    sizes = [len(slide["thumbnail"]) for slide in (*alone, *both)]
+    assert sizes[1] == sizes[2] < sizes[0] < 4 / 3 * 60_000 + 50
+
+
+def test_only_the_most_probable_cells_are_kept(monkeypatch):
+    monkeypatch.setattr(report_data, "MOST_DETECTIONS", 2)
+    cells = {"x": [1, 2, 3], "y": [4, 5, 6], "label": [7, 7, 8], "probability": [0.5, 0.9, 0.7]}
+    (slide,) = slide_data([("a", np.zeros((10, 10, 3), np.uint8), cells, None)])
+    assert slide["cells"]["n"] == 3
+    assert slide["cells"]["x"] == [2.0, 3.0]
+    assert slide["cells"]["labels"] == ["7", "8"]
+    assert slide["cells"]["label"] == [0, 1]

@@ -1,0 +1,273 @@
+"""The report as text: complete, valid, self-contained, and closed to what labels may hold."""
+
+import base64
+import hashlib
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from stnclf.geometry import cell_theta, window_corners
+from stnclf.report import evaluate, summary_table, write_report
+
+NASTY = "</script><b>\"x' &amp;\u2028"
+LABELS = np.array(["a", NASTY, "c"])
+VOID = {"meta", "link", "input", "br", "img", "hr"}
+SVG_EMPTY = {"line", "path", "circle", "rect", "polyline"}
+
+
+def cells(n=40):
+    """Images whose colour says which class they are, true centres, and two methods."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, n)
+    X = np.full((n, 20, 30, 3), 40, np.uint8)
+    X[np.arange(n), :, :, y] = 220
+    centers = rng.uniform(8, 12, (n, 2))
+    proba = rng.dirichlet([1, 1, 1], n)
+    first = {"proba": proba, "theta": cell_theta(centers - (5, 2), (16, 20), (8, 10))}
+    second = {"y_pred": LABELS[y], "centers": centers + (3, 4)}
+    return X, LABELS[y], centers, {NASTY: first, "SVC": second}
+
+
+def written(path, **changes):
+    X, y, centers, predictions = cells()
+    arguments = {"y_true": y, "X": X, "centers": centers, "predictions": predictions}
+    arguments |= {"patch_size": (16, 20), "labels": LABELS} | changes
+    write_report(path, **arguments)
+    return path.read_text(encoding="utf-8")
+
+
+class Checker(HTMLParser):
+    """Elements are closed in order, identifiers are unique, references lead somewhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.references, self.tags = [], [], [], []
+        self.attributes = []
+
+    def handle_starttag(self, tag, attrs):
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), (tag, attrs)
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            elif name in ("for", "aria-labelledby", "aria-describedby"):
+                self.references += value.split()
+            elif name == "href" and value.startswith("#"):
+                self.references.append(value[1:])
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        assert tag in SVG_EMPTY, tag
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open, f"{tag} was not open"
+        assert self.open.pop() == tag
+
+
+def checked(page):
+    checker = Checker()
+    checker.feed(page)
+    checker.close()
+    assert checker.open == []
+    assert len(set(checker.ids)) == len(checker.ids)
+    assert set(checker.references) <= set(checker.ids)
+    return checker
+
+
+def embedded(page):
+    """Data as the scripts of the page read them."""
+    (text,) = re.findall(r'<script type="application/json" id="report-data">(.*?)</script>', page)
+    return json.loads(text)
+
+
+def picture(uri):
+    kind, _, data = uri.partition(";base64,")
+    assert kind in ("data:image/webp", "data:image/jpeg", "data:image/png")
+    return Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+SLIDE = {
+    "slide": np.full((60, 90, 3), 200, np.uint8),
+    "detections": pd.DataFrame(
+        {"x": [1.0, 80.0], "y": [2.0, 50.0], "label": [NASTY, "c"], "probability": [0.5, 0.9]}
+    ),
+    "fields": pd.DataFrame(
+        {"x": [40.0], "y": [30.0], "width": [20.0], "height": [10.0], "count": [2]}
+    ),
+}
+HISTORY = [{"stage": NASTY, "epoch": i, "train_loss": 1 / i} for i in (1, 2, 3)]
+
+
+def test_the_page_is_valid_and_nothing_breaks_out(tmp_path):
+    page = written(
+        tmp_path / "r.html",
+        title=NASTY,
+        notes={NASTY: NASTY},
+        histories={NASTY: HISTORY},
+        slides={NASTY: SLIDE},
+    )
+    checker = checked(page)
+    # Text and attributes were escaped: no element came out of a label.
+    assert "b" in checker.tags  # the page's own
+    assert page.count("<script") == page.count("</script>") == 2
+    assert "<b>\"x'" not in page
+    assert "\u2028" not in page.split('id="report-data">')[1].split("</script>")[0]
+    assert checker.tags.count("h1") == 1
+    assert embedded(page)["patches"]["labels"] == LABELS.tolist()
+    assert embedded(page)["slides"][0]["cells"]["labels"] == sorted([NASTY, "c"])
+    ids = set(checker.ids)
+    assert ids >= {"summary", "classes", "confusion", "probabilities", "localisation"}
+    assert ids >= {"training", "patches", "slides"}
+
+
+def test_the_page_forbids_network_and_other_scripts(tmp_path):
+    page = written(tmp_path / "r.html")
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="(.*?)"', page)
+    policy = policy.replace("&#x27;", "'")
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    for kind, tag in (("script", r"<script>"), ("style", r"<style>")):
+        (text,) = re.findall(rf"{tag}(.*?)</{kind}>", page, flags=re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+    # Neither style attributes nor handlers, which the policy would forbid, nor addresses.
+    attributes = checked(page).attributes
+    assert not [a for a in attributes if a[1] == "style" or a[1].startswith("on")]
+    assert not [a for a in attributes if a[1] in ("src", "action", "srcset")]
+    assert all(a[2].startswith(("#", "data:")) for a in attributes if a[1] == "href")
+
+
+def test_the_gallery_gets_the_central_patches_and_points_in_them(tmp_path):
+    _, y, centers, predictions = cells()
+    patches = embedded(written(tmp_path / "r.html"))["patches"]
+    assert (patches["size"], patches["tile"]) == ([16, 20], [16, 20])
+    assert [LABELS[k] for k in patches["annotated"]] == y.tolist()
+    first, second = patches["methods"]
+    assert first["name"] == NASTY
+    np.testing.assert_allclose(
+        np.divide(first["proba"], 1000), predictions[NASTY]["proba"], atol=6e-4
+    )
+    assert first["predicted"] == predictions[NASTY]["proba"].argmax(axis=1).tolist()
+    corners = window_corners(predictions[NASTY]["theta"], (16, 20))
+    np.testing.assert_allclose(first["corners"], corners, atol=0.051)
+    assert second["proba"] is None
+    assert second["corners"] is None
+    # Images of 30 x 20 px: the patch of 20 x 16 px starts at (5, 2).
+    np.testing.assert_allclose(second["centers"], centers + (3, 4) - (5, 2), atol=0.051)
+    np.testing.assert_allclose(patches["centers"], centers - (5, 2), atol=0.051)
+    for number in (0, 7, 26):
+        sheet = np.asarray(picture(patches["sheets"][number // 25]).convert("RGB"))
+        row, column = divmod(number % 25, 5)
+        middle = sheet[16 * row + 8, 20 * column + 10]
+        assert middle.argmax() == patches["annotated"][number]
+        assert abs(int(middle.max()) - 220) < 25
+
+
+def test_more_samples_than_places_favour_those_that_are_wrong(tmp_path):
+    _, y, _, predictions = cells()
+    wrong = LABELS[predictions[NASTY]["proba"].argmax(axis=1)] != y
+    page = written(tmp_path / "r.html", max_patches=10)
+    patches = embedded(page)["patches"]
+    shown = wrong[patches["number"]]
+    assert len(shown) == 10
+    assert shown.sum() == 5
+    assert f"10 of the 40 cells of the evaluation: 5 of the {wrong.sum()}" in patches["note"]
+    again = embedded(written(tmp_path / "r.html", max_patches=10))["patches"]
+    assert again["number"] == patches["number"]
+    other = embedded(written(tmp_path / "r.html", max_patches=10, random_state=1))["patches"]
+    assert other["number"] != patches["number"]
+
+
+def test_scores_are_those_of_evaluate(tmp_path):
+    _, y, centers, predictions = cells()
+    page = written(tmp_path / "r.html")
+    second = evaluate(
+        y,
+        y,
+        labels=LABELS,
+        centers_true=centers,
+        centers_pred=centers + (3, 4),
+        image_size=(20, 30),
+    )
+    for cell in summary_table({"SVC": second}).splitlines()[2].split()[1:4]:
+        assert f"<td>{cell}</td>" in page
+    assert '<tr class="start"><td class="text">SVC</td>' in page
+    assert "<td>5.0</td><td>5.0</td><td>100.0 %</td>" in page
+    assert "centre guess" in page
+    assert page.count('class="confusion"') == 2
+    ece = evaluate(y, y, proba=predictions[NASTY]["proba"], labels=LABELS)["calibration"]["ece"]
+    assert f"expected calibration error {ece:.3f}" in page
+
+
+def test_stored_results_without_calibration_are_taken(tmp_path):
+    results = {"old": evaluate(["a", "b"], ["a", "a"])}
+    del results["old"]["calibration"]
+    path = write_report(tmp_path / "r.html", json.loads(json.dumps(results)))
+    checker = checked(path.read_text(encoding="utf-8"))
+    assert "summary" in checker.ids
+    assert not {"probabilities", "localisation", "patches", "training"} & set(checker.ids)
+
+
+def test_a_slide_alone_is_a_report(tmp_path):
+    path = write_report(
+        tmp_path / "r.html", slides={"one": SLIDE, "two": {"slide": SLIDE["slide"]}}
+    )
+    page = path.read_text(encoding="utf-8")
+    one, two = embedded(page)["slides"]
+    checked(page)
+    assert (one["width"], one["height"], one["mpp"]) == (90, 60, None)
+    assert one["cells"]["probability"] == [0.9, 0.5]  # the most probable first
+    assert one["cells"]["x"] == [80.0, 1.0]
+    assert one["fields"] == [{"x": 40.0, "y": 30.0, "width": 20.0, "height": 10.0, "count": 2.0}]
+    assert picture(one["thumbnail"]).size == (90, 60)
+    density = np.asarray(picture(one["density"]).convert("RGBA"))
+    assert density.shape == (60, 90, 4)
+    assert density[2, 1, 3] > 150 > density[30, 45, 3]  # opaque at a cell, clear between them
+    assert (two["cells"], two["density"], two["fields"]) == (None, None, [])
+
+
+def test_images_may_be_paths_grey_or_float(tmp_path):
+    X, y, _, _ = cells(6)
+    paths = []
+    for i, image in enumerate(X):
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(image).save(paths[-1])
+    predictions = {"SVC": {"y_pred": y}}
+    forms = {
+        "paths": paths,
+        "float": X / 255,
+        "grey": X.mean(axis=3).astype(np.uint8),
+        "one channel": X[..., :1],
+        "pictures": [Image.fromarray(image) for image in X],
+    }
+    for form in forms.values():
+        path = write_report(tmp_path / "r.html", predictions=predictions, y_true=y, X=form)
+        patches = embedded(path.read_text(encoding="utf-8"))["patches"]
+        assert patches["size"] == [20, 30]
+        middle = np.asarray(picture(patches["sheets"][0]).convert("RGB"))[10, 15].astype(int)
+        want = X[0, 10, 15] if form is not forms["grey"] else np.full(3, X[0].mean())
+        if form is forms["one channel"]:
+            want = np.full(3, X[0, 10, 15, 0])
+        assert np.abs(middle - want).max() < 25
+
+
+def test_a_failure_leaves_the_old_page(tmp_path):
+    path = tmp_path / "r.html"
+    path.write_text("old")
+    with pytest.raises(ValueError, match="must have 1 rows, got 40"):
+        written(path, y_true=["a"])
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["r.html"]
+    with pytest.raises(OSError, match="could not be written"):
+        written(tmp_path / "none" / "r.html")
