@@ -6,10 +6,10 @@ STAMP := $(VENV)/.installed
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench clean
+.PHONY: help install demo test test-lowest test-newest lint audit wheel format bench clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 install: $(STAMP)  ## make the virtual environment and install the package with all it needs
 
@@ -24,9 +24,34 @@ demo: $(STAMP)  ## compare STN, baseline and classical features; DATA=folder tak
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest
 
-lint: $(STAMP)  ## check style and docstrings
+# Environments of their own, made anew: what is resolved today counts, not what was.
+test-lowest:  ## run the tests with the lowest versions that pyproject.toml names
+	$(call tested_with,constraints-lowest.txt)
+
+test-newest:  ## run the tests with the newest versions of everything
+	$(call tested_with,constraints.txt)
+
+define tested_with
+	rm -rf .venv-$(@:test-%=%)
+	$(PYTHON) -m venv .venv-$(@:test-%=%)
+	.venv-$(@:test-%=%)/bin/python -m pip install --quiet --constraint $(1) --editable '.[test]'
+	.venv-$(@:test-%=%)/bin/python -m pip list
+	.venv-$(@:test-%=%)/bin/python -m pytest $(ARGS)
+	rm -rf .venv-$(@:test-%=%)
+endef
+
+lint: $(STAMP)  ## check style, docstrings and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@echo 'dependencies: not audited here; "make audit" does, and needs a vulnerability service'
+
+audit: $(STAMP)  ## look up the installed versions in a list of known vulnerabilities
+	$(BIN)/python -m pip list --format freeze --exclude-editable | sed 's/+.*//' > $(VENV)/versions.txt
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement $(VENV)/versions.txt
+
+wheel: $(STAMP)  ## build the wheel, look at its files, and try it in a clean environment
+	$(BIN)/python tools/check_wheel.py
 
 format: $(STAMP)  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
@@ -36,4 +61,4 @@ bench: $(STAMP)  ## measure images per second of each stage, some minutes
 	$(BIN)/python benchmarks/speed.py
 
 clean:  ## remove the virtual environment and what the targets wrote
-	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-lowest .venv-newest demo build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, _fit_context
 from sklearn.model_selection import train_test_split
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -21,6 +22,7 @@ from ._batch import as_float
 from ._callbacks import ProgressBar, StagePrintLog, history_rows
 from ._images import as_images, check_image_shape, check_size, naming
 from ._transfer import first_weights, take_weights
+from ._typing import Floats, Images
 from ._validation import (
     check_callbacks,
     check_centers,
@@ -290,7 +292,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             results += workers.map(apply, waiting)
         return [np.concatenate(column) for column in zip(*results)]
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Images) -> Floats:
         """Logarithm of the class probabilities.
 
         Parameters
@@ -302,13 +304,22 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         -------
         float64 ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If `X` is no array of numbers or sequence of images.
+        ValueError
+            If `X` holds other images than those the estimator was fitted on; the message says how.
         """
         (logits,) = self._predict_batches(X, lambda module, patches: [module.scores(patches)])
         logits = logits.astype(np.float64)
         logits -= logits.max(axis=1, keepdims=True)
         return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Images) -> Floats:
         """Class probabilities.
 
         Parameters
@@ -320,10 +331,19 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         -------
         float64 ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``; rows sum to one.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If `X` is no array of numbers or sequence of images.
+        ValueError
+            If `X` holds other images than those the estimator was fitted on; the message says how.
         """
         return np.exp(self.predict_log_proba(X))
 
-    def predict(self, X):
+    def predict(self, X: Images) -> np.ndarray:
         """Most probable class of each cell.
 
         Parameters
@@ -335,11 +355,20 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples,)
             Labels as given to ``fit``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If `X` is no array of numbers or sequence of images.
+        ValueError
+            If `X` holds other images than those the estimator was fitted on; the message says how.
         """
         best = self.predict_log_proba(X).argmax(axis=1)
         return self.classes_[best]
 
-    def localize(self, X):
+    def localize(self, X: Images) -> NDArray[np.float32]:
         """Give the transforms that lay the window on the cells.
 
         Parameters
@@ -352,10 +381,19 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         float32 ndarray of shape (n_samples, 2, 3)
             Theta: window coordinates to patch coordinates, both in [-1, 1] between the outer
             edges (``align_corners=False``).
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If `X` is no array of numbers or sequence of images.
+        ValueError
+            If `X` holds other images than those the estimator was fitted on; the message says how.
         """
         return self._predict_batches(X, lambda module, patches: [module(patches)[1]])[0]
 
-    def transform(self, X):
+    def transform(self, X: Images) -> NDArray[np.float32]:
         """Positions of the cells.
 
         Parameters
@@ -368,12 +406,21 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         float32 ndarray of shape (n_samples, 2)
             ``(x, y)`` in pixels of the whole image given; integer = pixel centre, (0, 0) is
             the top-left pixel.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If `X` is no array of numbers or sequence of images.
+        ValueError
+            If `X` holds other images than those the estimator was fitted on; the message says how.
         """
         theta = self.localize(X)
         frame = self._fitted_frame()
         return (theta_centers(theta, frame.patch) + frame.origin).astype(np.float32)
 
-    def attend(self, X):
+    def attend(self, X: Images) -> NDArray[np.float32]:
         """Images that the classifier saw, at the size at which it saw them.
 
         Parameters
@@ -385,6 +432,15 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         -------
         float32 ndarray of shape (n_samples, height, width, channels)
             In the units of X; uint8 images become 0 to 1.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If `X` is no array of numbers or sequence of images.
+        ValueError
+            If `X` holds other images than those the estimator was fitted on; the message says how.
         """
 
         def look(module, patches):
@@ -392,18 +448,25 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
 
         return self._predict_batches(X, look)[0]
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names of the columns of ``transform``.
 
         Parameters
         ----------
-        input_features : array-like of str, default=None
+        input_features : array-like of str, shape (n_features_in_,), default=None
             Only compared with what ``fit`` saw; the names do not depend on them.
 
         Returns
         -------
-        ndarray of str objects
+        ndarray of str objects of shape (2,)
             ``cell_x`` and ``cell_y``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `input_features` is not what `fit` saw.
         """
         check_is_fitted(self)
         _check_feature_names_in(self, input_features, generate_names=False)

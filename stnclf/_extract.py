@@ -20,7 +20,9 @@ import numpy as np
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
+from ._files import check_path
 from ._part_file import PartFile, check_out, read_header
+from ._slide_readers import check_positive
 from ._validation import draw_seed
 from .annotations import resolve_image
 
@@ -84,6 +86,11 @@ n_jobs, random_state, verbose
         As described there.
     """
     side = _check_sizes(size, max_offset, cell_size, image_size)
+    check_path("root", root)
+    if slide_mpp is not None:
+        check_positive("slide_mpp", slide_mpp, "micrometres per pixel")
+    if not isinstance(n_jobs, Integral) or n_jobs == 0:
+        raise ValueError(f"n_jobs: got {n_jobs!r}, wants a number of threads, or -1 for all.")
     out = check_out(out, resume)
     groups, points, y = _check_table(annotations)
     names, first_rows, image = np.unique(groups, return_index=True, return_inverse=True)

@@ -10,7 +10,31 @@ import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["write_atomically", "written_whole"]
+__all__ = ["check_path", "write_atomically", "written_whole"]
+
+
+def check_path(name, path):
+    """Check that an argument is a path, and give it as text.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    path : str or path-like
+        What was given.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    TypeError
+        If it is no path.
+    """
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(f"{name}: got {path!r}, wants a str or path-like.")
+    return os.fsdecode(path)
 
 
 def write_atomically(path, data):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -12,6 +13,8 @@ from scipy.ndimage import gaussian_filter
 from ._annotations_table import import_pandas
 from ._scan_slide import name_of, opened
 from ._slide_readers import check_positive
+from ._typing import PathLike, Pixels, Table
+from .slides import Slide
 
 __all__ = ["cell_density", "density_colours", "density_map", "hotspots"]
 
@@ -23,7 +26,15 @@ _COLOURS = np.array([(255, 237, 160), (254, 178, 76), (240, 59, 32), (128, 0, 38
 _OUTLINE = (0, 60, 160)
 
 
-def hotspots(detections, slide, *, area_mm2=2.37, aspect=4 / 3, label=None, n=1):
+def hotspots(
+    detections: Table,
+    slide: Slide | PathLike | Pixels,
+    *,
+    area_mm2: float = 2.37,
+    aspect: float = 4 / 3,
+    label: Any = None,
+    n: int = 1,
+) -> Table:
     """Find the fields of a slide that hold most cells.
 
     Parameters
@@ -52,6 +63,8 @@ def hotspots(detections, slide, *, area_mm2=2.37, aspect=4 / 3, label=None, n=1)
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such slide.
     ImportError
         If pandas is missing.
     TypeError, ValueError
@@ -110,7 +123,15 @@ def hotspots(detections, slide, *, area_mm2=2.37, aspect=4 / 3, label=None, n=1)
     return pandas.DataFrame(fields)
 
 
-def density_map(detections, slide, *, label=None, sigma_um=200.0, max_size=1024, fields=None):
+def density_map(
+    detections: Table,
+    slide: Slide | PathLike | Pixels,
+    *,
+    label: Any = None,
+    sigma_um: float = 200.0,
+    max_size: int = 1024,
+    fields: Table | None = None,
+) -> tuple[Pixels, float]:
     """Draw the density of cells over a small image of the slide.
 
     Parameters
@@ -138,6 +159,8 @@ def density_map(detections, slide, *, label=None, sigma_um=200.0, max_size=1024,
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such slide.
     TypeError, ValueError
         If an argument is not as described, a cell lies outside the slide, the resolution is not
         known, or the slide cannot be read.
@@ -272,8 +295,15 @@ def _count_everywhere(edges, places, extent):
 
 
 def _outline(image, fields, scale):
+    names = ("x", "y", "width", "height")
+    try:
+        numbers = np.array([list(fields[name]) for name in names], dtype=np.float64)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"fields: wants a table with numbers {', '.join(names)} ({error!r})."
+        ) from error
     draw = ImageDraw.Draw(image)
-    for x, y, width, height in zip(*(fields[name] for name in ("x", "y", "width", "height"))):
+    for x, y, width, height in numbers.T.tolist():
         left, top = (x + 0.5 - width / 2) / scale, (y + 0.5 - height / 2) / scale
         right, bottom = left + width / scale - 1, top + height / scale - 1
         draw.rectangle((left, top, right, bottom), outline=_OUTLINE, width=3)

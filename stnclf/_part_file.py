@@ -14,6 +14,8 @@ import time
 
 import numpy as np
 
+from ._files import check_path
+
 __all__ = ["PartFile", "check_out", "read_header"]
 
 #: Seconds between two writings of what is done; a crash costs no more than these.
@@ -206,7 +208,7 @@ def check_out(out, resume):
         if resume:
             raise ValueError("resume: there is nothing to resume without out=.")
         return None
-    out = os.path.abspath(os.fsdecode(out))
+    out = os.path.abspath(check_path("out", out))
     if not os.path.isdir(os.path.dirname(out)):
         raise FileNotFoundError(f"out: the folder of {out!r} does not exist.")
     if os.path.isdir(out):

@@ -12,7 +12,9 @@ from numbers import Integral
 import numpy as np
 from PIL import Image
 
+from ._files import check_path
 from ._slide_readers import check_pixels, check_positive
+from ._typing import PathLike, Pixels
 
 __all__ = ["write_pyramid_tiff"]
 
@@ -20,7 +22,15 @@ _ADOBE_DEFLATE, _JPEG, _YCBCR, _YCBCR_SUBSAMPLING = 8, 7, 6, 530
 _BIG = 2**31  # bytes before compression; the 32-bit offsets of plain TIFF end at twice as much
 
 
-def write_pyramid_tiff(image, path, mpp, tile=256, *, compression="jpeg", quality=90):
+def write_pyramid_tiff(
+    image: Pixels,
+    path: PathLike,
+    mpp: float,
+    tile: int = 256,
+    *,
+    compression: str = "jpeg",
+    quality: int = 90,
+) -> None:
     """Write an image as a tiled pyramid TIFF that OpenSlide and QuPath open.
 
     Each level has half the width and height of the one before it, down to a single tile.
@@ -75,8 +85,8 @@ def write_pyramid_tiff(image, path, mpp, tile=256, *, compression="jpeg", qualit
         raise ValueError(f"tile: got {tile!r}, wants a multiple of 16 pixels.")
     if compression not in ("jpeg", "deflate"):
         raise ValueError(f"compression: got {compression!r}, wants 'jpeg' or 'deflate'.")
-    if not 1 <= quality <= 100:
-        raise ValueError(f"quality: got {quality!r}, wants a number from 1 to 100.")
+    if not isinstance(quality, Integral) or not 1 <= quality <= 100:
+        raise ValueError(f"quality: got {quality!r}, wants a whole number from 1 to 100.")
     is_jpeg = compression == "jpeg"
     layout = {
         "dtype": np.uint8,
@@ -111,7 +121,7 @@ def write_pyramid_tiff(image, path, mpp, tile=256, *, compression="jpeg", qualit
 @contextmanager
 def _replacing(path):
     """Give a path to write to; the file there takes the place of `path` if all goes well."""
-    path = os.path.abspath(os.fsdecode(path))
+    path = os.path.abspath(check_path("path", path))
     part = f"{path}.{os.getpid()}.part"
     try:
         yield part

@@ -8,6 +8,7 @@ import os
 
 import numpy as np
 
+from ._slide_readers import check_pixels
 from ._tissue_mask import find_tissue
 from .slides import Slide
 
@@ -22,9 +23,16 @@ def opened(slide):
     """Give a Slide of a Slide, path or array; what is opened here is closed in the end."""
     if isinstance(slide, Slide):
         yield slide
-    else:
-        with Slide(slide) as slide:
-            yield slide
+        return
+    if isinstance(slide, np.ndarray):
+        check_pixels("slide", slide)
+    elif not isinstance(slide, (str, os.PathLike)):
+        raise TypeError(
+            f"slide: got {type(slide).__name__}, wants a Slide, a path or a uint8 array of shape "
+            "(height, width, 3)."
+        )
+    with Slide(slide) as slide:
+        yield slide
 
 
 def name_of(slide):
@@ -71,7 +79,14 @@ def find_slide_tissue(slide, wanted):
     Returns
     -------
     Tissue
+
+    Raises
+    ------
+    ValueError
+        If `wanted` is neither True nor False.
     """
+    if not isinstance(wanted, (bool, np.bool_)):
+        raise ValueError(f"tissue: got {wanted!r}, wants True or False.")
     if not wanted:
         return Tissue(np.ones((1, 1), dtype=bool), float(max(slide.size)))
     try:

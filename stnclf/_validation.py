@@ -149,4 +149,5 @@ def draw_seed(random_state):
     """One integer from ``random_state``; None draws it without touching a global generator."""
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
-    return int(check_random_state(random_state).randint(2**31 - 1))
+    with naming("random_state", "an integer, a RandomState or None"):
+        return int(check_random_state(random_state).randint(2**31 - 1))

@@ -43,6 +43,7 @@ import math
 import sqlite3
 from numbers import Real
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 from ._annotations_csv import csv_text, read_csv
 from ._annotations_folders import mat_files, read_crchisto, read_voc, voc_files
@@ -57,7 +58,8 @@ from ._annotations_json import (
 )
 from ._annotations_slide_runner import MAGIC, read_slide_runner, write_slide_runner
 from ._annotations_table import CORE, import_pandas, read_json
-from ._files import written_whole
+from ._files import check_path, written_whole
+from ._typing import PathLike, Table
 
 __all__ = ["read_annotations", "resolve_image", "write_annotations"]
 
@@ -73,7 +75,14 @@ ONE_IMAGE = ("qupath", "grand-challenge", "csv")
 JSON = {"qupath": is_geojson, "grand-challenge": is_points, "midog": is_boxes, "coco": is_boxes}
 
 
-def read_annotations(path, format="auto", *, image=None, columns=None, mpp=None):
+def read_annotations(
+    path: PathLike,
+    format: str = "auto",
+    *,
+    image: str | None = None,
+    columns: dict[str, str] | None = None,
+    mpp: float | None = None,
+) -> Table:
     """Read annotated cells.
 
     Parameters
@@ -108,6 +117,8 @@ def read_annotations(path, format="auto", *, image=None, columns=None, mpp=None)
         If pandas is missing.
     FileNotFoundError
         If there is no such file or folder.
+    TypeError
+        If `path` is no path.
     ValueError
         If the file is broken, lacks something or is of another format, in one line that names
         it; or if an argument is unknown or missing.
@@ -147,7 +158,7 @@ def read_annotations(path, format="auto", *, image=None, columns=None, mpp=None)
     not mitotic figure    2714
     mitotic figure        1721
     """
-    path = Path(path)
+    path = Path(check_path("path", path))
     if format != "auto" and format not in READ:
         raise ValueError(f"format must be 'auto' or one of {list(READ)}, got {format!r}.")
     unknown = set(columns or ()) - set(CORE)
@@ -163,16 +174,16 @@ def read_annotations(path, format="auto", *, image=None, columns=None, mpp=None)
 
 
 def write_annotations(
-    table,
-    path,
-    format="auto",
+    table: Table,
+    path: PathLike,
+    format: str = "auto",
     *,
-    size=50,
-    colors=None,
-    object_type="detection",
-    mpp=None,
-    overwrite=False,
-):
+    size: float = 50,
+    colors: dict[str, Any] | None = None,
+    object_type: str = "detection",
+    mpp: float | None = None,
+    overwrite: bool = False,
+) -> Path:
     """Write annotated cells or detections.
 
     What was written comes back from `read_annotations` as it was, to the last digit: position,
@@ -222,7 +233,7 @@ def write_annotations(
     ImportError
         If pandas is missing.
     TypeError
-        If `table` is not a DataFrame.
+        If `table` is not a DataFrame, or `path` no path.
     ValueError
         If the table lacks a column, holds something that the format has no place for, or if an
         argument is unknown or missing.
@@ -244,7 +255,7 @@ def write_annotations(
     >>> read_annotations(path).loc[0, ["x", "y", "probability"]].tolist()    # doctest: +SKIP
     [12.5, 7.0, 0.9]
     """
-    path = Path(path)
+    path = Path(check_path("path", path))
     if format == "auto":
         found = [name for name, endings in WRITE.items() if path.suffix.lower() in endings]
         if not found:
@@ -276,7 +287,7 @@ def write_annotations(
     return path
 
 
-def resolve_image(root, name):
+def resolve_image(root: PathLike, name: str) -> Path:
     r"""Find the path of an image below a folder, and refuse a name that leads out of it.
 
     Names come from files that others made; one like ``../../secrets.tif`` must not be opened.
@@ -296,6 +307,8 @@ def resolve_image(root, name):
 
     Raises
     ------
+    TypeError
+        If `root` is no path.
     ValueError
         If the name is empty, absolute, has a drive, or goes up by ``..``; in one line.
 
@@ -314,7 +327,7 @@ def resolve_image(root, name):
     parts = [part for part in parts if part not in ("", ".")]
     if not parts or ".." in parts:
         raise ValueError(f"image must be a name below its folder, got {name!r}.")
-    return Path(root, *parts)
+    return Path(check_path("root", root), *parts)
 
 
 def _read(path, format, image, columns, mpp):

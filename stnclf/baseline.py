@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from numpy.typing import ArrayLike
+
 from ._base import _COUNT, _POSITIVE, BaseCellClassifier
+from ._typing import Images
 from .networks import CiresanNet
 from .training import Stage
 
@@ -81,7 +86,7 @@ class CiresanBaseline(BaseCellClassifier):
         Labels, in the order of the columns of ``predict_proba``.
     n_features_in_ : int
         Values in an image.
-    feature_names_in_ : ndarray of str
+    feature_names_in_ : ndarray of str, shape (n_features_in_,)
         Names of X's columns, where it was a table that has them.
     image_shape_ : tuple of int
         (height, width, channels) of the images.
@@ -176,7 +181,14 @@ class CiresanBaseline(BaseCellClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y, centers=None, sample_weight=None, stages=("classifier",)):
+    def fit(
+        self,
+        X: Images,
+        y: ArrayLike,
+        centers: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        stages: Sequence[str] = ("classifier",),
+    ) -> CiresanBaseline:
         """Train the network.
 
         Parameters

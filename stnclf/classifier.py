@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import _COUNT, _POSITIVE, BaseCellClassifier
+from ._typing import Images
 from .localizers import LOCALIZERS, FixedLocalizer
 from .networks import STNNet
 from .training import Stage
@@ -147,7 +150,7 @@ class STNCellClassifier(BaseCellClassifier):
         Labels, in the order of the columns of ``predict_proba``.
     n_features_in_ : int
         Values in an image.
-    feature_names_in_ : ndarray of str
+    feature_names_in_ : ndarray of str, shape (n_features_in_,)
         Names of X's columns, where it was a table that has them.
     image_shape_ : tuple of int
         (height, width, channels) of the images.
@@ -285,12 +288,12 @@ class STNCellClassifier(BaseCellClassifier):
 
     def fit(
         self,
-        X,
-        y,
-        centers=None,
-        sample_weight=None,
-        stages=("classifier", "localizer", "joint"),
-    ):
+        X: Images,
+        y: ArrayLike,
+        centers: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        stages: Sequence[str] = ("classifier", "localizer", "joint"),
+    ) -> STNCellClassifier:
         """Train the networks.
 
         Parameters

@@ -3,13 +3,18 @@
 Painted, seeded and quick to make, for examples and tests; no substitute for real images.
 """
 
+from __future__ import annotations
+
 import numbers
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _cells
 from ._drawing import Canvas, Field, Look, develop, expose
 from ._tissue import Ground, cell_sites, paint_ground, render
+from ._typing import Floats, Pixels, RandomState
 
 __all__ = ["CELL_TYPES", "make_cells", "make_slide"]
 
@@ -128,15 +133,15 @@ def _make_cell(label, size, offset, clutter, rng):
 
 
 def make_cells(
-    n_samples=100,
+    n_samples: int = 100,
     *,
-    patch_size=128,
-    image_size=None,
-    classes=CELL_TYPES,
-    offset=32,
-    clutter=6,
-    random_state=None,
-):
+    patch_size: int = 128,
+    image_size: int | None = None,
+    classes: Sequence[str] = CELL_TYPES,
+    offset: float = 32,
+    clutter: float = 6,
+    random_state: RandomState | np.random.Generator = None,
+) -> tuple[Pixels, NDArray[np.str_], Floats]:
     """Make synthetic image patches, each around one annotated cell.
 
     The images imitate canine mast cell tumour in haematoxylin and eosin at 0.25 um per
@@ -242,15 +247,15 @@ def make_cells(
 
 
 def make_slide(
-    shape=(2048, 2048),
+    shape: tuple[int, int] = (2048, 2048),
     *,
-    mpp=0.25,
-    n_mitoses=None,
-    n_granulocytes=None,
-    clutter=6,
-    tissue=0.75,
-    random_state=None,
-):
+    mpp: float = 0.25,
+    n_mitoses: int | None = None,
+    n_granulocytes: int | None = None,
+    clutter: float = 6,
+    tissue: float = 0.75,
+    random_state: RandomState | np.random.Generator = None,
+) -> tuple[Pixels, dict[str, np.ndarray], float]:
     """Make a synthetic slide with the true places of its cells.
 
     Tissue on a near-white ground, with tumour, collagen and gaps, drawn as in `make_cells`.

@@ -1,9 +1,12 @@
 """Hand-crafted features of cells, as a scikit-learn transformer."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
 
 import numpy as np
 from joblib import effective_n_jobs
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
@@ -12,6 +15,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from ._cell_features import FAMILIES, Settings, describe, import_skimage
 from ._images import as_images, check_size
+from ._typing import Floats, Images
 from .geometry import patch_origin
 
 __all__ = ["CellFeatures"]
@@ -56,11 +60,11 @@ class CellFeatures(TransformerMixin, BaseEstimator):
         Smaller objects, in pixels, are no nuclei. For a dark part it is half of that.
     ring_width : int, default=4
         Width in pixels of the ring around the nucleus; other nuclei are left out of it.
-    glcm_distances : array-like of int, default=(1, 3, 5)
+    glcm_distances : array-like of int, shape (n_distances,), default=(1, 3, 5)
         Distances in pixels at which co-occurrence is counted.
     glcm_levels : int, default=16
         Number of levels between the first and the 99th percentile of haematoxylin.
-    lbp_radii : array-like of float, default=(1, 3)
+    lbp_radii : array-like of float, shape (n_radii,), default=(1, 3)
         Radii in pixels of the circles of 8 points.
     hog_cells : int, default=2
         Number of cells along each side of the grid.
@@ -177,7 +181,7 @@ class CellFeatures(TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Images, y: object = None) -> CellFeatures:
         """Check the parameters and take the shape of the images.
 
         Parameters
@@ -196,6 +200,8 @@ class CellFeatures(TransformerMixin, BaseEstimator):
         ------
         ImportError
             If scikit-image is not installed.
+        TypeError
+            If `X` is no array of numbers.
         ValueError
             If `X` is empty, is not finite or has no images, if `image_shape` is not the
             shape of its images, or if they are smaller than `patch_size`.
@@ -206,7 +212,7 @@ class CellFeatures(TransformerMixin, BaseEstimator):
         self._window()
         return self
 
-    def transform(self, X):
+    def transform(self, X: Images) -> Floats:
         """Compute the features of each image.
 
         Parameters
@@ -224,6 +230,10 @@ class CellFeatures(TransformerMixin, BaseEstimator):
         ------
         ImportError
             If scikit-image is not installed.
+        sklearn.exceptions.NotFittedError
+            If the transformer is not fitted.
+        TypeError
+            If `X` is no array of numbers.
         ValueError
             If `X` is empty, is not finite or has images of another shape.
         """
@@ -238,18 +248,25 @@ class CellFeatures(TransformerMixin, BaseEstimator):
         )
         return np.concatenate(chunks)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Give the names of the columns that `transform` returns.
 
         Parameters
         ----------
-        input_features : array-like of str, default=None
+        input_features : array-like of str, shape (n_features,), default=None
             Only compared with what `fit` saw; the names do not depend on them.
 
         Returns
         -------
         names : ndarray of str objects, shape (n_features_out,)
             The family, what is described and how, as in ``"stain_eosin_ring_mean"``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the transformer is not fitted.
+        ValueError
+            If `input_features` is not what `fit` saw.
         """
         check_is_fitted(self)
         _check_feature_names_in(self, input_features, generate_names=False)

@@ -13,7 +13,12 @@ down in code:
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
+from numpy.typing import ArrayLike
+
+from ._typing import Floats, Size
 
 __all__ = [
     "cell_theta",
@@ -26,7 +31,7 @@ __all__ = [
 ]
 
 
-def normalize_points(points, size):
+def normalize_points(points: ArrayLike, size: Size) -> Floats:
     """Turn pixel coordinates into normalised ones.
 
     Parameters
@@ -41,17 +46,22 @@ def normalize_points(points, size):
     ndarray of shape (..., 2)
         ``(u, v)``; -1 and 1 are the outer edges of the image.
 
+    Raises
+    ------
+    ValueError
+        If an argument is not of the shape described, or a size not positive.
+
     Examples
     --------
     >>> from stnclf.geometry import normalize_points
     >>> normalize_points([[63.5, 31.5]], (64, 128))
     array([[0., 0.]])
     """
-    height, width = size
-    return (2 * np.asarray(points, dtype=np.float64) + 1) / (width, height) - 1
+    height, width = _as_size(size, "size")
+    return (2 * _as_numbers(points, "points", (..., 2)) + 1) / (width, height) - 1
 
 
-def denormalize_points(points, size):
+def denormalize_points(points: ArrayLike, size: Size) -> Floats:
     """Turn normalised coordinates into pixel coordinates.
 
     Parameters
@@ -66,17 +76,22 @@ def denormalize_points(points, size):
     ndarray of shape (..., 2)
         ``(x, y)`` in pixels, integer = pixel centre.
 
+    Raises
+    ------
+    ValueError
+        If an argument is not of the shape described, or a size not positive.
+
     Examples
     --------
     >>> from stnclf.geometry import denormalize_points
     >>> denormalize_points([[0.5, 0.0]], (64, 128))
     array([[95.5, 31.5]])
     """
-    height, width = size
-    return ((np.asarray(points, dtype=np.float64) + 1) * (width, height) - 1) / 2
+    height, width = _as_size(size, "size")
+    return ((_as_numbers(points, "points", (..., 2)) + 1) * (width, height) - 1) / 2
 
 
-def patch_origin(image_size, patch_size):
+def patch_origin(image_size: Size, patch_size: Size) -> tuple[int, int]:
     """Give the top-left pixel ``(x, y)`` of the central patch of an image.
 
     Parameters
@@ -89,16 +104,25 @@ def patch_origin(image_size, patch_size):
     tuple of int
         ``(x, y)``. Where the margins cannot be equal, the left and upper ones are the smaller.
 
+    Raises
+    ------
+    ValueError
+        If an argument is not of the shape described, or a size not positive, or if the patch is
+        larger than the image.
+
     Examples
     --------
     >>> from stnclf.geometry import patch_origin
     >>> patch_origin((100, 257), (64, 128))
     (64, 18)
     """
-    return (image_size[1] - patch_size[1]) // 2, (image_size[0] - patch_size[0]) // 2
+    image, patch = _as_size(image_size, "image_size"), _as_size(patch_size, "patch_size")
+    if patch[0] > image[0] or patch[1] > image[1]:
+        raise ValueError(f"patch_size must lie within image_size, {image}, got {patch}.")
+    return (image[1] - patch[1]) // 2, (image[0] - patch[0]) // 2
 
 
-def cell_theta(centers, patch_size, cell_size):
+def cell_theta(centers: ArrayLike, patch_size: Size, cell_size: Size) -> Floats:
     """Transform that lays the window on a cell: equations 1 to 3 of the paper.
 
     Parameters
@@ -112,6 +136,11 @@ def cell_theta(centers, patch_size, cell_size):
     -------
     ndarray of shape (n, 2, 3)
         Window coordinates to patch coordinates, both normalised, unrotated.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of the shape described, or a size not positive.
 
     Notes
     -----
@@ -127,7 +156,8 @@ def cell_theta(centers, patch_size, cell_size):
     array([[[0.5, 0. , 0.5],
             [0. , 0.5, 0. ]]])
     """
-    centers = np.asarray(centers, dtype=np.float64)
+    centers = _as_numbers(centers, "centers", ("n", 2))
+    patch_size, cell_size = _as_size(patch_size, "patch_size"), _as_size(cell_size, "cell_size")
     theta = np.zeros((len(centers), 2, 3))
     theta[:, 0, 0] = cell_size[1] / patch_size[1]
     theta[:, 1, 1] = cell_size[0] / patch_size[0]
@@ -135,7 +165,7 @@ def cell_theta(centers, patch_size, cell_size):
     return theta
 
 
-def theta_centers(theta, patch_size):
+def theta_centers(theta: ArrayLike, patch_size: Size) -> Floats:
     """Centres of the windows that transforms describe.
 
     Parameters
@@ -150,16 +180,22 @@ def theta_centers(theta, patch_size):
     ndarray of shape (n, 2)
         ``(x, y)`` in pixels of the patch.
 
+    Raises
+    ------
+    ValueError
+        If an argument is not of the shape described, or a size not positive.
+
     Examples
     --------
     >>> from stnclf.geometry import cell_theta, theta_centers
     >>> theta_centers(cell_theta([[20.0, 100.0]], (128, 128), (64, 64)), (128, 128))
     array([[ 20., 100.]])
     """
-    return denormalize_points(np.asarray(theta)[:, :, 2], patch_size)
+    theta, size = _as_numbers(theta, "theta", ("n", 2, 3)), _as_size(patch_size, "patch_size")
+    return denormalize_points(theta[:, :, 2], size)
 
 
-def view_theta(centers, sizes, angles, image_sizes):
+def view_theta(centers: ArrayLike, sizes: Size, angles: ArrayLike, image_sizes: Size) -> Floats:
     """Transform that cuts turned rectangles out of images.
 
     Parameters
@@ -179,6 +215,11 @@ def view_theta(centers, sizes, angles, image_sizes):
     ndarray of shape (n, 2, 3)
         View coordinates to image coordinates, both normalised.
 
+    Raises
+    ------
+    ValueError
+        If an argument is not of the shape described, or a size not positive.
+
     Examples
     --------
     >>> from stnclf.geometry import view_theta
@@ -186,8 +227,14 @@ def view_theta(centers, sizes, angles, image_sizes):
     array([[[ 0.25, -0.  ,  0.  ],
             [ 0.  ,  0.25,  0.  ]]])
     """
-    centers = np.asarray(centers, dtype=np.float64)
-    (height, width), (image_height, image_width) = sizes, image_sizes
+    centers = _as_numbers(centers, "centers", ("n", 2))
+    height, width = _as_size(sizes, "sizes")
+    image_height, image_width = image_sizes = _as_size(image_sizes, "image_sizes")
+    angles = np.asarray(angles, dtype=np.float64)
+    if angles.shape not in ((), (len(centers),)):
+        raise ValueError(
+            f"angles must be one number or shape ({len(centers)},), got {angles.shape}."
+        )
     # Turning happens in pixels: in normalised coordinates a rectangle would be sheared.
     cos, sin = np.cos(angles), np.sin(angles)
     theta = np.empty((len(centers), 2, 3))
@@ -197,7 +244,7 @@ def view_theta(centers, sizes, angles, image_sizes):
     return theta
 
 
-def window_corners(theta, patch_size, image_size=None):
+def window_corners(theta: ArrayLike, patch_size: Size, image_size: Size | None = None) -> Floats:
     """Outlines of windows, for drawing.
 
     Parameters
@@ -216,6 +263,12 @@ def window_corners(theta, patch_size, image_size=None):
         ``(x, y)`` of the outer corners in pixels of the image: top left, top right, bottom
         right, bottom left of the window.
 
+    Raises
+    ------
+    ValueError
+        If an argument is not of the shape described, or a size not positive, or if the patch is
+        larger than the image.
+
     Examples
     --------
     >>> from stnclf.geometry import cell_theta, window_corners
@@ -226,5 +279,29 @@ def window_corners(theta, patch_size, image_size=None):
            [ 6.5, 22.5]])
     """
     corners = np.array([[-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]], dtype=np.float64)
-    points = denormalize_points(corners @ np.asarray(theta).transpose(0, 2, 1), patch_size)
+    theta = _as_numbers(theta, "theta", ("n", 2, 3))
+    patch_size = _as_size(patch_size, "patch_size")
+    points = denormalize_points(corners @ theta.transpose(0, 2, 1), patch_size)
     return points + patch_origin(patch_size if image_size is None else image_size, patch_size)
+
+
+def _as_numbers(values, name, shape):
+    """Give an array of numbers whose last axes have the sizes in `shape`; "n" is any."""
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of numbers, got {values!r:.80}.") from error
+    sizes = [size for size in shape if size is not ...]
+    fits = array.ndim == len(sizes) or (... in shape and array.ndim > len(sizes))
+    last = array.shape[-len(sizes) :]
+    if not fits or any(size not in ("n", side) for size, side in zip(sizes, last)):
+        wanted = ", ".join("..." if size is ... else str(size) for size in shape)
+        raise ValueError(f"{name} must have shape ({wanted}), got {array.shape}.")
+    return array
+
+
+def _as_size(size, name):
+    pair = size if isinstance(size, (tuple, list, np.ndarray)) else ()
+    if len(pair) != 2 or not all(isinstance(side, Real) and side > 0 for side in pair):
+        raise ValueError(f"{name} must be (height, width), two positive numbers, got {size!r}.")
+    return tuple(pair)

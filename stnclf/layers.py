@@ -190,12 +190,12 @@ def in_float32(layer, x):
     ----------
     layer : nn.Module
         A coordinate head or an output layer: small, and eight bits are too few for it.
-    x : Tensor
+    x : Tensor of shape (n, ...)
         Input of any floating-point type.
 
     Returns
     -------
-    float32 Tensor
+    float32 Tensor of shape (n, ...)
     """
     with torch.autocast(x.device.type, enabled=False):
         return layer(x.float())

@@ -6,9 +6,16 @@ Points are ``(x, y)`` in pixels of the whole image; a whole number is the middle
 ``(0, 0)`` the middle of the top-left one. Sizes are ``(height, width)``.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from ._typing import Floats, Size, Table
 
 from ._calibration import expected_calibration_error, reliability_curve
 
@@ -22,7 +29,7 @@ __all__ = [
 ]
 
 
-def localization_error(centers_true, centers_pred):
+def localization_error(centers_true: ArrayLike, centers_pred: ArrayLike) -> Floats:
     """Distance of each predicted cell centre from the annotated one.
 
     Parameters
@@ -59,7 +66,7 @@ def localization_error(centers_true, centers_pred):
     return np.hypot(*(pred - true).T)
 
 
-def error_summary(errors, *, radius=8.0):
+def error_summary(errors: ArrayLike, *, radius: float = 8.0) -> dict[str, Any]:
     """Mean and median of localisation errors, and the share that lies within a radius.
 
     Parameters
@@ -106,7 +113,13 @@ def error_summary(errors, *, radius=8.0):
     return {"n": len(values), **measures, "radius": float(radius)}
 
 
-def localization_summary(centers_true, centers_pred, *, image_size=None, radius=8.0):
+def localization_summary(
+    centers_true: ArrayLike,
+    centers_pred: ArrayLike,
+    *,
+    image_size: Size | int | None = None,
+    radius: float = 8.0,
+) -> dict[str, Any]:
     """Localisation errors of a method, and of answering "in the middle" every time.
 
     A method is worth its localisation only where it beats the guess that the cell is in the
@@ -152,7 +165,14 @@ def localization_summary(centers_true, centers_pred, *, image_size=None, radius=
     return summary
 
 
-def detection_score(truth, detections, *, mpp, radius_um=7.5, labels=None):
+def detection_score(
+    truth: Table,
+    detections: Table,
+    *,
+    mpp: float,
+    radius_um: float = 7.5,
+    labels: Sequence[Any] | None = None,
+) -> dict[Any, dict[str, Any]]:
     """Precision, recall, F1 and average precision of cells that were found on slides.
 
     A detection and an annotated cell of the same class belong together if they are no further
@@ -187,8 +207,8 @@ def detection_score(truth, detections, *, mpp, radius_um=7.5, labels=None):
     Raises
     ------
     ValueError
-        If a table lacks a column, holds NaN or infinity for a position or probability, or if
-        `mpp` or `radius_um` is not a positive number.
+        If a table lacks a column, holds NaN or infinity for a position or probability, if `mpp`
+        or `radius_um` is not a positive number, or if `labels` is no sequence.
 
     Notes
     -----
@@ -221,6 +241,8 @@ def detection_score(truth, detections, *, mpp, radius_um=7.5, labels=None):
     if cells["image"] is None or found["image"] is None:
         for table in (cells, found):
             table["image"] = [None] * len(table["label"])
+    if isinstance(labels, str) or not (labels is None or np.iterable(labels)):
+        raise ValueError(f"labels must be a sequence of classes, got {labels!r}.")
     if labels is None:
         named = set(cells["label"] + found["label"]) - {None}
         labels = sorted(named, key=lambda label: (isinstance(label, str), label))

@@ -43,7 +43,7 @@ class _System(nn.Module):
         theta and the losses are float32 in any case.
     """
 
-    bfloat16 = False
+    bfloat16 = False  # type: ignore[assignment]  # hides Module.bfloat16
 
     def __init__(self, mean, std):
         super().__init__()

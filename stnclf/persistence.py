@@ -35,6 +35,7 @@ from ._files import write_atomically
 from ._images import check_image_shape
 from ._model_card import as_markdown
 from ._model_format import FORMAT_VERSION, check_format
+from ._typing import PathLike
 from ._validation import check_device
 from ._version import __version__
 from .baseline import CiresanBaseline
@@ -55,7 +56,7 @@ _SCALARS = (bool, int, float, str, np.generic)
 _REFUSALS = (ValueError, TypeError, RecursionError)
 
 
-def save(estimator, path):
+def save(estimator: CiresanBaseline | STNCellClassifier, path: PathLike) -> None:
     """Write a fitted estimator to a file that is safe to open.
 
     The file is written as a whole or not at all: if that fails, a file that stood there before
@@ -125,7 +126,7 @@ def save(estimator, path):
         )
 
 
-def load(path, device=None):
+def load(path: PathLike, device: str | None = None) -> CiresanBaseline | STNCellClassifier:
     """Load an estimator from a file that `save` wrote.
 
     On the same device, with the same packages, predictions are the same to the bit, and
@@ -177,7 +178,7 @@ def load(path, device=None):
     return estimator if device is None else estimator.set_params(device=device)
 
 
-def model_card(estimator):
+def model_card(estimator: CiresanBaseline | STNCellClassifier) -> str:
     """Describe a fitted estimator in Markdown, from the facts that a model file holds.
 
     Parameters

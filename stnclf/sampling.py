@@ -78,7 +78,7 @@ def balanced_index(y, rng):
 
     Returns
     -------
-    int64 ndarray
+    int64 ndarray of shape (n_drawn,)
         Positions of the samples that stay, in ascending order.
 
     Examples
@@ -113,7 +113,7 @@ class Draws(NamedTuple):
         Factor of each channel, and shift in standard deviations of the training images.
     """
 
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
     angles: np.ndarray
     offsets: np.ndarray
     flips: np.ndarray

@@ -16,7 +16,9 @@ import hashlib
 import itertools
 import json
 import os
+from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,29 +36,31 @@ from ._part_file import check_out
 from ._scan_progress import Progress
 from ._scan_slide import find_slide_tissue, name_of, opened
 from ._slide_readers import check_positive
+from ._typing import PathLike, Pixels, Table
 from ._validation import check_device
 from ._workers import Workers
 from .networks import CiresanNet
+from .slides import Slide
 
 __all__ = ["density_map", "hotspots", "scan"]
 
 
 def scan(
-    estimator,
-    slide,
+    estimator: BaseCellClassifier,
+    slide: Slide | PathLike | Pixels,
     *,
-    labels=None,
-    mpp=None,
-    tissue=True,
-    min_probability=0.5,
-    nms_radius_um=7.5,
-    stride=None,
-    tile_size=1024,
-    n_jobs=1,
-    out=None,
-    resume=False,
-    verbose=0,
-):
+    labels: Sequence[Any] | None = None,
+    mpp: float | None = None,
+    tissue: bool = True,
+    min_probability: float = 0.5,
+    nms_radius_um: float = 7.5,
+    stride: int | None = None,
+    tile_size: int = 1024,
+    n_jobs: int = 1,
+    out: PathLike | None = None,
+    resume: bool = False,
+    verbose: int = 0,
+) -> Table:
     """Find and name the cells of a whole slide.
 
     Parameters

@@ -15,12 +15,14 @@ import os
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._extract import extract
 from ._pyramid import write_pyramid_tiff
 from ._regions import read_scaled
 from ._slide_readers import Opener, check_file, check_pixels, check_positive
 from ._tissue_mask import find_tissue
+from ._typing import Floats, PathLike, Pixels, RandomState, Table
 
 __all__ = ["Slide", "extract_patches", "write_pyramid_tiff"]
 
@@ -72,7 +74,7 @@ class Slide:
     (20, 30, 3)
     """
 
-    def __init__(self, path, mpp=None):
+    def __init__(self, path: PathLike | Pixels, mpp: float | None = None):
         self.path = None
         if isinstance(path, np.ndarray):
             check_pixels("path", path)
@@ -92,12 +94,12 @@ class Slide:
         self._mpp = None if mpp is None else check_positive("mpp", mpp, "micrometres per pixel")
 
     @property
-    def size(self):
+    def size(self) -> tuple[int, int]:
         """``(width, height)`` of level 0 in pixels."""
         return self._opener.reader().size
 
     @property
-    def mpp(self):
+    def mpp(self) -> float:
         """Micrometres per pixel of level 0; a ValueError where nobody knows."""
         mpp = self._opener.reader().mpp if self._mpp is None else self._mpp
         if mpp is None:
@@ -107,7 +109,7 @@ class Slide:
             )
         return mpp
 
-    def scale(self, mpp=None):
+    def scale(self, mpp: float | None = None) -> float:
         """Level-0 pixels for one pixel at another resolution.
 
         Parameters
@@ -129,7 +131,9 @@ class Slide:
             return 1.0
         return check_positive("mpp", mpp, "micrometres per pixel") / self.mpp
 
-    def read_region(self, x, y, width, height, mpp=None):
+    def read_region(
+        self, x: float, y: float, width: int, height: int, mpp: float | None = None
+    ) -> Pixels:
         """Read a rectangle at any resolution.
 
         Parameters
@@ -178,7 +182,7 @@ class Slide:
                 raise ValueError(f"{name}: got {value!r}, wants a whole number of at least 1.")
         return self._read(x, y, int(width), int(height), self.scale(mpp))
 
-    def thumbnail(self, max_size=1024):
+    def thumbnail(self, max_size: int = 1024) -> tuple[Pixels, float]:
         """Read the whole slide, small.
 
         Parameters
@@ -202,7 +206,7 @@ class Slide:
             raise ValueError(f"max_size: got {max_size!r}, wants a whole number of at least 1.")
         return self._overview(max(1.0, max(self.size) / max_size))
 
-    def tissue_mask(self, mpp=8.0):
+    def tissue_mask(self, mpp: float = 8.0) -> tuple[NDArray[np.bool_], float]:
         """Find where there is tissue on the glass.
 
         Parameters
@@ -240,17 +244,17 @@ class Slide:
         image, scale = self._overview(self.scale(mpp))
         return find_tissue(image), scale
 
-    def close(self):
+    def close(self) -> None:
         """Close the file. It is opened again when it is wanted again."""
         self._opener.close()
 
-    def __enter__(self):
+    def __enter__(self) -> Slide:
         return self
 
-    def __exit__(self, *exc_info):
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Slide({self._name}, mpp={self._mpp!r})"
 
     def _overview(self, scale):
@@ -267,21 +271,21 @@ class Slide:
 
 
 def extract_patches(
-    annotations,
-    root,
+    annotations: Table,
+    root: PathLike,
     *,
-    size,
-    mpp,
-    max_offset=0,
-    cell_size=None,
-    image_size=None,
-    slide_mpp=None,
-    out=None,
-    resume=False,
-    n_jobs=1,
-    random_state=None,
-    verbose=0,
-):
+    size: int,
+    mpp: float | None,
+    max_offset: float = 0,
+    cell_size: int | None = None,
+    image_size: int | None = None,
+    slide_mpp: float | None = None,
+    out: PathLike | None = None,
+    resume: bool = False,
+    n_jobs: int = 1,
+    random_state: RandomState = None,
+    verbose: int = 0,
+) -> tuple[Pixels, np.ndarray, Floats, NDArray[np.str_]]:
     """Cut an image around each annotated cell, ready for `STNCellClassifier.fit`.
 
     Parameters

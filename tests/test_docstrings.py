@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import doctest
 import importlib
 import inspect
@@ -13,6 +14,9 @@ import pandas as pd
 import pytest
 
 import stnclf
+from stnclf.slides import Slide
+
+from .bad_input.calls import CASES
 
 MODULES = sorted(module.name for module in pkgutil.iter_modules(stnclf.__path__))
 PUBLIC_MODULES = [name for name in MODULES if not name.startswith("_")]
@@ -24,20 +28,26 @@ ESTIMATORS = {
 
 
 def collect():
-    """Return public classes and functions, by name."""
+    """Return public classes and functions, by the names of a public module and their own."""
     found = {}
-    for module in [stnclf, *(importlib.import_module(f"stnclf.{name}") for name in PUBLIC_MODULES)]:
+    for module_name in PUBLIC_MODULES:
+        module = importlib.import_module(f"stnclf.{module_name}")
         for name in module.__all__:
             item = getattr(module, name)
             if inspect.isclass(item) or inspect.isfunction(item):
-                found[f"{item.__module__.removeprefix('stnclf.')}.{name}"] = item
-    return found
+                found[f"{module_name}.{name}"] = item
+    # What several modules offer is named by the one that it is defined in, or the first.
+    names = {}
+    for name, item in found.items():
+        if id(item) not in names or item.__module__ == f"stnclf.{name.split('.')[0]}":
+            names[id(item)] = name
+    return {name: found[name] for name in names.values()}
 
 
 def collect_methods():
-    """Return the public methods of the estimators that this package wrote."""
+    """Return the public methods of the estimators and of Slide that this package wrote."""
     found = {}
-    for name, estimator in ESTIMATORS.items():
+    for name, estimator in {**ESTIMATORS, "Slide": Slide}.items():
         for method in dir(estimator):
             item = inspect.getattr_static(estimator, method)
             own = inspect.isfunction(item) and item.__module__.startswith("stnclf.")
@@ -47,6 +57,7 @@ def collect_methods():
 
 
 PUBLIC, METHODS = collect(), collect_methods()
+EVERYTHING = {**PUBLIC, **METHODS}
 
 
 def sections(item):
@@ -127,16 +138,16 @@ def test_everything_public_is_found():
         assert name in METHODS
 
 
-@pytest.mark.parametrize("name", [*PUBLIC, *METHODS])
+@pytest.mark.parametrize("name", EVERYTHING)
 def test_summary_is_one_sentence(name):
-    first, *rest = inspect.getdoc({**PUBLIC, **METHODS}[name]).split("\n")
+    first, *rest = inspect.getdoc(EVERYTHING[name]).split("\n")
     assert first.endswith("."), "the first line is no whole sentence"
     assert not rest or rest[0] == "", "the second line is not empty"
 
 
-@pytest.mark.parametrize("name", [*PUBLIC, *METHODS])
+@pytest.mark.parametrize("name", EVERYTHING)
 def test_parameters_are_those_of_the_signature(name):
-    item = {**PUBLIC, **METHODS}[name]
+    item = EVERYTHING[name]
     own = "__init__" in vars(item) if inspect.isclass(item) else True
     if own and "Attributes" in sections(item) and "Parameters" not in sections(item):
         # Plain records: their parameters are their attributes.
@@ -145,9 +156,9 @@ def test_parameters_are_those_of_the_signature(name):
         assert [entry for entry, _ in documented(item)] == list(signature(item))
 
 
-@pytest.mark.parametrize("name", [*PUBLIC, *METHODS])
+@pytest.mark.parametrize("name", EVERYTHING)
 def test_documented_defaults_are_those_of_the_signature(name):
-    item = {**PUBLIC, **METHODS}[name]
+    item = EVERYTHING[name]
     actual = signature(item)
     for parameter, default in documented_defaults(item).items():
         assert default == actual[parameter].default, parameter
@@ -168,13 +179,54 @@ def test_estimators_document_every_default(name):
     assert set(documented_defaults(item)) == optional - ignored
 
 
-@pytest.mark.parametrize(
-    "name", [n for n, i in {**PUBLIC, **METHODS}.items() if inspect.isfunction(i)]
-)
+@pytest.mark.parametrize("name", [n for n, i in EVERYTHING.items() if inspect.isfunction(i)])
 def test_functions_say_what_they_return(name):
-    item = {**PUBLIC, **METHODS}[name]
+    item = EVERYTHING[name]
     returns = documented(item, "Returns") or documented(item, "Yields")
-    assert returns, "no section Returns or Yields"
+    # One line says all of a method that takes and gives nothing.
+    alone = not signature(item) and "\n" not in inspect.getdoc(item)
+    assert returns or alone, "no section Returns or Yields"
+
+
+def error_named(name):
+    """Give the class of an error: a builtin, or one with its module in front."""
+    module, _, name = name.rpartition(".")
+    return getattr(importlib.import_module(module) if module else builtins, name)
+
+
+RAISES = [
+    (name, error) for name in EVERYTHING for error, _ in documented(EVERYTHING[name], "Raises")
+]
+CALLS = {case.values[:1] + case.values[2:3] for case in CASES}
+
+
+@pytest.mark.parametrize(("name", "error"), RAISES)
+def test_every_error_that_is_listed_has_a_call_that_raises_it(name, error):
+    # tests/test_bad_calls.py makes these calls.
+    assert (name, error_named(error)) in CALLS, "add a call to tests/bad_input/calls_*.py"
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in CALLS}))
+def test_every_error_that_a_call_raises_is_listed(name):
+    if name not in EVERYTHING:
+        owner, attribute = name.split(".")  # a property has a line of text alone
+        assert isinstance(vars({"Slide": Slide}[owner])[attribute], property)
+        return
+    raised = {error for function, error in CALLS if function == name}
+    listed = {error_named(error) for error, _ in documented(EVERYTHING[name], "Raises")}
+    assert raised <= listed
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_arrays_have_a_shape(name):
+    titles = ("Parameters", "Attributes", "Returns", "Yields")
+    rows = [row for title in titles for row in documented(EVERYTHING[name], title)]
+    for entry, kind in rows:
+        # What is returned without a name has its type in place of it.
+        words = kind or entry
+        if re.search(r"\b(array-like|ndarray|Tensor)\b", words):
+            # Estimators take images in several forms, which their class describes.
+            assert "shape" in words or "n_samples images" in words, entry
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

@@ -1,0 +1,127 @@
+"""Bad calls of the estimators: one of each error that their docstrings list, and parameters.
+
+What `fit` and the other methods refuse in detail is in `images`, `arguments` and `parameters`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.exceptions import NotFittedError
+
+from stnclf import CellFeatures, CiresanBaseline, STNCellClassifier
+
+from . import refused
+
+METHODS = ("predict", "predict_proba", "predict_log_proba", "transform", "localize", "attend")
+KINDS = {"STNCellClassifier": STNCellClassifier, "CiresanBaseline": CiresanBaseline}
+
+
+def fitted(name, r):
+    return r.clf if name == "STNCellClassifier" else r.baseline
+
+
+def diverging(kind):
+    """Fit at a learning rate that no training survives."""
+    rates = (
+        {"epochs": 3, "lr": 1e30}
+        if kind is CiresanBaseline
+        else {"classifier_epochs": 3, "classifier_lr": 1e30}
+    )
+    return lambda r: kind(**rates, schedule="constant", random_state=0).fit(r.X, r.y, r.centers)
+
+
+CLASSIFIERS = []
+for kind_name, kind in KINDS.items():
+    fit = f"{kind_name}.fit"
+    CLASSIFIERS += [
+        refused(fit, "X: NaN", ValueError, "NaN", lambda r, k=kind: k().fit(r.X * np.nan, r.y)),
+        refused(fit, "X: None", TypeError, "NoneType", lambda r, k=kind: k().fit(None, r.y)),
+        refused(fit, "loss: diverges", FloatingPointError, "epoch.*1e.30", diverging(kind)),
+        refused(
+            f"{kind_name}.get_feature_names_out",
+            "file: not fitted",
+            NotFittedError,
+            f"{kind_name}.*not fitted",
+            lambda r, k=kind: k().get_feature_names_out(),
+        ),
+        refused(
+            f"{kind_name}.get_feature_names_out",
+            "input_features: too few",
+            ValueError,
+            "should have length equal",
+            lambda r, n=kind_name: fitted(n, r).get_feature_names_out(["a"]),
+        ),
+    ]
+    for method in METHODS:
+        CLASSIFIERS += [
+            refused(
+                f"{kind_name}.{method}",
+                name,
+                error,
+                words,
+                lambda r, n=kind_name, m=method, X=X: getattr(fitted(n, r), m)(X(r)),
+            )
+            for name, error, words, X in (
+                ("X: None", TypeError, "got NoneType", lambda r: None),
+                ("X: other height", ValueError, "20 x 36 px.*fitted", lambda r: r.X[:, :20]),
+            )
+        ]
+        CLASSIFIERS.append(
+            refused(
+                f"{kind_name}.{method}",
+                "file: not fitted",
+                NotFittedError,
+                f"{kind_name}.*not fitted",
+                lambda r, k=kind, m=method: getattr(k(), m)(r.X),
+            )
+        )
+
+FEATURES = [
+    refused(
+        "CellFeatures.fit", "X: one axis", ValueError, "wants", lambda r: CellFeatures().fit([1])
+    ),
+    refused("CellFeatures.fit", "X: None", TypeError, "None", lambda r: CellFeatures().fit(None)),
+    refused(
+        "CellFeatures.transform", "X: None", TypeError, "None", lambda r: r.features.transform(None)
+    ),
+    refused(
+        "CellFeatures.transform",
+        "X: other height",
+        ValueError,
+        "20 x 36 px.*fitted",
+        lambda r: r.features.transform(r.X[:, :20]),
+    ),
+    refused(
+        "CellFeatures.transform",
+        "file: not fitted",
+        NotFittedError,
+        "CellFeatures.*not fitted",
+        lambda r: CellFeatures().transform(r.X),
+    ),
+    refused(
+        "CellFeatures.get_feature_names_out",
+        "file: not fitted",
+        NotFittedError,
+        "CellFeatures.*not fitted",
+        lambda r: CellFeatures().get_feature_names_out(),
+    ),
+    refused(
+        "CellFeatures.get_feature_names_out",
+        "input_features: too few",
+        ValueError,
+        "should have length equal",
+        lambda r: r.features.get_feature_names_out(["a"]),
+    ),
+    *(
+        refused(
+            f"CellFeatures.{method}",
+            "CellFeatures: without scikit-image",
+            ImportError,
+            r"stnclf\[classical\]",
+            lambda r, m=method: r.without("skimage", lambda r: getattr(r.features, m)(r.X)),
+        )
+        for method in ("fit", "transform")
+    ),
+]
+
+CASES = [*CLASSIFIERS, *FEATURES]
