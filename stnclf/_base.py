@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.model_selection import train_test_split
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import (
-    _check_feature_names_in,
-    check_is_fitted,
-)
 from skorch.callbacks import EarlyStopping
 
-from ._batch import as_float
 from ._callbacks import ProgressBar, StagePrintLog, history_rows
+from ._checkpoint import CheckpointKeeper
+from ._fingerprint import fingerprint
 from ._images import as_images, check_image_shape, check_size, naming
+from ._prediction import PredictionMixin
 from ._transfer import first_weights, take_weights
-from ._typing import Floats, Images
 from ._validation import (
     check_callbacks,
     check_centers,
@@ -33,10 +30,8 @@ from ._validation import (
     uses_bfloat16,
     weight_of_class,
 )
-from ._workers import Workers
-from .geometry import theta_centers
 from .layers import initialize
-from .sampling import CellDataset, Frame, channel_statistics, patch_batches
+from .sampling import CellDataset, Frame, channel_statistics
 from .training import CellNet
 
 __all__ = ["BaseCellClassifier"]
@@ -61,7 +56,7 @@ _COUNT = [Interval(Integral, 0, None, closed="left")]
 _POSITIVE = [Interval(Real, 0, None, closed="neither")]
 
 
-class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
+class BaseCellClassifier(PredictionMixin, BaseEstimator):
     """Base of the classifiers; subclasses give the networks and the stages."""
 
     _parameter_constraints: dict = {
@@ -81,6 +76,7 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         "compile": ["boolean"],
         "warm_start": ["boolean"],
         "init": "no_validation",  # `first_weights` does it
+        "checkpoint": [None, str, os.PathLike],
         "callbacks": [None, list, tuple],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -101,16 +97,20 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         """Check everything, then train the stages one after the other."""
         before = dict(vars(self))
         try:
-            plan, data = self._prepare(X, y, centers, sample_weight, stages)
+            plan, data, keeper = self._prepare(X, y, centers, sample_weight, stages)
         except BaseException:
             # What was fitted before stays as it was.
             vars(self).clear()
             vars(self).update(before)
             raise
-        self._to_device(check_device(self.device))
         try:
-            for stage in plan:
-                self.net_.run_stage(stage, *data)
+            left = [(stage, None) for stage in plan]
+            if keeper is not None:
+                keeper.restore(self.net_)
+                left = keeper.left(plan)
+            self._to_device(check_device(self.device))
+            for stage, saved in left:
+                self.net_.run_stage(stage, *data, saved)
         finally:
             # Interrupted or not: what was learned is usable, and lies where every machine can
             # open it.
@@ -119,10 +119,11 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         return self
 
     def _prepare(self, X, y, centers, sample_weight, stages):
-        """Check everything; give the stages and the data, and make ``net_`` ready."""
+        """Check everything; give stages, data and checkpoint, and make ``net_`` ready."""
         plan = self._chosen_stages(stages)
         check_device(self.device)
         check_callbacks(self.callbacks, self.validation_fraction)
+        keeper = None if self.checkpoint is None else CheckpointKeeper(self.checkpoint)
         going_on = self.warm_start and hasattr(self, "net_")
         before = self.classes_ if going_on else None
         init = None
@@ -132,7 +133,11 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         classes, y = check_y(X, y, type(self).__name__)
         frame = self._frame(X.shape[1:3])
         centers = check_centers(centers, len(X), frame.image)
-        weight = check_weight(sample_weight, X)
+        weight, known_seed = check_weight(sample_weight, X), None
+        if keeper is not None:
+            start = self.net_.module_.state_dict() if going_on else init and init[0]
+            begun = fingerprint(self, [s.name for s in plan], X, classes, y, centers, weight, start)
+            known_seed = keeper.look(begun, plan, self._stages())
         weight = weight * weight_of_class(self.class_weight, classes[y])
         rows = np.flatnonzero(weight)
         kept = np.unique(y[rows])
@@ -143,6 +148,8 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             )
         if going_on and self.random_state is None:
             seed = self.net_.seed  # the same samples stay held out
+        elif self.random_state is None and known_seed is not None:
+            seed = known_seed
         else:
             seed = draw_seed(self.random_state)
         rows, held_out = self._split(rows, y, seed)
@@ -165,9 +172,13 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.net_.bfloat16 = uses_bfloat16(self.precision, check_device(self.device))
         self.net_.compiled = self.compile
         self.net_.callbacks, self.net_.verbose = self._all_callbacks(), int(self.verbose)
+        if keeper is not None:
+            self.net_.callbacks.append(keeper)
         with naming("callbacks", "names that differ from each other and from the net's own"):
             self.net_.initialize_callbacks()
-        return plan, data
+        if keeper is not None:
+            keeper.load(self.net_)
+        return plan, data, keeper
 
     def _chosen_stages(self, stages):
         known = self._stages()
@@ -249,228 +260,9 @@ class BaseCellClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     def _set_up(self, module):
         """Hand the module what may change between one fit and the next."""
 
-    def _fitted_frame(self):
-        return Frame(self.image_shape_[:2], self.patch_size_, self.cell_size_)
-
     def _to_device(self, device):
         self.net_.device = device
         self.net_.module_.to(device)
-
-    def _predict_batches(self, X, function, batch_size=8):
-        """Apply ``function(module, patches)`` to all central patches; concatenate its arrays."""
-        check_is_fitted(self)
-        X = as_images(self, X, self.image_shape, reset=False)
-        device = check_device(self.device)
-        module = self.net_.module_
-        if device != "cpu":
-            module, batch_size = copy.deepcopy(module).to(device), 512
-        module.eval()
-        n = len(X)
-        none = np.zeros(n, np.int64)
-        data = CellDataset(X, np.arange(n), none, np.zeros((n, 2)), none, self._fitted_frame())
-
-        def apply(patches):
-            images = as_float(patches.to(device))
-            n_images = len(images)
-            if device == "cpu" and n_images < batch_size:
-                # Kernels differ in their last bits between batch sizes. With one size a
-                # prediction does not depend on what is predicted beside it.
-                images = torch.cat([images, images[:1].expand(batch_size - n_images, -1, -1, -1)])
-            with torch.no_grad():
-                out = function(module, images)
-            return [tensor[:n_images].cpu().numpy() for tensor in out]
-
-        results, waiting = [], []
-        # One thread feeds a GPU; the processor's cores take a batch each.
-        with Workers(1 if device != "cpu" else None) as workers:
-            for batch in patch_batches(data, batch_size):
-                waiting.append(batch)
-                # A few batches at a time, so that memory does not grow with X.
-                if len(waiting) == 4 * workers.n:
-                    results += workers.map(apply, waiting)
-                    waiting = []
-            results += workers.map(apply, waiting)
-        return [np.concatenate(column) for column in zip(*results)]
-
-    def predict_log_proba(self, X: Images) -> Floats:
-        """Logarithm of the class probabilities.
-
-        Parameters
-        ----------
-        X : array-like or sequence of n_samples images
-            In any form that ``fit`` takes, of the size and channels that it saw.
-
-        Returns
-        -------
-        float64 ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
-        TypeError
-            If `X` is no array of numbers or sequence of images.
-        ValueError
-            If `X` holds other images than those the estimator was fitted on; the message says how.
-        """
-        (logits,) = self._predict_batches(X, lambda module, patches: [module.scores(patches)])
-        logits = logits.astype(np.float64)
-        logits -= logits.max(axis=1, keepdims=True)
-        return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-
-    def predict_proba(self, X: Images) -> Floats:
-        """Class probabilities.
-
-        Parameters
-        ----------
-        X : array-like or sequence of n_samples images
-            In any form that ``fit`` takes, of the size and channels that it saw.
-
-        Returns
-        -------
-        float64 ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``; rows sum to one.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
-        TypeError
-            If `X` is no array of numbers or sequence of images.
-        ValueError
-            If `X` holds other images than those the estimator was fitted on; the message says how.
-        """
-        return np.exp(self.predict_log_proba(X))
-
-    def predict(self, X: Images) -> np.ndarray:
-        """Most probable class of each cell.
-
-        Parameters
-        ----------
-        X : array-like or sequence of n_samples images
-            In any form that ``fit`` takes, of the size and channels that it saw.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Labels as given to ``fit``.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
-        TypeError
-            If `X` is no array of numbers or sequence of images.
-        ValueError
-            If `X` holds other images than those the estimator was fitted on; the message says how.
-        """
-        best = self.predict_log_proba(X).argmax(axis=1)
-        return self.classes_[best]
-
-    def localize(self, X: Images) -> NDArray[np.float32]:
-        """Give the transforms that lay the window on the cells.
-
-        Parameters
-        ----------
-        X : array-like or sequence of n_samples images
-            In any form that ``fit`` takes, of the size and channels that it saw.
-
-        Returns
-        -------
-        float32 ndarray of shape (n_samples, 2, 3)
-            Theta: window coordinates to patch coordinates, both in [-1, 1] between the outer
-            edges (``align_corners=False``).
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
-        TypeError
-            If `X` is no array of numbers or sequence of images.
-        ValueError
-            If `X` holds other images than those the estimator was fitted on; the message says how.
-        """
-        return self._predict_batches(X, lambda module, patches: [module(patches)[1]])[0]
-
-    def transform(self, X: Images) -> NDArray[np.float32]:
-        """Positions of the cells.
-
-        Parameters
-        ----------
-        X : array-like or sequence of n_samples images
-            In any form that ``fit`` takes, of the size and channels that it saw.
-
-        Returns
-        -------
-        float32 ndarray of shape (n_samples, 2)
-            ``(x, y)`` in pixels of the whole image given; integer = pixel centre, (0, 0) is
-            the top-left pixel.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
-        TypeError
-            If `X` is no array of numbers or sequence of images.
-        ValueError
-            If `X` holds other images than those the estimator was fitted on; the message says how.
-        """
-        theta = self.localize(X)
-        frame = self._fitted_frame()
-        return (theta_centers(theta, frame.patch) + frame.origin).astype(np.float32)
-
-    def attend(self, X: Images) -> NDArray[np.float32]:
-        """Images that the classifier saw, at the size at which it saw them.
-
-        Parameters
-        ----------
-        X : array-like or sequence of n_samples images
-            In any form that ``fit`` takes, of the size and channels that it saw.
-
-        Returns
-        -------
-        float32 ndarray of shape (n_samples, height, width, channels)
-            In the units of X; uint8 images become 0 to 1.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
-        TypeError
-            If `X` is no array of numbers or sequence of images.
-        ValueError
-            If `X` holds other images than those the estimator was fitted on; the message says how.
-        """
-
-        def look(module, patches):
-            return [module.look(patches).permute(0, 2, 3, 1)]
-
-        return self._predict_batches(X, look)[0]
-
-    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
-        """Names of the columns of ``transform``.
-
-        Parameters
-        ----------
-        input_features : array-like of str, shape (n_features_in_,), default=None
-            Only compared with what ``fit`` saw; the names do not depend on them.
-
-        Returns
-        -------
-        ndarray of str objects of shape (2,)
-            ``cell_x`` and ``cell_y``.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
-        ValueError
-            If `input_features` is not what `fit` saw.
-        """
-        check_is_fitted(self)
-        _check_feature_names_in(self, input_features, generate_names=False)
-        return np.array(["cell_x", "cell_y"], dtype=object)
 
     def __sklearn_clone__(self):
         # A nested estimator would be cloned into an unfitted one; this one gives its weights.

@@ -2,7 +2,10 @@
 
 from numbers import Integral
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["expected_calibration_error", "reliability_curve"]
 
@@ -10,7 +13,9 @@ __all__ = ["expected_calibration_error", "reliability_curve"]
 _SLACK = 5e-3
 
 
-def reliability_curve(y_true, proba, *, labels=None, n_bins=10):
+def reliability_curve(
+    y_true: ArrayLike, proba: ArrayLike, *, labels: ArrayLike | None = None, n_bins: int = 10
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Confidence and accuracy of predictions, in bins of equal width.
 
     The prediction is the class with the highest probability, and that probability is its
@@ -73,7 +78,9 @@ def reliability_curve(y_true, proba, *, labels=None, n_bins=10):
     return confidence, accuracy, count
 
 
-def expected_calibration_error(y_true, proba, *, labels=None, n_bins=10):
+def expected_calibration_error(
+    y_true: ArrayLike, proba: ArrayLike, *, labels: ArrayLike | None = None, n_bins: int = 10
+) -> float:
     """Mean distance between confidence and accuracy, weighted by the predictions in each bin.
 
     Parameters

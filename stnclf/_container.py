@@ -17,9 +17,13 @@ import json
 import math
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 
-__all__ = ["Reader", "layout", "pack"]
+__all__ = ["REFUSALS", "Reader", "check_finite", "layout", "one_line", "pack"]
+
+#: What reading a damaged or hostile file may raise.
+REFUSALS = (ValueError, TypeError, RecursionError)
 
 #: Length of a header, and number of values in it, beyond which a file is refused: parsed they
 #: stay below some 60 MB. A quarter of a million named columns is the only thing to come near.
@@ -175,6 +179,29 @@ class Reader:
                 got = " ".join(map(str, self.layout[name]))[:120]
                 want = " ".join(map(str, wanted[name]))
                 raise ValueError(f"tensor {name!r} is {got}, wants {want}")
+
+
+def check_finite(tensors):
+    """Refuse tensors that hold NaN or infinity.
+
+    Parameters
+    ----------
+    tensors : dict of str to Tensor
+
+    Raises
+    ------
+    ValueError
+        Naming the first.
+    """
+    for name, tensor in tensors.items():
+        # Smallest and largest are NaN where there is one, and cost no copy.
+        if tensor.is_floating_point() and not torch.stack(tensor.aminmax()).isfinite().all():
+            raise ValueError(f"tensor {name!r} holds NaN or infinity")
+
+
+def one_line(error):
+    """Give the words of an error, in one line that is not too long."""
+    return " ".join(str(error).split())[:400]
 
 
 def _dumps(facts):

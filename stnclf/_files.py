@@ -10,7 +10,7 @@ import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["check_path", "write_atomically", "written_whole"]
+__all__ = ["check_path", "check_writable", "write_atomically", "written_whole"]
 
 
 def check_path(name, path):
@@ -57,28 +57,15 @@ def write_atomically(path, data):
         If it cannot be written; the error names the path. What stood there is as it was, and
         the temporary file is gone.
     """
-    path = os.fsdecode(path)
-    target = os.path.realpath(path)
+    with _draft(path) as (file, draft, target):
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
+        with suppress(OSError):
+            shutil.copymode(target, draft)
+        os.replace(draft, target)
     folder = os.path.dirname(target)
-    draft = os.path.join(folder, f".stnclf-{secrets.token_hex(8)}.tmp")
-    try:
-        if os.path.exists(target) and not os.path.isfile(target):
-            # os.replace would put a file in the place of a device.
-            raise OSError(errno.EINVAL, "is a directory or device")
-        try:
-            with open(draft, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            with suppress(OSError):
-                shutil.copymode(target, draft)
-            os.replace(draft, target)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(draft)
-            raise
-    except OSError as error:
-        raise OSError(error.errno, f"could not be written: {error.strerror}", path) from error
     if os.name == "posix":
         with suppress(OSError):  # not every file system can; the file itself is whole
             descriptor = os.open(folder, os.O_RDONLY)
@@ -86,6 +73,43 @@ def write_atomically(path, data):
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+
+def check_writable(path):
+    """Find out whether `write_atomically` could write a file, before there is anything to write.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Name of the file.
+
+    Raises
+    ------
+    OSError
+        If it could not; the error names the path.
+    """
+    with _draft(path):
+        pass
+
+
+@contextmanager
+def _draft(path):
+    """Give a new file beside `path`, its name, and the name that it is to take; then remove it."""
+    path = os.fsdecode(path)
+    target = os.path.realpath(path)
+    draft = os.path.join(os.path.dirname(target), f".stnclf-{secrets.token_hex(8)}.tmp")
+    try:
+        if os.path.exists(target) and not os.path.isfile(target):
+            # os.replace would put a file in the place of a device.
+            raise OSError(errno.EINVAL, "is a directory or device")
+        try:
+            with open(draft, "xb") as file:
+                yield file, draft, target
+        finally:
+            with suppress(OSError):
+                os.unlink(draft)
+    except OSError as error:
+        raise OSError(error.errno, f"could not be written: {error.strerror}", path) from error
 
 
 @contextmanager

@@ -72,6 +72,11 @@ class CiresanBaseline(BaseCellClassifier):
         Begin with the weights of a fitted estimator of this class or of a model file
         (`stnclf.save`), where names and shapes agree. Layers that name the classes are new if
         the classes are others. `clone` and cross-validation keep the estimator as it is.
+    checkpoint : str or path-like, default=None
+        File in which the state of the training is kept, written at the end of every epoch. A
+        ``fit`` with the same parameters and data that finds it there continues where it stopped,
+        and on the CPU ends with the same weights bit for bit. Other parameters or data are an
+        error. The file stays when the training is over.
     callbacks : list of skorch callbacks, default=None
         Copies of them run during training.
     random_state : int, RandomState instance or None, default=None
@@ -155,6 +160,7 @@ class CiresanBaseline(BaseCellClassifier):
         compile=False,
         warm_start=False,
         init=None,
+        checkpoint=None,
         callbacks=None,
         random_state=None,
         verbose=0,
@@ -177,6 +183,7 @@ class CiresanBaseline(BaseCellClassifier):
         self.compile = compile
         self.warm_start = warm_start
         self.init = init
+        self.checkpoint = checkpoint
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose

@@ -236,11 +236,11 @@ class HeatmapLocalizer(nn.Module):
         """
         rest = location.heatmap
         for _ in range(k):
-            rest = rest.masked_fill(self._near(rest), _NEVER)
-        outside = (rest > _NEVER)[:, None]
+            rest = rest.masked_fill(self._near(rest), NEVER)
+        outside = (rest > NEVER)[:, None]
         shares = location.maps.flatten(1).log_softmax(1).view_as(location.maps)
-        classes = shares.masked_fill(~outside, _NEVER).flatten(2).logsumexp(2)
-        peaks = shares.masked_fill(outside, _NEVER).flatten(1).logsumexp(1, keepdim=True)
+        classes = shares.masked_fill(~outside, NEVER).flatten(2).logsumexp(2)
+        peaks = shares.masked_fill(outside, NEVER).flatten(1).logsumexp(1, keepdim=True)
         return peaks, classes
 
     def _near(self, logits):

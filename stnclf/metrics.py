@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._typing import Floats, Size, Table
-
 from ._calibration import expected_calibration_error, reliability_curve
+from ._typing import Floats, Size, Table
 
 __all__ = [
     "detection_score",

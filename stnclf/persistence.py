@@ -18,7 +18,6 @@ import os
 import platform
 import stat
 import warnings
-from contextlib import suppress
 
 import numpy as np
 import PIL
@@ -30,11 +29,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._callbacks import history_rows
 from ._codec import decode, decode_classes, encode, encode_classes
-from ._container import Reader, pack
+from ._container import REFUSALS, Reader, check_finite, one_line, pack
 from ._files import write_atomically
 from ._images import check_image_shape
 from ._model_card import as_markdown
 from ._model_format import FORMAT_VERSION, check_format
+from ._training_record import TrainingRecord
 from ._typing import PathLike
 from ._validation import check_device
 from ._version import __version__
@@ -47,13 +47,8 @@ __all__ = ["FORMAT_VERSION", "load", "model_card", "save"]
 
 _KINDS = {kind.__name__: kind for kind in (CiresanBaseline, STNCellClassifier)}
 
-#: Parameters that are code, or another model.
-_LEFT_OUT = ("callbacks", "init")
-
-_SCALARS = (bool, int, float, str, np.generic)
-
-#: What reading a damaged or hostile file may raise.
-_REFUSALS = (ValueError, TypeError, RecursionError)
+#: Parameters that are code, another model, or a place of one machine.
+_LEFT_OUT = ("callbacks", "init", "checkpoint")
 
 
 def save(estimator: CiresanBaseline | STNCellClassifier, path: PathLike) -> None:
@@ -115,8 +110,8 @@ def save(estimator: CiresanBaseline | STNCellClassifier, path: PathLike) -> None
     try:
         # What could not be loaded must not replace what can.
         _restore(Reader(io.BytesIO(data), len(data)))
-    except _REFUSALS as error:
-        raise ValueError(f"{path}: not written; {_one_line(error)}") from error
+    except REFUSALS as error:
+        raise ValueError(f"{path}: not written; {one_line(error)}") from error
     write_atomically(path, data)
     if estimator.callbacks:
         warnings.warn(
@@ -173,8 +168,8 @@ def load(path: PathLike, device: str | None = None) -> CiresanBaseline | STNCell
             raise ValueError("it is no regular file")
         with open(path, "rb") as file:
             estimator = _restore(Reader(file, os.fstat(file.fileno()).st_size))
-    except _REFUSALS as error:
-        raise ValueError(f"{path}: cannot be loaded; {_one_line(error)}") from error
+    except REFUSALS as error:
+        raise ValueError(f"{path}: cannot be loaded; {one_line(error)}") from error
     return estimator if device is None else estimator.set_params(device=device)
 
 
@@ -248,7 +243,6 @@ def _describe(estimator):
             except TypeError as error:
                 raise TypeError(f"{name}: {error}.") from error
     names = getattr(estimator, "feature_names_in_", None)
-    net = estimator.net_
     return {
         "format": "stnclf model",
         "format_version": FORMAT_VERSION,
@@ -260,25 +254,13 @@ def _describe(estimator):
         "cell_size_": list(estimator.cell_size_),
         "n_features_in_": estimator.n_features_in_,
         "feature_names_in_": None if names is None else names.tolist(),
-        "seed": net.seed,
-        "epochs_done": net.epochs_done,
-        "history": [_plain_row(row) for row in net.history],
+        **TrainingRecord.of(estimator.net_).encoded(),
         "versions": _versions(),
     }
 
 
-def _plain_row(row):
-    """One epoch's numbers; a user's callback may have recorded anything beside them."""
-    plain = {}
-    for name, value in row.items():
-        if isinstance(value, _SCALARS):
-            with suppress(TypeError):
-                plain[name] = encode(value)
-    return plain
-
-
 def _restore(reader):
-    """Make the estimator that a file describes, or raise one of _REFUSALS."""
+    """Make the estimator that a file describes, or raise one of REFUSALS."""
     facts = reader.facts
     estimator = _unfitted(facts)
     classes = decode_classes(facts.get("classes_"))
@@ -293,12 +275,13 @@ def _restore(reader):
     if facts.get("n_features_in_") != math.prod(image):
         raise ValueError("n_features_in_: is not that of image_shape_")
     tensors = reader.tensors(_module(estimator, frame, image[2], len(classes), "meta").state_dict())
-    _check_finite(tensors)
+    check_finite(tensors)
     module = _module(estimator, frame, image[2], len(classes), "cpu")
     module.load_state_dict(tensors)
     del tensors  # what follows may copy
     estimator.net_ = CellNet.around(module.eval())
-    _restore_training(estimator, facts)
+    TrainingRecord.decoded(facts, estimator._stages()).restore(estimator.net_)
+    estimator.history_ = history_rows(estimator.net_.history)
     estimator.classes_, estimator.image_shape_ = classes, image
     estimator.patch_size_, estimator.cell_size_ = frame.patch, frame.cell
     estimator.n_features_in_ = math.prod(image)
@@ -333,27 +316,6 @@ def _unfitted(facts):
     return estimator
 
 
-def _restore_training(estimator, facts):
-    """Restore what a continued training goes on from."""
-    net, stages = estimator.net_, estimator._stages()
-    seed, done, rows = facts.get("seed"), facts.get("epochs_done"), facts.get("history")
-    if type(seed) is not int or not 0 <= seed < 2**64:
-        raise ValueError("seed: wants an integer from 0 to 2**64 - 1")
-    if not isinstance(done, dict) or not all(
-        stage in stages and type(n) is int and n >= 0 for stage, n in done.items()
-    ):
-        raise ValueError(f"epochs_done: wants numbers of epochs of {list(stages)}")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("history: wants a list of objects")
-    for row in rows:
-        row = {name: decode(value) for name, value in row.items()}
-        if not all(value is None or isinstance(value, _SCALARS) for value in row.values()):
-            raise ValueError("history: wants rows of numbers and words")
-        net.history.append({"batches": [], **row})
-    net.seed, net.epochs_done = seed, done
-    estimator.history_ = history_rows(net.history)
-
-
 def _module(estimator, frame, n_channels, n_classes, device):
     """Build the networks, on the meta device without memory for their weights."""
     with torch.device(device):
@@ -367,20 +329,9 @@ def _module(estimator, frame, n_channels, n_classes, device):
             raise ValueError(f"its sizes make no networks ({error})") from error
 
 
-def _check_finite(tensors):
-    for name, tensor in tensors.items():
-        # Smallest and largest are NaN where there is one, and cost no copy.
-        if tensor.is_floating_point() and not torch.stack(tensor.aminmax()).isfinite().all():
-            raise ValueError(f"tensor {name!r} holds NaN or infinity")
-
-
 def _sides(facts, name, n):
     sides = facts.get(name)
     whole = isinstance(sides, list) and len(sides) == n and all(type(s) is int for s in sides)
     if not whole or not all(1 <= side < 2**31 for side in sides):
         raise ValueError(f"{name}: got {str(sides)[:80]}, wants {n} positive integers")
     return tuple(sides)
-
-
-def _one_line(error):
-    return " ".join(str(error).split())[:400]

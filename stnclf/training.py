@@ -89,7 +89,7 @@ class CellNet(NeuralNet):
         self.color_jitter, self.center_jitter = color_jitter, center_jitter
         self.schedule, self.weight_decay, self.bfloat16 = schedule, weight_decay, bfloat16
         self.compiled = compiled
-        self.stage, self.epochs_done = None, {}
+        self.stage, self.epochs_done, self.epochs_before = None, {}, 0
 
     @classmethod
     def around(cls, module):
@@ -114,7 +114,7 @@ class CellNet(NeuralNet):
     def _default_callbacks(self):
         return [*super()._default_callbacks[:3], ("stage_log", StageLog())]
 
-    def run_stage(self, stage, train, valid=None):
+    def run_stage(self, stage, train, valid=None, saved=None):
         """Train one stage, from where the weights are.
 
         Parameters
@@ -123,17 +123,21 @@ class CellNet(NeuralNet):
             What to train.
         train, valid : CellDataset
             Training samples, and those for early stopping (may be None).
+        saved : Saved, default=None
+            Where the stage goes on, see `stnclf._checkpoint`; None begins it.
 
         Returns
         -------
         CellNet
             Itself.
         """
-        learning = [self._part(name) for name in stage.learns]
+        learning = [self.part(name) for name in stage.learns]
         parameters = [p for part in learning for p in part.parameters()]
         if not stage.epochs or not parameters:
             return self
         self.stage, self.steps_done, self.n_steps = stage, 0, 1
+        done = 0 if saved is None else saved.epoch
+        self.epochs_before = self.epochs_done.get(stage.name, 0) - done
         self.parameters = parameters
         for _, callback in self.callbacks_:
             if isinstance(callback, PassthroughScoring):
@@ -164,7 +168,9 @@ class CellNet(NeuralNet):
             with Workers(n_replicas) as self.workers:
                 self.notify("on_train_begin", X=train, y=None)
                 try:
-                    self.fit_loop((train, valid), epochs=stage.epochs)
+                    if saved is not None:
+                        saved.restore_stage(self)
+                    self.fit_loop((train, valid), epochs=stage.epochs - done)
                 except KeyboardInterrupt:
                     # This is how skorch's EarlyStopping ends a training; a person's
                     # interruption goes on to whoever called.
@@ -224,7 +230,8 @@ class CellNet(NeuralNet):
             state.pop(name, None)
         return state
 
-    def _part(self, name):
+    def part(self, name):
+        """Give a network by the name that stages have for it."""
         return self.module_ if name == "all" else getattr(self.module_, name)
 
     def _stopped_early(self):
@@ -254,7 +261,9 @@ class CellNet(NeuralNet):
             center_jitter=self.center_jitter,
             epoch=self.epochs_done.get(name, 0),
         )
-        self.n_steps = self.stage.epochs * batches.n_batches()
+        n_batches = batches.n_batches()
+        self.n_steps = self.stage.epochs * n_batches
+        self.steps_done = (batches.epoch - self.epochs_before) * n_batches
         return Ahead(batches) if self.workers.n > 1 else batches
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):

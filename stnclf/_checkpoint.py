@@ -1,0 +1,355 @@
+"""Checkpoints: the state of a training at the end of an epoch, in a file, and going on from it.
+
+A checkpoint is a file like a model file (see ``_container.py``): the weights, the best weights
+of early stopping and the optimizer's moments are its tensors; stage and epoch, history, and the
+fingerprint of parameters and data are JSON in its header. What an epoch draws is decided by seed,
+stage and epoch, and rates by the step, so that there are no generators to be kept.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from contextlib import contextmanager
+
+import torch
+from skorch.callbacks import Callback, EarlyStopping, PassthroughScoring
+
+from ._codec import decode, encode
+from ._container import REFUSALS, Reader, check_finite, one_line, pack
+from ._files import check_writable, write_atomically
+from ._fingerprint import differences
+from ._training_record import TrainingRecord
+from ._version import __version__
+
+__all__ = ["FORMAT_VERSION", "CheckpointKeeper"]
+
+#: Version of the format. A checkpoint is of use for as long as its training takes: only this
+#: version is read.
+FORMAT_VERSION = 1
+
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+class CheckpointKeeper(Callback):
+    """Keeps the state of one ``fit`` in a file, and finds it there.
+
+    It has to be the last of the callbacks, so that it sees what the others have done.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Name of the file.
+
+    Raises
+    ------
+    OSError
+        If the file could not be written; the error names it.
+    """
+
+    def __init__(self, path):
+        self.path = os.fsdecode(path)
+        check_writable(self.path)
+        self.fingerprint, self.number, self.facts, self.saved = None, 0, None, None
+
+    def look(self, fingerprint, plan, stages):
+        """Look for an earlier run of the same training.
+
+        Parameters
+        ----------
+        fingerprint : dict
+            What the training begins with, see `stnclf._fingerprint.fingerprint`.
+        plan : list of Stage
+            What it does.
+        stages : collection of str
+            Names of all stages that there are.
+
+        Returns
+        -------
+        int or None
+            The earlier run's seed; None if there is no file.
+
+        Raises
+        ------
+        ValueError
+            If the file is another training's, damaged, or no checkpoint; in one line.
+        OSError
+            If the file cannot be read.
+        """
+        self.fingerprint = fingerprint
+        if not os.path.exists(self.path):
+            return None
+        with self._reading() as reader:
+            _check_format(reader.facts)
+            self._check_same_training(reader.facts)
+            self.saved = Saved(reader.facts, plan, stages)
+            self.facts = reader.facts
+        return self.saved.record.seed
+
+    def load(self, net):
+        """Read what the tensors of the file are, if there is one; the net is not changed.
+
+        Parameters
+        ----------
+        net : CellNet
+            With the networks and callbacks of this ``fit``.
+
+        Raises
+        ------
+        ValueError, OSError
+            As `look` does.
+        """
+        if self.saved is None:
+            return
+        with self._reading() as reader:
+            if reader.facts != self.facts:
+                raise ValueError("it was written anew meanwhile; does another fit use it?")
+            if self.saved.record.seed != net.seed:
+                raise ValueError("seed: is not the one that random_state gives")
+            self.saved.load(reader, net)
+        self.facts = None
+
+    def restore(self, net):
+        """Have a net go on from what was found: weights, history, counts of epochs."""
+        if self.saved is not None:
+            net.module_.load_state_dict(self.saved.part("module"))
+            self.saved.record.restore(net)
+
+    def left(self, plan):
+        """Give the stages that are left.
+
+        Parameters
+        ----------
+        plan : list of Stage
+            All of them.
+
+        Yields
+        ------
+        stage : Stage
+            To be run.
+        saved : Saved or None
+            Where the first of them goes on.
+        """
+        saved, self.saved = self.saved, None
+        for self.number in range(0 if saved is None else saved.number, len(plan)):
+            yield plan[self.number], saved
+            saved = None
+
+    def on_epoch_end(self, net, **kwargs):
+        """Write the file."""
+        names = {id(p): name for name, p in net.module_.named_parameters()}
+        tensors = _prefixed("module", net.module_.state_dict())
+        moments, stoppers = [], {}
+        for parameter in net.parameters:
+            state = net.optimizer_.state.get(parameter)
+            if state:
+                moments.append(names[id(parameter)])
+                tensors.update(_prefixed(f"moments.{moments[-1]}", {n: state[n] for n in _MOMENTS}))
+        for name, stopper in _stoppers(net).items():
+            best = stopper.best_model_weights_
+            tensors.update(_prefixed(f"best.{name}", best or {}))
+            stoppers[name] = {
+                "misses": stopper.misses_,
+                "threshold": encode(stopper.dynamic_threshold_),
+                "best_epoch": stopper.best_epoch_,
+                "has_weights": best is not None,
+            }
+        facts = {
+            "format": "stnclf checkpoint",
+            "format_version": FORMAT_VERSION,
+            "version": __version__,
+            "fingerprint": self.fingerprint,
+            "stage": self.number,
+            "epoch": net.epochs_done[net.stage.name] - net.epochs_before,
+            "moments": moments,
+            "stoppers": stoppers,
+            **TrainingRecord.of(net).encoded(),
+        }
+        data = pack(facts, {name: t.detach().cpu().contiguous() for name, t in tensors.items()})
+        # What could not be read must not replace what can.
+        Reader(io.BytesIO(data), len(data))
+        write_atomically(self.path, data)
+
+    @contextmanager
+    def _reading(self):
+        try:
+            with open(self.path, "rb") as file:
+                yield Reader(file, os.fstat(file.fileno()).st_size)
+        except REFUSALS as error:
+            raise ValueError(
+                f"checkpoint: {self.path}: cannot be continued; {one_line(error)}"
+            ) from error
+
+    def _check_same_training(self, facts):
+        there = facts.get("fingerprint")
+        if not isinstance(there, dict):
+            raise ValueError("fingerprint: is missing")
+        found = differences(there, self.fingerprint)
+        if found:
+            raise ValueError(
+                f"it is of a fit with other {', '.join(found)}; continue with the same, or remove "
+                "the file to begin anew"
+            )
+
+
+class Saved:
+    """What a checkpoint holds: first what its header says, then its tensors.
+
+    Parameters
+    ----------
+    facts : dict
+        The description in the header.
+    plan : list of Stage
+        What the training does.
+    stages : collection of str
+        Names of all stages that there are.
+
+    Attributes
+    ----------
+    number, epoch : int
+        Place of the stage in the plan, and how many of its epochs are done.
+    record : TrainingRecord
+        Seed, history and counts of epochs.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they do not agree with each other.
+    """
+
+    def __init__(self, facts, plan, stages):
+        self.number, self.epoch = facts.get("stage"), facts.get("epoch")
+        if type(self.number) is not int or not 0 <= self.number < len(plan):
+            raise ValueError(f"stage: wants a number from 0 to {len(plan) - 1}")
+        self.stage = plan[self.number]
+        if type(self.epoch) is not int or not 1 <= self.epoch <= self.stage.epochs:
+            raise ValueError(f"epoch: wants a number from 1 to {self.stage.epochs}")
+        self.record = TrainingRecord.decoded(facts, stages)
+        done = self.record.epochs_done.get(self.stage.name, 0)
+        rows = self.record.history[-self.epoch :]
+        if (
+            done < self.epoch
+            or [row.get("stage") for row in rows] != [self.stage.name] * self.epoch
+        ):
+            raise ValueError("history: does not have the epochs that are said to be done")
+        self.moments, self.stoppers = facts.get("moments"), facts.get("stoppers")
+        self.tensors = {}
+
+    def load(self, reader, net):
+        """Read the tensors.
+
+        Parameters
+        ----------
+        reader : stnclf._container.Reader
+            Of the same file.
+        net : CellNet
+            For which they are.
+
+        Raises
+        ------
+        ValueError
+            If they are not those of this net.
+        """
+        module = net.module_.state_dict()
+        learning = {id(p) for part in self.stage.learns for p in net.part(part).parameters()}
+        learning = {n: p for n, p in net.module_.named_parameters() if id(p) in learning}
+        named = isinstance(self.moments, list) and all(isinstance(n, str) for n in self.moments)
+        if not named or not set(self.moments) <= set(learning):
+            raise ValueError("moments: wants names of weights that learn in the stage")
+        self._check_stoppers(_stoppers(net))
+        wanted = _prefixed("module", module)
+        for name in self.moments:
+            like = (learning[name], learning[name], torch.zeros(()))
+            wanted.update(_prefixed(f"moments.{name}", dict(zip(_MOMENTS, like))))
+        for name, stopper in self.stoppers.items():
+            wanted.update(_prefixed(f"best.{name}", module if stopper["has_weights"] else {}))
+        self.tensors = reader.tensors(wanted)
+        # Squares of gradients may have become infinite without harm.
+        squares = {n: t for n, t in self.tensors.items() if n.endswith(".exp_avg_sq")}
+        check_finite({n: t for n, t in self.tensors.items() if n not in squares})
+        for name, tensor in self.tensors.items():
+            if name in squares and not (tensor >= 0).all():
+                raise ValueError(f"tensor {name!r} is not the mean of squares")
+            counts = name.startswith("moments.") and name.endswith(".step")
+            if counts and (tensor < 1 or tensor != tensor.round()):
+                raise ValueError(f"tensor {name!r} is no number of steps")
+
+    def part(self, prefix):
+        """Give the tensors below a name."""
+        start = f"{prefix}."
+        return {n[len(start) :]: t for n, t in self.tensors.items() if n.startswith(start)}
+
+    def restore_stage(self, net):
+        """Have a stage that has just begun go on: optimizer, early stopping, best losses.
+
+        Parameters
+        ----------
+        net : CellNet
+            After ``on_train_begin``.
+        """
+        parameters = dict(net.module_.named_parameters())
+        on_device = net.optimizer_.param_groups[0]["capturable"]
+        for name in self.moments:
+            parameter, saved = parameters[name], self.part(f"moments.{name}")
+            state = net.optimizer_.state[parameter]
+            state["step"] = saved["step"].to(parameter.device if on_device else "cpu")
+            for moment in ("exp_avg", "exp_avg_sq"):
+                # In the layout of the weights in memory, as the optimizer makes it.
+                state[moment] = torch.zeros_like(parameter, requires_grad=False)
+                state[moment].copy_(saved[moment])
+        for name, stopper in _stoppers(net).items():
+            facts = self.stoppers[name]
+            stopper.misses_, stopper.best_epoch_ = facts["misses"], facts["best_epoch"]
+            stopper.dynamic_threshold_ = decode(facts["threshold"])
+            if facts["has_weights"]:
+                stopper.best_model_weights_ = self.part(f"best.{name}")
+        for _, callback in net.callbacks_:
+            if isinstance(callback, PassthroughScoring):
+                for row in self.record.history[-self.epoch :]:
+                    loss = row.get(callback.name)
+                    if loss is not None and callback._is_best_score(loss):
+                        callback.best_score_ = loss
+
+    def _check_stoppers(self, present):
+        found = self.stoppers
+        if not isinstance(found, dict) or set(found) != set(present):
+            raise ValueError(
+                f"callbacks: wants the early stopping {sorted(present)}, the file has "
+                f"{sorted(found) if isinstance(found, dict) else 'none'}"
+            )
+        for name, facts in found.items():
+            facts = facts if isinstance(facts, dict) else {}
+            misses, best = facts.get("misses"), facts.get("best_epoch")
+            threshold = decode(facts.get("threshold"))
+            if (
+                type(misses) is not int
+                or not 0 <= misses < present[name].patience
+                or type(best) is not int
+                or not 0 <= best <= len(self.record.history)
+                or type(threshold) not in (int, float)
+                or math.isnan(threshold)
+                or type(facts.get("has_weights")) is not bool
+            ):
+                raise ValueError(f"stoppers: {name[:40]!r} is in no state of early stopping")
+
+
+def _check_format(facts):
+    if facts.get("format") != "stnclf checkpoint":
+        raise ValueError("it is a file of stnclf, but no checkpoint")
+    version = facts.get("format_version")
+    if type(version) is not int or version != FORMAT_VERSION:
+        raise ValueError(
+            f"its format version is {str(version)[:40]}, this version of stnclf reads "
+            f"{FORMAT_VERSION} ({str(facts.get('version'))[:40]!r} wrote it, this is "
+            f"{__version__!r})"
+        )
+
+
+def _stoppers(net):
+    """Early stopping among a net's callbacks, the user's own included, by name."""
+    return {name: c for name, c in net.callbacks_ if isinstance(c, EarlyStopping)}
+
+
+def _prefixed(prefix, tensors):
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}

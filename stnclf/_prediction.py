@@ -1,0 +1,244 @@
+"""What the fitted classifiers answer: classes, positions, windows."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin, TransformerMixin
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+
+from ._batch import as_float
+from ._images import as_images
+from ._typing import Floats, Images
+from ._validation import check_device
+from ._workers import Workers
+from .geometry import theta_centers
+from .sampling import CellDataset, Frame, patch_batches
+
+__all__ = ["PredictionMixin"]
+
+
+class PredictionMixin(TransformerMixin, ClassifierMixin):
+    """Methods that need a fitted network."""
+
+    def _fitted_frame(self):
+        return Frame(self.image_shape_[:2], self.patch_size_, self.cell_size_)
+
+    def _predict_batches(self, X, function, batch_size=8):
+        """Apply ``function(module, patches)`` to all central patches; concatenate its arrays."""
+        check_is_fitted(self)
+        X = as_images(self, X, self.image_shape, reset=False)
+        device = check_device(self.device)
+        module = self.net_.module_
+        if device != "cpu":
+            module, batch_size = copy.deepcopy(module).to(device), 512
+        module.eval()
+        n = len(X)
+        none = np.zeros(n, np.int64)
+        data = CellDataset(X, np.arange(n), none, np.zeros((n, 2)), none, self._fitted_frame())
+
+        def apply(patches):
+            images = as_float(patches.to(device))
+            n_images = len(images)
+            if device == "cpu" and n_images < batch_size:
+                # Kernels differ in their last bits between batch sizes. With one size a
+                # prediction does not depend on what is predicted beside it.
+                images = torch.cat([images, images[:1].expand(batch_size - n_images, -1, -1, -1)])
+            with torch.no_grad():
+                out = function(module, images)
+            return [tensor[:n_images].cpu().numpy() for tensor in out]
+
+        results, waiting = [], []
+        # One thread feeds a GPU; the processor's cores take a batch each.
+        with Workers(1 if device != "cpu" else None) as workers:
+            for batch in patch_batches(data, batch_size):
+                waiting.append(batch)
+                # A few batches at a time, so that memory does not grow with X.
+                if len(waiting) == 4 * workers.n:
+                    results += workers.map(apply, waiting)
+                    waiting = []
+            results += workers.map(apply, waiting)
+        return [np.concatenate(column) for column in zip(*results)]
+
+    def predict_log_proba(self, X: Images) -> Floats:
+        """Logarithm of the class probabilities.
+
+        Parameters
+        ----------
+        X : array-like or sequence of n_samples images
+            In any form that ``fit`` takes, of the size and channels that it saw.
+
+        Returns
+        -------
+        float64 ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If `X` is no array of numbers or sequence of images.
+        ValueError
+            If `X` holds other images than those the estimator was fitted on; the message says how.
+        """
+        (logits,) = self._predict_batches(X, lambda module, patches: [module.scores(patches)])
+        logits = logits.astype(np.float64)
+        logits -= logits.max(axis=1, keepdims=True)
+        return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+    def predict_proba(self, X: Images) -> Floats:
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : array-like or sequence of n_samples images
+            In any form that ``fit`` takes, of the size and channels that it saw.
+
+        Returns
+        -------
+        float64 ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``; rows sum to one.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If `X` is no array of numbers or sequence of images.
+        ValueError
+            If `X` holds other images than those the estimator was fitted on; the message says how.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def predict(self, X: Images) -> np.ndarray:
+        """Most probable class of each cell.
+
+        Parameters
+        ----------
+        X : array-like or sequence of n_samples images
+            In any form that ``fit`` takes, of the size and channels that it saw.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels as given to ``fit``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If `X` is no array of numbers or sequence of images.
+        ValueError
+            If `X` holds other images than those the estimator was fitted on; the message says how.
+        """
+        best = self.predict_log_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def localize(self, X: Images) -> NDArray[np.float32]:
+        """Give the transforms that lay the window on the cells.
+
+        Parameters
+        ----------
+        X : array-like or sequence of n_samples images
+            In any form that ``fit`` takes, of the size and channels that it saw.
+
+        Returns
+        -------
+        float32 ndarray of shape (n_samples, 2, 3)
+            Theta: window coordinates to patch coordinates, both in [-1, 1] between the outer
+            edges (``align_corners=False``).
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If `X` is no array of numbers or sequence of images.
+        ValueError
+            If `X` holds other images than those the estimator was fitted on; the message says how.
+        """
+        return self._predict_batches(X, lambda module, patches: [module(patches)[1]])[0]
+
+    def transform(self, X: Images) -> NDArray[np.float32]:
+        """Positions of the cells.
+
+        Parameters
+        ----------
+        X : array-like or sequence of n_samples images
+            In any form that ``fit`` takes, of the size and channels that it saw.
+
+        Returns
+        -------
+        float32 ndarray of shape (n_samples, 2)
+            ``(x, y)`` in pixels of the whole image given; integer = pixel centre, (0, 0) is
+            the top-left pixel.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If `X` is no array of numbers or sequence of images.
+        ValueError
+            If `X` holds other images than those the estimator was fitted on; the message says how.
+        """
+        theta = self.localize(X)
+        frame = self._fitted_frame()
+        return (theta_centers(theta, frame.patch) + frame.origin).astype(np.float32)
+
+    def attend(self, X: Images) -> NDArray[np.float32]:
+        """Images that the classifier saw, at the size at which it saw them.
+
+        Parameters
+        ----------
+        X : array-like or sequence of n_samples images
+            In any form that ``fit`` takes, of the size and channels that it saw.
+
+        Returns
+        -------
+        float32 ndarray of shape (n_samples, height, width, channels)
+            In the units of X; uint8 images become 0 to 1.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If `X` is no array of numbers or sequence of images.
+        ValueError
+            If `X` holds other images than those the estimator was fitted on; the message says how.
+        """
+
+        def look(module, patches):
+            return [module.look(patches).permute(0, 2, 3, 1)]
+
+        return self._predict_batches(X, look)[0]
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
+        """Names of the columns of ``transform``.
+
+        Parameters
+        ----------
+        input_features : array-like of str, shape (n_features_in_,), default=None
+            Only compared with what ``fit`` saw; the names do not depend on them.
+
+        Returns
+        -------
+        ndarray of str objects of shape (2,)
+            ``cell_x`` and ``cell_y``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `input_features` is not what `fit` saw.
+        """
+        check_is_fitted(self)
+        _check_feature_names_in(self, input_features, generate_names=False)
+        return np.array(["cell_x", "cell_y"], dtype=object)
