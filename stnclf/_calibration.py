@@ -1,8 +1,8 @@
 """How far probabilities can be trusted: confidence against the share that is right. NumPy only."""
 
-from numbers import Integral
-
 from __future__ import annotations
+
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
