@@ -84,6 +84,8 @@ STNS |= {
     "glimpses": {"n_glimpses": 3},
     "glimpses, no symmetries": {"n_glimpses": 2, "tta": False, "classifier": "window"},
     "dense, glimpses": {"localizer": "dense", "n_glimpses": 3},
+    "class maps": {"class_maps": True},
+    "class maps, glimpses": {"class_maps": True, "n_glimpses": 2, "tta": False},
 }
 
 
