@@ -347,12 +347,34 @@ def tables(store):
 
 
 def summaries(store):
-    """Give the summary of each data set as a Markdown table, by its name."""
-    scores, found = joined_scores(store), {}
+    """Give the summary of each data set as a Markdown table, by its name; means over seeds."""
+    scores, found = [s for s in joined_scores(store) if not s["max_samples"]], {}
     for key in dict.fromkeys(s["protocol"] for s in scores):
-        mine = {s["title"]: s for s in scores if s["protocol"] == key and not s["max_samples"]}
-        found[key] = summary_table(mine, fmt="markdown")
+        mine = {}
+        for score in scores:
+            if score["protocol"] == key:
+                mine.setdefault(score["title"], []).append(score)
+        named = {title + spread(runs): mean(runs) for title, runs in mine.items()}
+        found[key] = summary_table(named, fmt="markdown")
     return found
+
+
+def spread(runs):
+    """Say over how many seeds a method was measured, and how its headline score varies."""
+    if len(runs) == 1:
+        return ""
+    headline = runs[0]["headline"]
+    low, *_, high = sorted(run[headline] for run in runs)
+    return f"; {len(runs)} seeds, {HEADLINES[headline]} {low:.3f} to {high:.3f}"
+
+
+def mean(values):
+    """Average what several runs found; words and lists are those of the first."""
+    first = values[0]
+    if isinstance(first, dict):
+        return {key: mean([value[key] for value in values]) for key in first}
+    numbers = isinstance(first, (int, float)) and not isinstance(first, bool)
+    return float(np.mean(values)) if numbers else first
 
 
 def _best(scores):

@@ -225,6 +225,28 @@ def test_joined_rows_give_what_the_samples_would_give():
     )
 
 
+def test_summaries_are_means_over_seeds(cells, build, tmp_path):
+    run(tmp_path, "--seeds", "3")
+    path = tmp_path / "out.json"
+    store = accuracy.read_store(path)
+    second = [{**row, "seed": 4} for row in store["rows"].values()]
+    labels = second[0]["labels"]
+    for row in second:  # all called by the first name
+        sums = np.sum(row["confusion"], axis=1)
+        row["confusion"] = [[int(n), *[0] * (len(labels) - 1)] for n in sums]
+        row["fit_cpu_seconds"] += 2.0
+    store["rows"] |= {accuracy.row_key(row): row for row in second}
+    stn = [s for s in accuracy.joined_scores(store) if s["method"] == "stn"]
+    assert [s["seed"] for s in stn] == [3, 4]
+    one, two = (s["macro_f1"] for s in stn)
+    assert one > two > 0
+    (table,) = accuracy.summaries(store).values()
+    (line,) = [line for line in table.splitlines() if line.startswith("| STN;")]
+    assert f"2 seeds, macro F1 {two:.3f} to {one:.3f}" in line
+    assert f" {(one + two) / 2:.3f} " in line
+    assert f" {(stn[0]['fit_seconds'] + stn[1]['fit_seconds']) / 2:.1f} " in line
+
+
 def test_table_only_needs_no_data(cells, build, tmp_path, capsys):
     run(tmp_path)
     capsys.readouterr()
