@@ -147,9 +147,11 @@ def page(store):
     lines = [
         "# Transfer, measured",
         "",
-        f"`python benchmarks/transfer.py` made this table: fold {store['fold']} of five, grouped; "
-        f"seed(s) {', '.join(map(str, seeds))}; {machine['cpu']}, {machine['threads']} thread(s), "
-        f"torch {machine['versions']['torch']}. The schedules are about a third of the default's.",
+        "`python benchmarks/transfer.py` made this table: "
+        + f"fold {store['fold']} of five, grouped; seed(s) {', '.join(map(str, seeds))}; "
+        + f"{machine['cpu']}, {machine['threads']} thread(s), "
+        + f"torch {machine['versions']['torch']}. "
+        + "The schedules are about a third of the default's.",
         "",
         "| target | training cells | weights from | score | median error/px | fit, CPU s |",
         "| --- | ---: | --- | ---: | ---: | ---: |",
