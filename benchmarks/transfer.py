@@ -144,14 +144,15 @@ def page(store):
     """Give the page's text."""
     machine = store["environment"]
     seeds = sorted({row["seed"] for row in store["rows"]})
+    made = (
+        f"`python benchmarks/transfer.py` made this table: fold {store['fold']} of five, grouped; "
+        f"seed(s) {', '.join(map(str, seeds))}; {machine['cpu']}, {machine['threads']} thread(s), "
+        f"torch {machine['versions']['torch']}. The schedules are about a third of the default's."
+    )
     lines = [
         "# Transfer, measured",
         "",
-        "`python benchmarks/transfer.py` made this table: "
-        + f"fold {store['fold']} of five, grouped; seed(s) {', '.join(map(str, seeds))}; "
-        + f"{machine['cpu']}, {machine['threads']} thread(s), "
-        + f"torch {machine['versions']['torch']}. "
-        + "The schedules are about a third of the default's.",
+        made,
         "",
         "| target | training cells | weights from | score | median error/px | fit, CPU s |",
         "| --- | ---: | --- | ---: | ---: | ---: |",
