@@ -27,8 +27,8 @@ def agreement(part):
     return (
         f"{START}\n\n"
         "Largest difference between the model in onnxruntime and the estimator, over 64 synthetic "
-        f"cells of {part['side']} px, after two epochs a stage on 64 others, seed 0 "
-        f"(`benchmarks/onnx_latency.py`). Centres are in pixels. {where(part)}\n\n"
+        f"cells of {part['side']} px, after two epochs a stage at a rate of 1e-4 on 64 others, "
+        f"seed 0 (`benchmarks/onnx_latency.py`). Centres are in pixels. {where(part)}\n\n"
         + table(["network", "probabilities", "centres", "theta"], rows)
     )
 

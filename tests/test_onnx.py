@@ -40,7 +40,7 @@ def stir(estimator):
                 child.bias += draw(child.bias, -0.2, 0.2)
             if name == "localizer.theta":
                 # Turned and sheared windows, of which many reach beyond the patch.
-                child.weight += draw(child.weight, -0.5, 0.5)
+                child.weight += draw(child.weight, -0.1, 0.1)
     return estimator
 
 
