@@ -1,14 +1,14 @@
-"""Training cells from one synthetic slide, for the scan benchmark and the slide example."""
+"""Training cells from one slide, for the scan benchmark and the slide example."""
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, minimum_filter
 from scipy.spatial import cKDTree
 
 from stnclf.datasets import make_slide
 from stnclf.slides import write_pyramid_tiff
 
-#: Micrometres within which a detection belongs to an annotated cell.
+#: Micrometres within which a nucleus belongs to an annotated cell.
 NEAR_UM = 7.5
 
 
@@ -26,11 +26,20 @@ def some_of_each(cells, most, seed):
     return pd.concat(parts, ignore_index=True)
 
 
-def other_cells(found, truth, mpp):
-    """Take what was found where nobody annotated a cell for a class of its own."""
-    apart, _ = cKDTree(truth[["x", "y"]]).query(found[["x", "y"]])
-    others = found.loc[apart * mpp > NEAR_UM, ["image", "x", "y"]]
-    return others.assign(label="other cell")
+def other_cells(slide, cells):
+    """Take dark spots where nobody annotated a cell for a class of their own.
+
+    At 1 um per pixel a nucleus is a minimum of brightness within 3 um.
+    """
+    zoom = 1 / slide.mpp
+    width, height = (int(side / zoom) for side in slide.size)
+    dark = slide.read_region(0, 0, width, height, 1.0).min(axis=2).astype(np.float32)
+    dark = gaussian_filter(dark, 1.5)
+    is_spot = (dark == minimum_filter(dark, 7)) & (dark < np.median(dark))
+    spots = (np.argwhere(is_spot)[:, ::-1] + 0.5) * zoom - 0.5
+    apart, _ = cKDTree(cells[["x", "y"]]).query(spots)
+    x, y = spots[apart * slide.mpp > NEAR_UM].T
+    return pd.DataFrame({"image": cells["image"].iloc[0], "x": x, "y": y, "label": "other cell"})
 
 
 def vary_stain(X, seed, strength=0.5):
@@ -50,3 +59,15 @@ def vary_stain(X, seed, strength=0.5):
             density = gaussian_filter(density, (sigma, sigma, 0))
         out[:] = np.clip(256 * np.exp(-density) - 0.5, 0, 255)
     return varied
+
+
+def with_other_stains(X, y, centers, copies):
+    """Add copies that are stained in other ways to patches, their labels and centres."""
+    X = np.concatenate([X, *(vary_stain(X, seed) for seed in range(1, copies))])
+    return X, np.tile(y, copies), np.tile(centers, (copies, 1))
+
+
+def count_inside(cells, field):
+    """Count the cells in a field, a row of what `stnclf.scan.hotspots` gives."""
+    off_x, off_y = (cells["x"] - field.x).abs(), (cells["y"] - field.y).abs()
+    return int(((off_x <= field.width / 2) & (off_y <= field.height / 2)).sum())
