@@ -40,9 +40,9 @@ class LocalizationDisplay:
     ----------
     figure_ : matplotlib.figure.Figure
         The figure, after `plot`.
-    axes_ : ndarray of Axes
+    axes_ : ndarray of Axes, shape (n_patches,)
         The axes of the patches, in the order drawn.
-    indices_ : ndarray of int
+    indices_ : ndarray of int, shape (n_patches,)
         Which sample each of them shows.
 
     Raises

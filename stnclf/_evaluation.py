@@ -1,5 +1,7 @@
 """The numbers of `stnclf.report`: scores of a method from its test vectors."""
 
+from numbers import Integral, Real
+
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
@@ -91,6 +93,11 @@ def evaluate(
     unknown = sorted(set(seen.tolist()) - set(labels.tolist()))
     if unknown:
         raise ValueError(f"labels must hold every class that occurs, but lacks {unknown}.")
+    if len(set(labels.tolist())) < len(labels):
+        raise ValueError(f"labels must hold each class once, got {labels.tolist()}.")
+    for name, seconds in (("fit_seconds", fit_seconds), ("predict_seconds", predict_seconds)):
+        if seconds is not None and not isinstance(seconds, Real):
+            raise ValueError(f"{name} must be a number of seconds, got {seconds!r}.")
 
     columns = {"labels": labels, "zero_division": 0}
     by_class = precision_recall_fscore_support(true, pred, **columns)
@@ -198,6 +205,7 @@ def central_size(patch_size, image_size):
     if patch_size is None:
         return image_size
     pair = (patch_size, patch_size) if np.ndim(patch_size) == 0 else tuple(patch_size)
-    if len(pair) != 2 or not all(0 < a <= b for a, b in zip(pair, image_size)):
-        raise ValueError(f"patch_size must lie within the image, {image_size}, got {patch_size}.")
+    whole = len(pair) == 2 and all(isinstance(side, Integral) for side in pair)
+    if not whole or not all(0 < a <= b for a, b in zip(pair, image_size)):
+        raise ValueError(f"patch_size must lie within the image, {image_size}, got {patch_size!r}.")
     return pair

@@ -213,6 +213,8 @@ def load_images(images, channels=None):
             if isinstance(image, Image.Image):
                 pixels = image
                 pixels.load()
+            elif not os.fspath(image):  # Pillow 9 takes it for a file that is open
+                raise FileNotFoundError
             else:
                 with Image.open(image) as file:
                     file.load()

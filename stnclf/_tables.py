@@ -1,5 +1,7 @@
 """The tables of `stnclf.report`: text and Markdown of what `evaluate` returned."""
 
+from collections.abc import Mapping
+
 __all__ = ["classification_rows", "classification_table", "summary_rows", "summary_table"]
 
 
@@ -20,8 +22,10 @@ def classification_table(results, *, fmt="text"):
 
     Raises
     ------
+    TypeError
+        If `results` is no dict.
     ValueError
-        If `results` is empty or `fmt` is unknown.
+        If `results` is empty or holds something else, or if `fmt` is unknown.
 
     Examples
     --------
@@ -70,8 +74,10 @@ def summary_table(results, *, fmt="text"):
 
     Raises
     ------
+    TypeError
+        If `results` is no dict.
     ValueError
-        If `results` is empty or `fmt` is unknown.
+        If `results` is empty or holds something else, or if `fmt` is unknown.
 
     Examples
     --------
@@ -138,5 +144,12 @@ def _layout(header, rows, *, n_text, fmt):
 
 
 def _check_results(results):
+    if not isinstance(results, Mapping):
+        raise TypeError(f"results must be a dict by method, got {results!r:.80}.")
     if not results:
         raise ValueError("results must hold at least one method.")
+    for name, scores in results.items():
+        if not isinstance(scores, Mapping) or not {"classes", "center_guess"} <= set(scores):
+            raise ValueError(
+                f"results[{name!r}] must be what evaluate returned, got {scores!r:.80}."
+            )

@@ -144,9 +144,9 @@ def write_report(
         one of ``y_pred`` and ``proba`` may be missing or None.
     y_true : array-like of shape (n_samples,), default=None
         Annotated classes; wanted with `predictions`.
-    X : ndarray or sequence of n_samples paths or PIL images, default=None
-        The images: uint8 or float from 0 to 1, of shape (n_samples, height, width, 3), (..., 1)
-        or (n_samples, height, width), for the gallery; it needs `predictions`.
+    X : ndarray of shape (n_samples, height, width, 3), (..., 1) or (n_samples, height, width), \
+or sequence of n_samples paths or PIL images, default=None
+        The images, uint8 or float from 0 to 1, for the gallery; it needs `predictions`.
     centers : array-like of shape (n_samples, 2), default=None
         Annotated centres, ``(x, y)`` in pixels of the image.
     labels : array-like of shape (n_classes,), default=None

@@ -19,6 +19,7 @@ from .bad_input.calls import CASES
 
 pytest.importorskip("skimage", reason="the features need the extra [classical]")
 pytest.importorskip("matplotlib", reason="the figures need the extra [plot]")
+pytest.importorskip("onnx", reason="exported networks need the extra [onnx]")
 pytest.importorskip("openslide", reason="slides need the extra [slides]")
 
 
@@ -40,6 +41,7 @@ def r(tmp_path_factory, blobs):
     stnclf.save(clf, folder / "model.safetensors")
     for name in ("there.sqlite", "a.ndpi"):
         (folder / name).write_bytes(b"something")
+    (folder / "blocked.csv.progress").mkdir()
     pixels, _, mpp = make_slide((256, 256), mpp=0.5, random_state=0)
     r = SimpleNamespace(
         X=X,

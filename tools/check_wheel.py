@@ -28,7 +28,7 @@ with warnings.catch_warnings():
     import stnclf
 import numpy as np
 from stnclf.datasets import make_cells
-X, y, centers = make_cells(12, patch_size=48, offset=4, random_state=0)
+X, y, centers = make_cells(12, patch_size=64, offset=4, random_state=0)
 for clf in (
     stnclf.STNCellClassifier(classifier_epochs=1, localizer_epochs=1, joint_epochs=1),
     stnclf.CiresanBaseline(epochs=1),

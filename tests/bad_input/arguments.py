@@ -134,9 +134,7 @@ BAD_ARGUMENTS = [
     case("sample_weight: infinite", ValueError, "infinity", sample_weight=[np.inf] * N),
     case("sample_weight: too large", ValueError, "1e[+]308, too large", sample_weight=[1e308] * N),
     case("sample_weight: all zero", ValueError, "non-zero|all are zero", sample_weight=np.zeros(N)),
-    case(
-        "sample_weight: two columns", ValueError, "1D array.*got 2D", sample_weight=np.ones((N, 2))
-    ),
+    case("sample_weight: two columns", ValueError, "1D array", sample_weight=np.ones((N, 2))),
     case(
         "sample_weight: a word",
         ValueError,

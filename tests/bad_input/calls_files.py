@@ -6,6 +6,7 @@ import numpy as np
 
 import stnclf
 from stnclf.annotations import read_annotations, resolve_image, write_annotations
+from stnclf.onnx import to_onnx
 from stnclf.persistence import model_card
 
 from . import refused
@@ -131,6 +132,44 @@ MODELS = [
         "CiresanBaseline.*not fitted",
         lambda r: model_card(stnclf.CiresanBaseline()),
     ),
+]
+
+ONNX = [
+    refused("onnx.to_onnx", *rest)
+    for rest in (
+        (
+            "estimator: features",
+            TypeError,
+            "CellFeatures.*wants",
+            lambda r: to_onnx(stnclf.CellFeatures(), r.folder / "m.onnx"),
+        ),
+        (
+            "estimator: not fitted",
+            ValueError,
+            "not fitted",
+            lambda r: to_onnx(stnclf.CiresanBaseline(), r.folder / "m.onnx"),
+        ),
+        ("path: a number", TypeError, "got 3", lambda r: to_onnx(r.clf, 3)),
+        (
+            "dtype: unknown",
+            ValueError,
+            "got 'int8'",
+            lambda r: to_onnx(r.clf, r.folder / "m.onnx", dtype="int8"),
+        ),
+        ("file: a folder", OSError, "images", lambda r: to_onnx(r.clf, r.folder)),
+        (
+            "file: no such folder",
+            OSError,
+            "nowhere",
+            lambda r: to_onnx(r.clf, r.folder / "nowhere" / "m.onnx"),
+        ),
+        (
+            "onnx: missing",
+            ImportError,
+            r"stnclf\[onnx\]",
+            lambda r: r.without("onnx", lambda r: to_onnx(r.clf, r.folder / "m.onnx")),
+        ),
+    )
 ]
 
 _READ, _WRITE = "annotations.read_annotations", "annotations.write_annotations"
@@ -275,4 +314,4 @@ READERS = [
     ),
 ]
 
-CASES = [*MODELS, *READERS]
+CASES = [*MODELS, *ONNX, *READERS]

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from stnclf.report import classification_table, evaluate, plot_examples, summary_table
+from stnclf.displays import LocalizationDisplay, StageHistoryDisplay
+from stnclf.metrics import expected_calibration_error, reliability_curve
+from stnclf.report import (
+    classification_table,
+    evaluate,
+    plot_examples,
+    summary_table,
+    write_report,
+)
 
 from . import refused
 
@@ -20,9 +28,31 @@ def scores(y_true=AB, y_pred=AB, **changes):
     return lambda r: evaluate(y_true, y_pred, **changes)
 
 
+def page(**changes):
+    def use(r):
+        arguments = {"predictions": {"CNN": {"y_pred": AB}}, "y_true": AB, **changes}
+        return write_report(arguments.pop("path", r.folder / "report.html"), **arguments)
+
+    return use
+
+
+def with_slide(name):
+    return lambda r: page(slides={"a": {"slide": r.folder / name}})(r)
+
+
 CASES = [
     refused("report.evaluate", "y_true: empty", ValueError, r"not empty.*\(0,\)", scores([], [])),
     refused("report.evaluate", "y_pred: fewer", ValueError, "2 rows, got 1", scores(y_pred=["a"])),
+    refused(
+        "report.evaluate", "labels: too few", ValueError, r"lacks \['b'\]", scores(labels=["a"])
+    ),
+    refused(
+        "report.evaluate",
+        "labels: repeated",
+        ValueError,
+        r"each class once, got \['a', 'b', 'a'\]",
+        scores(labels=["a", "b", "a"]),
+    ),
     refused(
         "report.evaluate",
         "centers_true: missing",
@@ -37,11 +67,23 @@ CASES = [
         r"\(2, 2\), got \(2, 3\)",
         scores(centers_true=np.ones((2, 3))),
     ),
+    refused(
+        "report.evaluate",
+        "fit_seconds: a word",
+        ValueError,
+        "number of seconds, got 'long'",
+        scores(fit_seconds="long"),
+    ),
     *(
         refused(f"report.{function.__name__}", name, ValueError, words, use)
         for function in (classification_table, summary_table)
         for name, words, use in (
             ("results: none", "at least one method", lambda r, f=function: f({})),
+            (
+                "results: of something else",
+                r"'CNN'.*evaluate",
+                lambda r, f=function: f({"CNN": {"accuracy": 1.0}}),
+            ),
             (
                 "fmt: unknown",
                 "'markdown', got 'html'",
@@ -92,6 +134,13 @@ CASES = [
     ),
     refused(
         "report.plot_examples",
+        "patch_size: a word",
+        ValueError,
+        "got 'all'",
+        drawn(patch_size="all"),
+    ),
+    refused(
+        "report.plot_examples",
         "n_columns: none",
         ValueError,
         "at least 1, got 0",
@@ -103,5 +152,73 @@ CASES = [
         ImportError,
         r"stnclf\[plot\]",
         lambda r: r.without("matplotlib", drawn()),
+    ),
+    *(
+        refused(
+            f"report.{function.__name__}",
+            "results: a list",
+            TypeError,
+            r"dict by method, got \[1\]",
+            lambda r, f=function: f([1]),
+        )
+        for function in (classification_table, summary_table)
+    ),
+    *(
+        refused(f"metrics.{function.__name__}", name, ValueError, words, use)
+        for function in (expected_calibration_error, reliability_curve)
+        for name, words, use in (
+            ("proba: NaN", "row 0", lambda r, f=function: f(AB, [[np.nan, 1], [0, 1]])),
+            ("proba: logits", "row 1.*2", lambda r, f=function: f(AB, [[1, 0], [2, -1]])),
+            ("proba: a column", r"\(2, 2\)", lambda r, f=function: f(AB, [[1], [1]])),
+            ("labels: too few", "'b'", lambda r, f=function: f(AB, [[1], [1]], labels=["a"])),
+            ("n_bins: none", "got 0", lambda r, f=function: f(AB, np.eye(2), n_bins=0)),
+        )
+    ),
+    refused(
+        "displays.LocalizationDisplay",
+        "y_pred: fewer",
+        ValueError,
+        "2 rows, got 1",
+        lambda r: LocalizationDisplay(IMAGES, AB, ["a"]),
+    ),
+    refused(
+        "displays.StageHistoryDisplay",
+        "history: none",
+        ValueError,
+        "one dict or more",
+        lambda r: StageHistoryDisplay([]),
+    ),
+    refused(
+        "report.write_report", "predictions: a list", TypeError, "list|dict", page(predictions=[1])
+    ),
+    refused("report.write_report", "y_true: missing", ValueError, "given with", page(y_true=None)),
+    refused("report.write_report", "X: fewer", ValueError, "2 rows, got 1", page(X=IMAGES[:1])),
+    refused(
+        "report.write_report", "centers: turned", ValueError, r"\(2, 2\)", page(centers=[[1, 2]])
+    ),
+    refused("report.write_report", "max_patches: none", ValueError, "got 0", page(max_patches=0)),
+    refused("report.write_report", "histories: a list", TypeError, "dict", page(histories=[1])),
+    refused("report.write_report", "slides: a path", TypeError, "dict", page(slides="a.svs")),
+    refused(
+        "report.write_report",
+        "results: none",
+        ValueError,
+        "got none",
+        page(predictions=None, y_true=None),
+    ),
+    refused("report.write_report", "file: no slide", OSError, "no.svs", with_slide("no.svs")),
+    refused(
+        "report.write_report",
+        "file: a folder",
+        OSError,
+        "images",
+        lambda r: page(path=r.folder)(r),
+    ),
+    refused(
+        "report.write_report",
+        "file: without OpenSlide",
+        ImportError,
+        r"stnclf\[slides\]",
+        lambda r: r.without("openslide", with_slide("a.ndpi")),
     ),
 ]

@@ -245,6 +245,13 @@ SCANS = [
         "nowhere",
         scanned(out="nowhere/cells.csv"),
     ),
+    refused(
+        _SCAN,
+        "file: no place for the progress",
+        OSError,
+        r"blocked\.csv\.progress",
+        lambda r: scanned(out=r.folder / "blocked.csv")(r),
+    ),
     refused(_SCAN, "out: a folder", ValueError, "is a folder", lambda r: scanned(out=r.folder)(r)),
     refused(
         _SCAN,
