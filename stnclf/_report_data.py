@@ -237,7 +237,7 @@ def _encoded(picture, quality):
     with io.BytesIO() as file:
         # A third smaller than JPEG at the same look; some builds of Pillow lack it.
         if features.check("webp"):
-            picture.save(file, "WEBP", quality=quality, method=4)
+            picture.save(file, "WEBP", quality=quality, method=2)
         else:
             picture.save(file, "JPEG", quality=quality, optimize=True)
         return file.getvalue()

@@ -34,15 +34,17 @@ def test_half_of_the_places_go_to_wrong_answers(n, n_wrong, most, want_wrong):
 
 
 def test_many_patches_are_made_smaller(monkeypatch):
-    X = np.random.default_rng(0).integers(0, 255, (60, 64, 96, 3), dtype=np.uint8)
-    free = patch_data(X, np.arange(60), (64, 96))
-    assert free["tile"] == [64, 96]
+    X = np.random.default_rng(0).integers(0, 255, (60, 32, 48, 3), dtype=np.uint8)
+    free = patch_data(X, np.arange(60), (32, 48))
+    assert free["tile"] == [32, 48]
     size = sum(len(sheet) for sheet in free["sheets"])
+    steps = ((48, 85), (32, 75), (24, 70), (16, 60), (8, 50))
+    monkeypatch.setattr(report_data, "PATCH_STEPS", steps)
     monkeypatch.setattr(report_data, "PATCH_BYTES", size // 4)
-    tight = patch_data(X, np.arange(60), (64, 96))
-    assert tight["size"] == [64, 96]
-    assert tight["tile"][1] < 96
-    assert tight["tile"][0] / tight["tile"][1] == pytest.approx(64 / 96, abs=0.02)
+    tight = patch_data(X, np.arange(60), (32, 48))
+    assert tight["size"] == [32, 48]
+    assert tight["tile"][1] < 48
+    assert tight["tile"][0] / tight["tile"][1] == pytest.approx(32 / 48, abs=0.03)
     assert sum(len(sheet) for sheet in tight["sheets"]) < 4 / 3 * size / 4
     assert len(tight["sheets"]) == 3
     # The last sheet holds ten patches: two rows.
@@ -58,13 +60,13 @@ def test_pictures_without_webp_are_jpeg(monkeypatch):
 
 
 def test_slides_share_their_bytes(monkeypatch):
-    noise = np.random.default_rng(0).integers(0, 255, (600, 900, 3), dtype=np.uint8)
-    monkeypatch.setattr(report_data, "SLIDE_STEPS", ((800, 80), (400, 80), (200, 60)))
-    monkeypatch.setattr(report_data, "SLIDE_BYTES", 60_000)
+    noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3), dtype=np.uint8)
+    monkeypatch.setattr(report_data, "SLIDE_STEPS", ((300, 80), (150, 80), (75, 60)))
+    monkeypatch.setattr(report_data, "SLIDE_BYTES", 8_000)
     alone = slide_data([("a", noise, None, None)])
     both = slide_data([("a", noise, None, None), ("b", noise, None, None)])
     sizes = [len(slide["thumbnail"]) for slide in (*alone, *both)]
-    assert sizes[1] == sizes[2] < sizes[0] < 4 / 3 * 60_000 + 50
+    assert sizes[1] == sizes[2] < sizes[0] < 4 / 3 * 8_000 + 50
 
 
 def test_only_the_most_probable_cells_are_kept(monkeypatch):

@@ -253,7 +253,9 @@ function make(tag, text = "", className = "") {
     if (opened + by >= 0 && opened + by < shown.length) open(opened + by);
   }
 
-  for (const control of byId("filters").elements) control.addEventListener("input", filter);
+  for (const control of byId("filters").elements) {
+    control.addEventListener(control.type === "number" ? "input" : "change", filter);
+  }
   byId("filters").addEventListener("reset", () => setTimeout(filter));
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("page-back").addEventListener("click", () => turn(-1));
@@ -266,7 +268,7 @@ function make(tag, text = "", className = "") {
   byId("large-close").addEventListener("click", () => byId("large").close());
   byId("large-back").addEventListener("click", () => step(-1));
   byId("large-on").addEventListener("click", () => step(1));
-  byId("large-marks").addEventListener("input", () => open(opened));
+  byId("large-marks").addEventListener("change", () => open(opened));
   byId("large").addEventListener("keydown", (event) => {
     if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
       event.preventDefault();

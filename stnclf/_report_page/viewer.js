@@ -225,7 +225,7 @@
       const box = make("input");
       box.type = "checkbox";
       box.checked = true;
-      box.addEventListener("input", () => {
+      box.addEventListener("change", () => {
         hiddenClasses[box.checked ? "delete" : "add"](k);
         count();
         redraw();
@@ -339,7 +339,7 @@
   byId("slide-in").addEventListener("click", () => zoomBy(1.6));
   byId("slide-out").addEventListener("click", () => zoomBy(1 / 1.6));
   byId("slide-whole").addEventListener("click", whole);
-  byId("slide-choice").addEventListener("input", choose);
+  byId("slide-choice").addEventListener("change", choose);
   for (const name of ["density", "cells", "fields", "low"]) {
     byId(`slide-${name}`).addEventListener("input", () => { count(); redraw(); });
   }
