@@ -7,11 +7,13 @@ import math
 import numpy as np
 from skorch.callbacks import Callback, PrintLog
 
-__all__ = ["ProgressBar", "StageLog", "StagePrintLog", "history_rows"]
+from ._container import check_finite
+
+__all__ = ["ProgressBar", "StageLog", "StagePrintLog", "diverged", "history_rows"]
 
 
 class StageLog(Callback):
-    """Complete each epoch's row of the history, and refuse losses that are not numbers."""
+    """Complete each epoch's row of the history; refuse losses and weights that are no numbers."""
 
     def on_epoch_end(self, net, **kwargs):
         """Write stage, epoch, learning rate and mean losses into the epoch's row."""
@@ -26,12 +28,13 @@ class StageLog(Callback):
             if values:
                 mean = sum(v * n for v, n in zip(values, sizes)) / sum(sizes)
                 net.history.record(name, mean)
-        if not math.isfinite(row["train_loss"]):
-            raise FloatingPointError(
-                f"The loss became {row['train_loss']} in epoch {done} of stage "
-                f"{stage.name!r}. A learning rate that is too high is the usual cause "
-                f"(it was {stage.lr:g}); extreme values in X are another."
-            )
+        for name in ("train_loss", "valid_loss"):
+            if not math.isfinite(row.get(name, 0.0)):
+                raise diverged(stage, done, f"The {name} became {row[name]}")
+        try:
+            check_finite(net.module_.state_dict())
+        except ValueError as error:
+            raise diverged(stage, done, f"Weights became infinite ({error})") from error
 
 
 class StagePrintLog(PrintLog):
@@ -63,6 +66,15 @@ class ProgressBar(Callback):
         """Close the bar."""
         self.bar_.close()
         del self.bar_  # an open bar cannot be pickled
+
+
+def diverged(stage, epoch, what):
+    """Make the error that ends a stage whose numbers are no numbers any more."""
+    return FloatingPointError(
+        f"{what} in epoch {epoch} of stage {stage.name!r}. A learning rate that is too high is the "
+        f"usual cause ({stage.lr_name}={stage.lr:g}); values in X that are huge or far from all "
+        "others are another."
+    )
 
 
 def history_rows(rows):

@@ -61,7 +61,16 @@ class PredictionMixin(TransformerMixin, ClassifierMixin):
                     results += workers.map(apply, waiting)
                     waiting = []
             results += workers.map(apply, waiting)
-        return [np.concatenate(column) for column in zip(*results)]
+        arrays = [np.concatenate(column) for column in zip(*results)]
+        for array in arrays:
+            wrong = ~np.isfinite(array.reshape(n, -1)).all(axis=1)
+            if wrong.any():
+                raise ValueError(
+                    f"X: {wrong.sum()} of {n} images give no finite result, the first at index "
+                    f"{wrong.argmax()}; wants pixels of the size that fit has seen, and a training "
+                    "that did not fail."
+                )
+        return arrays
 
     def predict_log_proba(self, X: Images) -> Floats:
         """Logarithm of the class probabilities.

@@ -40,6 +40,8 @@ class Stage:
         Initial learning rate.
     label_smoothing : float, default=0.0
         Share of the target that is spread evenly over all classes.
+    lr_name : str, default="lr"
+        Name of the estimator's parameter that ``lr`` is, for messages.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Stage:
     epochs: int
     lr: float
     label_smoothing: float = 0.0
+    lr_name: str = "lr"
 
 
 def stage_loss(module, batch, stage):

@@ -226,7 +226,14 @@ class CiresanBaseline(BaseCellClassifier):
         TypeError
             If X or y are no arrays of numbers or labels.
         FloatingPointError
-            If the loss becomes NaN or infinite.
+            If a loss or a weight becomes NaN or infinite; the message names the epoch.
+        OSError
+            If the checkpoint cannot be written.
+
+        Notes
+        -----
+        An interruption (KeyboardInterrupt) reaches the caller and leaves what was learned so far:
+        ``predict`` works, and ``history_`` has the epochs that were finished.
         """
         return self._fit(X, y, centers, sample_weight, stages)
 

@@ -331,7 +331,14 @@ class STNCellClassifier(BaseCellClassifier):
         TypeError
             If X or y are no arrays of numbers or labels.
         FloatingPointError
-            If the loss becomes NaN or infinite.
+            If a loss or a weight becomes NaN or infinite; the message names stage and epoch.
+        OSError
+            If the checkpoint cannot be written.
+
+        Notes
+        -----
+        An interruption (KeyboardInterrupt) reaches the caller and leaves what was learned so far:
+        ``predict`` works, and ``history_`` has the epochs that were finished.
         """
         return self._fit(X, y, centers, sample_weight, stages)
 
@@ -345,6 +352,7 @@ class STNCellClassifier(BaseCellClassifier):
                 kappa=self.kappa,
                 epochs=self.classifier_epochs,
                 lr=self.classifier_lr,
+                lr_name="classifier_lr",
                 label_smoothing=self.label_smoothing,
             ),
             "localizer": Stage(
@@ -355,6 +363,7 @@ class STNCellClassifier(BaseCellClassifier):
                 kappa=self.kappa,
                 epochs=self.localizer_epochs,
                 lr=self.localizer_lr,
+                lr_name="localizer_lr",
             ),
             "joint": Stage(
                 "joint",
@@ -364,6 +373,7 @@ class STNCellClassifier(BaseCellClassifier):
                 kappa=self.kappa,
                 epochs=self.joint_epochs,
                 lr=self.joint_lr,
+                lr_name="joint_lr",
                 label_smoothing=self.label_smoothing,
             ),
         }

@@ -18,7 +18,7 @@ from skorch.callbacks import EarlyStopping, PassthroughScoring
 from skorch.utils import TeeGenerator
 from torch import nn
 
-from ._callbacks import StageLog
+from ._callbacks import StageLog, diverged
 from ._resident import ResidentSteps, fits, on_device, watches_batches
 from ._stage import Stage, learning_rate, stage_loss
 from ._workers import Ahead, Workers
@@ -314,6 +314,10 @@ class CellNet(NeuralNet):
         batch = batch.to(self.device)
         loss, parts = stage_loss(module, batch, self.stage)
         share = (loss * batch.weight).sum() / n_total
+        if self.device == "cpu" and not share.isfinite():
+            # Before the sampler's gradient is asked for: at NaN coordinates it crashes there.
+            epoch = self.epochs_done.get(self.stage.name, 0) + 1
+            raise diverged(self.stage, epoch, f"The loss became {share.item()}")
         grads = torch.autograd.grad(share, self.parameters, allow_unused=True)
         values = {n: (v.detach() * batch.weight).sum() / n_total for n, v in parts.items()}
         return grads, {**values, "loss": share.detach()}
