@@ -75,3 +75,62 @@ def quick(request):
         "dense": STNCellClassifier(localizer="dense", **QUICK),
         "baseline": CiresanBaseline(epochs=1, random_state=0),
     }[request.param]
+
+
+@pytest.fixture(scope="session")
+def invoke():
+    """Run a command line in this process: give exit status, standard output, and error lines."""
+    from click.testing import CliRunner
+
+    from stnclf.cli import main
+
+    def run(*arguments):
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        return result.exit_code, result.stdout, result.stderr.splitlines()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def road(tmp_path_factory, invoke):
+    """Make a folder with slides, annotations, patches and a model, as the commands make them.
+
+    Slides ``a b.tif``, a pyramid, and ``ü.png`` without resolution, 300 x 420 px at 0.25 um, of
+    `make_blobs`' kind; their annotations in ``cells.sqlite``; ``patches`` of 48 px, patch 32.
+    """
+    import pandas as pd
+    from PIL import Image
+
+    from stnclf.annotations import write_annotations
+    from stnclf.slides import write_pyramid_tiff
+
+    for extra in ("openslide", "tifffile"):
+        pytest.importorskip(extra, reason="needs the extra [slides]")
+    root = tmp_path_factory.mktemp("the road")
+    slides = root / "slides"
+    slides.mkdir()
+    tables = []
+    for seed, name in enumerate(["a b.tif", "ü.png"]):
+        blobs, labels, centers = make_blobs(30, 60, 70, seed=seed, margin=12)
+        # Five rows of six blobs make a slide.
+        image = blobs.reshape(5, 6, 60, 70, 3).swapaxes(1, 2).reshape(300, 420, 3)
+        image[:, :, 1] -= 60
+        number = np.arange(30)
+        x, y = centers.T + np.stack([70 * (number % 6), 60 * (number // 6)])
+        tables.append(pd.DataFrame({"image": name, "x": x, "y": y, "label": labels}))
+        if name.endswith(".tif"):
+            write_pyramid_tiff(image, slides / name, 0.25, 64)
+        else:
+            Image.fromarray(image).save(slides / name)
+    write_annotations(pd.concat(tables, ignore_index=True), root / "cells.sqlite")
+    for line in (
+        ("patches", root / "cells.sqlite", slides, "-o", root / "patches", *CUT),
+        ("train", root / "patches", "-o", root / "model.safetensors", *SHORT),
+    ):
+        code, _, lines = invoke(*line)
+        assert code == 0, lines
+    return root
+
+
+CUT = ("--size", 32, "--image-size", 48, "--max-offset", 4)
+SHORT = ("--classifier-epochs", 4, "--localizer-epochs", 6, "--joint-epochs", 0, "--batch-size", 8)

@@ -43,7 +43,15 @@ LAYERS = [
     "_examples_figure",
     "_tables",
     "_evaluation",
+    "cli",
+    "_cli_models",
+    "_cli_methods",
+    "_crossval",
+    "_cli_slides",
+    "_cli_data",
+    "_cli_common",
     "scan",
+    "_scan_many",
     "_hotspots",
     "_scan_progress",
     "_scan_slide",
@@ -59,6 +67,9 @@ LAYERS = [
     "onnx",
     "_onnx_networks",
     "_onnx_graph",
+    "_patch_set",
+    "report",
+    "_examples_figure",
     "persistence",
     "_model_card",
     "annotations",
@@ -140,7 +151,6 @@ EXTRAS = [
     "onnxruntime",
     "dask",
     "distributed",
-    "click",
 ]
 
 
@@ -250,7 +260,7 @@ ALL = [f"stnclf.{name}" for name in LAYERS if name != "__init__"]
 
 # What the dependencies load or change by themselves has happened before the first look.
 DEPENDENCIES = """
-import joblib, numpy, PIL.Image, PIL.ImageFile, scipy.ndimage, scipy.sparse, skorch.callbacks
+import click, joblib, numpy, PIL.Image, PIL.ImageFile, scipy.ndimage, scipy.sparse, skorch.callbacks
 import sklearn, sklearn.base, sklearn.metrics, sklearn.model_selection, torch, torch.utils.data
 import sklearn.utils.class_weight, sklearn.utils.multiclass, sklearn.utils.parallel
 import sklearn.utils._param_validation

@@ -1,0 +1,162 @@
+"""Which estimator a command trains: its method, its options, ``--set name=value``."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+
+import click
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from .baseline import CiresanBaseline
+from .classifier import PAPER, STNCellClassifier
+from .features import CellFeatures
+
+__all__ = ["TITLES", "build", "method_options", "read_settings"]
+
+#: Methods, and their names in tables.
+TITLES = {"stn": "STN", "cnn": "CNN (Ciresan)", "features": "features + SVC"}
+
+_PAPER = {"stn": PAPER, "cnn": {"balance": "fixed", "rotate": "copy"}, "features": {}}
+
+#: Options that are parameters of the estimators under the same names.
+_OPTIONS = (
+    click.option("--patch-size", type=int, help="In px.  [default: as the patches were cut]"),
+    click.option("--cell-size", type=int, help="In px.  [default: as the patches were cut]"),
+    click.option("--localizer", help="heatmap or dense (stn)."),
+    click.option("--classifier", help="context, window or inception (stn)."),
+    click.option("--classifier-epochs", type=int, help="Epochs of the first stage (stn)."),
+    click.option("--localizer-epochs", type=int, help="Epochs of the second stage (stn)."),
+    click.option("--joint-epochs", type=int, help="Epochs of the third stage (stn)."),
+    click.option("--epochs", type=int, help="Epochs (cnn)."),
+    click.option("--batch-size", type=int, help="Samples in a step."),
+    click.option("--device", help="cpu, cuda, cuda:N or auto."),
+    click.option("--precision", help="auto, float32 or bfloat16."),
+)
+
+
+def method_options(command):
+    """Add the options that say what is trained."""
+    options = (
+        click.option("--paper", is_flag=True, help="The configuration of the 2017 paper."),
+        *_OPTIONS,
+        click.option(
+            "--seed", "random_state", type=int, default=0, show_default=True, help="Of all chance."
+        ),
+        click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Any other parameter of the estimator; may be repeated.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def read_settings(texts):
+    """Read ``NAME=VALUE``: Python values, and words that stand for themselves.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        As on the command line.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    click.BadParameter
+        If there is no name.
+
+    Examples
+    --------
+    >>> from stnclf._cli_methods import read_settings
+    >>> read_settings(["tta=False", "localizer=dense", "cell_size=(32, 48)"])
+    {'tta': False, 'localizer': 'dense', 'cell_size': (32, 48)}
+    """
+    settings = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"got '{text}', wants NAME=VALUE.", param_hint="'--set'")
+        try:
+            settings[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            settings[name] = value
+    return settings
+
+
+def build(methods, facts, *, paper, settings, **options):
+    """Make the untrained estimators.
+
+    Parameters
+    ----------
+    methods : sequence of str
+        Keys of `TITLES`.
+    facts : dict
+        What is known about the patches; their sizes are used.
+    paper : bool
+        Whether the paper's configuration is the default.
+    settings : sequence of str
+        What ``--set`` got.
+    **options
+        The options of `method_options`; None is not given.
+
+    Returns
+    -------
+    dict of str to estimator
+        By method. A parameter goes to all that have it.
+
+    Raises
+    ------
+    click.BadParameter
+        If none has a parameter that was given.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    sources = {name: f"--{name.replace('_', '-')}" for name in given}
+    for name, value in read_settings(settings).items():
+        given[name], sources[name] = value, "--set"
+    sizes = {"patch_size": facts.get("size"), "cell_size": facts.get("cell_size")}
+    estimators = {method: _estimator(method, sizes, paper) for method in methods}
+    known = {method: _parameters(estimator) for method, estimator in estimators.items()}
+    names = sorted(set().union(*known.values()))
+    for name in given:
+        if name not in names and name != "random_state":
+            close = difflib.get_close_matches(name, names, 1)
+            hint = f"; did you mean {close[0]}?" if close else "."
+            raise click.BadParameter(
+                f"{' and '.join(methods)} has no parameter '{name}'{hint}",
+                param_hint=f"'{sources[name]}'",
+            )
+    for method, estimator in estimators.items():
+        own = {name: value for name, value in given.items() if name in known[method]}
+        if method == "features":
+            estimator.set_params(**{known[method][name]: value for name, value in own.items()})
+        else:
+            estimator.set_params(**own)
+    return estimators
+
+
+def _estimator(method, sizes, paper):
+    defaults = _PAPER[method] if paper else {}
+    if method == "features":
+        features = CellFeatures(patch_size=sizes["patch_size"])
+        return make_pipeline(features, StandardScaler(), SVC(class_weight="balanced"))
+    kind = STNCellClassifier if method == "stn" else CiresanBaseline
+    return kind(**{**defaults, **sizes})
+
+
+def _parameters(estimator):
+    """Give the parameters that can be set, by the names that the options have."""
+    if isinstance(estimator, (STNCellClassifier, CiresanBaseline)):
+        left_out = ("callbacks", "verbose", "warm_start", "checkpoint")
+        names = [name for name in estimator.get_params() if name not in left_out]
+        return dict(zip(names, names))
+    return {"patch_size": "cellfeatures__patch_size", "random_state": "svc__random_state"}

@@ -1,0 +1,215 @@
+"""The commands about whole slides: ``scan`` and ``hotspots``."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+
+import click
+from PIL import Image
+
+from ._cli_common import (
+    Command,
+    about_file,
+    check_jobs,
+    check_output,
+    choose_labels,
+    describe,
+    examples,
+    long_options,
+    on_cluster,
+    out_option,
+    overwrite_option,
+    report,
+    say,
+    shows_progress,
+)
+from ._files import write_atomically
+from ._scan_many import names_of_tables, scan_each
+from .annotations import read_annotations, write_annotations
+from .persistence import load
+from .scan import density_map, scan
+from .scan import hotspots as find_hotspots
+from .slides import Slide
+
+__all__ = ["hotspots", "scan_command"]
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command(
+    "scan",
+    cls=Command,
+    epilog=examples(
+        "stnclf scan model.safetensors slide.svs --mpp 0.25 --out slide.csv",
+        "stnclf scan model.safetensors slides/*.svs --mpp 0.25 --out detections --jobs -1",
+    ),
+)
+@click.argument("model", type=_FILE)
+@click.argument("slides", nargs=-1, required=True, type=click.Path(path_type=Path))
+@out_option("Folder for a table of each slide; or, for one slide, a file that ends with .csv.")
+@click.option(
+    "--mpp", type=float, help="Micrometres per pixel of the patches that MODEL was trained on."
+)
+@click.option("--slide-mpp", type=float, help="Micrometres per pixel of the slides themselves.")
+@click.option("--label", "labels", multiple=True, help="Only this class; may be repeated.")
+@click.option("--min-probability", type=float, default=0.5, show_default=True, help="Least one.")
+@click.option(
+    "--nms-radius",
+    "nms_radius_um",
+    type=float,
+    default=7.5,
+    show_default=True,
+    help="Micrometres within which two cells are one.",
+)
+@click.option("--stride", type=int, help="Pixels from patch to patch, where there is no heatmap.")
+@click.option("--tile-size", type=int, default=1024, show_default=True, help="Pixels at a time.")
+@click.option("--tissue/--no-tissue", default=True, help="Look only where there is tissue.")
+@click.option("--device", help="cpu, cuda or cuda:N.  [default: as in MODEL]")
+@click.option(
+    "--jobs", type=int, default=1, show_default=True, callback=check_jobs, help="Tiles at a time."
+)
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Share the slides out on a Dask cluster, one a job."
+)
+@long_options
+def scan_command(
+    model,
+    slides,
+    out,
+    slide_mpp,
+    labels,
+    device,
+    jobs,
+    scheduler,
+    overwrite,
+    resume,
+    progress,
+    **how,
+):
+    """Find the cells of SLIDES with MODEL.
+
+    A slide that cannot be read does not stop the others; the exit status is 1 then.
+    """
+    one_file = out.suffix.lower() == ".csv" and not out.is_dir()
+    if one_file and len(slides) > 1:
+        raise click.BadParameter(
+            f"'{out}' is one file, and there are {len(slides)} slides; wants a folder.",
+            param_hint="'--out'",
+        )
+    try:
+        outs = [out] if one_file else [out / name for name in names_of_tables(slides)]
+    except ValueError as error:
+        raise click.UsageError(describe(error)) from error
+    makes_folder = not one_file and not out.exists()
+    if makes_folder:
+        check_output(out, overwrite=overwrite, resume=resume)
+    else:
+        waiting = [
+            check_output(path, overwrite=overwrite, resume=resume, unfinished=[f"{path}.progress"])
+            for path in outs
+        ]
+        if not any(waiting):
+            return
+        slides = [slide for slide, waits in zip(slides, waiting) if waits]
+        outs = [path for path, waits in zip(outs, waiting) if waits]
+    estimator = load(model, device)
+    how["labels"] = choose_labels(labels, estimator.classes_.tolist())
+    if makes_folder:
+        out.mkdir()
+    how |= {
+        "resume": resume,
+        "n_jobs": -1 if scheduler else 1,
+        "tile_jobs": jobs,
+        "verbose": shows_progress(progress),
+    }
+    n_done = n_cells = 0
+    try:
+        with on_cluster(scheduler):
+            for path, table, error in _scan_each(estimator, slides, outs, slide_mpp, how):
+                if error is None:
+                    n_done, n_cells = n_done + 1, n_cells + len(table)
+                else:
+                    report(error, path)
+    finally:
+        if makes_folder:
+            with contextlib.suppress(OSError):  # there are tables in it
+                out.rmdir()
+    n_failed = len(slides) - n_done
+    text = f"{out}: {n_cells} cells on {n_done} slide(s)"
+    say(f"{text}; {n_failed} failed" if n_failed else text)
+    if n_failed:
+        raise click.exceptions.Exit(1)
+
+
+def _scan_each(estimator, paths, outs, slide_mpp, how):
+    """Scan slides; give path and table, or path, None and an error."""
+    slides = []
+    for path, out in zip(paths, outs):
+        try:
+            slides.append((path, Slide(path, slide_mpp), out.absolute()))
+        except (OSError, ValueError) as error:
+            yield path, None, error
+    paths, slides, outs = zip(*slides) if slides else ((), (), ())
+    # On one machine slides come one after the other, each with all jobs: that takes the memory
+    # of one. On a cluster there are as many jobs at a time as there are workers.
+    for path, found in zip(paths, scan_each(scan, estimator, slides, outs, **how)):
+        yield path, *found
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "stnclf hotspots slide.csv slide.svs --label 'mitotic figure' --out fields.csv"
+    ),
+)
+@click.argument("detections", type=_FILE)
+@click.argument("slide", type=_FILE)
+@out_option(
+    "File for the fields: .csv, .json or .geojson.  [default: CSV on standard output]",
+    required=False,
+)
+@click.option(
+    "--map", "map_file", type=click.Path(path_type=Path), help="PNG for a map of their density."
+)
+@click.option("--label", help="The class that counts.  [default: all]")
+@click.option(
+    "--area", "area_mm2", type=float, default=2.37, show_default=True, help="Of a field, in mm2."
+)
+@click.option("--aspect", type=float, default=4 / 3, help="Width over height.  [default: 4/3]")
+@click.option("-n", "--number", "n", type=int, default=1, show_default=True, help="Fields.")
+@click.option("--slide-mpp", type=float, help="Micrometres per pixel of SLIDE itself.")
+@overwrite_option
+def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **how):
+    """Find the fields of SLIDE with most DETECTIONS."""
+    writes = {".csv": "csv", ".geojson": "qupath", ".json": None}
+    if out is not None:
+        check_output(out, overwrite=overwrite)
+        if out.suffix.lower() not in writes:
+            raise click.BadParameter(
+                f"'{out}' ends with none of {', '.join(writes)}.", param_hint="'--out'"
+            )
+    if map_file is not None:
+        check_output(map_file, overwrite=overwrite, option="--map")
+    table = read_annotations(detections)
+    if label is not None and len(table):
+        choose_labels([label], sorted(set(table["label"].dropna())))
+    with Slide(slide, slide_mpp) as opened, about_file(detections):
+        fields = find_hotspots(table, opened, label=label, **how)
+        if map_file is not None:
+            image, _ = density_map(table, opened, label=label, fields=fields)
+    if map_file is not None:
+        data = io.BytesIO()
+        Image.fromarray(image).save(data, format="PNG")
+        write_atomically(map_file, data.getvalue())
+    if out is None:
+        click.echo(fields.to_csv(index=False, lineterminator="\n"), nl=False)
+    elif out.suffix.lower() == ".json":
+        text = fields.to_json(orient="records", indent=2, force_ascii=False) + "\n"
+        write_atomically(out, text.encode())
+    else:
+        kind = writes[out.suffix.lower()]
+        write_annotations(fields, out, kind, object_type="annotation")
+    most = f", {fields['count'].max()} cells in the first" if len(fields) else ""
+    say(f"{out or slide}: {len(fields)} field(s) of {how['area_mm2']:g} mm2{most}")

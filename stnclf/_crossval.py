@@ -1,0 +1,192 @@
+"""Cross-validation whose folds survive a crash, and run on whatever joblib runs them.
+
+A fold's answers are one array of numbers, so that `stnclf._scan_progress.Progress` keeps it: for
+each held-out sample its row, the index of the predicted class, ``(x, y)`` of the cell, the four
+corners of the window, seconds to fit and to predict the fold, and the class probabilities. NaN
+is what a method does not give.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.utils.validation import has_fit_parameter
+from tqdm import tqdm
+
+from ._images import naming
+from ._patch_set import load_patches
+from .report import evaluate
+
+__all__ = ["answers", "make_folds", "run_folds", "scores_of"]
+
+_N_FIXED = 12
+
+
+def make_folds(y, groups, n_folds, seed):
+    """Split samples so that classes are balanced and no slide is on both sides.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels.
+    groups : ndarray of shape (n,) or None
+        Slides; None splits samples as they are.
+    n_folds : int
+        Number of folds.
+    seed : int
+        Decides them.
+
+    Returns
+    -------
+    list of (train, test)
+        Indices.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer slides, or fewer samples of each class, than folds.
+    """
+    if groups is not None and len(np.unique(groups)) < n_folds:
+        raise ValueError(
+            f"folds: got {n_folds}, but the patches are of {len(np.unique(groups))} slide(s)."
+        )
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splitter = kind(n_folds, shuffle=True, random_state=seed)
+    with naming("folds", "at least one sample of each class for every fold"):
+        return list(splitter.split(np.zeros(len(y)), y, groups))
+
+
+def run_folds(path, methods, folds, classes, progress, *, n_jobs, verbose):
+    """Train each method on each fold, but for those that are done.
+
+    Parameters
+    ----------
+    path : path-like
+        The patches; every job reads them for itself.
+    methods : list of estimator
+        Untrained.
+    folds : list of (train, test)
+        Indices.
+    classes : ndarray of shape (n_classes,)
+        All classes.
+    progress : Progress
+        Gets the answers; number ``method * len(folds) + fold``.
+    n_jobs : int
+        Folds at a time.
+    verbose : int
+        Above 0 shows a progress bar.
+    """
+    waiting = [
+        number for number in range(len(methods) * len(folds)) if number not in progress.cells
+    ]
+    jobs = [
+        delayed(_run_fold)(
+            path, methods[number // len(folds)], *folds[number % len(folds)], classes
+        )
+        for number in waiting
+    ]
+    done = len(progress.cells)
+    with tqdm(total=done + len(jobs), initial=done, unit="fold", disable=not verbose) as bar:
+        found = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
+        for number, cells in zip(waiting, found):
+            progress.add(number, cells, bar.update)
+            progress.save()
+
+
+def _run_fold(path, estimator, train, test, classes):
+    patches = load_patches(path)
+    estimator = clone(estimator)
+    known = {}
+    if patches.centers is not None and has_fit_parameter(estimator, "centers"):
+        known["centers"] = patches.centers[train]
+    start = time.perf_counter()
+    estimator.fit(patches.X[train], patches.y[train], **known)
+    seconds = time.perf_counter() - start
+    return answers(estimator, patches.X[test], test, classes, seconds)
+
+
+def answers(estimator, X, rows, classes, fit_seconds=np.nan):
+    """Ask a fitted estimator about images.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    X : ndarray of shape (n, height, width, channels)
+        Images.
+    rows : ndarray of shape (n,)
+        Their numbers.
+    classes : ndarray of shape (n_classes,)
+        All classes, sorted; those of the estimator among them.
+    fit_seconds : float, default=nan
+        What training took.
+
+    Returns
+    -------
+    float64 ndarray of shape (n, 12 + n_classes)
+        See above.
+    """
+    cells = np.full((len(X), _N_FIXED + len(classes)), np.nan)
+    cells[:, 0] = rows
+    start = time.perf_counter()
+    if hasattr(estimator, "predict_proba"):
+        proba = estimator.predict_proba(X)
+        y_pred = estimator.classes_[proba.argmax(axis=1)]
+        cells[:, _N_FIXED:] = 0  # for a class that the training part lacked
+        cells[:, _N_FIXED + np.searchsorted(classes, estimator.classes_)] = proba
+    else:
+        y_pred = estimator.predict(X)
+    cells[:, 2:4] = fit_seconds, time.perf_counter() - start
+    cells[:, 1] = np.searchsorted(classes, y_pred)
+    if hasattr(estimator, "localize"):
+        cells[:, 4:6] = estimator.transform(X)
+        cells[:, 6:12] = estimator.localize(X).reshape(len(X), 6)
+    return cells
+
+
+def scores_of(parts, patches, classes):
+    """Score the answers of one method on all folds.
+
+    Parameters
+    ----------
+    parts : list of ndarray of shape (n, 12 + n_classes)
+        What `answers` gave for each fold; each sample is in one of them.
+    patches : PatchSet
+        What is true.
+    classes : ndarray of shape (n_classes,)
+        All classes.
+
+    Returns
+    -------
+    scores : dict
+        What `stnclf.report.evaluate` gives.
+    predictions : dict
+        What `stnclf.report.write_report` takes, in the order of the patches.
+    """
+    fit_seconds, predict_seconds = (sum(part[0, column] for part in parts) for column in (2, 3))
+    cells = np.concatenate(parts)
+    cells = cells[np.argsort(cells[:, 0], kind="stable")]
+
+    def known(columns):
+        return None if np.isnan(columns).any() else columns
+
+    predictions = {"y_pred": classes[cells[:, 1].astype(int)], "proba": known(cells[:, _N_FIXED:])}
+    predictions["centers"] = centers = known(cells[:, 4:6])
+    predictions["theta"] = None if centers is None else cells[:, 6:12].reshape(-1, 2, 3)
+    place = {}
+    if patches.centers is not None:
+        place = {"centers_true": patches.centers, "centers_pred": centers}
+        place["image_size"] = patches.X.shape[1:3]
+    scores = evaluate(
+        patches.y,
+        predictions["y_pred"],
+        labels=classes,
+        fit_seconds=None if np.isnan(fit_seconds) else fit_seconds,
+        predict_seconds=predict_seconds,
+        **place,
+    )
+    return scores, predictions

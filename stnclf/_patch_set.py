@@ -1,0 +1,149 @@
+"""Patches on the disk: a folder of NumPy files, or one .npz file.
+
+A folder has ``X.npy`` and ``y.npy``, and ``centers.npy``, ``groups.npy`` and ``patches.json`` if
+they are known; a .npz file has the same under the names without their endings. Nothing in them
+is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ._files import write_atomically, written_whole
+
+__all__ = ["FILES", "PatchSet", "is_patch_set", "load_patches", "save_npz", "save_others"]
+
+_ARRAYS = ("X", "y", "centers", "groups")
+
+#: What a folder of patches may hold.
+FILES = (*(f"{name}.npy" for name in _ARRAYS), "patches.json")
+
+
+@dataclass
+class PatchSet:
+    """Images around annotated cells.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, height, width, channels) or (n, height, width)
+        Images; memory-mapped if they come from a folder.
+    y : ndarray of shape (n,)
+        Labels.
+    centers : float ndarray of shape (n, 2) or None
+        ``(x, y)`` of the cells in pixels of the images.
+    groups : ndarray of shape (n,) or None
+        Names of the slides.
+    facts : dict
+        How they were made: ``size`` and ``cell_size`` in pixels, ``mpp``, and more.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    centers: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    facts: dict = field(default_factory=dict)
+
+
+def is_patch_set(path):
+    """Tell whether a path looks like patches."""
+    path = Path(path)
+    return path.suffix.lower() == ".npz" if path.is_file() else (path / "X.npy").is_file()
+
+
+def load_patches(path):
+    """Read patches, and check that their parts fit together.
+
+    Parameters
+    ----------
+    path : path-like
+        A folder or a .npz file.
+
+    Returns
+    -------
+    PatchSet
+
+    Raises
+    ------
+    ValueError
+        If they are damaged, incomplete, or differ in length; the message names the path.
+    """
+    path = Path(path)
+    try:
+        found = _read_folder(path) if path.is_dir() else _read_npz(path)
+        patches = PatchSet(**found)
+        _check(patches)
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, OSError) as error:
+        raise ValueError(f"{path}: no patches ({' '.join(str(error).split())}).") from error
+    return patches
+
+
+def save_others(folder, y, centers, groups, facts):
+    """Write to a folder what goes with its ``X.npy``; ``patches.json``, the last, says it is whole.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    y, centers, groups : ndarray
+        See `PatchSet`.
+    facts : dict
+        Plain values.
+    """
+    for name, array in (("y", y), ("centers", centers), ("groups", groups)):
+        with written_whole(folder / f"{name}.npy") as part, open(part, "wb") as file:
+            np.save(file, array, allow_pickle=False)
+    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(folder / "patches.json", text.encode())
+
+
+def save_npz(path, folder):
+    """Pack a folder of patches into a .npz file."""
+    with written_whole(path) as part, open(part, "wb") as file:
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+        facts = (folder / "patches.json").read_text(encoding="utf-8")
+        np.savez(file, **arrays, patches=np.array(facts))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read_folder(folder):
+    found = {}
+    for name in _ARRAYS:
+        path = folder / f"{name}.npy"
+        if name in ("X", "y") or path.exists():
+            found[name] = np.load(path, mmap_mode="r" if name == "X" else None)
+    if (folder / "patches.json").exists():
+        found["facts"] = _facts((folder / "patches.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _read_npz(path):
+    with np.load(path) as file:
+        found = {name: file[name] for name in _ARRAYS if name in ("X", "y") or name in file}
+        if "patches" in file:
+            found["facts"] = _facts(str(file["patches"]))
+    return found
+
+
+def _facts(text):
+    facts = json.loads(text)
+    if not isinstance(facts, dict):
+        raise ValueError("patches.json is no object")
+    return facts
+
+
+def _check(patches):
+    n = len(patches.X)
+    if patches.X.ndim not in (3, 4):
+        raise ValueError(f"X has shape {patches.X.shape}, wants (n, height, width, channels)")
+    wanted = {"y": (n,), "centers": (n, 2), "groups": (n,)}
+    for name, shape in wanted.items():
+        array = getattr(patches, name)
+        if array is not None and array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}, wants {shape}")

@@ -1,0 +1,177 @@
+"""What commands share: errors in one line, where results may go, options."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import warnings
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from stnclf._cli_common import (
+    Command,
+    Main,
+    about_file,
+    check_output,
+    choose_labels,
+    debug_option,
+    describe,
+    examples,
+    on_cluster,
+    shows_progress,
+)
+
+
+def run(function, *arguments):
+    """Run a command that calls `function`; give the result."""
+    main = Main("stnclf", params=[debug_option()])
+    params = [click.Option(["--stride"]), click.Option(["--area", "area_mm2"])]
+    main.add_command(Command("go", params=params, callback=lambda **_: function()))
+    return CliRunner().invoke(main, [*arguments[:-1], "go", *arguments[-1:]])
+
+
+def fail(error):
+    def function():
+        raise error
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("area_mm2: got -1,\n  wants more."), "--area: got -1, wants more."),
+        (ValueError("stride must be 1"), "--stride must be 1"),
+        (ValueError("strides: are wrong"), "strides: are wrong"),
+        (OSError(errno.ENOSPC, "No space left", "a.csv"), "a.csv: No space left"),
+        (MemoryError(), "there is not enough memory"),
+        (ValueError("X[3], 'a.png': is no image"), "'a.png': is no image"),
+        (KeyError("x"), "KeyError: 'x'; --debug shows where it came up"),
+    ],
+)
+def test_errors_are_one_line_that_names_the_option(error, line):
+    result = run(fail(error))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"stnclf go: error: {line}\n"
+
+
+@pytest.mark.parametrize("place", [("--debug", "--stride=1"), ("--debug",), ("--stride=1",)])
+def test_debug_gives_a_traceback(place):
+    result = run(fail(ValueError("stride: wrong")), *place)
+    assert result.exit_code == 1
+    is_debug = "--debug" in place
+    assert isinstance(result.exception, ValueError) == is_debug
+    assert (result.stderr == "stnclf go: error: --stride: wrong\n") != is_debug
+
+
+def test_debug_is_an_option_of_the_command_too():
+    assert isinstance(run(fail(ValueError("wrong")), "--debug").exception, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("function", "code", "line"),
+    [
+        (fail(KeyboardInterrupt()), 130, "interrupted"),
+        (fail(click.UsageError("no\nsense")), 2, "no sense"),
+        (lambda: None, 0, ""),
+    ],
+)
+def test_exit_status(function, code, line):
+    result = run(function)
+    assert result.exit_code == code
+    assert result.stderr.strip().endswith(line)
+
+
+def test_warnings_are_one_line_and_the_filters_stay():
+    before = warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        result = run(lambda: warnings.warn("so\n so", UserWarning, stacklevel=1))
+    assert result.stderr == "stnclf: warning: so so\n"
+    assert warnings.showwarning is before
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("annotations, row 3: x is\n wrong", "a.csv: row 3: x is wrong"),
+        ("detections: wants a table", "a.csv: wants a table"),
+        ("y: got 1 class", "a.csv: y: got 1 class"),
+        ("Input X contains NaN.", "a.csv: X contains NaN."),
+        ("area_mm2: too large", "area_mm2: too large"),
+    ],
+)
+def test_errors_about_data_name_the_file(text, line):
+    with pytest.raises(ValueError, match=f"^{line}$"), about_file("a.csv"):
+        raise ValueError(text)
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out.csv"
+
+
+def refused(*args, **kwargs):
+    with pytest.raises(click.UsageError) as caught:
+        check_output(*args, **kwargs)
+    return caught.value.format_message()
+
+
+def test_a_free_name_is_fine(out):
+    assert check_output(out, overwrite=False)
+    assert check_output(out, overwrite=False, resume=True, unfinished=[out])
+    assert not out.exists()
+
+
+def test_a_folder_that_is_missing_names_the_option(out):
+    assert "'--map': the folder of" in refused(out / "x.png", overwrite=True, option="--map")
+
+
+def test_what_is_there_stays(out):
+    out.touch()
+    assert "--overwrite" in refused(out, overwrite=False)
+    assert check_output(out, overwrite=True)
+    assert "exclude each other" in refused(out, overwrite=True, resume=True)
+
+
+def test_what_is_finished_is_not_resumed(out, capsys):
+    out.touch()
+    assert not check_output(out, overwrite=False, resume=True, unfinished=[out / "none"])
+    assert "complete already" in capsys.readouterr().err
+
+
+def test_what_was_begun_is_resumed_or_begun_anew(out):
+    begun = out.with_suffix(".progress")
+    begun.touch()
+    assert "--resume" in refused(out, overwrite=False, unfinished=[begun])
+    assert check_output(out, overwrite=False, resume=True, unfinished=[begun])
+    out.touch()  # killed between the last two steps
+    assert check_output(out, overwrite=False, resume=True, unfinished=[begun])
+
+
+def test_labels_are_found_by_their_names():
+    assert choose_labels([], [0, 1]) is None
+    assert choose_labels(["1"], [0, 1]) == [1]
+    with pytest.raises(click.BadParameter, match="'2' is none of '0', '1'"):
+        choose_labels(["2"], [0, 1])
+
+
+def test_a_bar_is_for_terminals_and_for_who_asks(monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    assert [shows_progress(value) for value in (None, True, False)] == [0, 1, 0]
+
+
+def test_describe_gives_one_line():
+    assert describe(ValueError("a\n\n b")) == "a b"
+
+
+def test_examples_are_not_wrapped():
+    assert examples("stnclf a", "stnclf b") == "\b\nExamples:\n  stnclf a\n  stnclf b"
+
+
+def test_no_dask_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ImportError, match=r"stnclf\[distributed\]"), on_cluster("tcp://x:1"):
+        pass

@@ -1,0 +1,72 @@
+"""What the options and ``--set`` make of the estimators."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from stnclf import PAPER, CiresanBaseline, STNCellClassifier
+from stnclf._cli_methods import TITLES, build, read_settings
+
+FACTS = {"size": 64, "cell_size": 24, "mpp": 0.5}
+
+
+def make(methods, facts=FACTS, paper=False, settings=(), **options):
+    return build(methods, facts, paper=paper, settings=settings, **options)
+
+
+def test_sizes_are_those_of_the_patches_unless_given():
+    made = make(TITLES)
+    for method in ("stn", "cnn"):
+        assert (made[method].patch_size, made[method].cell_size) == (64, 24)
+    assert made["features"]["cellfeatures"].patch_size == 64
+    made = make(["stn", "features"], patch_size=32, cell_size=None)
+    assert (made["stn"].patch_size, made["stn"].cell_size) == (32, 24)
+    assert made["features"]["cellfeatures"].patch_size == 32
+    assert make(["cnn"], {})["cnn"].patch_size is None
+
+
+def test_what_is_not_given_keeps_its_default():
+    params = make(["stn"], {}, batch_size=None)["stn"].get_params()
+    assert params == STNCellClassifier().get_params()
+
+
+def test_paper():
+    stn = make(["stn"], paper=True, localizer_epochs=3)["stn"].get_params()
+    assert {name: stn[name] for name in PAPER} == {**PAPER, "localizer_epochs": 3}
+    cnn = make(["cnn"], paper=True)["cnn"]
+    assert isinstance(cnn, CiresanBaseline)
+    assert (cnn.balance, cnn.rotate) == ("fixed", "copy")
+
+
+def test_a_parameter_goes_to_the_methods_that_have_it():
+    made = make(["stn", "cnn", "features"], random_state=7, settings=["epochs=3", "kappa=2.5"])
+    assert (made["cnn"].epochs, made["stn"].kappa) == (3, 2.5)
+    assert made["stn"].random_state == made["cnn"].random_state == 7
+    assert made["features"]["svc"].random_state == 7
+
+
+def test_settings_are_python_values_or_words():
+    texts = ["a=1e-3", "b=None", "c=(1, 2)", "d=word", "e=x=y", "f=True"]
+    values = {"a": 1e-3, "b": None, "c": (1, 2), "d": "word", "e": "x=y", "f": True}
+    assert read_settings(texts) == values
+
+
+@pytest.mark.parametrize("text", ["kappa", "=1", ""])
+def test_settings_want_a_name(text):
+    with pytest.raises(click.BadParameter, match="NAME=VALUE"):
+        read_settings([text])
+
+
+@pytest.mark.parametrize("name", ["kapa", "verbose", "callbacks", "__class__"])
+def test_unknown_parameters_are_named(name):
+    with pytest.raises(click.BadParameter, match=f"stn has no parameter '{name}'") as caught:
+        make(["stn"], settings=[f"{name}=1"])
+    assert "--set" in caught.value.format_message()
+    assert ("did you mean kappa?" in caught.value.format_message()) == (name == "kapa")
+
+
+def test_an_option_that_no_method_has_is_named():
+    with pytest.raises(click.BadParameter) as caught:
+        make(["stn"], epochs=3)
+    assert "--epochs" in caught.value.format_message()

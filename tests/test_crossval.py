@@ -1,0 +1,122 @@
+"""Folds without a slide on both sides, kept when they are done; answers and their scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from stnclf import _crossval
+from stnclf._crossval import answers, make_folds, run_folds, scores_of
+from stnclf._patch_set import PatchSet
+from stnclf._scan_progress import Progress
+
+CLASSES = np.array(["a", "b", "c"])
+
+
+class Told(ClassifierMixin, BaseEstimator):
+    """Names an image by its first pixel; has seen the classes that fit saw."""
+
+    def fit(self, X, y, centers=None):
+        self.classes_, self.centers_ = np.unique(y), centers
+        return self
+
+    def predict(self, X):
+        return CLASSES[X[:, 0, 0, 0]]
+
+
+class Sure(Told):
+    """Likewise, with probabilities."""
+
+    def predict_proba(self, X):
+        return (self.classes_ == CLASSES[X[:, 0, 0, 0]][:, None]) * 0.5 + 0.25
+
+
+@pytest.fixture
+def patches(monkeypatch):
+    rng = np.random.default_rng(0)
+    number = rng.integers(0, 3, 30)
+    X = np.broadcast_to(number[:, None, None, None], (30, 4, 6, 3)).astype(np.uint8)
+    groups = np.arange(30) % 6
+    found = PatchSet(X, CLASSES[number], np.tile([2.0, 1.0], (30, 1)), groups)
+    monkeypatch.setattr(_crossval, "load_patches", lambda path: found)
+    return found
+
+
+def test_no_group_is_on_both_sides(patches):
+    folds = make_folds(patches.y, patches.groups, 3, 0)
+    assert sorted(np.concatenate([test for _, test in folds])) == list(range(30))
+    for train, test in folds:
+        assert not set(patches.groups[train]) & set(patches.groups[test])
+    with pytest.raises(ValueError, match="folds: got 7, but the patches are of 6 slide"):
+        make_folds(patches.y, patches.groups, 7, 0)
+
+
+def test_without_groups_every_sample_is_one(patches):
+    folds = make_folds(patches.y, None, 4, 0)
+    with pytest.raises(ValueError, match="folds: "):
+        make_folds(patches.y, None, 29, 0)
+    assert sorted(np.concatenate([test for _, test in folds])) == list(range(30))
+
+
+def test_scores_of_all_folds_are_pooled_in_the_order_of_the_patches(patches):
+    folds = make_folds(patches.y, patches.groups, 3, 0)
+    progress = Progress(None, {}, False)
+    run_folds("path", [Told(), Sure()], folds, CLASSES, progress, n_jobs=1, verbose=0)
+    parts = [cells for _, cells in progress.in_order()]
+    assert len(parts) == 6
+    told, predictions = scores_of(parts[:3], patches, CLASSES)
+    assert (told["n"], told["accuracy"], told["localization"]) == (30, 1.0, None)
+    # Cells are at (2, 1), the middle of 6 x 4 px is (2.5, 1.5).
+    assert told["center_guess"]["mean"] == pytest.approx(np.hypot(0.5, 0.5))
+    assert predictions["y_pred"].tolist() == patches.y.tolist()
+    assert predictions["proba"] is predictions["theta"] is predictions["centers"] is None
+    assert told["fit_seconds"] >= 0
+    _, sure = scores_of(parts[3:], patches, CLASSES)
+    np.testing.assert_array_equal(CLASSES[sure["proba"].argmax(1)], patches.y)
+    assert sure["proba"].shape == (30, 3)
+
+
+def test_a_class_that_training_lacked_has_no_probability(patches):
+    few = patches.y != "b"
+    estimator = Sure().fit(patches.X[few], patches.y[few])
+    cells = answers(estimator, patches.X[few], np.flatnonzero(few), CLASSES)
+    np.testing.assert_array_equal(cells[:, -2], 0)
+    assert set(cells[:, -1]) == {0.25, 0.75}
+    assert cells[:, 1].tolist() == [list(CLASSES).index(label) for label in patches.y[few]]
+
+
+def test_a_real_estimator_says_where(quick_stn, blobs):
+    X, y, centers = blobs
+    clf = quick_stn.fit(X, y, centers=centers)
+    found = PatchSet(X, y, centers)
+    cells = answers(clf, X, np.arange(len(X)), clf.classes_)
+    scores, predictions = scores_of([cells], found, clf.classes_)
+    np.testing.assert_allclose(predictions["centers"], clf.transform(X), rtol=1e-6)
+    np.testing.assert_allclose(predictions["theta"], clf.localize(X), rtol=1e-6)
+    np.testing.assert_allclose(predictions["proba"], clf.predict_proba(X))
+    off = np.linalg.norm(clf.transform(X) - centers, axis=1)
+    assert scores["localization"]["mean"] == pytest.approx(off.mean(), rel=1e-5)
+    assert scores["fit_seconds"] is None
+
+
+def test_folds_that_are_done_are_not_done_again(patches, tmp_path):
+    folds = make_folds(patches.y, patches.groups, 3, 0)
+    path = str(tmp_path / "a.json")
+    whole = Progress(None, {}, False)
+    run_folds("path", [Sure()], folds, CLASSES, whole, n_jobs=1, verbose=0)
+    first = Progress(path, {"a": 1}, False)
+    run_folds("path", [Sure()], folds[:2], CLASSES, first, n_jobs=1, verbose=0)
+
+    class Once(Sure):
+        count = 0
+
+        def fit(self, X, y, centers=None):
+            Once.count += 1
+            return super().fit(X, y, centers)
+
+    again = Progress(path, {"a": 1}, True)
+    run_folds("path", [Once()], folds, CLASSES, again, n_jobs=1, verbose=0)
+    assert Once.count == 1
+    for (_, a), (_, b) in zip(again.in_order(), whole.in_order()):
+        np.testing.assert_array_equal(np.delete(a, (2, 3), 1), np.delete(b, (2, 3), 1))

@@ -1,0 +1,156 @@
+"""Cross-validation, search and scans on a Dask cluster of two processes: as in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.model_selection import GridSearchCV, cross_val_score
+
+import stnclf
+from stnclf.scan import scan_slides
+from stnclf.slides import Slide
+from tests.conftest import QUICK, make_blobs
+from tests.test_cli import SCAN
+
+distributed = pytest.importorskip("distributed", reason="needs the extra [distributed]")
+
+NAMES = ("ü.png", "a b.tif")
+HOW = {"mpp": 0.25, "nms_radius_um": 2, "tile_size": 100}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(cluster):
+    with distributed.Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def clf(road):
+    return stnclf.load(road / "model.safetensors")
+
+
+@pytest.fixture
+def slides(road):
+    return [Slide(road / "slides" / name, 0.25) for name in NAMES]
+
+
+def test_scores_and_searches_are_the_same(client):
+    X, y, centers = make_blobs(24)
+    clf = stnclf.STNCellClassifier(**QUICK)
+    grid = {"classifier_lr": [1e-3, 3e-2]}
+
+    def measure():
+        scores = cross_val_score(
+            clf, X, y, cv=2, params={"centers": centers}, scoring="neg_log_loss", n_jobs=2
+        )
+        search = GridSearchCV(clf, grid, cv=2, scoring="neg_log_loss", n_jobs=2)
+        found = search.fit(X, y, centers=centers)
+        return scores, found.cv_results_["mean_test_score"], found.predict_proba(X)
+
+    with joblib.parallel_config(backend="sequential"):
+        here = measure()
+    with joblib.parallel_config(backend="dask"):
+        there = measure()
+    assert len(set(here[0])) == len(set(here[1])) == 2
+    for a, b in zip(here, there):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_scans_are_the_same(client, clf, slides, tmp_path):
+    here = scan_slides(clf, slides, **HOW)
+    with joblib.parallel_config(backend="dask"):
+        there = scan_slides(clf, slides, out=tmp_path, n_jobs=-1, **HOW)
+    for a, b in zip(here, there):
+        pd.testing.assert_frame_equal(a, b)
+    assert sorted(os.listdir(tmp_path)) == ["a b.csv", "ü.csv"]
+
+
+def test_the_command_takes_an_address(cluster, road, tmp_path, invoke):
+    address = cluster.scheduler_address
+    slides = [road / "slides" / name for name in NAMES]
+    line = ("scan", road / "model.safetensors", *slides, *SCAN, "-o")
+    assert invoke(*line, tmp_path / "here")[0] == 0
+    code, _, lines = invoke(*line, tmp_path / "there", "--scheduler", address)
+    assert code == 0, lines
+    for name in ("a b.csv", "ü.csv"):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+    line = ("evaluate", road / "patches", "--folds", 2, "--method", "cnn", "--epochs", 1, "-o")
+    assert invoke(*line, tmp_path / "a.json")[0] == 0
+    code, _, lines = invoke(*line, tmp_path / "b.json", "--scheduler", address)
+    assert code == 0, lines
+    a, b = (
+        json.loads((tmp_path / name).read_text())["results"]["CNN (Ciresan)"]
+        for name in ("a.json", "b.json")
+    )
+    for scores in (a, b):
+        del scores["fit_seconds"], scores["predict_seconds"]
+    assert a == b
+
+
+def test_no_scheduler_there_is_one_line(road, tmp_path, invoke, monkeypatch):
+    monkeypatch.setattr("stnclf._cli_common._PATIENCE", 0.2)
+    line = ("scan", road / "model.safetensors", road / "slides" / "ü.png", *SCAN)
+    line += ("-o", tmp_path / "out", "--scheduler", "tcp://127.0.0.1:9")
+    code, _, lines = invoke(*line)
+    assert code == 1
+    assert "--scheduler: no scheduler answers at 'tcp://127.0.0.1:9'" in lines[-1]
+    assert os.listdir(tmp_path) == []
+
+
+def hold_after_a_tile(path):
+    """In a worker: note every tile at once, and wait after the first while a file is there."""
+    from stnclf import _scan_progress
+
+    add = _scan_progress.Progress.add
+
+    def wait(self, *arguments):
+        add(self, *arguments)
+        while Path(path).exists():
+            time.sleep(0.05)
+
+    _scan_progress._INTERVAL, _scan_progress.Progress.add = 0.0, wait
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
+def test_a_worker_that_dies_costs_time_and_not_results(client, clf, slides, tmp_path):
+    here = scan_slides(clf, slides, **HOW)
+    hold, out = tmp_path / "hold", tmp_path / "out"
+    hold.touch()
+    out.mkdir()
+    client.run(hold_after_a_tile, str(hold))
+    pids = client.run(os.getpid)
+    progress = [out / "ü.csv.progress", out / "a b.csv.progress"]
+
+    def kill_one():
+        while not all(p.exists() and p.read_bytes().count(b"\n") == 2 for p in progress):
+            time.sleep(0.05)
+        os.kill(next(iter(pids.values())), signal.SIGKILL)
+        hold.unlink()
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    with joblib.parallel_config(backend="dask"):
+        there = scan_slides(clf, slides, out=out, n_jobs=-1, **HOW)
+    killer.join()
+    assert set(client.run(os.getpid).values()) != set(pids.values())
+    for a, b in zip(here, there):
+        pd.testing.assert_frame_equal(a, b)
+    assert sorted(os.listdir(out)) == ["a b.csv", "ü.csv"]

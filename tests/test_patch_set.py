@@ -1,0 +1,93 @@
+"""Patches on the disk come back as they were; what is damaged is named."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from stnclf._patch_set import FILES, is_patch_set, load_patches, save_npz, save_others
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "a set"
+    folder.mkdir()
+    X = np.random.default_rng(0).integers(0, 255, (4, 6, 8, 3), dtype=np.uint8)
+    np.save(folder / "X.npy", X)
+    centers = np.arange(8.0).reshape(4, 2)
+    groups = np.array(["ü.svs", "a", "a", "b"])
+    save_others(folder, np.array(list("abab")), centers, groups, {"size": 6, "mpp": None})
+    return folder
+
+
+def test_a_folder_comes_back(folder):
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    patches = load_patches(folder)
+    assert isinstance(patches.X, np.memmap)
+    np.testing.assert_array_equal(patches.X, np.load(folder / "X.npy"))
+    assert patches.y.tolist() == list("abab")
+    assert patches.centers.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert patches.groups.tolist() == ["ü.svs", "a", "a", "b"]
+    assert patches.facts == {"size": 6, "mpp": None}
+
+
+def test_a_packed_file_holds_the_same_and_is_the_same_each_time(folder, tmp_path):
+    for name in ("a.npz", "b.npz"):
+        save_npz(tmp_path / name, folder)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    packed, plain = load_patches(tmp_path / "a.npz"), load_patches(folder)
+    for name in ("X", "y", "centers", "groups"):
+        np.testing.assert_array_equal(getattr(packed, name), getattr(plain, name))
+    assert packed.facts == plain.facts
+    assert is_patch_set(tmp_path / "a.npz")
+    assert is_patch_set(folder)
+    assert not is_patch_set(tmp_path)
+
+
+def test_x_and_y_are_enough(folder):
+    for name in ("centers.npy", "groups.npy", "patches.json"):
+        (folder / name).unlink()
+    patches = load_patches(folder)
+    assert (patches.centers, patches.groups, patches.facts) == (None, None, {})
+
+
+def objects(folder):
+    np.save(folder / "y.npy", np.array(["a", 1, None, "b"], dtype=object), allow_pickle=True)
+
+
+DAMAGES = {
+    "no X": (lambda folder: (folder / "X.npy").unlink(), "X.npy"),
+    "cut": (lambda folder: (folder / "X.npy").write_bytes(b"\x93NUMPY"), "no patches"),
+    "pickled": (objects, "Object arrays"),
+    "other length": (
+        lambda folder: np.save(folder / "y.npy", np.zeros(3)),
+        r"y has shape \(3,\), wants \(4,\)",
+    ),
+    "rows": (lambda folder: np.save(folder / "X.npy", np.zeros((4, 9))), r"X has shape \(4, 9\)"),
+    "no object": (lambda folder: (folder / "patches.json").write_text("[1]"), "no object"),
+    "no JSON": (lambda folder: (folder / "patches.json").write_text("{"), "no patches"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_one_line_that_names_the_path(name, folder):
+    damage, words = DAMAGES[name]
+    damage(folder)
+    with pytest.raises(ValueError, match=words) as caught:
+        load_patches(folder)
+    assert str(caught.value).startswith(f"{folder}: no patches")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and then nothing", b"text"])
+def test_damaged_packed_files(content, tmp_path):
+    path = tmp_path / "a.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="no patches"):
+        load_patches(path)
+
+
+def test_facts_are_json(folder):
+    assert json.loads((folder / "patches.json").read_text())["size"] == 6
