@@ -58,10 +58,10 @@ def die_in_writing(number, place):
         os.kill(os.getpid(), signal.SIGKILL)
 
     def patched_fsync(descriptor):
-        if not os.path.isdir(f"/proc/self/fd/{descriptor}") and place == INSIDE[0]:
-            if next(count, None) is None:
-                os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
-                die()
+        is_file = not os.path.isdir(f"/proc/self/fd/{descriptor}")
+        if is_file and place == INSIDE[0] and next(count, None) is None:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
+            die()
         fsync(descriptor)
 
     def patched_replace(source, target):
