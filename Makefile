@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-lowest test-newest lint audit wheel format bench clean
+.PHONY: help install demo test test-lowest test-newest lint audit wheel format docs bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -57,8 +58,16 @@ format: $(STAMP)  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(DOCS_STAMP)  ## build the documentation with its gallery into docs/_build/html
+	$(BIN)/python -m sphinx -b html -W --keep-going docs docs/_build/html
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $(DOCS_STAMP)
+
 bench: $(STAMP)  ## measure images per second of each stage, some minutes
 	$(BIN)/python benchmarks/speed.py
 
 clean:  ## remove the virtual environment and what the targets wrote
 	rm -rf $(VENV) .venv-lowest .venv-newest demo build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf docs/_build docs/gallery docs/generated docs/sg_execution_times.rst

@@ -237,7 +237,7 @@ def _points(detections, slide, label):
         ) from error
     points, counts = np.stack([x, y], axis=1), np.ones(len(x), dtype=bool)
     if label is not None:
-        counts &= [name == label for name in columns[2]]
+        counts &= np.array([name == label for name in columns[2]], dtype=bool)  # even of none
     if "image" in detections and len(set(detections["image"])) > 1:
         of_slide = np.array([name == name_of(slide) for name in detections["image"]])
         if not of_slide.any():

@@ -18,6 +18,7 @@ from ._typing import Floats, Pixels, RandomState
 
 __all__ = ["CELL_TYPES", "make_cells", "make_slide"]
 
+#: The classes of cells that can be drawn.
 CELL_TYPES = ("granulocyte", "mitotic figure", "tumour cell")
 
 NATIVE_MPP = 0.25

@@ -200,3 +200,10 @@ def test_only_the_label_is_drawn():
     image, _ = density_map(cells, blank(), sigma_um=40, max_size=450, label="b")
     assert (image[250, 100] == 255).all()
     assert (image[50, 350] != 255).any()
+
+
+def test_no_cells_have_no_fields():
+    none, slide = table([]), blank(mpp=1.0)
+    assert len(hotspots(none, slide, area_mm2=0.01, label="mitosis")) == 0
+    image, _ = density_map(none, slide, label="mitosis")
+    assert (image == 255).all()

@@ -1,0 +1,109 @@
+"""The documentation is true: its Python blocks run, and its lists are complete."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from stnclf import PAPER, STNCellClassifier, __version__
+from stnclf.datasets import make_cells
+from stnclf.training import CellNet
+from tests.conftest import QUICK
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(
+    r"(?:<!-- not run: (?P<reason>[^>]+) -->\n+)?^```python\n(?P<code>.*?)^```$", re.M | re.S
+)
+
+
+def blocks(page):
+    """Give the code blocks of a page as (number of the line before, reason not to run, code)."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        (text.count("\n", 0, found.start("code")), found["reason"], found["code"])
+        for found in BLOCK.finditer(text)
+    ]
+
+
+WITH_CODE = [page for page in PAGES if blocks(page)]
+
+
+@pytest.fixture
+def one_epoch(monkeypatch):
+    """Cut every stage of every training to one epoch: pages are for reading, and say more."""
+    run_stage = CellNet.run_stage
+
+    def shortened(self, stage, *data):
+        return run_stage(self, dataclasses.replace(stage, epochs=min(stage.epochs, 1)), *data)
+
+    monkeypatch.setattr(CellNet, "run_stage", shortened)
+
+
+#: Pages about what is done with a model: they take these names for granted, all others do not.
+OF_A_MODEL = {"checkpoints", "clusters", "command_line", "onnx", "report", "scan_results"}
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Give the names that pages about a model begin with: its data and ``clf``, fitted."""
+    X, y, centers = make_cells(24, patch_size=64, offset=8, random_state=0)
+    clf = STNCellClassifier(**QUICK).fit(X, y, centers=centers)
+    return {"X": X, "y": y, "centers": centers, "clf": clf}
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
+def test_blocks_run(page, one_epoch, tmp_path, monkeypatch, request):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "page"}
+    if page.stem in OF_A_MODEL:
+        namespace |= request.getfixturevalue("model")
+    for line, reason, code in blocks(page):
+        if reason is None:
+            # Empty lines before it, so that an error names the line of the page.
+            exec(compile("\n" * line + code, str(page), "exec"), namespace)
+
+
+def test_blocks_are_found():
+    assert {"README", "start"} <= {page.stem for page in WITH_CODE}
+    for page in WITH_CODE:
+        fences = re.findall(r"^ *```python", page.read_text(encoding="utf-8"), re.M)
+        assert len(fences) == len(blocks(page)), f"{page.name}: a block is indented or not closed"
+
+
+def test_blocks_that_are_not_run_say_why(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("a\n```python\nx\n```\n<!-- not run: r -->\n\n```python\ny\n```\n", "utf-8")
+    assert blocks(page) == [(2, None, "x\n"), (7, "r", "y\n")]
+
+
+def test_the_page_on_the_paper_has_the_parameters():
+    text = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `([^`]+)` \| `([^`]+)` \|", text, flags=re.M)
+    default = STNCellClassifier().get_params()
+    differing = {name for name, value in PAPER.items() if value != default[name]}
+    assert {name for name, *_ in rows} == differing
+    for name, paper, here in rows:
+        assert (paper, here) == (repr(PAPER[name]), repr(default[name])), name
+
+
+def test_every_public_module_is_in_the_reference():
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^   stnclf\.(\w+)$", text, flags=re.M))
+    modules = {path.stem for path in (ROOT / "stnclf").glob("[!_]*.py")}
+    # The first three are the names of stnclf itself; the command line has a page of its own.
+    assert listed == modules - {"baseline", "classifier", "features", "cli"}
+
+
+def test_the_citation_names_this_version():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r'^version: "(.+)"$', text, flags=re.M)[1] == __version__
+
+
+def test_the_contributing_page_lists_the_targets():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    targets = re.findall(r"^([\w-]+):.*##", makefile, flags=re.M)
+    listed = re.findall(r"^\| `make ([\w-]+)`", page, flags=re.M)
+    assert sorted(targets) == sorted(["help", *listed])  # `make` alone is help
