@@ -15,6 +15,8 @@ from pathlib import Path
 import accuracy
 import numpy as np
 import protocols
+from _accuracy_page import HEADLINES
+from _accuracy_store import data_key, note_data, read_store
 from _evaluate import commit, environment, folds
 
 from stnclf.report import evaluate
@@ -60,7 +62,7 @@ def main(arguments=None):
     options = read_options(arguments)
     if not options.page_only:
         measure(options)
-    store = accuracy.read_store(options.out)
+    store = read_store(options.out)
     print(table(store))
     if options.out == RESULTS:
         PAGE.write_text(page(store), encoding="utf-8")
@@ -97,7 +99,7 @@ def measure(options):
     for name in options.protocols:
         cells, protocol = protocols.load(options.data, name)
         cells = accuracy.thinned(cells, options.max_samples)
-        accuracy.note_data(options.out, cells, protocol, options.max_samples)
+        note_data(options.out, cells, protocol, options.max_samples)
         for seed in options.seeds:
             splits = folds(cells.y, cells.groups, options.folds, seed)
             for fold in options.chosen_folds:
@@ -130,7 +132,7 @@ def scores(store):
         rows.setdefault((row["protocol"], variant), []).append(row)
     found = {}
     for (name, variant), mine in rows.items():
-        key = accuracy.data_key(name, mine[0]["max_samples"])
+        key = data_key(name, mine[0]["max_samples"])
         headline = store["data"][key]["headline"]
         values = [_score(row, headline) for row in mine]
         seconds = [row["fit_cpu_seconds"] for row in mine]
@@ -174,7 +176,7 @@ def table(store):
 
 def _headline(store, name):
     keys = [key for key in store["data"] if key.split("/")[0] == name]
-    return accuracy.HEADLINES[store["data"][keys[0]]["headline"]]
+    return HEADLINES[store["data"][keys[0]]["headline"]]
 
 
 def page(store):

@@ -7,12 +7,12 @@
 
 ROOT holds the folders bccd, amibr and crchisto. Every fold is stored as soon as it is done, and
 a later run takes up what is missing or was made with other settings. Scores are those of the
-test vectors of all folds put together. Run one process for each output file.
+test vectors of all folds put together. Run one process for each output file. Without ``--out`` the
+page docs/accuracy.md is written too.
 """
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -21,10 +21,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import protocols
+from _accuracy_page import page, tables
+from _accuracy_store import note_data, put_row, read_store, row_key
 from _evaluate import METHODS, build, commit, environment, folds, run_fold, title
 
-from stnclf.metrics import error_summary, localization_summary
-from stnclf.report import classification_table, evaluate, summary_table
+from stnclf.report import evaluate
 
 # Parameters that differ from the estimators' own defaults: for all protocols, then for one.
 # The published system is cut short here; its row says by how much.
@@ -48,9 +49,9 @@ SETTINGS = {
     "svc": {"all": {}},
     "rf": {"all": {}},
 }
-HEADLINES = {"macro_f1": "macro F1", "balanced_accuracy": "balanced accuracy"}
 UNTOLD = ("n_jobs", "verbose")  # parameters that cannot change a result
 RESULTS = Path(__file__).resolve().parent / "results" / "accuracy.json"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "accuracy.md"
 
 
 def main(arguments=None):
@@ -58,6 +59,8 @@ def main(arguments=None):
     if not options.table_only:
         measure(options)
     print(tables(read_store(options.out)), flush=True)
+    if options.out == RESULTS:
+        PAGE.write_text(page(read_store(RESULTS)), encoding="utf-8")
 
 
 def read_options(arguments=None):
@@ -187,204 +190,6 @@ def write_answers(path, labels, result):
         arrays["centers"] = np.round(result.centers, 1).astype(np.float32)
     with open(path, "wb") as file:
         np.savez_compressed(file, labels=labels, **arrays)
-
-
-# The store: one JSON file, a line for each row, replaced as a whole.
-
-
-def row_key(row):
-    key = f"{row['protocol']}/{row['method']}/seed{row['seed']}/fold{row['fold']}of{row['n_folds']}"
-    return key if row["max_samples"] is None else f"{key}/max{row['max_samples']}"
-
-
-def read_store(path):
-    """Read rows by key, and what is known about data and machines."""
-    store = {"data": {}, "environments": [], "rows": [], "scores": []}
-    if path.exists():
-        store |= json.loads(path.read_text(encoding="utf-8"))
-    store["rows"] = {row_key(row): row for row in store["rows"]}
-    return store
-
-
-def put_row(path, row, here):
-    store = read_store(path)
-    if here["environment"] not in store["environments"]:
-        store["environments"].append(here["environment"])
-    row["commit"] = here["commit"]
-    row["environment"] = store["environments"].index(here["environment"])
-    store["rows"][row_key(row)] = row
-    write_store(path, store)
-
-
-def note_data(path, cells, protocol, max_samples):
-    """Store what a data set holds, and how far off the centre guess is on it."""
-    store = read_store(path)
-    guess = {
-        str(c): localization_summary(points, points, image_size=cells.X.shape[1:3])["center_guess"]
-        for c in [None, *np.unique(cells.y)]
-        for points in [cells.centers if c is None else cells.centers[cells.y == c]]
-    }
-    store["data"][data_key(protocol.name, max_samples)] = {
-        "title": protocol.title,
-        "headline": protocol.headline,
-        "patch_size": protocol.patch_size,
-        "cell_size": protocol.cell_size,
-        "n_samples": len(cells.y),
-        "n_groups": len(np.unique(cells.groups)),
-        "center_guess": _rounded({**guess.pop("None"), "classes": guess}),
-    }
-    write_store(path, store)
-
-
-def data_key(name, max_samples):
-    return name if max_samples is None else f"{name}/max{max_samples}"
-
-
-def write_store(path, store):
-    """Replace the file at once, so that an interruption leaves the old or the new one."""
-    rows = [store["rows"][key] for key in sorted(store["rows"])]
-    parts = [
-        f'"data": {json.dumps(store["data"], indent=1)}',
-        f'"environments": {_lines(store["environments"])}',
-        f'"scores": {_lines(joined_scores(store))}',
-        f'"rows": {_lines(rows)}',
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    draft.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
-    os.replace(draft, path)
-
-
-def _lines(items):
-    return "[\n" + ",\n".join(json.dumps(item) for item in items) + "\n]"
-
-
-def joined_scores(store):
-    """Scores of the concatenated test vectors, for every complete set of folds."""
-    runs = {}
-    for row in store["rows"].values():
-        runs.setdefault(row_key({**row, "fold": ""}), []).append(row)
-    scores = []
-    for rows in runs.values():
-        first = rows[0]
-        whole = len(rows) == first["n_folds"]
-        if not whole or any(row["settings"] != first["settings"] for row in rows):
-            continue
-        data = store["data"][data_key(first["protocol"], first["max_samples"])]
-        named = {key: first[key] for key in ("protocol", "method", "title", "seed", "n_folds")}
-        scores.append(
-            {
-                **named,
-                "max_samples": first["max_samples"],
-                "headline": data["headline"],
-                "commits": sorted({str(row["commit"]) for row in rows}),
-                **_rounded(join(rows, data["center_guess"])),
-            }
-        )
-    order = list(protocols.PROTOCOLS)
-    return sorted(
-        scores,
-        key=lambda s: (order.index(s["protocol"]), METHODS.index(s["method"]), s["seed"]),
-    )
-
-
-def join(rows, guess):
-    """Score the samples of all rows together, as `evaluate` does."""
-    labels = np.array(rows[0]["labels"])
-    confusion = np.sum([row["confusion"] for row in rows], axis=0)
-    true, pred = np.indices(confusion.shape).reshape(2, -1)
-    # Processor time does not depend on what else the machine was doing; rows hold wall time too.
-    times = {
-        "fit_seconds": sum(row["fit_cpu_seconds"] for row in rows),
-        "predict_seconds": sum(row["predict_seconds"] for row in rows),
-    }
-    scores = evaluate(
-        labels[np.repeat(true, confusion.ravel())],
-        labels[np.repeat(pred, confusion.ravel())],
-        labels=labels,
-        **times,
-    )
-    if rows[0]["errors"] is not None:
-        errors = {c: np.concatenate([row["errors"][c] for row in rows]) / 10 for c in labels}
-        classes = {str(c): error_summary(values) for c, values in errors.items()}
-        whole = error_summary(np.concatenate(list(errors.values())))
-        scores["localization"] = {**whole, "classes": classes}
-    scores["center_guess"] = guess
-    return scores
-
-
-def _rounded(value):
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return round(value, 4) if isinstance(value, float) else value
-
-
-def tables(store):
-    """All stored scores as Markdown: the headline, then each data set by itself."""
-    scores = joined_scores(store)
-    if not scores:
-        return "No complete set of folds is stored yet."
-    sections = []
-    for key in dict.fromkeys(data_key(s["protocol"], s["max_samples"]) for s in scores):
-        data = store["data"][key]
-        mine = [s for s in scores if data_key(s["protocol"], s["max_samples"]) == key]
-        several = len({(s["seed"], s["n_folds"]) for s in mine}) > 1
-        named = {
-            s["title"] + (f", seed {s['seed']}, {s['n_folds']} folds" if several else ""): s
-            for s in mine
-        }
-        heading = f"## {data['title']}\n\n{data['n_samples']} cells from {data['n_groups']} images"
-        if "/max" in key:
-            heading += " (a part of the set)"
-        headline = f"Headline score: {HEADLINES[data['headline']]}. {_best(mine)}"
-        headline += " Times to fit are processor seconds of all threads."
-        sections += [
-            f"{heading}. {headline}",
-            summary_table(named, fmt="markdown"),
-            classification_table(named, fmt="markdown"),
-        ]
-    return "\n\n".join(sections)
-
-
-def summaries(store):
-    """Give the summary of each data set as a Markdown table, by its name; means over seeds."""
-    scores, found = [s for s in joined_scores(store) if not s["max_samples"]], {}
-    for key in dict.fromkeys(s["protocol"] for s in scores):
-        mine = {}
-        for score in scores:
-            if score["protocol"] == key:
-                mine.setdefault(score["title"], []).append(score)
-        named = {title + spread(runs): mean(runs) for title, runs in mine.items()}
-        found[key] = summary_table(named, fmt="markdown")
-    return found
-
-
-def spread(runs):
-    """Say over how many seeds a method was measured, and how its headline score varies."""
-    if len(runs) == 1:
-        return ""
-    headline = runs[0]["headline"]
-    low, *_, high = sorted(run[headline] for run in runs)
-    return f"; {len(runs)} seeds, {HEADLINES[headline]} {low:.3f} to {high:.3f}"
-
-
-def mean(values):
-    """Average what several runs found; words and lists are those of the first."""
-    first = values[0]
-    if isinstance(first, dict):
-        return {key: mean([value[key] for value in values]) for key in first}
-    numbers = isinstance(first, (int, float)) and not isinstance(first, bool)
-    return float(np.mean(values)) if numbers else first
-
-
-def _best(scores):
-    """Mean of the headline score over the seeds, with its range, for each method."""
-    parts = []
-    for name in dict.fromkeys(s["title"] for s in scores):
-        values = [s[s["headline"]] for s in scores if s["title"] == name]
-        spread = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
-        parts.append(f"{name} {np.mean(values):.3f}{spread}")
-    return "; ".join(parts) + "."
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from stnclf.report import evaluate
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import _accuracy_page  # noqa: E402
+import _accuracy_store  # noqa: E402
 import _evaluate  # noqa: E402
 import accuracy  # noqa: E402
 import protocols  # noqa: E402
@@ -163,9 +165,9 @@ def test_accuracy_goes_on_where_it_was_interrupted(cells, build, tmp_path):
     before = run(tmp_path)
     assert DarkestSpot.fitted == 3
     path = tmp_path / "out.json"
-    store = accuracy.read_store(path)
+    store = _accuracy_store.read_store(path)
     del store["rows"]["bccd/stn/seed0/fold1of3"]
-    accuracy.write_store(path, store)
+    _accuracy_store.write_store(path, store)
     assert json.loads(path.read_text())["scores"] == []  # two of three folds are no result
     after = run(tmp_path)
     assert DarkestSpot.fitted == 4
@@ -214,7 +216,7 @@ def test_joined_rows_give_what_the_samples_would_give():
             | {"errors": accuracy.error_tenths(cells, test, points[test])}
             | {"fit_seconds": 2.0, "predict_seconds": 0.5, "fit_cpu_seconds": 3.0}
         )
-    got = accuracy.join(rows, guess=None)
+    got = _accuracy_store.join(rows, guess=None)
     want = evaluate(cells.y, pred, centers_true=cells.centers, centers_pred=points)
     for key in ("confusion", "classes", "balanced_accuracy"):
         assert got[key] == want[key]
@@ -228,19 +230,19 @@ def test_joined_rows_give_what_the_samples_would_give():
 def test_summaries_are_means_over_seeds(cells, build, tmp_path):
     run(tmp_path, "--seeds", "3")
     path = tmp_path / "out.json"
-    store = accuracy.read_store(path)
+    store = _accuracy_store.read_store(path)
     second = [{**row, "seed": 4} for row in store["rows"].values()]
     labels = second[0]["labels"]
     for row in second:  # all called by the first name
         sums = np.sum(row["confusion"], axis=1)
         row["confusion"] = [[int(n), *[0] * (len(labels) - 1)] for n in sums]
         row["fit_cpu_seconds"] += 2.0
-    store["rows"] |= {accuracy.row_key(row): row for row in second}
-    stn = [s for s in accuracy.joined_scores(store) if s["method"] == "stn"]
+    store["rows"] |= {_accuracy_store.row_key(row): row for row in second}
+    stn = [s for s in _accuracy_store.joined_scores(store) if s["method"] == "stn"]
     assert [s["seed"] for s in stn] == [3, 4]
     one, two = (s["macro_f1"] for s in stn)
     assert one > two > 0
-    (table,) = accuracy.summaries(store).values()
+    (table,) = _accuracy_page.summaries(store).values()
     (line,) = [line for line in table.splitlines() if line.startswith("| STN;")]
     assert f"2 seeds, macro F1 {two:.3f} to {one:.3f}" in line
     assert f" {(one + two) / 2:.3f} " in line

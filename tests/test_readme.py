@@ -20,11 +20,15 @@ def test_commands_exist():
 
 def test_tables_are_the_stored_results(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    for name in ("accuracy", "protocols", "_evaluate"):
+    for name in ("_accuracy_page", "_accuracy_store", "protocols", "_evaluate"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    import accuracy
+    import _accuracy_page
+    import _accuracy_store
 
-    printed = accuracy.summaries(accuracy.read_store(RESULTS))
+    store = _accuracy_store.read_store(RESULTS)
+    printed = _accuracy_page.summaries(store)
+    page = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
+    assert page == _accuracy_page.page(store)
     assert len(printed) == 3  # one for each protocol
     for table in printed.values():
         assert table in README
