@@ -7,6 +7,7 @@ figure needs matplotlib, which the extra ``stnclf[plot]`` installs; it is drawn 
 own and leaves pyplot alone. The page needs no extra, and no network.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from sklearn.utils import check_random_state
@@ -204,6 +205,8 @@ or sequence of n_samples paths or PIL images, default=None
     report.html <!doctype html>
     """
     check_count("max_patches", max_patches, 1)
+    if notes is not None and not isinstance(notes, Mapping):
+        raise TypeError(f"notes must be a dict of names and words, got {notes!r:.80}.")
     given = check_predictions(predictions, y_true, labels, centers)
     size = None
     if X is not None:
@@ -226,5 +229,6 @@ or sequence of n_samples paths or PIL images, default=None
         data["patches"] = {**patch_data(X, chosen, size), **given.as_data(chosen)}
     errors = {} if given is None else given.errors()
     page = render(str(title), notes, results or {}, errors, histories, data)
-    write_atomically(path, page.encode())
+    # File names may hold halves of characters.
+    write_atomically(path, page.encode(errors="replace"))
     return Path(path)

@@ -47,6 +47,7 @@ def slide(**parts):
         ({"X": ["none.png"] * 3}, ValueError, r"X\[0\], 'none.png', cannot be read as an image"),
         ({"patch_size": 9}, ValueError, r"patch_size must lie within the image, \(8, 10\), got 9"),
         ({"max_patches": 0}, ValueError, "max_patches must be a whole number of at least 1"),
+        ({"notes": "by slide"}, TypeError, "notes must be a dict of names and words"),
         ({"histories": [1]}, TypeError, "histories must be a dict by method"),
         ({"histories": {"STN": [{"epoch": 1}]}}, ValueError, r"histories\['STN'\] must be a list"),
         ({"slides": [PAGE]}, TypeError, "slides must be a dict by name"),

@@ -154,7 +154,7 @@ function make(tag, text = "", className = "") {
       const sure = confidence(i, m);
       const answer = make("span");
       answer.append(make("b", right ? "\u2713 " : "\u2717 ", "mark"));
-      answer.append(labels[m.predicted[i]] + (sure === null ? "" : ` ${percent(sure)}`));
+      answer.append(labels[m.predicted[i]] + (sure === null ? "" : ` ${percent(sure).replace(" ", "\u00a0")}`));
       button.append(canvas, answer);
       if (!right) button.append(make("span", `annotated: ${labels[patches.annotated[i]]}`));
       const item = make("li");
