@@ -1,4 +1,7 @@
-"""Mutations of model files: each takes a file, another one and a generator, and gives bytes."""
+"""Mutations of model files and checkpoints.
+
+Each takes a file, another one and a generator, and gives bytes.
+"""
 
 import copy
 import json
@@ -238,6 +241,32 @@ def huge_sizes_signed(file, other, rng):
     return file.sign().join()
 
 
+def progress_signed(file, other, rng):
+    """Claim to be at another point of the training, or have long lists of what is at hand."""
+    facts, n = file.facts, int(2 ** rng.uniform(0, 17))
+    kind = rng.integers(7)
+    if kind == 0:
+        facts["stage"] = int(rng.integers(-2, 4))
+    elif kind == 1:
+        facts["epoch"] = int(rng.integers(-1, 6))
+    elif kind == 2:
+        facts["history"] = facts["history"] * n
+        facts["epoch"] = n
+    elif kind == 3:
+        facts["moments"] = facts["moments"] * n if rng.random() < 0.5 else facts["moments"][1:]
+    elif kind == 4:
+        state = {"misses": 0, "threshold": 0.5, "best_epoch": 0, "has_weights": True}
+        facts["stoppers"] = {f"EarlyStopping{i}": state for i in range(n)}
+    elif kind == 5:
+        facts["epochs_done"] = {"classifier": n, "joint": 2**53}
+    else:
+        for state in facts["stoppers"].values():
+            changes = {"misses": n, "threshold": -n, "best_epoch": n, "has_weights": False}
+            name = list(changes)[rng.integers(4)]
+            state[name] = changes[name]
+    return file.sign().join()
+
+
 def bombs(file, other, rng):
     """JSON that is deep, long or full."""
     n = int(2 ** rng.uniform(5, 22))
@@ -285,9 +314,16 @@ MUTATIONS = [
 ]
 
 
+CHECKPOINT_MUTATIONS = [
+    progress_signed if mutation is huge_sizes_signed else mutation for mutation in MUTATIONS
+]
+
+
 def mutate(files, seed, number):
     """Make mutated file ``number``; the same for the same files."""
     rng = np.random.default_rng([seed, number])
     a, b = rng.choice(len(files), 2, replace=False)
-    mutation = MUTATIONS[rng.integers(len(MUTATIONS))]
-    return mutation.__name__, mutation(File(files[a]), File(files[b]), rng), int(a)
+    file, other = File(files[a]), File(files[b])
+    mutations = CHECKPOINT_MUTATIONS if "stoppers" in file.facts else MUTATIONS
+    mutation = mutations[rng.integers(len(mutations))]
+    return mutation.__name__, mutation(file, other, rng), int(a)

@@ -1,13 +1,14 @@
-"""Damage model files in many ways and count what loading them does.
+"""Damage model files or checkpoints in many ways and count what loading them does.
 
-    python benchmarks/fuzz_model_files.py 10000 [--seed 0] [--workers 2] [--seconds 10]
+    python benchmarks/fuzz_model_files.py 10000 [--kind checkpoints] [--seed 0] [--workers 2]
 
-Each file is one of a few tiny models, changed by one of the mutations in _mutations.py, and is
+Each file is one of a few tiny ones, changed by one of the mutations in _mutations.py, and is
 loaded in a worker process with a limit on time. Mutations called "signed" are what somebody could
 do on purpose: they bring the digest in the file up to date. Needs Linux. Right outcomes are
 
-the same model     the change did not matter
-another model      a valid model, which predicts, but another one than was saved
+the same           the change did not matter
+another            a valid model, which predicts, but another one than was saved; or a valid
+                   checkpoint, from which training goes on, but to another end
 refused            a ValueError in one line that names the file
 
 and everything else is a failure: other errors, a dead or hanging process, more memory than twice
@@ -34,30 +35,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from _fuzz_kinds import Checkpoints, Models
 from _mutations import mutate
 
-import stnclf
-
-RIGHT = ("the same model", "another model", "refused")
+RIGHT = ("the same", "another", "refused")
+KINDS = {"models": Models, "checkpoints": Checkpoints}
 SLACK = 100 << 20
-
-
-def write_models(folder):
-    """Fit and save the tiny models; three baselines for each of the larger STN."""
-    X = np.random.default_rng(0).integers(0, 256, (18, 24, 28, 3), dtype=np.uint8)
-    y = np.array(["disc", "cross", "none"] * 6)
-    none = {"classifier_epochs": 0, "localizer_epochs": 0, "joint_epochs": 0}
-    kinds = [
-        stnclf.CiresanBaseline(epochs=2, random_state=0),
-        stnclf.CiresanBaseline(epochs=1, patch_size=18, random_state=np.random.RandomState(1)),
-        stnclf.CiresanBaseline(epochs=1, class_weight={0: 1.0, 1: 2.0, 2: 0.5}, random_state=2),
-        stnclf.STNCellClassifier(**none, random_state=3),
-    ]
-    for i, estimator in enumerate(kinds):
-        labels = np.unique(y, return_inverse=True)[1] if estimator.class_weight else y
-        estimator.fit(X, labels)
-        stnclf.save(estimator, folder / f"{i}.safetensors")
-    return len(kinds)
 
 
 def memory(field):
@@ -66,20 +49,20 @@ def memory(field):
     return int(re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE).group(1)) * 1024
 
 
-def worker(connection, folder, n_models, seed):
+def worker(connection, kind, paths, seed):
     """Load mutated files by number and answer with their outcomes."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    files = [(folder / f"{i}.safetensors").read_bytes() for i in range(n_models)]
-    target = folder / f"mutated-{os.getpid()}.safetensors"
+    files = [path.read_bytes() for path in paths]
+    target = paths[0].parent / f"mutated-{os.getpid()}.safetensors"
     seen, expected = [], []
-    for i in range(n_models):  # what is imported or cached the first time is so afterwards
-        model = stnclf.load(folder / f"{i}.safetensors")
-        expected.append(predictions(model))
+    for i, data in enumerate(files):  # what is imported or cached the first time is so afterwards
+        target.write_bytes(data)
+        expected.append(kind.result(kind.load(target, i)))
     for data in (b"", b"x" * 20):
         target.write_bytes(data)
-        outcome(target)
-    watching = watch(seen)
+        outcome(kind, target, 0)
+    watching = watch(seen, str(target.parent / ".stnclf-"))
     connection.send(None)
     while (number := connection.recv()) is not None:
         name, data, original = mutate(files, seed, number)
@@ -92,27 +75,33 @@ def worker(connection, folder, n_models, seed):
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
         watching.append(True)
         start = time.perf_counter()
-        result, model = outcome(target)
+        result, loaded = outcome(kind, target, original)
         seconds = time.perf_counter() - start
         watching.clear()
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         rise = memory("VmHWM") - before
         if seen:
             result = f"ran or wrote something: {seen[0]}"
-        elif model is not None:
-            result = judge(model, expected[original])
+        elif loaded is not None:
+            result = judge(kind, loaded, expected[original])
+        del loaded
         connection.send((name, result, seconds, rise, rise - 2 * len(data)))
     target.unlink()
 
 
-def watch(seen):
-    """Collect what Python does, while the list that is returned holds anything."""
+def watch(seen, drafts):
+    """Collect what Python does, while the list that is returned holds anything.
+
+    A ``fit`` makes and removes an empty file beside its checkpoint, to see whether it can.
+    """
     watching = []
     unwanted = ("exec", "compile", "import", "pickle.", "marshal.", "subprocess.", "socket.")
     unwanted += ("os.", "ctypes.", "shutil.")
 
     def hook(event, arguments):
         if not watching:
+            return
+        if event in ("open", "os.remove") and str(arguments[0]).startswith(drafts):
             return
         writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         if event.startswith(unwanted) or writes:
@@ -122,13 +111,14 @@ def watch(seen):
     return watching
 
 
-def outcome(path):
-    """Load a file; give what happened, and the model if there is one."""
+def outcome(kind, path, number):
+    """Load a file; give what happened, and what was loaded if anything was."""
     try:
-        return None, stnclf.load(path)
+        return None, kind.load(path, number)
     except ValueError as error:
         text = str(error)
-        if type(error) is ValueError and text.startswith(f"{path}: ") and "\n" not in text:
+        named = text.startswith((f"{path}: ", f"checkpoint: {path}: "))
+        if type(error) is ValueError and named and "\n" not in text:
             return "refused", None
         return f"unclear ValueError: {text[:200]}", None
     except MemoryError:
@@ -137,22 +127,12 @@ def outcome(path):
         return f"{type(error).__name__}: {str(error)[:200]}", None
 
 
-def predictions(model):
-    """Probabilities for two small images, or None for images that are not small."""
-    if model.n_features_in_ > 1_000_000:
-        return None
-    X = np.random.default_rng(0).integers(0, 256, (2, *model.image_shape_), dtype=np.uint8)
-    return model.set_params(device="cpu").predict_proba(X)
-
-
-def judge(model, expected):
-    """Say whether a loaded model predicts, and whether as before."""
+def judge(kind, loaded, expected):
+    """Say whether what was loaded can be used, and whether as before."""
     try:
-        found = predictions(model)
+        found = kind.result(loaded)
     except Exception as error:
         return f"loaded, but {type(error).__name__}: {str(error)[:200]}"
-    if found is not None and found.shape != (2, len(model.classes_)):
-        return f"loaded, but predicts an array of shape {found.shape}"
     return RIGHT[0 if found is not None and np.array_equal(found, expected) else 1]
 
 
@@ -185,11 +165,11 @@ class Process:
         self.start()
 
 
-def run(n, seed, n_workers, seconds, folder):
+def run(n, seed, n_workers, seconds, kind):
     """Try all mutated files; give (mutation, outcome, seconds, rises) by number."""
-    n_models = write_models(folder)
-    files = [(folder / f"{i}.safetensors").read_bytes() for i in range(n_models)]
-    workers = [Process(folder, n_models, seed) for _ in range(n_workers)]
+    paths = kind.write()
+    files = [path.read_bytes() for path in paths]
+    workers = [Process(kind, paths, seed) for _ in range(n_workers)]
     waiting, results = iter(range(n)), {}
 
     def next_one(process):
@@ -227,15 +207,15 @@ def run(n, seed, n_workers, seconds, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("n", type=int, help="number of mutated files")
+    parser.add_argument("--kind", choices=list(KINDS), default="models")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=10.0, help="limit for one file")
     options = parser.parse_args()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        results = run(
-            options.n, options.seed, options.workers, options.seconds, Path(folder).resolve()
-        )
+        kind = KINDS[options.kind](Path(folder).resolve())
+        results = run(options.n, options.seed, options.workers, options.seconds, kind)
     counts = collections.Counter(row[1] for row in results.values())
     table = collections.Counter((row[0], row[1]) for row in results.values())
     print(f"{'mutation':24} {RIGHT[0]:>15} {RIGHT[1]:>15} {RIGHT[2]:>15}")
@@ -247,7 +227,7 @@ def main():
             print(f"FAILED  {number} {name}: {result}")
     n_failed = sum(n for result, n in counts.items() if result not in RIGHT)
     slowest, rise, excess = (max(row[i] for row in results.values()) for i in (2, 3, 4))
-    print(f"{len(results)} files, {n_failed} failures, seed {options.seed}", end=", ")
+    print(f"{len(results)} {options.kind}, {n_failed} failures, seed {options.seed}", end=", ")
     print(f"{time.perf_counter() - start:.0f} s")
     print(f"slowest file {slowest:.2f} s, largest rise of memory {rise / 1e6:.0f} MB", end=", ")
     print(f"beyond twice the file {excess / 1e6:.0f} MB")

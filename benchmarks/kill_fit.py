@@ -39,7 +39,7 @@ def train(checkpoint, result, moment=None):
     torch.set_num_threads(1)
     if moment is not None:
         die_in_writing(*moment)
-    X, y, centers = make_cells(24, patch_size=32, random_state=0)
+    X, y, centers = make_cells(24, patch_size=56, offset=4, random_state=0)
     model = STNCellClassifier(
         **EPOCHS, batch_size=8, validation_fraction=0.25, random_state=0, checkpoint=checkpoint
     ).fit(X, y, centers=centers)
@@ -58,8 +58,8 @@ def die_in_writing(number, place):
         os.kill(os.getpid(), signal.SIGKILL)
 
     def patched_fsync(descriptor):
-        is_file = not os.path.isdir(f"/proc/self/fd/{descriptor}")
-        if is_file and place == INSIDE[0] and next(count, None) is None:
+        file = not os.path.isdir(f"/proc/self/fd/{descriptor}")
+        if place == INSIDE[0] and file and next(count, None) is None:
             os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
             die()
         fsync(descriptor)
@@ -138,7 +138,10 @@ def main():
             start(checkpoint, result).join()
             right = result.exists() and result.read_text() == whole.read_text()
             n_right += right
-            print(f"run {run}: killed in {', '.join(moments)}: {'same' if right else 'OTHER'}")
+            print(
+                f"run {run}: killed in {', '.join(moments)}: {'same' if right else 'OTHER'}",
+                flush=True,
+            )
     print(f"kills by stage: {dict(stages)}")
     print(f"kills by moment: {dict(places)}")
     print(

@@ -255,7 +255,7 @@ class Saved:
         learning = {id(p) for part in self.stage.learns for p in net.part(part).parameters()}
         learning = {n: p for n, p in net.module_.named_parameters() if id(p) in learning}
         named = isinstance(self.moments, list) and all(isinstance(n, str) for n in self.moments)
-        if not named or not set(self.moments) <= set(learning):
+        if not named or not set(self.moments) <= set(learning) or len(self.moments) > len(learning):
             raise ValueError("moments: wants names of weights that learn in the stage")
         self._check_stoppers(_stoppers(net))
         wanted = _prefixed("module", module)

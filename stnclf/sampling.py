@@ -49,7 +49,7 @@ def channel_statistics(X, rows, most=256):
     Returns
     -------
     mean, std : float64 ndarray of shape (channels,)
-        A channel that is constant has the spread 1, or its own size where that is more.
+        A channel that is constant has the spread 1, or its size if that is more.
     """
     rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
     scale = 255.0 if X.dtype == np.uint8 else 1.0
@@ -63,8 +63,7 @@ def channel_statistics(X, rows, most=256):
         squares = squares + (pixels**2).sum(axis=0)
     mean = total / count
     mean, std = mean + shift, np.sqrt(np.maximum(squares / count - mean**2, 0.0))
-    size = np.abs(mean)
-    return mean, np.where(std > 1e-6 * (size + 1e-30), std, np.maximum(size, 1.0))
+    return mean, np.where(std > 1e-6 * abs(mean) + 1e-36, std, np.maximum(abs(mean), 1.0))
 
 
 def balanced_index(y, rng):
