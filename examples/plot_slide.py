@@ -136,7 +136,7 @@ for field in fields.itertuples():
 write_annotations(found, out / "detections.geojson", overwrite=True)
 write_annotations(fields, out / "field.geojson", object_type="annotation", overwrite=True)
 thumbnail, scale = slide.thumbnail(1024)
-density, _ = density_map(found, slide, label=MITOSIS, fields=fields)
+density, _ = density_map(found, slide, label=MITOSIS, sigma_um=100, fields=fields)
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
 left.imshow(thumbnail)
