@@ -15,7 +15,7 @@ corners = window_corners(theta, PATCH, IMAGE)[0]
 middle = theta_centers(np.array([[[0.5, 0, 0], [0, 0.5, 0]]]), PATCH)[0] + origin
 arrow = {"arrowstyle": "-|>", "color": "black", "shrinkA": 0, "shrinkB": 0}
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.4), width_ratios=(1.5, 1))
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4.2), width_ratios=(1.9, 1))
 
 # The image, with patch and window in it.
 height, width = IMAGE
