@@ -57,9 +57,9 @@ def test_a_fit_that_was_killed_goes_on(blobs, tmp_path):
 
 @contextlib.contextmanager
 def full_disk(folder):
-    """No file may have more than 100 kB, which is as if the disk were full."""
+    """No file may have more than 20 kB, which is as if the disk were full."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from skorch.callbacks import Callback
 
 from stnclf import CiresanBaseline, STNCellClassifier
 from tests.conftest import QUICK
@@ -67,10 +68,20 @@ def test_a_rate_that_is_too_high_is_named(name, localizer):
         clf.fit(noise(), Y)
 
 
+class Spoil(Callback):
+    """A step too far, after the last loss."""
+
+    def on_batch_end(self, net, **kwargs):
+        net.module_.output.bias.data[1] = np.inf
+
+
 def test_weights_that_became_infinite_in_the_last_step_are_noticed():
-    clf = CiresanBaseline(epochs=1, lr=1e38, batch_size=8, random_state=0)
-    with pytest.raises(FloatingPointError, match=r"epoch 1 of stage 'classifier'.*\(lr=1e\+38\)"):
-        clf.set_params(lr=3e38, weight_decay=10.0).fit(noise(), Y)
+    clf = CiresanBaseline(epochs=1, batch_size=8, callbacks=[Spoil()], random_state=0)
+    words = r"infinite \(tensor 'output.bias' .*epoch 1 of stage 'classifier'.*\(lr=0.001\)"
+    with pytest.raises(FloatingPointError, match=words):
+        clf.fit(noise(), Y)
+    with pytest.raises(ValueError, match=r"8 of 8 images give no finite result.* did not fail"):
+        clf.predict(noise())
 
 
 @pytest.mark.parametrize("kind", KINDS)
