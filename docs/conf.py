@@ -44,6 +44,7 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 smartquotes = False  # types and values keep the quotes they are typed with
+highlight_language = "none"  # unless a block names one, or has >>>
 default_role = "autolink"  # a link where the name can be imported, else italics
 autosummary_ignore_module_all = False
 toc_object_entries_show_parents = "hide"

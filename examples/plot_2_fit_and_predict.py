@@ -39,7 +39,7 @@ print(f"{len(clf.history_)} epochs, {sum(row['seconds'] for row in clf.history_)
 # %%
 # Prediction
 # ----------
-# Besides what every classifier has there is `transform`, which gives the position of the cell.
+# Besides what every classifier has there is ``transform``, which gives the position of the cell.
 
 y_pred = clf.predict(X_test)
 proba = clf.predict_proba(X_test)

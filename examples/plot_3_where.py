@@ -39,7 +39,7 @@ plt.show()
 
 # %%
 # Behind it is ``localize``, which gives the transform theta that leads from the window to the
-# patch. `window_corners` makes outlines of it, for drawings of your own.
+# patch. :func:`~stnclf.geometry.window_corners` makes outlines of it, for drawings of your own.
 
 theta = clf.localize(X)
 print(theta[0].round(2))

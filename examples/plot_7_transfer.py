@@ -32,7 +32,7 @@ old = STNCellClassifier(classifier_epochs=12, localizer_epochs=12, joint_epochs=
 # --------------
 # Three classes now, mitotic figures among them, and their images have another colour balance, as
 # from another scanner. The same short training, once from scratch and once from the old weights
-# (`init` could also be the name of a model file).
+# (``init`` could also be the name of a model file).
 
 tint = np.array([0.85, 0.95, 0.8])
 X, y, centers = make_cells(300, random_state=1, **sizes)

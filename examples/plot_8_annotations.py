@@ -31,9 +31,9 @@ write_annotations(cells, folder / "cells.geojson")  # QuPath
 # %%
 # Reading
 # -------
-# `read_annotations` looks into a file to see what it is. The formats differ in where pixel 0
-# begins, and in whether they hold points, boxes or outlines; the table has the middle of each
-# cell, in pixels of the full image, and of the rest what the file knows.
+# :func:`~stnclf.annotations.read_annotations` looks into a file to see what it is. The formats
+# differ in where pixel 0 begins, and in whether they hold points, boxes or outlines; the table has
+# the middle of each cell, in pixels of the full image, and of the rest what the file knows.
 
 for name in ("cells.sqlite", "cells.json", "cells.geojson"):
     table = read_annotations(folder / name)
@@ -75,9 +75,9 @@ plt.show()
 # %%
 # Training images
 # ---------------
-# `extract_patches` cuts an image around each cell, all at the same resolution, large enough that
-# every patch that training can draw has real pixels. `groups` has the image that each cell is from,
-# for cross-validation by slide.
+# :func:`~stnclf.slides.extract_patches` cuts an image around each cell, all at the same
+# resolution, large enough that every patch that training can draw has real pixels. ``groups`` has
+# the image that each cell is from, for cross-validation by slide.
 
 X, y, centers, groups = extract_patches(
     table,
