@@ -156,6 +156,7 @@ class HotspotDisplay:
                 bbox_to_anchor=(0.5, -0.14),
                 ncols=3,
                 frameon=False,
+                markerscale=1.6,
             )
         if colorbar:
             colours, cover = density_colours(np.linspace(0, 1, 64))
