@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._hotspots import density_colours, density_map
+from ._hotspots import density_colours, density_map, rows_of
 from ._plot_style import COLOURS, MARKERS, new_axes
 from ._scan_slide import opened
 
@@ -77,7 +77,8 @@ class HotspotDisplay:
         Parameters
         ----------
         detections : DataFrame
-            Cells of this slide: ``x``, ``y`` and ``label``.
+            Cells: ``x``, ``y`` and ``label``. If there is a column ``image`` with several names,
+            the rows of this slide are drawn.
         slide : Slide, str, path-like or uint8 ndarray of shape (height, width, 3)
             The slide, whose resolution must be known.
         fields : DataFrame, default=None
@@ -106,13 +107,12 @@ class HotspotDisplay:
             image, scale = density_map(
                 detections, slide, label=label, sigma_um=sigma_um, max_size=max_size
             )
-            mpp = slide.mpp
+            mpp, rows = slide.mpp, rows_of(detections, slide, label)
         names = np.array([str(name) for name in detections["label"]], dtype=object)
         points = np.stack([np.asarray(detections[axis], dtype=float) for axis in "xy"], axis=1)
-        if label is not None:
-            is_drawn = names == str(label)
-            names, points = names[is_drawn], points[is_drawn]
-        return cls(image, scale, mpp, points, names, fields=fields).plot(ax=ax, **options)
+        return cls(image, scale, mpp, points[rows], names[rows], fields=fields).plot(
+            ax=ax, **options
+        )
 
     def plot(self, *, ax=None, cells=True, colorbar=True):
         """Draw the slide.

@@ -16,7 +16,7 @@ from ._slide_readers import check_positive
 from ._typing import PathLike, Pixels, Table
 from .slides import Slide
 
-__all__ = ["cell_density", "density_colours", "density_map", "hotspots"]
+__all__ = ["cell_density", "density_colours", "density_map", "hotspots", "rows_of"]
 
 #: Micrometres from one place of a field to the next: a cell of the tissue mask.
 _STEP = 8.0
@@ -235,15 +235,7 @@ def _points(detections, slide, label):
         raise ValueError(
             f"detections: wants a table with numbers x and y and with label ({error!r})."
         ) from error
-    points, counts = np.stack([x, y], axis=1), np.ones(len(x), dtype=bool)
-    if label is not None:
-        counts &= np.array([name == label for name in columns[2]], dtype=bool)  # even of none
-    if "image" in detections and len(set(detections["image"])) > 1:
-        of_slide = np.array([name == name_of(slide) for name in detections["image"]])
-        if not of_slide.any():
-            raise ValueError(f"detections: none of its images is named {name_of(slide)!r}.")
-        counts &= of_slide
-    points = points[counts]
+    points = np.stack([x, y], axis=1)[rows_of(detections, slide, label)]
     inside = ((points >= -0.5) & (points <= np.array(slide.size) - 0.5)).all(axis=1)
     if not inside.all():
         raise ValueError(
@@ -251,6 +243,20 @@ def _points(detections, slide, label):
             f"{slide.size[0]} x {slide.size[1]} px."
         )
     return points
+
+
+def rows_of(detections, slide, label=None):
+    """Tell of each row of a table whether it is of this slide, and of this class."""
+    counts = np.ones(len(list(detections["label"])), dtype=bool)
+    if label is not None:
+        # The dtype is given for a table without rows.
+        counts &= np.array([name == label for name in detections["label"]], dtype=bool)
+    if "image" in detections and len(set(detections["image"])) > 1:
+        of_slide = np.array([name == name_of(slide) for name in detections["image"]])
+        if not of_slide.any():
+            raise ValueError(f"detections: none of its images is named {name_of(slide)!r}.")
+        counts &= of_slide
+    return counts
 
 
 def _best_places(points, size, extent, step, n):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import json
+from itertools import compress
 
 import numpy as np
 from PIL import Image, features
 
-from ._hotspots import cell_density, density_colours
+from ._hotspots import cell_density, density_colours, rows_of
 from ._images import load_images
 from ._scan_slide import opened
 from .geometry import patch_origin
@@ -131,28 +132,34 @@ def _one_slide(name, slide, detections, fields, most_bytes):
             break
     data = {"name": name, "width": width, "height": height, "mpp": mpp}
     data["thumbnail"] = _data_uri(thumbnail)
-    data["cells"], data["density"] = _cells(name, detections, (width, height), mpp)
+    data["cells"], data["density"] = _cells(name, detections, slide, (width, height), mpp)
     data["fields"] = _fields(name, fields)
     return data
 
 
-def _cells(name, detections, size, mpp):
+def _cells(name, detections, slide, size, mpp):
     """List the cells, the most probable first, and draw their density."""
-    if detections is None or not len(detections["x"]):
+    if detections is None:
         return None, None
     x, y = (_numbers(detections, column, name) for column in "xy")
+    if "label" not in detections:
+        raise ValueError(f"slides[{name!r}]: detections must have a column 'label'.")
     labels = [str(label) for label in detections["label"]]
     if len({len(x), len(y), len(labels)}) > 1:
         raise ValueError(f"slides[{name!r}]: detections must have columns of one length.")
+    certain = np.ones(len(x))
+    if "probability" in detections:
+        certain = _numbers(detections, "probability", name)
+    if not len(x):
+        return None, None
+    rows = rows_of(detections, slide)
+    x, y, certain, labels = x[rows], y[rows], certain[rows], list(compress(labels, rows))
     outside = (x < -0.5) | (y < -0.5) | (x > size[0] - 0.5) | (y > size[1] - 0.5)
     if outside.any():
         raise ValueError(
             f"slides[{name!r}]: {outside.sum()} of {len(x)} detections lie outside the slide of "
             f"{size[0]} x {size[1]} px."
         )
-    certain = np.ones(len(x))
-    if "probability" in detections:
-        certain = _numbers(detections, "probability", name)
     order = np.argsort(-certain, kind="stable")[:MOST_DETECTIONS]
     names = sorted(set(labels))
     index = {label: k for k, label in enumerate(names)}

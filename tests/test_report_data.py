@@ -77,3 +77,9 @@ def test_only_the_most_probable_cells_are_kept(monkeypatch):
     assert slide["cells"]["x"] == [2.0, 3.0]
     assert slide["cells"]["labels"] == ["7", "8"]
     assert slide["cells"]["label"] == [0, 1]
+
+
+def test_cells_of_other_slides_are_left_out():
+    cells = {"x": [1, 2], "y": [4, 5], "label": ["a", "b"], "image": ["array", "b.svs"]}
+    (slide,) = slide_data([("a", np.zeros((10, 10, 3), np.uint8), cells, None)])
+    assert (slide["cells"]["x"], slide["cells"]["labels"]) == ([1.0], ["a"])

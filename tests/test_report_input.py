@@ -55,6 +55,7 @@ def slide(**parts):
         (slide(hotspots=1), ValueError, r"slides\['s'\] must be a dict of slide"),
         (slide(detections={"x": [1], "y": ["top"], "label": ["a"]}), ValueError, "column 'y'"),
         (slide(detections={"x": [1], "y": [1], "label": []}), ValueError, "columns of one length"),
+        (slide(detections={"x": [1], "y": [1]}), ValueError, "must have a column 'label'"),
         (slide(detections={"x": [31], "y": [1], "label": ["a"]}), ValueError, "1 of 1 detections"),
         (slide(fields=pd.DataFrame({"x": [1]})), ValueError, r"slides\['s'\]: wants a column 'y'"),
         (slide(fields={"x": [np.inf]}), ValueError, "column 'x' holds NaN or infinity"),
