@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 
 # scikit-learn skips its array API check unless this stands before SciPy is first imported.
@@ -10,6 +11,7 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from stnclf import CiresanBaseline, STNCellClassifier
 
@@ -77,6 +79,15 @@ def quick(request):
     }[request.param]
 
 
+def write_enormous(path):
+    """Write a PNG whose header claims 100,000 x 100,000 px, and which has next to none."""
+    Image.new("1", (8, 8)).save(path, format="PNG")
+    data = bytearray(path.read_bytes())
+    data[16:24] = (100_000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    path.write_bytes(data)
+
+
 @pytest.fixture(scope="session")
 def invoke():
     """Run a command line in this process: give exit status, standard output, and error lines."""
@@ -99,7 +110,6 @@ def road(tmp_path_factory, invoke):
     `make_blobs`' kind; their annotations in ``cells.sqlite``; ``patches`` of 48 px, patch 32.
     """
     import pandas as pd
-    from PIL import Image
 
     from stnclf.annotations import write_annotations
     from stnclf.slides import write_pyramid_tiff

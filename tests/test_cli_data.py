@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import zlib
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from stnclf._cli_data import read_tables
 from stnclf._patch_set import load_patches
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.slides import extract_patches
-from tests.conftest import CUT
+from tests.conftest import CUT, write_enormous
 
 
 def contents(folder):
@@ -148,12 +146,7 @@ def truncated(table, work):
 
 
 def enormous(table, work):
-    # A header that claims 100,000 x 100,000 px, and next to no pixels.
-    Image.new("1", (8, 8)).save(work / "slides" / "ü.png")
-    data = bytearray((work / "slides" / "ü.png").read_bytes())
-    data[16:24] = (100_000).to_bytes(4, "big") * 2
-    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
-    (work / "slides" / "ü.png").write_bytes(data)
+    write_enormous(work / "slides" / "ü.png")
 
 
 def no_image(table, work):

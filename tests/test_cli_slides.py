@@ -6,7 +6,6 @@ import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -16,7 +15,7 @@ from stnclf._files import write_atomically
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.scan import scan
 from stnclf.slides import Slide
-from tests.conftest import CUT
+from tests.conftest import CUT, write_enormous
 from tests.test_cli import SCAN
 from tests.test_cli_models import NO_LIMIT, kill
 
@@ -139,18 +138,7 @@ def cut_off(road, slide):
 
 
 def enormous(road, slide):
-    import tifffile
-
-    # Tiles of 100,000 x 100,000 px of which one is there.
-    with tifffile.TiffWriter(slide) as file:
-        tile = np.zeros((256, 256, 3), np.uint8)
-        file.write(tile, tile=(256, 256), photometric="rgb", compression="deflate")
-    data = slide.read_bytes()
-    for tag in (256, 257):
-        at = data.index(np.array([tag, 3], "<u2").tobytes() + (1).to_bytes(4, "little"))
-        data = data[: at + 2] + np.array([4], "<u2").tobytes() + data[at + 4 :]
-        data = data[: at + 8] + (100_000).to_bytes(4, "little") + data[at + 12 :]
-    slide.write_bytes(data)
+    write_enormous(slide)
 
 
 def no_slide(road, slide):
