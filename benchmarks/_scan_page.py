@@ -23,7 +23,8 @@ def title(row):
     """Name a method and how it scanned."""
     if row["stride"] is not None:
         return f"{row['method']}, map at {row['stride'] * MPP / LEVEL_0:.0f} px"
-    return row["method"] if row["method"] == "heatmap" else f"{row['method']}, patches"
+    whole = {"heatmap": "heatmap", "several": "heatmap, several slides"}
+    return whole.get(row["method"], f"{row['method']}, patches")
 
 
 def mean(row, name):
@@ -61,6 +62,15 @@ def slides(part):
                 fields,
             ]
         )
+    more = training["methods"].get("several", {}).get("more_slides")
+    also = (
+        ""
+        if more is None
+        else (
+            f"`several slides` also learns from {more['number']} slides of {more['side']} px with "
+            f"{more['mitoses']} mitotic figures each, and so from more than one stain. "
+        )
+    )
     header = ["method", "mm2/s", "windows/s", "of predict", "threshold", "precision", "recall"]
     header += ["F1", "F1 at 0.5", "AP", "field"]
     return (
@@ -70,9 +80,9 @@ def slides(part):
         f"{training['granulocytes']} granulocytes on the whole of it, {training['copies']} copies "
         f"of each patch, stained in different ways), scanned: {', '.join(sorted(seeds))}. A "
         "cell is found within 7.5 um. The threshold on the probability was chosen on the rest of "
-        "the training slide. `windows/s` are the windows that cover the tissue at the method's "
-        "stride, for the heatmap localizer those of the dense one, over the time of the scan with "
-        "reading; `of predict` is that over the windows a second of `predict` in memory. `field` "
+        f"the training slides. {also}`windows/s` are the windows that cover the tissue at the "
+        "method's stride, for the heatmap localizer those of the dense one, over the time of the "
+        "scan with reading; `of predict` is that over the windows a second of `predict` in memory. `field` "
         "is how many mitotic figures of the truly best field of 2.37 mm2 the field has that was "
         f"found. {where(part)}\n\n" + table(header, rows)
     )

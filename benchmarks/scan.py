@@ -15,8 +15,11 @@ slides  A slide is painted and the cells of its upper three quarters are cut out
             baseline  the plain network: patch by patch, and as maps at strides of 16 and 8 px of
                       0.25 um
 
+            several   as heatmap, with small slides of other seeds beside the large one: it sees
+                      several stains
+
         and each of them scans slides of other seeds with one thread. ``threshold`` is the least
-        probability that gives the best F1 on the lower quarter of the training slide.
+        probability that gives the best F1 on the lower quarter of the training slides.
         ``windows/s`` are those that cover the tissue at the stride of the method (the heatmap
         localizer: that of the dense one), over the time of the scan, reading included; ``of
         predict`` is that over the windows that ``predict`` manages in memory.
@@ -89,6 +92,13 @@ METHODS = {
         "parameters": {"epochs": 15, "schedule": "one-cycle", "lr": 3e-3},
         "strides": (None, 8, 4),
     },
+    "several": {
+        "stages": ("classifier", "localizer"),
+        "parameters": {"classifier_epochs": 10, "localizer_epochs": 2, "color_jitter": 0.2},
+        "strides": (None,),
+        "more_slides": {"number": 8, "side": 2048, "mitoses": 75, "granulocytes": 75},
+        "copies": 2,
+    },
 }
 N_WINDOWS = 1024
 
@@ -144,7 +154,7 @@ def put(path, part, facts, row=None):
 
 def measure_slides(options, work):
     rare = {"n_mitoses": TRAINING["mitoses"], "n_granulocytes": TRAINING["granulocytes"]}
-    slide, truth = painted(work, options.side, options.train_seed, **rare)
+    large = painted(work, options.side, options.train_seed, **rare)
     tests = [painted(work, options.side, seed) for seed in options.test_seeds]
     facts = {
         "side": options.side,
@@ -152,9 +162,10 @@ def measure_slides(options, work):
         "training": {**TRAINING, "copies": COPIES, "annotated": ANNOTATED, "methods": METHODS},
     }
     for name in options.methods:
-        model, seconds = trained(name, slide, truth, work)
+        slides = [large, *more_slides(name, options.train_seed, work)]
+        model, seconds = trained(name, slides, work)
         for stride in METHODS[name]["strides"]:
-            threshold = best_threshold(model, stride, slide, truth)
+            threshold = best_threshold(model, stride, slides)
             row = {"method": name, "stride": stride, "fit_seconds": round(seconds, 1)}
             row["threshold"] = threshold
             row["slides"] = [measure_scan(model, stride, *test, threshold) for test in tests]
@@ -171,8 +182,26 @@ def painted(work, side, seed, **cells):
     return path, pd.read_csv(table)
 
 
-def training_patches(path, truth):
-    """Cut cells out of the annotated part of a slide: X, y, centers."""
+def more_slides(name, seed, work):
+    """Paint the small slides that a method learns from beside the large one."""
+    more = METHODS[name].get("more_slides")
+    if more is None:
+        return []
+    rare = {"n_mitoses": more["mitoses"], "n_granulocytes": more["granulocytes"]}
+    seeds = range(100 * seed, 100 * seed + more["number"])
+    return [painted(work, more["side"], seed, **rare) for seed in seeds]
+
+
+def training_patches(slides, copies):
+    """Cut cells out of the annotated parts of slides: X, y, centers."""
+    parts = [annotated_cells(*slide) for slide in slides]
+    cells = pd.concat(parts, ignore_index=True)
+    X, y, centers, _ = extract_patches(cells, slides[0][0].parent, **CUT)
+    return with_other_stains(X, y, centers, copies)
+
+
+def annotated_cells(path, truth):
+    """Choose cells of the annotated part of a slide."""
     with Slide(path) as slide:
         border = ANNOTATED * slide.size[1]
         others = other_cells(slide, truth)
@@ -183,16 +212,15 @@ def training_patches(path, truth):
         some_of_each(rows, most.get(label, len(rows)), seed=1)
         for label, rows in cells.groupby("label")
     ]
-    X, y, centers, _ = extract_patches(pd.concat(parts), path.parent, **CUT)
-    return with_other_stains(X, y, centers, COPIES)
+    return pd.concat(parts)
 
 
-def trained(name, slide, truth, work):
-    """Train a method on one slide, unless that is done; give the model and its seconds."""
+def trained(name, slides, work):
+    """Train a method on slides, unless that is done; give the model and its seconds."""
     path = work / f"{name}.safetensors"
     times = path.with_suffix(".json")
     if not times.exists():
-        X, y, centers = training_patches(slide, truth)
+        X, y, centers = training_patches(slides, METHODS[name].get("copies", COPIES))
         print(f"{name}: {len(X)} patches", flush=True)
         start = time.perf_counter()
         kind = CiresanBaseline if name == "baseline" else STNCellClassifier
@@ -200,7 +228,7 @@ def trained(name, slide, truth, work):
         model.fit(X, y, centers=centers, stages=METHODS[name]["stages"])
         seconds = time.perf_counter() - start
         if name == "dense":
-            other, _ = trained("heatmap", slide, truth, work)
+            other, _ = trained("heatmap", slides, work)
             weights = other.net_.module_.classifier.state_dict()
             model.net_.module_.classifier.load_state_dict(weights)
         save(model, path)
@@ -208,16 +236,19 @@ def trained(name, slide, truth, work):
     return load(path, device="cpu"), json.loads(times.read_text(encoding="utf-8"))
 
 
-def best_threshold(model, stride, path, truth):
-    """Choose the least probability on the part of the training slide that was not trained on."""
-    with Slide(path) as slide:
-        width, height = slide.size
-        top = int(ANNOTATED * height)
-        part = Slide(slide.read_region(0, top, width, height - top), mpp=LEVEL_0)
-    truth = truth[truth["y"] >= top].drop(columns="image")
-    truth = truth.assign(y=truth["y"] - top)
+def best_threshold(model, stride, slides):
+    """Choose the least probability on the parts of the slides that were not trained on."""
+    found, truths = [], []
     how = {"labels": [MITOSIS], "mpp": MPP, "min_probability": 0.1, "stride": stride}
-    found = scan(model, part, **how).drop(columns="image")
+    for path, truth in slides:
+        with Slide(path) as slide:
+            width, height = slide.size
+            top = int(ANNOTATED * height)
+            part = Slide(slide.read_region(0, top, width, height - top), mpp=LEVEL_0)
+        truth = truth[truth["y"] >= top]
+        truths.append(truth.assign(image=path.name, y=truth["y"] - top))
+        found.append(scan(model, part, **how).assign(image=path.name))
+    truth, found = pd.concat(truths), pd.concat(found)
     best = {}
     for threshold in np.linspace(0.1, 0.95, 18).round(2).tolist():
         likely = found[found["probability"] >= threshold]

@@ -93,7 +93,7 @@ def test_training_patches_come_from_the_annotated_part(tmp_path, monkeypatch):
     path = tmp_path / "a.tif"
     truth = _slide_cells.paint_slide(path, 1024, 0, n_mitoses=20, n_granulocytes=20)
     monkeypatch.setattr(benchmark, "TRAINING", {"tumour_cells": 5, "other_cells": 7})
-    X, y, centers = benchmark.training_patches(path, truth)
+    X, y, centers = benchmark.training_patches([(path, truth)], 3)
     rare = truth[(truth["y"] < 768) & (truth["label"] != "tumour cell")]["label"].value_counts()
     wanted = {**rare, "tumour cell": 5, "other cell": 7}
     assert dict(zip(*np.unique(y, return_counts=True))) == {k: 3 * n for k, n in wanted.items()}
@@ -118,7 +118,7 @@ def test_the_threshold_comes_from_the_other_part(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark, "scan", found)
     # All four and none of the wrong ones only from above 0.6 to 0.62; of steps of 0.05 the best
     # is 0.35 to 0.6, with one wrong one.
-    assert benchmark.best_threshold(None, None, path, truth) == 0.35
+    assert benchmark.best_threshold(None, None, [(path, truth)]) == 0.35
 
 
 def test_cells_of_the_best_field_are_counted_in_the_truth():
@@ -232,7 +232,11 @@ def test_the_page_has_means_over_slides():
                 "mitoses": 600,
                 "granulocytes": 500,
                 "copies": 3,
-                "methods": {"heatmap": {}, "baseline": {}},
+                "methods": {
+                    "heatmap": {},
+                    "baseline": {},
+                    "several": {"more_slides": {"number": 8, "side": 2048, "mitoses": 75}},
+                },
             },
             "rows": [
                 {"method": "baseline", "stride": 8, "threshold": 0.4, "slides": [slide_row()]},
@@ -248,6 +252,7 @@ def test_the_page_has_means_over_slides():
     )
     assert lines[lines.index(row) + 1].startswith("| baseline, map at 16 px | 0.500 | ")
     assert any("75% of one slide of 8192 px" in line for line in lines)
+    assert any("also learns from 8 slides of 2048 px with 75 mitotic" in line for line in lines)
     assert any(line.endswith("C, 1 threads, torch 2.9, commit 0123456789.") for line in lines)
 
 
