@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
-import itertools
 import json
 import os
 from collections.abc import Sequence
@@ -21,25 +20,22 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import torch
 from joblib import cpu_count
-from scipy.spatial import cKDTree
 from sklearn.utils.validation import check_is_fitted
-from tqdm import tqdm
 
 from ._annotations_table import import_pandas
 from ._base import BaseCellClassifier
-from ._finders import Block, HeatFinder, PatchFinder, WindowFinder
+from ._finders import HeatFinder, PatchFinder, WindowFinder
 from ._hotspots import density_map, hotspots
 from ._map_finder import MapFinder
 from ._part_file import check_out
 from ._scan_many import scan_all
+from ._scan_plane import Plane, run, table_of, without_duplicates
 from ._scan_progress import Progress
 from ._scan_slide import find_slide_tissue, name_of, opened
 from ._slide_readers import check_positive
 from ._typing import PathLike, Pixels, Table
 from ._validation import check_device
-from ._workers import Workers
 from .networks import CiresanNet
 from .slides import Slide
 
@@ -183,12 +179,12 @@ def scan(
 
     with opened(slide) as slide:
         scale, radius = _scales(slide, mpp, nms_radius_um, min(estimator.cell_size_) / 2)
-        plane = _Plane(slide, mpp, scale, find_slide_tissue(slide, tissue))
+        plane = Plane(slide, mpp, scale, find_slide_tissue(slide, tissue))
         tiles = plane.tiles(finder, tile_size)
         settings = [labels, mpp, tissue, min_probability, stride, tile_size]
         progress = Progress(out, _header(estimator, slide, scale, settings), resume)
         try:
-            _run(plane, finder, tiles, progress, n_jobs, verbose)
+            run(plane, finder, tiles, progress, n_jobs, verbose)
         except ValueError:
             # Bad input leaves nothing behind. What else may come in between can be taken up again.
             progress.discard()
@@ -200,15 +196,23 @@ def scan(
     # An array without rows comes back without columns.
     parts = [cells for _, cells in progress.in_order() if len(cells)]
     cells = np.concatenate([np.empty((0, 3 + len(estimator.classes_))), *parts])
-    cells = _without_duplicates(cells, radius)
-    table = _table(cells, slide, estimator.classes_)
+    cells = without_duplicates(cells, radius)
+    table = table_of(cells, slide, estimator.classes_)
     progress.finish(table.to_csv(index=False, lineterminator="\n").encode())
     return table
 
 
 def scan_slides(
-    estimator, slides, *, out=None, resume=False, n_jobs=1, tile_jobs=1, verbose=0, **how
-):
+    estimator: BaseCellClassifier,
+    slides: Sequence[Slide | PathLike],
+    *,
+    out: PathLike | None = None,
+    resume: bool = False,
+    n_jobs: int = 1,
+    tile_jobs: int = 1,
+    verbose: int = 0,
+    **how: Any,
+) -> list[Table]:
     """Scan many slides, each a job of joblib's.
 
     Jobs run in processes of this machine or, within ``joblib.parallel_config(backend=...)``, on
@@ -269,91 +273,6 @@ def scan_slides(
         verbose=verbose,
         **how,
     )
-
-
-class _Plane:
-    """The pixels of a slide at the resolution of training, and which of them are looked at."""
-
-    def __init__(self, slide, mpp, scale, tissue):
-        self.slide, self.mpp, self.scale, self.tissue = slide, mpp, scale, tissue
-
-    def tiles(self, finder, tile_size):
-        """Part a finder's grid into blocks; those without tissue are left out."""
-        step = finder.step
-        n_columns, n_rows = np.ceil(np.array(self.slide.size) / self.scale / step).astype(int)
-        columns, rows = np.maximum(1, tile_size * finder.zoom // step).astype(int).tolist()
-        blocks = [
-            Block(left, top, min(left + columns, n_columns), min(top + rows, n_rows))
-            for top in range(0, n_rows, rows)
-            for left in range(0, n_columns, columns)
-        ]
-        # One position more on each side, for this is rounded.
-        boxes = np.array([block.grown(1, 1) for block in blocks]) * np.tile(step, 2)
-        return list(itertools.compress(blocks, self.is_wanted(boxes)))
-
-    def is_wanted(self, boxes):
-        """Tell of rectangles (n, 4), their edges in pixels of the plane, if there is tissue."""
-        return self.tissue.touches(np.asarray(boxes) * self.scale)
-
-    def find(self, finder, block):
-        """Find the cells of a block: an array (n, 3 + n_classes), see `_table`."""
-        box = finder.box(block)
-        left, top, right, bottom = box
-        corner = left * self.scale, top * self.scale
-        pixels = self.slide.read_region(*corner, right - left, bottom - top, self.mpp)
-        with torch.no_grad():  # a setting of each thread
-            found = finder.find(pixels, box, block, self.is_wanted)
-        points = (found.points + 0.5) * self.scale - 0.5
-        inside = ((points > -0.5) & (points < np.array(self.slide.size) - 0.5)).all(axis=1)
-        # More digits than these would only be noise.
-        cells = [points.round(2), found.label[:, None], found.proba.round(6)]
-        return np.concatenate(cells, axis=1)[inside]
-
-
-def _run(plane, finder, tiles, progress, n_jobs, verbose):
-    """Work through the tiles that are not done."""
-    bar = tqdm(total=len(tiles), initial=len(progress.cells), unit="tile", disable=not verbose)
-
-    def work(number):
-        progress.add(number, plane.find(finder, tiles[number]), bar.update)
-
-    waiting = [number for number in range(len(tiles)) if number not in progress.cells]
-    with bar, Workers(n_jobs, least=n_jobs) as workers:
-        workers.map(work, waiting)
-
-
-def _probability(cells):
-    """Probability of the label of each cell."""
-    return cells[np.arange(len(cells)), 3 + cells[:, 2].astype(int)]
-
-
-def _without_duplicates(cells, radius):
-    """Leave of cells of one class within a radius the best; the best of all come first."""
-    order = np.lexsort((cells[:, 0], cells[:, 1], -_probability(cells)))
-    cells = cells[order]
-    is_kept = np.ones(len(cells), dtype=bool)
-    for label in np.unique(cells[:, 2]):
-        (rows,) = np.nonzero(cells[:, 2] == label)
-        pairs = cKDTree(cells[rows, :2]).query_pairs(radius, output_type="ndarray")
-        # The first of each pair is the better one, and what is better than it comes before.
-        for better, worse in rows[pairs[np.lexsort(pairs.T[::-1])]].tolist():
-            is_kept[worse] &= not is_kept[better]
-    return cells[is_kept]
-
-
-def _table(cells, slide, classes):
-    """Make the table of cells: x, y, index of the label, a probability for each class."""
-    names = classes.tolist()
-    table = {
-        "image": [name_of(slide)] * len(cells),
-        "x": cells[:, 0],
-        "y": cells[:, 1],
-        "label": [names[k] for k in cells[:, 2].astype(int)],
-        "probability": _probability(cells),
-    }
-    for name, column in zip(names, cells[:, 3:].T):
-        table[f"probability_{name}"] = column
-    return import_pandas().DataFrame(table)
 
 
 def _make_finder(estimator, reported, min_probability, stride):

@@ -36,6 +36,13 @@ for kind_name, kind in KINDS.items():
     CLASSIFIERS += [
         refused(fit, "X: NaN", ValueError, "NaN", lambda r, k=kind: k().fit(r.X * np.nan, r.y)),
         refused(fit, "X: None", TypeError, "NoneType", lambda r, k=kind: k().fit(None, r.y)),
+        refused(
+            fit,
+            "checkpoint: no such folder",
+            OSError,
+            "nowhere",
+            lambda r, k=kind: k(checkpoint="nowhere/run.checkpoint").fit(r.X, r.y),
+        ),
         refused(fit, "loss: diverges", FloatingPointError, "epoch.*1e.30", diverging(kind)),
         refused(
             f"{kind_name}.get_feature_names_out",

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 import stnclf
-from stnclf.scan import density_map, hotspots, scan
+from stnclf.scan import density_map, hotspots, scan, scan_slides
 from stnclf.slides import Slide, extract_patches, write_pyramid_tiff
 
 from . import refused
@@ -38,6 +38,14 @@ def scanned(estimator=None, slide=None, **changes):
         clf = r.clf if estimator is None else estimator(r) if callable(estimator) else estimator
         arguments = {"mpp": 0.5, "tissue": False, **changes}
         return scan(clf, r.slide if slide is None else slide(r), **arguments)
+
+    return use
+
+
+def all_scanned(*slides, **changes):
+    def use(r):
+        found = [slide(r) if callable(slide) else slide for slide in slides or (r.slide,)]
+        return scan_slides(r.clf, found, **{"mpp": 0.5, "tissue": False, **changes})
 
     return use
 
@@ -207,6 +215,7 @@ PATCHES = [
 ]
 
 _SCAN, _FIELDS, _MAP = "scan.scan", "scan.hotspots", "scan.density_map"
+_SCANS = "scan.scan_slides"
 SCANS = [
     refused(
         _SCAN, "estimator: features", TypeError, "CellFeatures", scanned(stnclf.CellFeatures())
@@ -253,6 +262,20 @@ SCANS = [
         lambda r: scanned(out=r.folder / "blocked.csv")(r),
     ),
     refused(_SCAN, "out: a folder", ValueError, "is a folder", lambda r: scanned(out=r.folder)(r)),
+    refused(_SCANS, "file: none", FileNotFoundError, "no.svs", all_scanned("no.svs")),
+    refused(_SCANS, "out: none", FileNotFoundError, "out: .*nowhere", all_scanned(out="nowhere")),
+    refused(_SCANS, "slide: a number", TypeError, "int", all_scanned(lambda r: r.slide, 3)),
+    refused(_SCANS, "labels: unknown", ValueError, r"got \['ring'\]", all_scanned(labels=["ring"])),
+    refused(
+        _SCANS, "resume: nothing", ValueError, "resume: .*without out", all_scanned(resume=True)
+    ),
+    refused(
+        _SCANS,
+        "pandas: missing",
+        ImportError,
+        r"stnclf\[slides\]",
+        lambda r: r.without("pandas", all_scanned()),
+    ),
     refused(
         _SCAN,
         "pandas: missing",
