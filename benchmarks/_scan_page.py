@@ -82,9 +82,9 @@ def slides(part):
         "cell is found within 7.5 um. The threshold on the probability was chosen on the rest of "
         f"the training slides. {also}`windows/s` are the windows that cover the tissue at the "
         "method's stride, for the heatmap localizer those of the dense one, over the time of the "
-        "scan with reading; `of predict` is that over the windows a second of `predict` in memory. `field` "
-        "is how many mitotic figures of the truly best field of 2.37 mm2 the field has that was "
-        f"found. {where(part)}\n\n" + table(header, rows)
+        "scan with reading; `of predict` is that over the windows a second of `predict` in "
+        "memory. `field` is how many mitotic figures of the truly best field of 2.37 mm2 the field "
+        f"has that was found. {where(part)}\n\n" + table(header, rows)
     )
 
 
