@@ -26,6 +26,9 @@ from ._typing import Floats, PathLike, Pixels, RandomState, Table
 
 __all__ = ["Slide", "extract_patches", "write_pyramid_tiff"]
 
+#: Pixels that are read for an overview: what a header claims must not keep one busy for hours.
+_MOST_OVERVIEW = 2**32
+
 
 class Slide:
     """A whole slide or a plain image, opened when its pixels or its size are first wanted.
@@ -260,6 +263,10 @@ class Slide:
     def _overview(self, scale):
         # Sizes are products of scale, so that rounding must not add a pixel.
         width, height = (max(1, math.ceil(side / scale - 1e-6)) for side in self.size)
+        finest = max((d for d in self._opener.reader().downsamples if d <= scale), default=1.0)
+        if math.prod(self.size) / finest**2 > _MOST_OVERVIEW:
+            size = f"{self.size[0]} x {self.size[1]} px"
+            raise ValueError(f"{self.path!r}: is {size}, too much without a pyramid of levels.")
         return self._read(0, 0, width, height, scale), scale
 
     def _read(self, x, y, width, height, scale):

@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+import struct
 import subprocess
 import sys
 import textwrap
@@ -368,3 +369,46 @@ def test_real_images_are_read_as_they_are():
         assert slide.size == (640, 480)
         np.testing.assert_array_equal(slide.read_region(0, 0, 640, 480), pixels)
         assert slide.tissue_mask(1.6)[0].shape == (60, 80)
+
+
+def test_an_overview_of_too_much_is_refused(tmp_path):
+    """One real tile, and a header that claims 100,000 x 100,000 px without smaller levels."""
+    path = tmp_path / "claims.tif"
+    side = 100_000 // 256 + 1
+    tags = {
+        256: ("I", [100_000]),
+        257: ("I", [100_000]),
+        258: ("H", [8, 8, 8]),
+        259: ("H", [1]),
+        262: ("H", [2]),
+        277: ("H", [3]),
+        322: ("I", [256]),
+        323: ("I", [256]),
+        324: ("I", [8] + [0] * (side**2 - 1)),
+        325: ("I", [256 * 256 * 3] + [0] * (side**2 - 1)),
+    }
+    write_tiff(path, tags, b"\x80" * (256 * 256 * 3))
+    with Slide(path, mpp=0.25) as slide:
+        assert slide.size == (100_000, 100_000)
+        assert slide.read_region(0, 0, 2, 2)[0, 0].tolist() == [128, 128, 128]
+        with pytest.raises(ValueError, match=r"claims\.tif.*100000 x 100000 px.*pyramid"):
+            slide.tissue_mask()
+        with pytest.raises(ValueError, match="pyramid"):
+            slide.thumbnail()
+
+
+def write_tiff(path, tags, data):
+    """Write a little-endian TIFF: its data, what does not fit into an entry, and one directory."""
+    values, entries = b"", b""
+    start = 8 + len(data)
+    for tag, (kind, numbers) in sorted(tags.items()):
+        content = struct.pack(f"<{len(numbers)}{kind}", *numbers)
+        if len(content) > 4:
+            place = struct.pack("<I", start + len(values))
+            values += content + b"\0" * (len(content) % 2)
+        else:
+            place = content.ljust(4, b"\0")
+        entries += struct.pack("<HHI", tag, {"H": 3, "I": 4}[kind], len(numbers)) + place
+    directory = struct.pack("<H", len(tags)) + entries + b"\0\0\0\0"
+    header = b"II" + struct.pack("<HI", 42, start + len(values))
+    path.write_bytes(header + data + values + directory)
