@@ -79,7 +79,7 @@ COPIES, ANNOTATED = 3, 0.75
 METHODS = {
     "heatmap": {
         "stages": ("classifier", "localizer"),
-        "parameters": {"classifier_epochs": 12, "localizer_epochs": 3, "color_jitter": 0.2},
+        "parameters": {"classifier_epochs": 40, "localizer_epochs": 6, "color_jitter": 0.2},
         "strides": (None,),
     },
     "dense": {
@@ -94,7 +94,7 @@ METHODS = {
     },
     "several": {
         "stages": ("classifier", "localizer"),
-        "parameters": {"classifier_epochs": 10, "localizer_epochs": 2, "color_jitter": 0.2},
+        "parameters": {"classifier_epochs": 40, "localizer_epochs": 6, "color_jitter": 0.2},
         "strides": (None,),
         "more_slides": {"number": 8, "side": 2048, "mitoses": 75, "granulocytes": 75},
         "copies": 2,
