@@ -94,7 +94,7 @@ METHODS = {
     },
     "several": {
         "stages": ("classifier", "localizer"),
-        "parameters": {"classifier_epochs": 40, "localizer_epochs": 6, "color_jitter": 0.2},
+        "parameters": {"classifier_epochs": 100, "localizer_epochs": 8, "color_jitter": 0.2},
         "strides": (None,),
         "more_slides": {"number": 8, "side": 2048, "mitoses": 75, "granulocytes": 75},
         "copies": 2,
