@@ -27,7 +27,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+# The gallery runs this file in its own folder, and without a name.
+here = Path(__file__).resolve().parent if "__file__" in globals() else Path.cwd()
+sys.path.insert(0, str(here.parent / "benchmarks"))
 
 from _slide_cells import count_inside, other_cells, paint_slide, some_of_each, with_other_stains
 
@@ -95,8 +97,8 @@ print(f"{len(X)} patches, {time.perf_counter() - start:.0f} s")
 clf = STNCellClassifier(
     patch_size=64,
     cell_size=32,
-    classifier_epochs=12,
-    localizer_epochs=3,
+    classifier_epochs=40 if is_large else 12,
+    localizer_epochs=6 if is_large else 3,
     color_jitter=0.2,
     random_state=0,
 )
