@@ -28,8 +28,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 # The gallery runs this file in its own folder, and without a name.
-here = Path(__file__).resolve().parent if "__file__" in globals() else Path.cwd()
-sys.path.insert(0, str(here.parent / "benchmarks"))
+sys.path.insert(
+    0, str(Path(globals().get("__file__", "plot_slide.py")).resolve().parents[1] / "benchmarks")
+)
 
 from _slide_cells import count_inside, other_cells, paint_slide, some_of_each, with_other_stains
 
