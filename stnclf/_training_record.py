@@ -13,6 +13,10 @@ __all__ = ["TrainingRecord"]
 
 _SCALARS = (bool, int, float, str, np.generic)
 
+#: What a continued training compares, or reports as numbers.
+_NUMBERS = ("epoch", "stage_epoch", "train_loss", "valid_loss", "lr", "dur")
+_LOSSES = ("localization_loss", "map_loss", "classification_loss")
+
 
 class TrainingRecord(NamedTuple):
     """What a continued training goes on from, beside the weights.
@@ -65,6 +69,9 @@ class TrainingRecord(NamedTuple):
             row = {name: decode(value) for name, value in row.items()}
             if not all(value is None or isinstance(value, _SCALARS) for value in row.values()):
                 raise ValueError("history: wants rows of numbers and words")
+            for name in (*_NUMBERS, *_LOSSES):
+                if not isinstance(row.get(name, 0), (int, float, np.number)):
+                    raise ValueError(f"history: wants a number as {name!r}")
             history.append({"batches": [], **row})
         return cls(seed, done, history)
 

@@ -84,6 +84,8 @@ REFUSED = {
     "history": ({}, "history: wants a list"),
     "history ": ([{"stage": [1]}], "history: wants rows of numbers and words"),
     "history  ": ([{"stage": {"x": 1}}], "a value of unknown kind 'x'"),
+    "history   ": ([{"valid_loss": "0.5"}], "history: wants a number as 'valid_loss'"),
+    "history    ": ([{"train_loss": None}], "history: wants a number as 'train_loss'"),
 }
 
 
