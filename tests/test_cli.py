@@ -170,7 +170,9 @@ def commands_in(page):
     return [line for block in blocks for line in block.splitlines() if line.startswith("stnclf ")]
 
 
-@pytest.mark.parametrize(("page", "n"), [("command_line.md", 8), ("clusters.md", 2)])
+@pytest.mark.parametrize(
+    ("page", "n"), [("command_line.md", 8), ("clusters.md", 2), ("../README.md", 6)]
+)
 def test_commands_in_the_documentation_parse(page, n):
     lines = commands_in(page)
     assert len(lines) == n
