@@ -208,7 +208,7 @@ class ReliabilityDisplay:
         ----------
         estimator : classifier
             Fitted, with ``predict_proba``.
-        X : array-like
+        X : array-like or sequence of n_samples images
             What the classifier takes.
         y : array-like of shape (n_samples,)
             Annotated classes.

@@ -94,7 +94,7 @@ class LocalizationDisplay:
             Annotated classes.
         centers : array-like of shape (n_samples, 2), default=None
             Annotated centres, ``(x, y)`` in pixels of the image.
-        ax : array-like of Axes, default=None
+        ax : array-like of Axes, shape (n_patches,), default=None
             See `plot`.
         **options : dict
             Other arguments of `plot`.
@@ -157,7 +157,7 @@ class LocalizationDisplay:
             Annotated centres, ``(x, y)`` in pixels of the image.
         patch_size : (int, int) or int, default=None
             ``(height, width)`` of the central part to show; None shows the whole image.
-        ax : array-like of Axes, default=None
+        ax : array-like of Axes, shape (n_patches,), default=None
             See `plot`.
         **options : dict
             Other arguments of `plot`.
@@ -183,7 +183,7 @@ class LocalizationDisplay:
 
         Parameters
         ----------
-        ax : array-like of Axes, default=None
+        ax : array-like of Axes, shape (n_patches,), default=None
             One patch is drawn into each, from the first sample on, with the answer as its title.
             None makes a figure with correct and false examples.
         n_correct, n_false : int, default=5

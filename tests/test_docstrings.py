@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import stnclf
+from stnclf import displays
 from stnclf.slides import Slide
 
 from .bad_input.calls import CASES
@@ -25,6 +26,7 @@ ESTIMATORS = {
     "CiresanBaseline": stnclf.CiresanBaseline,
     "CellFeatures": stnclf.CellFeatures,
 }
+DISPLAYS = {name: getattr(displays, name) for name in displays.__all__}
 
 
 def collect():
@@ -45,11 +47,12 @@ def collect():
 
 
 def collect_methods():
-    """Return the public methods of the estimators and of Slide that this package wrote."""
+    """Return the public methods of estimators, displays and Slide that this package wrote."""
     found = {}
-    for name, estimator in {**ESTIMATORS, "Slide": Slide}.items():
+    for name, estimator in {**ESTIMATORS, **DISPLAYS, "Slide": Slide}.items():
         for method in dir(estimator):
             item = inspect.getattr_static(estimator, method)
+            item = item.__func__ if isinstance(item, classmethod) else item
             own = inspect.isfunction(item) and item.__module__.startswith("stnclf.")
             if own and not method.startswith("_"):
                 found[f"{name}.{method}"] = item
@@ -82,7 +85,7 @@ def signature(item):
     function = item.__init__ if inspect.isclass(item) else item
     parameters = inspect.signature(function).parameters.values()
     stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
-    return {stars.get(p.kind, "") + p.name: p for p in parameters if p.name != "self"}
+    return {stars.get(p.kind, "") + p.name: p for p in parameters if p.name not in ("self", "cls")}
 
 
 def documented_defaults(item):

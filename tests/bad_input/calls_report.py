@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from stnclf.displays import LocalizationDisplay, StageHistoryDisplay
+from stnclf.displays import (
+    HotspotDisplay,
+    LocalizationDisplay,
+    ReliabilityDisplay,
+    StageHistoryDisplay,
+)
 from stnclf.metrics import expected_calibration_error, reliability_curve
 from stnclf.report import (
     classification_table,
@@ -40,7 +45,49 @@ def with_slide(name):
     return lambda r: page(slides={"a": {"slide": r.folder / name}})(r)
 
 
+#: Displays that can be drawn, by name.
+DRAWABLE = {
+    "HotspotDisplay": lambda r: HotspotDisplay(IMAGES[0], 1.0, 0.5, [[3, 4]], ["a"]),
+    "LocalizationDisplay": lambda r: LocalizationDisplay(IMAGES, AB, AB),
+    "ReliabilityDisplay": lambda r: ReliabilityDisplay([0.7], [0.5], [2], 0.2),
+    "StageHistoryDisplay": lambda r: StageHistoryDisplay(
+        [{"stage": "joint", "epoch": 1, "train_loss": 1.0}]
+    ),
+}
+
+
 CASES = [
+    *(
+        refused(
+            f"{name}.plot",
+            "matplotlib: missing",
+            ImportError,
+            r"stnclf\[plot\]",
+            lambda r, make=make: r.without("matplotlib", lambda r: make(r).plot()),
+        )
+        for name, make in DRAWABLE.items()
+    ),
+    refused(
+        "LocalizationDisplay.plot",
+        "n_columns: none",
+        ValueError,
+        "got 0",
+        lambda r: LocalizationDisplay(IMAGES, AB, AB).plot(n_columns=0),
+    ),
+    refused(
+        "HotspotDisplay.from_detections",
+        "slide: a number",
+        TypeError,
+        "int",
+        lambda r: HotspotDisplay.from_detections(r.table, 3),
+    ),
+    refused(
+        "HotspotDisplay.from_detections",
+        "sigma_um: zero",
+        ValueError,
+        "got 0",
+        lambda r: HotspotDisplay.from_detections(r.table, r.slide, sigma_um=0),
+    ),
     refused("report.evaluate", "y_true: empty", ValueError, r"not empty.*\(0,\)", scores([], [])),
     refused("report.evaluate", "y_pred: fewer", ValueError, "2 rows, got 1", scores(y_pred=["a"])),
     refused(
