@@ -15,12 +15,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import stat
+from contextlib import contextmanager
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-__all__ = ["REFUSALS", "Reader", "check_finite", "layout", "one_line", "pack"]
+__all__ = ["REFUSALS", "Reader", "check_finite", "layout", "one_line", "pack", "reading"]
 
 #: What reading a damaged or hostile file may raise.
 REFUSALS = (ValueError, TypeError, RecursionError)
@@ -197,6 +200,15 @@ def check_finite(tensors):
         # Smallest and largest are NaN where there is one, and cost no copy.
         if tensor.is_floating_point() and not torch.stack(tensor.aminmax()).isfinite().all():
             raise ValueError(f"tensor {name!r} holds NaN or infinity")
+
+
+@contextmanager
+def reading(path):
+    """Open a file and give its `Reader`; what is no regular file is a ValueError."""
+    if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe would wait for its writer
+        raise ValueError("it is no regular file")
+    with open(path, "rb") as file:
+        yield Reader(file, os.fstat(file.fileno()).st_size)
 
 
 def one_line(error):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import stat
 
 import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ._codec import decode_classes
-from ._container import Reader
+from ._container import REFUSALS, one_line, reading
 from ._model_format import check_format
 
 __all__ = ["first_weights", "take_weights"]
@@ -102,16 +101,12 @@ def take_weights(module, weights, *, same_classes):
 
 def _read(path):
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise ValueError("it is no regular file")
-        with open(path, "rb") as file:
-            reader = Reader(file, os.fstat(file.fileno()).st_size)
+        with reading(path) as reader:
             check_format(reader.facts)
             wanted = {name: _meta(name, *kind) for name, kind in reader.layout.items()}
             return reader.tensors(wanted), decode_classes(reader.facts.get("classes_"))
-    except (ValueError, TypeError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:400]
-        raise ValueError(f"init: {path} cannot be loaded; {reason}") from error
+    except REFUSALS as error:
+        raise ValueError(f"init: {path} cannot be loaded; {one_line(error)}") from error
 
 
 def _meta(name, dtype, shape):

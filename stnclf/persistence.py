@@ -16,7 +16,6 @@ import io
 import math
 import os
 import platform
-import stat
 import warnings
 
 import numpy as np
@@ -29,7 +28,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._callbacks import history_rows
 from ._codec import decode, decode_classes, encode, encode_classes
-from ._container import REFUSALS, Reader, check_finite, one_line, pack
+from ._container import REFUSALS, Reader, check_finite, one_line, pack, reading
 from ._files import write_atomically
 from ._images import check_image_shape
 from ._model_card import as_markdown
@@ -164,10 +163,8 @@ def load(path: PathLike, device: str | None = None) -> CiresanBaseline | STNCell
         check_device(device)
     path = _as_str(path)
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe would wait for its writer
-            raise ValueError("it is no regular file")
-        with open(path, "rb") as file:
-            estimator = _restore(Reader(file, os.fstat(file.fileno()).st_size))
+        with reading(path) as reader:
+            estimator = _restore(reader)
     except REFUSALS as error:
         raise ValueError(f"{path}: cannot be loaded; {one_line(error)}") from error
     return estimator if device is None else estimator.set_params(device=device)
