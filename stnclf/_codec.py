@@ -173,11 +173,12 @@ def decode_classes(content):
         raise ValueError(f"classes_: wants a list of {kind.__name__}")
     if len(values) * dtype.itemsize > _MOST_LABEL_BYTES:
         raise ValueError(f"classes_: {len(values)} labels of dtype {dtype.str} are too large")
-    try:
-        with np.errstate(all="ignore"):
-            classes = np.array(values, dtype)
-    except OverflowError as error:
-        raise ValueError(f"classes_: {error}") from error
+    if dtype.kind in "iu":  # NumPy 1 would wrap them around
+        limits = np.iinfo(dtype)
+        if not all(limits.min <= value <= limits.max for value in values):
+            raise ValueError(f"classes_: a label is out of the bounds of dtype {dtype.str}")
+    with np.errstate(all="ignore"):
+        classes = np.array(values, dtype)
     if classes.tolist() != values or len(np.unique(classes)) < 2:
         raise ValueError(f"classes_: wants two or more labels of dtype {dtype.str}")
     if not np.array_equal(np.unique(classes), classes):

@@ -338,11 +338,11 @@ def _without_openslide(path, error):
 
 def _over_white(pixels):
     """Lay RGBA pixels of shape (height, width, 4) over white; gives RGB."""
-    alpha = pixels[:, :, 3:]
+    alpha = pixels[:, :, 3:].astype(np.uint16)
     if alpha.min() == 255:
         return pixels[:, :, :3]
-    covered = pixels[:, :, :3] * alpha.astype(np.uint16) + (255 - alpha) * np.uint16(255)
-    return ((covered + np.uint16(127)) // np.uint16(255)).astype(np.uint8)
+    covered = pixels[:, :, :3] * alpha + (255 - alpha) * 255
+    return ((covered + 127) // 255).astype(np.uint8)
 
 
 def _downsample(whole, size):

@@ -43,7 +43,7 @@ def check_y(X, y, name):
     with naming("y", "one label for each image, of one kind, none missing"):
         check_consistent_length(X, y)
         y = column_or_1d(y, warn=True)
-        if y.dtype.kind == "S":
+        if y.dtype.kind in "SO" and any(isinstance(label, bytes) for label in y):
             raise TypeError("labels are bytes")
         if y.dtype.kind == "f":
             assert_all_finite(y, input_name="y")

@@ -242,8 +242,8 @@ KILLED = """
 
     PartFile.mark = count
     extract_patches(
-        pd.read_csv(sys.argv[1]), sys.argv[2], size=24, mpp=None, max_offset=4,
-        random_state=int(sys.argv[6]) if sys.argv[6] else None, out=sys.argv[3],
+        pd.read_csv(sys.argv[1], float_precision="round_trip"), sys.argv[2], size=24, mpp=None,
+        max_offset=4, random_state=int(sys.argv[6]) if sys.argv[6] else None, out=sys.argv[3],
         resume=True, n_jobs=2,
     )
 """
