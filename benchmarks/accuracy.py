@@ -49,7 +49,7 @@ SETTINGS = {
     "svc": {"all": {}},
     "rf": {"all": {}},
 }
-UNTOLD = ("n_jobs", "verbose")  # parameters that cannot change a result
+UNTOLD = ("mpp", "n_jobs", "verbose")  # parameters that cannot change a result
 RESULTS = Path(__file__).resolve().parent / "results" / "accuracy.json"
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "accuracy.md"
 

@@ -71,6 +71,7 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         "validation_fraction": [None, Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "image_shape": [None, tuple, list],
+        "mpp": [None, Interval(Real, 0, None, closed="neither")],
         "device": [str],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "compile": ["boolean"],

@@ -87,6 +87,7 @@ def _facts(path, as_json):
         facts["classes"] = estimator.classes_.tolist()
         for name in ("image_shape", "patch_size", "cell_size"):
             facts[name] = list(getattr(estimator, f"{name}_"))
+        facts["mpp"] = estimator.mpp
         if as_json:
             return facts
         return {**facts, "card": model_card(estimator)}
@@ -178,6 +179,7 @@ def patches(
                 )
             facts = {"stnclf": __version__, **how, "image_size": X.shape[1], "seed": seed}
             facts["cell_size"] = how["cell_size"] or how["size"] // 2
+            facts["mpp"] = how["mpp"] or how["slide_mpp"] or _resolution(root, set(groups))
             save_others(work, y, centers, groups, facts)
     finally:
         if not any(work.iterdir()):
@@ -193,6 +195,12 @@ def patches(
     text = f"{out}: {len(found.X)} patches of {found.X.shape[1]} px ({counts})"
     n_out = n_rows - len(table)
     say(f"{text}; {n_out} of {n_rows} rows left out" if n_out else text)
+
+
+def _resolution(root, names):
+    """Micrometres per pixel of level 0, if they are known and the same on all slides."""
+    found = {open_reader(os.fspath(root / name)).mpp for name in names}
+    return found.pop() if len(found) == 1 else None
 
 
 def _check_ours(folder):

@@ -101,7 +101,7 @@ def build(methods, facts, *, paper, settings, **options):
     methods : sequence of str
         Keys of `TITLES`.
     facts : dict
-        What is known about the patches; their sizes are used.
+        What is known about the patches; their sizes and resolution are used.
     paper : bool
         Whether the paper's configuration is the default.
     settings : sequence of str
@@ -124,6 +124,7 @@ def build(methods, facts, *, paper, settings, **options):
     for name, value in read_settings(settings).items():
         given[name], sources[name] = value, "--set"
     sizes = {"patch_size": facts.get("size"), "cell_size": facts.get("cell_size")}
+    sizes["mpp"] = facts.get("mpp")
     estimators = {method: _estimator(method, sizes, paper) for method in methods}
     known = {method: _parameters(estimator) for method, estimator in estimators.items()}
     names = sorted(set().union(*known.values()))

@@ -84,10 +84,8 @@ def train(patches, out, method, stages, overwrite, resume, progress, **options):
     estimator.set_params(checkpoint=None, verbose=0)
     save(estimator, out)
     checkpoint.unlink(missing_ok=True)
-    mpp = found.facts.get("mpp")
-    hint = "" if mpp is None else f"; scan with --mpp {mpp:g}"
     epochs = len(estimator.history_)
-    say(f"{out}: {TITLES[method]}, {len(found.X)} patches, {epochs} epochs{hint}")
+    say(f"{out}: {TITLES[method]}, {len(found.X)} patches, {epochs} epochs")
 
 
 @click.command(

@@ -42,15 +42,17 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "scan",
     cls=Command,
     epilog=examples(
-        "stnclf scan model.safetensors slide.svs --mpp 0.25 --out slide.csv",
-        "stnclf scan model.safetensors slides/*.svs --mpp 0.25 --out detections --jobs -1",
+        "stnclf scan model.safetensors slide.svs --out slide.csv",
+        "stnclf scan model.safetensors slides/*.svs --out detections --jobs -1",
     ),
 )
 @click.argument("model", type=_FILE)
 @click.argument("slides", nargs=-1, required=True, type=click.Path(path_type=Path))
 @out_option("Folder for a table of each slide; or, for one slide, a file that ends with .csv.")
 @click.option(
-    "--mpp", type=float, help="Micrometres per pixel of the patches that MODEL was trained on."
+    "--mpp",
+    type=float,
+    help="Micrometres per pixel of the patches that MODEL was trained on.  [default: as in MODEL]",
 )
 @click.option("--slide-mpp", type=float, help="Micrometres per pixel of the slides themselves.")
 @click.option("--label", "labels", multiple=True, help="Only this class; may be repeated.")

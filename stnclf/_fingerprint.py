@@ -14,7 +14,7 @@ __all__ = ["differences", "fingerprint"]
 #: Parameters in which two runs of one training may differ: how and where it runs, not what is
 #: learned. ``warm_start`` and ``init`` count by their effect, the weights that training starts
 #: from.
-_FREE = ("callbacks", "checkpoint", "compile", "device", "init", "verbose", "warm_start")
+_FREE = ("callbacks", "checkpoint", "compile", "device", "init", "mpp", "verbose", "warm_start")
 
 #: Bytes of images that are read at a time.
 _PIECE = 16 << 20

@@ -38,6 +38,7 @@ def as_markdown(estimator, versions):
             ("what", "value"),
             [
                 ("images", f"{height} x {width} px (height x width), {channels} channel(s)"),
+                ("um per pixel", "not known" if estimator.mpp is None else f"{estimator.mpp:g}"),
                 ("patch that the networks see", _size(estimator.patch_size_)),
                 ("window on a cell", _size(estimator.cell_size_)),
                 ("channel means", _numbers(module.mean)),
@@ -62,7 +63,7 @@ def as_markdown(estimator, versions):
         "\n".join(
             f"- {line}:"
             for line in (
-                "Training images: source, stain, scanner, micrometres per pixel, licence",
+                "Training images: source, stain, scanner, licence",
                 "Who annotated them, and how",
                 "Scores on images from elsewhere, by class",
                 "Intended use, and uses that it is not fit for",

@@ -56,6 +56,8 @@ class CiresanBaseline(BaseCellClassifier):
         Epochs without a better validation loss that end the training.
     image_shape : tuple of int, default=None
         (height, width, channels) of images that come as rows of X.
+    mpp : float, default=None
+        Micrometres per pixel of the images, where known: `stnclf.scan.scan` reads slides so.
     device : str, default="auto"
         "cpu", "cuda", "cuda:N", or "auto" for a GPU where there is one.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -155,6 +157,7 @@ class CiresanBaseline(BaseCellClassifier):
         validation_fraction=None,
         n_iter_no_change=10,
         image_shape=None,
+        mpp=None,
         device="auto",
         precision="auto",
         compile=False,
@@ -178,6 +181,7 @@ class CiresanBaseline(BaseCellClassifier):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.image_shape = image_shape
+        self.mpp = mpp
         self.device = device
         self.precision = precision
         self.compile = compile

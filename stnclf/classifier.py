@@ -63,8 +63,7 @@ class STNCellClassifier(BaseCellClassifier):
         None is half of the patch (equation 2).
     localizer : {"heatmap", "dense"}, default="heatmap"
         "dense" is the paper's network, which regresses theta. "heatmap" scores positions and
-        takes the best; where several cells are candidates it chooses one of them and not
-        their mean.
+        takes the best: of several candidates it chooses one and not their mean.
     classifier : {"context", "window", "inception"}, default="context"
         The classifier network. "inception" is the paper's. "window" has three blocks of
         batch-normalised convolutions; "context" has them twice, for the window and for one
@@ -73,10 +72,9 @@ class STNCellClassifier(BaseCellClassifier):
         How many peaks of the heatmap are looked at; the class probabilities are averaged with
         the peaks' shares. The dense localizer has one answer only.
     class_maps : bool, default=False
-        Give the heatmap a map for each class, and let these maps speak for the positions that
-        are not looked at: a patch in which a cell of another class is as likely to be meant gets
-        a probability that says so. It pays for rare cells among many others, not where cells
-        of all classes lie side by side. The dense localizer has no maps.
+        Give the heatmap a map for each class, which speak for the positions that are not looked
+        at. It pays for rare cells among many others, not where cells of all classes lie side by
+        side. The dense localizer has no maps.
     classifier_epochs, localizer_epochs, joint_epochs : int, default=100, 60, 10
         Length of the three stages. The paper's are 50, 200 and 100.
     classifier_lr, localizer_lr, joint_lr : float, default=3e-3, 3e-3, 1e-4
@@ -101,13 +99,11 @@ class STNCellClassifier(BaseCellClassifier):
         In training each channel is multiplied by a factor at most this far from 1 and shifted
         by at most twice as many standard deviations.
     center_jitter : float, default=0.03
-        Largest distance along x and y, in cell sizes, at which the window of the first stage
-        misses the cell.
+        Largest distance along x and y, in cell sizes, by which stage 1's window misses the cell.
     label_smoothing : float, default=0.05
         Share of the target class that is spread evenly over all classes.
     tta : bool, default=True
-        Test-time augmentation: average the classifier's probabilities over the eight symmetries
-        of the window.
+        Test-time augmentation: average probabilities over the eight symmetries of the window.
     schedule : {"one-cycle", "constant"}, default="one-cycle"
         Course of the learning rate within a stage.
     weight_decay : float, default=0.05
@@ -120,6 +116,8 @@ class STNCellClassifier(BaseCellClassifier):
         Epochs without a better validation loss that end a stage.
     image_shape : tuple of int, default=None
         (height, width, channels) of images that come as rows of X.
+    mpp : float, default=None
+        Micrometres per pixel of the images, where known: `stnclf.scan.scan` reads slides so.
     device : str, default="auto"
         "cpu", "cuda", "cuda:N", or "auto" for a GPU where there is one.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -127,9 +125,9 @@ class STNCellClassifier(BaseCellClassifier):
         (compute capability 8) that are faster with it, else float32. Weights, theta, losses and
         all predictions are float32 in any case.
     compile : bool, default=False
-        Compile the networks with ``torch.compile`` for training. On a GPU that takes some
-        seconds and makes steps about 1.4 times as fast; on processors it costs more than it
-        saves. Where it fails, a RuntimeWarning says so and training goes on without it.
+        Compile the networks with ``torch.compile`` for training: on a GPU steps are about 1.4
+        times as fast, on processors it costs more than it saves. Where it fails, a RuntimeWarning
+        says so and training goes on without it.
     warm_start : bool, default=False
         Continue from the weights of the last fit instead of drawing new ones.
     init : estimator, str or path-like, default=None
@@ -246,6 +244,7 @@ class STNCellClassifier(BaseCellClassifier):
         validation_fraction=None,
         n_iter_no_change=10,
         image_shape=None,
+        mpp=None,
         device="auto",
         precision="auto",
         compile=False,
@@ -283,6 +282,7 @@ class STNCellClassifier(BaseCellClassifier):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.image_shape = image_shape
+        self.mpp = mpp
         self.device = device
         self.precision = precision
         self.compile = compile

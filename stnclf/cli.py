@@ -25,7 +25,7 @@ __all__ = ["main"]
         "stnclf patches cells.sqlite slides/ --out patches --mpp 0.25",
         "stnclf evaluate patches",
         "stnclf train patches --out model.safetensors",
-        "stnclf scan model.safetensors slide.svs --mpp 0.25 --out slide.csv",
+        "stnclf scan model.safetensors slide.svs --out slide.csv",
         "stnclf hotspots slide.csv slide.svs --label 'mitotic figure' --out fields.csv",
         "stnclf export slide.csv --out slide.geojson",
     ),

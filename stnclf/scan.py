@@ -70,9 +70,9 @@ def scan(
         The classes that are reported; None is all of them. A cell of another class is passed
         over.
     mpp : float, default=None
-        Micrometres per pixel of the images that the estimator was trained on, which it does not
-        know by itself. It may be left out only if the resolution of the slide is not known
-        either; the pixels of level 0 are then taken as they are.
+        Micrometres per pixel of the images that the estimator was trained on. None is the
+        estimator's own parameter `mpp`. Both may be None only if the resolution of the slide is
+        not known either; the pixels of level 0 are then taken as they are.
     tissue : bool, default=True
         Look only where there is tissue (`stnclf.slides.Slide.tissue_mask`).
     min_probability : float, default=0.5
@@ -176,6 +176,7 @@ def scan(
             raise ValueError(f"{name}: got {value!r}, wants a whole number of pixels.")
     out = check_out(out, resume)
     finder = _make_finder(estimator, reported, min_probability, stride)
+    mpp = estimator.mpp if mpp is None else mpp
 
     with opened(slide) as slide:
         scale, radius = _scales(slide, mpp, nms_radius_um, min(estimator.cell_size_) / 2)
@@ -311,7 +312,7 @@ def _scales(slide, mpp, radius_um, half_cell):
     if mpp is None:
         raise ValueError(
             f"mpp: {slide!r} has {known:g} um per pixel; wants those of the images that the "
-            "estimator was trained on."
+            "estimator was trained on, here or as the estimator's own parameter."
         )
     scale = slide.scale(mpp)
     return scale, radius_um / slide.mpp

@@ -213,6 +213,19 @@ def test_a_missing_resolution_names_the_option(work, invoke):
     assert cut(invoke, work, "--mpp", 0.5, "--slide-mpp", 0.25)[0] == 0
 
 
+def test_patches_say_their_resolution(work, invoke):
+    def written(*options):
+        assert cut(invoke, work, "--overwrite", *options)[0] == 0
+        return json.loads((work / "out" / "patches.json").read_text(encoding="utf-8"))["mpp"]
+
+    assert written() is None  # one of the slides does not know it
+    assert written("--slide-mpp", 0.3) == 0.3
+    assert written("--slide-mpp", 0.3, "--mpp", 0.5) == 0.5
+    table = read_annotations(work / "cells.sqlite")
+    write_annotations(table[table["image"] == "a b.tif"], work / "cells.sqlite", overwrite=True)
+    assert written() == pytest.approx(0.25, rel=1e-5)
+
+
 def test_a_missing_folder_names_the_option(work, invoke):
     for command in (
         ["patches", work / "cells.sqlite", work / "slides"],

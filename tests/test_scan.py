@@ -1,5 +1,6 @@
 """Scans of small slides: the right cells, whatever the tiles, threads and interruptions."""
 
+import copy
 import os
 import signal
 import subprocess
@@ -172,6 +173,19 @@ def test_positions_are_those_of_level_0(heat, field, zoom):
     assert np.abs(plain).max() < 1
     # Half a pixel of level 0 would be more than this.
     assert np.abs(found - plain).max() < 0.1
+
+
+def test_the_estimator_knows_its_resolution(heat, field):
+    slide = Slide(field[0], mpp=MPP)
+    how = {"labels": ["disc"], "nms_radius_um": 2.0}
+    there = scan(heat, slide, mpp=2 * MPP, **how)
+    knows = copy.copy(heat).set_params(mpp=2 * MPP)
+    pd.testing.assert_frame_equal(scan(knows, slide, **how), there)
+    here = scan(knows, slide, mpp=MPP, **how)  # what is given counts
+    pd.testing.assert_frame_equal(here, scan(heat, slide, mpp=MPP, **how))
+    assert len(here) != len(there)
+    with pytest.raises(ValueError, match="no usable resolution"):
+        scan(knows, field[0], **how)
 
 
 def test_without_any_resolution_pixels_are_taken_as_they_are(heat, field):
