@@ -24,7 +24,7 @@ def made(estimator=None, **changes):
 def test_every_parameter_counts_but_those_that_say_how_and_where():
     for kind in (CiresanBaseline, STNCellClassifier):
         free = set(kind().get_params()) - set(made(kind())["parameters"])
-        how = {"callbacks", "checkpoint", "compile", "device", "verbose"}
+        how = {"callbacks", "checkpoint", "compile", "device", "mpp", "verbose"}
         assert free == how | {"init", "warm_start"}  # these count by the weights to start from
 
 
