@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from ._annotations_table import CORE
+
 __all__ = [
     "Command",
     "Main",
@@ -19,6 +21,7 @@ __all__ = [
     "check_jobs",
     "check_output",
     "choose_labels",
+    "column_option",
     "debug_option",
     "describe",
     "examples",
@@ -132,6 +135,10 @@ def describe(error, params=()):
     elif not isinstance(error, _EXPECTED):
         text = f"{type(error).__name__}: {text}; --debug shows where it came up"
     text = re.sub(r"^X\[\d+\], ", "", text)  # an image of a list that the user did not make
+    hint = re.search(r"as in columns=\{(.*)\}\.$", text)
+    if hint:
+        options = re.sub(r"'(\w+)': \.\.\.,?", r"--column \1=NAME", hint[1])
+        text = f"{text[: hint.start()]}as in {options}."
     text = text.replace("pass mpp= to Slide, or slide_mpp= to extract_patches", "pass --slide-mpp")
     for param in params:
         option = max(param.opts, key=len)
@@ -274,6 +281,28 @@ def check_jobs(ctx, param, value):
     if value == 0:
         raise click.BadParameter("wants a number of jobs, or -1 for one a processor.")
     return value
+
+
+def _columns(ctx, param, values):
+    """Read ``NAME=COLUMN``, a callback of click's; None where there is none."""
+    columns = {}
+    for text in values:
+        name, _, column = text.partition("=")
+        if name not in CORE or not column:
+            raise click.BadParameter(f"got '{text}', wants NAME=COLUMN, NAME one of {list(CORE)}.")
+        columns[name] = column
+    return columns or None
+
+
+#: How columns of a CSV file are called.
+column_option = click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="NAME=COLUMN",
+    callback=_columns,
+    help="Where a CSV file has image, x, y or label; may be repeated.",
+)
 
 
 def choose_labels(wanted, known, option="--label"):

@@ -16,6 +16,7 @@ from ._cli_common import (
     check_jobs,
     check_output,
     choose_labels,
+    column_option,
     examples,
     long_options,
     out_option,
@@ -47,9 +48,9 @@ _TABLES = (
 )
 
 
-def read_tables(paths, format="auto", image=None, mpp=None):
+def read_tables(paths, format="auto", **how):
     """Read one or more tables of annotations or detections as one."""
-    tables = [read_annotations(path, format, image=image, mpp=mpp) for path in paths]
+    tables = [read_annotations(path, format, **how) for path in paths]
     return tables[0] if len(tables) == 1 else import_pandas().concat(tables, ignore_index=True)
 
 
@@ -58,9 +59,10 @@ def read_tables(paths, format="auto", image=None, mpp=None):
 )
 @click.argument("files", nargs=-1, required=True, type=_EXISTING)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a list with an object a file.")
-def info(files, as_json):
+@column_option
+def info(files, as_json, columns):
     """Say what slides, annotation files, patches and model files hold."""
-    found = [{"file": str(path), **_facts(path, as_json)} for path in files]
+    found = [{"file": str(path), **_facts(path, as_json, columns)} for path in files]
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
@@ -74,7 +76,7 @@ def info(files, as_json):
         click.echo()
 
 
-def _facts(path, as_json):
+def _facts(path, as_json, columns):
     """Tell what a file is by its name, and what it holds by looking."""
     if is_patch_set(path):
         found = load_patches(path)
@@ -92,7 +94,7 @@ def _facts(path, as_json):
             return facts
         return {**facts, "card": model_card(estimator)}
     if path.is_dir() or path.suffix.lower() in _TABLES:
-        table = read_annotations(path)
+        table = read_annotations(path, columns=columns)
         facts = {"kind": "annotations", "rows": len(table), "images": table["image"].nunique()}
         return {**facts, "counts": _counts(table["label"].tolist())}
     reader = open_reader(os.fspath(path))
@@ -137,13 +139,26 @@ def _counts(labels):
     "--from", "format", type=click.Choice(["auto", *READ]), default="auto", help="Kind of the file."
 )
 @click.option("--image", help="Name of the image, for a table that does not say it.")
+@column_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides the offsets.")
 @click.option(
     "--jobs", type=int, default=1, show_default=True, callback=check_jobs, help="Threads."
 )
 @long_options
 def patches(
-    annotations, root, out, labels, format, image, seed, jobs, overwrite, resume, progress, **how
+    annotations,
+    root,
+    out,
+    labels,
+    format,
+    image,
+    columns,
+    seed,
+    jobs,
+    overwrite,
+    resume,
+    progress,
+    **how,
 ):
     """Cut patches around the cells of ANNOTATIONS, whose slides lie below ROOT.
 
@@ -154,7 +169,7 @@ def patches(
         return
     _check_ours(out)
     _check_ours(work)
-    table = read_annotations(annotations, format, image=image)
+    table = read_annotations(annotations, format, image=image, columns=columns)
     n_rows = len(table)
     table = table[table["label"].notna()]
     wanted = choose_labels(labels, sorted(set(table["label"])))
@@ -245,6 +260,7 @@ def _remove(path):
 @click.option("--label", "labels", multiple=True, help="Only this class; may be repeated.")
 @click.option("--min-probability", type=float, help="Only cells of at least this probability.")
 @click.option("--image", help="Only cells of this image; or its name, if the table has none.")
+@column_option
 @click.option(
     "--size", type=float, default=50.0, show_default=True, help="Side in px of boxes around cells."
 )
@@ -267,6 +283,7 @@ def export(
     labels,
     min_probability,
     image,
+    columns,
     size,
     colors,
     object_type,
@@ -275,7 +292,7 @@ def export(
 ):
     """Write detections or annotations in the format of another program."""
     check_output(out, overwrite=overwrite)
-    table = _named(tables, format, image, mpp)
+    table = _named(tables, format, image, columns=columns, mpp=mpp)
     wanted = choose_labels(labels, sorted(set(table["label"].dropna())))
     if wanted:
         table = table[table["label"].isin(wanted)]
@@ -310,14 +327,14 @@ def export(
     say(f"{out}: {len(table)} rows")
 
 
-def _named(tables, format, image, mpp):
+def _named(tables, format, image, **how):
     """Read the tables; `image` selects where they name images, and names it where they do not."""
     try:
-        table = read_tables(tables, format, mpp=mpp)
+        table = read_tables(tables, format, **how)
     except ValueError:
         if image is None:
             raise
-        return read_tables(tables, format, image, mpp)
+        return read_tables(tables, format, image=image, **how)
     if image is None:
         return table
     names = sorted(set(table["image"]))

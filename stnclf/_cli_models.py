@@ -144,6 +144,8 @@ def evaluate(
     if report is not None:
         check_output(report, overwrite=overwrite or resume, option="--report")
     found = load_patches(patches)
+    if _all_in_the_middle(found):
+        say("all cells are in the middle; cut with --max-offset to see how well they are found")
     settings = {"patches": str(patches), "stnclf": __version__}
     if model is not None:
         if methods:
@@ -202,6 +204,13 @@ def evaluate(
     best = max(results, key=lambda name: results[name]["macro_f1"])
     score = results[best]["macro_f1"]
     say(f"{out or patches}: {len(found.X)} patches; macro F1 {score:.3f} ({best})")
+
+
+def _all_in_the_middle(found):
+    if found.centers is None:
+        return True
+    middle = (np.array(found.X.shape[2:0:-1]) - 1) / 2
+    return np.abs(found.centers - middle).max() <= 1
 
 
 def _digest(found):

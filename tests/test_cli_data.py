@@ -204,6 +204,32 @@ def test_a_table_without_the_columns(command, work, invoke):
     assert not (work / "out.csv").exists()
 
 
+def test_columns_have_the_names_that_were_given(work, invoke):
+    table = read_annotations(work / "cells.sqlite")[["image", "x", "y", "label"]]
+    names = {"image": "file", "x": "c x", "y": "cy=", "label": "type"}
+    table.rename(columns=names).to_csv(work / "own.csv", index=False)
+    line = ("info", work / "own.csv")
+    code, _, lines = invoke(*line)
+    assert (code, len(lines)) == (1, 1)
+    hint = "--column image=NAME --column x=NAME --column y=NAME --column label=NAME."
+    assert lines[0].endswith(f"as in {hint}")
+    options = [word for pair in names.items() for word in ("--column", "=".join(pair))]
+    code, printed, _ = invoke(*line, *options)
+    assert code == 0
+    assert f"{len(table)}" in printed.split("rows", 1)[1].split("\n")[0]
+    assert invoke("export", work / "own.csv", "-o", work / "back.csv", *options)[0] == 0
+    back = read_annotations(work / "back.csv")
+    pd.testing.assert_frame_equal(back[list(table)], table, check_dtype=False)
+    line = ("patches", work / "own.csv", work / "slides", "-o", work / "a", *CUT)
+    assert invoke(*line, *options)[0] == 0
+    assert cut(invoke, work)[0] == 0
+    np.testing.assert_array_equal(load_patches(work / "a").X, load_patches(work / "out").X)
+    for wrong in ("z=type", "label", "label="):
+        code, _, lines = invoke(*line, "--column", wrong)
+        assert (code, len(lines)) == (2, 1)
+        assert f"got '{wrong}', wants NAME=COLUMN" in lines[0]
+
+
 def test_a_missing_resolution_names_the_option(work, invoke):
     code, _, lines = cut(invoke, work, "--mpp", 0.5)
     assert (code, len(lines)) == (1, 1)

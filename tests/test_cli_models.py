@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -166,6 +167,19 @@ def test_evaluate_prints_the_tables_and_keeps_the_scores(road, tmp_path, invoke)
     assert "features + SVC" in text
     assert sorted(os.listdir(tmp_path)) == ["r.html", "scores.json"]
     assert invoke(*line)[0] == 2
+
+
+def test_cells_that_are_all_in_the_middle_get_a_note(road, tmp_path, invoke):
+    shutil.copytree(road / "patches", tmp_path / "p")
+    line = ("evaluate", tmp_path / "p", "--model", road / "model.safetensors")
+    assert len(invoke(*line)[2]) == 1
+    centers = np.load(tmp_path / "p" / "centers.npy")
+    np.save(tmp_path / "p" / "centers.npy", np.full_like(centers, 23.5))  # of 48 pixels
+    code, _, lines = invoke(*line)
+    assert (code, len(lines)) == (0, 2)
+    assert lines[0].startswith("all cells are in the middle")
+    (tmp_path / "p" / "centers.npy").unlink()  # which says the same
+    assert invoke(*line)[2] == lines
 
 
 def test_folds_have_no_slide_in_common(road, invoke):
