@@ -171,7 +171,7 @@ def commands_in(page):
 
 
 @pytest.mark.parametrize(
-    ("page", "n"), [("command_line.md", 8), ("clusters.md", 2), ("../README.md", 6)]
+    ("page", "n"), [("command_line.md", 9), ("clusters.md", 2), ("../README.md", 6)]
 )
 def test_commands_in_the_documentation_parse(page, n):
     lines = commands_in(page)
