@@ -297,3 +297,42 @@ def test_shares_are_made_of_whole_groups():
         assert (groups[part] == group).sum() == (groups == group).sum()
     assert np.array_equal(part, transfer.some_groups(groups, train, 0.3, seed=0))
     assert np.array_equal(transfer.some_groups(groups, train, 1.0, seed=0), train)
+
+
+def test_cells_get_smaller_in_their_patches():
+    import patch_size
+
+    for ratio, side in [(1.5, 72), (4.0, 192)]:
+        cells, patch = patch_size.synthetic(ratio, 12, seed=1)
+        assert patch == side
+        assert cells.X.shape == (12, side + 48, side + 48, 3)
+        off = np.abs(cells.centers - (side + 47) / 2)
+        assert off.max() <= (side - 48) / 2
+        assert off.max() > 0.5 * (side - 48) / 2
+
+
+def test_patch_sizes_are_measured_once(monkeypatch, tmp_path):
+    import patch_size
+
+    monkeypatch.setitem(patch_size.EPOCHS, "ciresan", {"epochs": 1})
+    out = tmp_path / "p.json"
+    line = ["--n", "12", "--methods", "ciresan", "--out", str(out)]
+    patch_size.main([*line, "--ratios", "2"])
+    first = json.loads(out.read_text(encoding="utf-8"))["rows"]
+    patch_size.main([*line, "--ratios", "2", "3"])
+    rows = json.loads(out.read_text(encoding="utf-8"))["rows"]
+    assert rows[:1] == first
+    assert [row["ratio"] for row in rows] == [2, 3]
+    assert all(0 < row["macro_f1"] <= 1 and row["median_error"] > 0 for row in rows)
+    assert len(patch_size.table({"rows": rows}).splitlines()) == 4
+
+
+def test_the_mean_over_seeds_is_shown():
+    import patch_size
+
+    row = {"method": "stn", "ratio": 2.0, "title": "STN", "median_error": 3.0}
+    rows = [
+        {**row, "seed": seed, "macro_f1": f1, "fit_cpu_seconds": seconds}
+        for seed, f1, seconds in [(0, 0.8, 10.0), (1, 0.9, 20.0)]
+    ]
+    assert patch_size.table({"rows": rows}).endswith("| 2 | STN | 0.850 | 3.0 | 15 |")
