@@ -72,7 +72,8 @@ def to_onnx(estimator, path, *, dtype="uint8"):
 
     The model's metadata has these entries, each of which is JSON: ``classes`` (labels, in the
     order of the probabilities), ``image_shape`` (height, width, channels), ``patch_size`` and
-    ``cell_size`` (height, width), ``estimator`` (name of its class) and ``stnclf_version``.
+    ``cell_size`` (height, width), ``mpp`` (the estimator's parameter), ``estimator`` (name of its
+    class) and ``stnclf_version``.
 
     Examples
     --------
@@ -154,6 +155,7 @@ def _model(estimator, dtype):
         "image_shape": estimator.image_shape_,
         "patch_size": frame.patch,
         "cell_size": frame.cell,
+        "mpp": estimator.mpp,
         "estimator": type(estimator).__name__,
         "stnclf_version": __version__,
     }

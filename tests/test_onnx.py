@@ -165,7 +165,7 @@ def test_trained_estimators_agree(quick, blobs, tmp_path):
 def fitted(blobs):
     """An STN that looks at a part of images of 24 x 36 px."""
     X, y, centers = blobs
-    quick = STNCellClassifier(patch_size=(20, 33), **QUICK)
+    quick = STNCellClassifier(patch_size=(20, 33), mpp=0.5, **QUICK)
     return quick.fit(X, y, centers=np.clip(centers, 5, [30, 18]))
 
 
@@ -190,6 +190,7 @@ def test_model_is_valid_and_says_what_it_is(fitted, tmp_path):
         "image_shape": [24, 36, 3],
         "patch_size": [20, 33],
         "cell_size": [10, 16],
+        "mpp": 0.5,
         "estimator": "STNCellClassifier",
         "stnclf_version": stnclf.__version__,
     }
