@@ -17,7 +17,7 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping, PassthroughScoring
 
 from ._codec import decode, encode
-from ._container import REFUSALS, Reader, check_finite, one_line, pack
+from ._container import REFUSALS, Reader, check_finite, one_line, pack, reading
 from ._files import check_writable, write_atomically
 from ._fingerprint import differences
 from ._training_record import TrainingRecord
@@ -174,8 +174,8 @@ class CheckpointKeeper(Callback):
     @contextmanager
     def _reading(self):
         try:
-            with open(self.path, "rb") as file:
-                yield Reader(file, os.fstat(file.fileno()).st_size)
+            with reading(self.path) as reader:
+                yield reader
         except REFUSALS as error:
             raise ValueError(
                 f"checkpoint: {self.path}: cannot be continued; {one_line(error)}"
