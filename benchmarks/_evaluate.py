@@ -113,7 +113,8 @@ def title(method, settings=None):
 class WholePatch(STNCellClassifier):
     """Control: a network of today on the whole patch, with all that the STN's classifier has.
 
-    Four blocks on a view of 64 px in place of three on the windows' 32 px; the same offsets,
+    Four blocks on a view of 64 px of the patch, where the STN's classifier begins by halving the
+    64 px of its window; up to the same number of maps, with the same offsets,
     rotations, jitter and optimiser.
     """
 
@@ -124,7 +125,7 @@ class WholePatch(STNCellClassifier):
 
     def _build(self, frame, n_channels, n_classes, mean, std):
         widths = (16, 32, 64, 128)
-        network = WindowClassifier(n_channels, n_classes, scales=(1.0,), view=64, widths=widths)
+        network = WindowClassifier(n_channels, n_classes, scales=(1.0,), widths=widths, stem=0)
         module = STNNet(FixedLocalizer(), network, frame.patch, frame.patch, mean, std)
         self._set_up(module)
         return module

@@ -82,6 +82,8 @@ class Graph:
                 x = self._convolution(module, x, after)
             elif isinstance(module, nn.MaxPool2d):
                 x = self.add("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+            elif isinstance(module, nn.AvgPool2d):
+                x = self.add("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2])
             elif isinstance(module, nn.ReLU):
                 x = self.add("Relu", x)
             elif isinstance(module, nn.Linear):
@@ -109,6 +111,7 @@ class Graph:
             dilations=module.dilation,
             kernel_shape=module.kernel_size,
             pads=[*module.padding] * 2,
+            strides=module.stride,
         )
 
     def _inception(self, module, x):

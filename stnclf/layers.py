@@ -201,8 +201,10 @@ def in_float32(layer, x):
         return layer(x.float())
 
 
-def conv_norm(n_in, n_out, kernel_size, dilation=1, pool=False):
-    """Give the layers of a convolution of unchanged size with batch normalisation and ReLU.
+def conv_norm(n_in, n_out, kernel_size, dilation=1, pool=False, stride=1):
+    """Give the layers of a convolution with batch normalisation and ReLU.
+
+    The size does not change but by pooling and stride.
 
     Parameters
     ----------
@@ -212,14 +214,17 @@ def conv_norm(n_in, n_out, kernel_size, dilation=1, pool=False):
         Of the convolution.
     pool : bool, default=False
         Whether a 2 x 2 maximum comes before the ReLU, with which it commutes.
+    stride : int, default=1
+        Of the convolution.
 
     Returns
     -------
     tuple of nn.Module
     """
-    padding = dilation * (kernel_size // 2)
+    padding = dilation * ((kernel_size - 1) // 2)
+    how = {"padding": padding, "dilation": dilation, "stride": stride, "bias": False}
     return (
-        nn.Conv2d(n_in, n_out, kernel_size, padding=padding, dilation=dilation, bias=False),
+        nn.Conv2d(n_in, n_out, kernel_size, **how),
         nn.BatchNorm2d(n_out),
         *([nn.MaxPool2d(2)] if pool else []),
         nn.ReLU(inplace=True),

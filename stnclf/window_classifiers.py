@@ -57,9 +57,11 @@ class InceptionClassifier(nn.Module):
 class WindowClassifier(nn.Module):
     """Batch-normalised classifier that sees the window, and wider ones around it.
 
-    For each window there is a tower of its own: blocks of two 3 x 3 convolutions with batch
-    normalisation, of which the second ends in 2 x 2 maximum pooling, and the mean over all
-    positions. One dense layer reads the features of all towers.
+    For each window there is a tower of its own. It begins by halving what it sees: the window
+    itself by a convolution of stride two, which keeps what is fine in it, wider ones by averaging.
+    Then come blocks of two 3 x 3 convolutions with batch normalisation, of which the second ends
+    in 2 x 2 maximum pooling, and the mean over all positions. One dense layer reads the features
+    of all towers.
 
     Parameters
     ----------
@@ -67,31 +69,49 @@ class WindowClassifier(nn.Module):
         Channels of the images, and classes.
     scales : tuple of float, default=(1.0, 2.0)
         Sides of the windows in cell sizes.
-    view : int, default=32
+    view : int, default=64
         Side at which each window is seen, in pixels.
-    widths : tuple of int, default=(16, 32, 64)
-        Maps of the blocks.
+    widths : tuple of int, default=(32, 64, 128)
+        Maps of the blocks for the first window.
+    context_widths : tuple of int, default=(16, 32, 64)
+        The same for wider windows.
+    stem : int, default=16
+        Maps of the convolution that halves the first window; 0 leaves it as it is.
     """
 
-    def __init__(self, n_channels, n_classes, scales=(1.0, 2.0), view=32, widths=(16, 32, 64)):
+    def __init__(
+        self,
+        n_channels,
+        n_classes,
+        scales=(1.0, 2.0),
+        view=64,
+        widths=(32, 64, 128),
+        context_widths=(16, 32, 64),
+        stem=16,
+    ):
         super().__init__()
         self.view, self.scales = (view, view), tuple(scales)
-        self.towers = nn.ModuleList(self._tower(n_channels, widths) for _ in scales)
-        self.output = head(nn.Linear(len(scales) * widths[-1], n_classes))
-
-    @staticmethod
-    def _tower(n_in, widths):
-        layers = []
-        for width in widths:
-            layers += [*conv_norm(n_in, width, 3), *conv_norm(width, width, 3, pool=True)]
-            n_in = width
-        return nn.Sequential(*layers)
+        first = (*conv_norm(n_channels, stem, 4, stride=2),) if stem else ()
+        towers = [nn.Sequential(*first, *_blocks(stem or n_channels, widths))]
+        for _ in scales[1:]:
+            towers.append(nn.Sequential(nn.AvgPool2d(2), *_blocks(n_channels, context_widths)))
+        self.towers = nn.ModuleList(towers)
+        n_features = widths[-1] + (len(scales) - 1) * context_widths[-1]
+        self.output = head(nn.Linear(n_features, n_classes))
 
     def forward(self, windows):
         """Map windows (n, n_scales * channels, *view) to logits (n, n_classes)."""
         windows = windows.chunk(len(self.towers), dim=1)
         features = [tower(x).mean((2, 3)) for tower, x in zip(self.towers, windows)]
         return in_float32(self.output, torch.cat(features, dim=1))
+
+
+def _blocks(n_in, widths):
+    layers = []
+    for width in widths:
+        layers += [*conv_norm(n_in, width, 3), *conv_norm(width, width, 3, pool=True)]
+        n_in = width
+    return layers
 
 
 #: The classifiers that the estimator knows by name.

@@ -63,11 +63,11 @@ def test_transform_localize_and_attend_agree(trained):
     corners = window_corners(theta, (40, 64), (56, 96))
     np.testing.assert_allclose(corners.mean(1), found, atol=1e-4)
     np.testing.assert_allclose(np.ptp(corners, axis=1), np.full((10, 2), 16.0), atol=1e-4)
-    # 16 px in 32 px: the middle of the window is the pixel at the centre.
+    # 16 px in 64 px: the middle of the window is the pixel at the centre.
     windows = trained.attend(X)
-    assert windows.shape == (10, 32, 32, 3)
+    assert windows.shape == (10, 64, 64, 3)
     for image, window, (x, y) in zip(X, windows, np.round(found).astype(int)):
-        middle = window[14:18, 14:18].mean((0, 1))
+        middle = window[28:36, 28:36].mean((0, 1))
         around = image[y - 1 : y + 2, x - 1 : x + 2].mean((0, 1)) / 255
         np.testing.assert_allclose(middle, around, atol=0.35)
         assert middle[0] > 0.48  # the red of the cell, not the grey (0.31 to 0.43) around it

@@ -94,14 +94,14 @@ def test_attend_cuts_the_cell_of_a_true_theta():
 
 
 def test_wide_window_shows_twice_as_much_around_the_same_middle():
-    system = make_stn(patch=(128, 128), cell=(32, 32), classifier="context")
-    patches = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
-    theta = cell_theta([[55.5, 47.5]], (128, 128), (32, 32)).astype(np.float32)
+    system = make_stn(patch=(256, 256), cell=(64, 64), classifier="context")
+    patches = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    theta = cell_theta([[119.5, 103.5]], (256, 256), (64, 64)).astype(np.float32)
     near, wide = system.attend(patches, torch.from_numpy(theta))[0].split(3)
-    torch.testing.assert_close(near, patches[0, :, 32:64, 40:72], atol=1e-4, rtol=0)
-    around = torch.nn.functional.avg_pool2d(patches[0, :, 16:80, 24:88], 2)
+    torch.testing.assert_close(near, patches[0, :, 72:136, 88:152], atol=1e-4, rtol=0)
+    around = torch.nn.functional.avg_pool2d(patches[0, :, 40:168, 56:184], 2)
     torch.testing.assert_close(wide, around, atol=1e-4, rtol=0)
-    assert system.look(patches).shape == (1, 3, 32, 32)
+    assert system.look(patches).shape == (1, 3, 64, 64)
 
 
 def test_colours_change_before_and_after_standardisation():
