@@ -30,6 +30,7 @@ PAPER = {
     "localizer_lr": 1e-4,
     "joint_lr": 1e-4,
     "kappa": 1.0,
+    "batch_size": 64,
     "balance": "fixed",
     "rotate": "copy",
     "flip": False,
@@ -75,14 +76,14 @@ class STNCellClassifier(BaseCellClassifier):
         Give the heatmap a map for each class, which speak for the positions that are not looked
         at. It pays for rare cells among many others, not where cells of all classes lie side by
         side. The dense localizer has no maps.
-    classifier_epochs, localizer_epochs, joint_epochs : int, default=100, 60, 10
+    classifier_epochs, localizer_epochs, joint_epochs : int, default=80, 45, 10
         Length of the three stages. The paper's are 50, 200 and 100.
     classifier_lr, localizer_lr, joint_lr : float, default=3e-3, 3e-3, 1e-4
         Initial learning rates of the stages. The paper's are 1e-3, 1e-4 and 1e-4.
     kappa : float, default=1.0
         Weight of the classification loss in the joint stage (equation 9).
-    batch_size : int, default=64
-        Samples in a step.
+    batch_size : int, default=32
+        Samples in a step. On processors each 16 of them have a thread.
     balance : bool or "fixed", default=True
         Delete samples at random down to the size of the smallest class, in training only:
         drawn anew each epoch (True), once ("fixed"), or not at all (False).
@@ -223,14 +224,14 @@ class STNCellClassifier(BaseCellClassifier):
         classifier="context",
         n_glimpses=1,
         class_maps=False,
-        classifier_epochs=100,
-        localizer_epochs=60,
+        classifier_epochs=80,
+        localizer_epochs=45,
         joint_epochs=10,
         classifier_lr=3e-3,
         localizer_lr=3e-3,
         joint_lr=1e-4,
         kappa=1.0,
-        batch_size=64,
+        batch_size=32,
         balance=True,
         class_weight=None,
         rotate=True,
