@@ -1,6 +1,7 @@
 """Damage model files or checkpoints in many ways and count what loading them does.
 
-    python benchmarks/fuzz_model_files.py 10000 [--kind checkpoints] [--seed 0] [--workers 2]
+    python benchmarks/fuzz_model_files.py 10000 [--kind checkpoints] [--first 0] [--seed 0]
+        [--workers 2] [--seconds 10]
 
 Each file is one of a few tiny ones, changed by one of the mutations in _mutations.py, and is
 loaded in a worker process with a limit on time. Mutations called "signed" are what somebody could
@@ -165,12 +166,12 @@ class Process:
         self.start()
 
 
-def run(n, seed, n_workers, seconds, kind):
+def run(numbers, seed, n_workers, seconds, kind):
     """Try all mutated files; give (mutation, outcome, seconds, rises) by number."""
     paths = kind.write()
     files = [path.read_bytes() for path in paths]
     workers = [Process(kind, paths, seed) for _ in range(n_workers)]
-    waiting, results = iter(range(n)), {}
+    waiting, results = iter(numbers), {}
 
     def next_one(process):
         number = next(waiting, None)
@@ -207,6 +208,7 @@ def run(n, seed, n_workers, seconds, kind):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("n", type=int, help="number of mutated files")
+    parser.add_argument("--first", type=int, default=0, help="number of the first of them")
     parser.add_argument("--kind", choices=list(KINDS), default="models")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
@@ -215,7 +217,8 @@ def main():
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         kind = KINDS[options.kind](Path(folder).resolve())
-        results = run(options.n, options.seed, options.workers, options.seconds, kind)
+        numbers = range(options.first, options.first + options.n)
+        results = run(numbers, options.seed, options.workers, options.seconds, kind)
     counts = collections.Counter(row[1] for row in results.values())
     table = collections.Counter((row[0], row[1]) for row in results.values())
     print(f"{'mutation':24} {RIGHT[0]:>15} {RIGHT[1]:>15} {RIGHT[2]:>15}")
