@@ -66,9 +66,8 @@ class STNCellClassifier(BaseCellClassifier):
         "dense" is the paper's network, which regresses theta. "heatmap" scores positions and
         takes the best: of several candidates it chooses one and not their mean.
     classifier : {"context", "window", "inception"}, default="context"
-        The classifier network. "inception" is the paper's. "window" has three blocks of
-        batch-normalised convolutions; "context" has them twice, for the window and for one
-        of twice its size around it.
+        The classifier network. "inception" is the paper's. "window" is made of batch-normalised
+        convolutions; "context" sees the window, and one of twice its size around it.
     n_glimpses : int, default=1
         How many peaks of the heatmap are looked at; the class probabilities are averaged with
         the peaks' shares. The dense localizer has one answer only.
