@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
 DATA ?=
+# Two processes; the tests of a file share what they set up.
+PARALLEL ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-lowest test-newest lint audit wheel format docs bench clean
@@ -23,7 +25,7 @@ demo: $(STAMP)  ## compare STN, baseline and classical features; DATA=folder tak
 	$(BIN)/python examples/demo.py $(if $(DATA),--data '$(DATA)')
 
 test: $(STAMP)  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 # Environments of their own, made anew: what is resolved today counts, not what was.
 test-lowest:  ## run the tests with the lowest versions that pyproject.toml names
@@ -37,7 +39,7 @@ define tested_with
 	$(PYTHON) -m venv .venv-$(@:test-%=%)
 	.venv-$(@:test-%=%)/bin/python -m pip install --quiet --constraint $(1) --editable '.[test]'
 	.venv-$(@:test-%=%)/bin/python -m pip list
-	.venv-$(@:test-%=%)/bin/python -m pytest $(ARGS)
+	.venv-$(@:test-%=%)/bin/python -m pytest $(PARALLEL) $(ARGS)
 	rm -rf .venv-$(@:test-%=%)
 endef
 
