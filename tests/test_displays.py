@@ -41,6 +41,7 @@ FIELDS = pd.DataFrame({"x": [110.0], "y": [210.0], "width": [200.0], "height": [
 
 @pytest.fixture(autouse=True)
 def _close_figures():
+    plt.close("all")  # other tests of the same process may have left some
     yield
     plt.close("all")
 
