@@ -186,6 +186,7 @@ def page(store):
     return PAGE_TEXT.format(
         n=rows[0]["n"],
         cell=CELL,
+        ratios=", ".join(f"{ratio:g}" for ratio in sorted({row["ratio"] for row in rows})),
         epochs=epochs,
         seeds=", ".join(map(str, seeds)),
         cpu=where["cpu"],
@@ -200,8 +201,8 @@ PAGE_TEXT = """# Where looking pays
 
 The smaller the cell in its patch, the more there is to look for. `python benchmarks/patch_size.py`
 draws {n} synthetic cells (`make_cells`: granulocytes, mitotic figures and tumour cells among others
-of their like) anywhere in patches that are 1.5, 2, 3 and 4 times as wide as the window of {cell} px
-for a cell, and cross-validates on two halves. Epochs: {epochs}; the same for all patches. Seed
+of their like) anywhere in patches that are {ratios} times as wide as the window of {cell} px for a
+cell, and cross-validates on two halves. Epochs: {epochs}; the same for all patches. Seed
 {seeds}; {cpu}, {threads} thread(s), torch {torch}; commit {commits}.
 
 ![Macro F1 and processor seconds over the side of the patch in cells.](_static/patch_size.png)

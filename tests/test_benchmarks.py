@@ -336,3 +336,10 @@ def test_the_mean_over_seeds_is_shown():
         for seed, f1, seconds in [(0, 0.8, 10.0), (1, 0.9, 20.0)]
     ]
     assert patch_size.table({"rows": rows}).endswith("| 2 | STN | 0.850 | 3.0 | 15 |")
+
+
+def test_the_page_of_patch_sizes_is_that_of_the_stored_results():
+    import patch_size
+
+    store = patch_size.read_store(patch_size.RESULTS)
+    assert patch_size.PAGE.read_text(encoding="utf-8") == patch_size.page(store)
