@@ -71,5 +71,5 @@ bench: $(STAMP)  ## measure images per second of each stage, some minutes
 	$(BIN)/python benchmarks/speed.py
 
 clean:  ## remove the virtual environment and what the targets wrote
-	rm -rf $(VENV) .venv-lowest .venv-newest demo build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) .venv-lowest .venv-newest demo build dist *.egg-info .hypothesis .pytest_cache .ruff_cache .mypy_cache
 	rm -rf docs/_build docs/gallery docs/generated docs/sg_execution_times.rst
