@@ -7,6 +7,7 @@ import os
 import tempfile
 import zlib
 from contextlib import contextmanager
+from fractions import Fraction
 from numbers import Integral
 
 import numpy as np
@@ -105,7 +106,7 @@ def write_pyramid_tiff(
                 file.write(
                     (encode(square) for square in _tiles(pixels, tile)),
                     shape=pixels.shape,
-                    resolution=(1e4 / (mpp * 2**level),) * 2,
+                    resolution=(_ratio(1e4 / (mpp * 2**level)),) * 2,
                     subfiletype=int(level > 0),
                     **layout,
                 )
@@ -116,6 +117,13 @@ def write_pyramid_tiff(
                 for page in file.pages:
                     page.tags["Compression"].overwrite(_JPEG)
                     page.tags["PhotometricInterpretation"].overwrite(_YCBCR)
+
+
+def _ratio(value):
+    """Give the nearest fraction of 32-bit numbers; older tifffile keeps six digits only."""
+    most = 2**32 - 1
+    fraction = Fraction(value).limit_denominator(min(most, int(most / value)))
+    return fraction.numerator, fraction.denominator
 
 
 @contextmanager

@@ -249,7 +249,7 @@ def test_patches_say_their_resolution(work, invoke):
     assert written("--slide-mpp", 0.3, "--mpp", 0.5) == 0.5
     table = read_annotations(work / "cells.sqlite")
     write_annotations(table[table["image"] == "a b.tif"], work / "cells.sqlite", overwrite=True)
-    assert written() == pytest.approx(0.25, rel=1e-5)
+    assert written() == pytest.approx(0.25)
 
 
 def test_a_missing_folder_names_the_option(work, invoke):

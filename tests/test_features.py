@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import sklearn
 
 pytest.importorskip("skimage", reason="the features need the extra [classical]")
 
@@ -53,7 +54,8 @@ def test_sklearn_checks(estimator, check):
 
 
 def test_sklearn_runs_all_its_checks():
-    assert len(list(estimator_checks_generator(CellFeatures()))) >= 46  # in scikit-learn 1.6
+    least = 46 if sklearn.__version__.startswith("1.6.") else 47
+    assert len(list(estimator_checks_generator(CellFeatures()))) >= least
 
 
 def test_import_leaves_skimage_alone():
