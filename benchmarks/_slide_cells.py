@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter, minimum_filter
 from scipy.spatial import cKDTree
 
 from stnclf.datasets import make_slide
+from stnclf.metrics import detection_score
 from stnclf.slides import write_pyramid_tiff
 
 #: Micrometres within which a nucleus belongs to an annotated cell.
@@ -65,6 +66,18 @@ def with_other_stains(X, y, centers, copies):
     """Add copies that are stained in other ways to patches, their labels and centres."""
     X = np.concatenate([X, *(vary_stain(X, seed) for seed in range(1, copies))])
     return X, np.tile(y, copies), np.tile(centers, (copies, 1))
+
+
+def threshold_of_best_f1(truth, found, mpp, label):
+    """Choose the least probability from which on the detections of a class have the best F1.
+
+    `mpp` are the micrometres of a pixel in which positions are given.
+    """
+    f1 = {}
+    for threshold in np.linspace(0.1, 0.95, 18).round(2).tolist():
+        likely = found[found["probability"] >= threshold]
+        f1[threshold] = detection_score(truth, likely, mpp=mpp, labels=[label])[label]["f1"]
+    return max(f1, key=f1.get)
 
 
 def count_inside(cells, field):

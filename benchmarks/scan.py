@@ -54,6 +54,7 @@ from _slide_cells import (
     other_cells,
     paint_slide,
     some_of_each,
+    threshold_of_best_f1,
     with_other_stains,
 )
 
@@ -248,13 +249,7 @@ def best_threshold(model, stride, slides):
         truth = truth[truth["y"] >= top]
         truths.append(truth.assign(image=path.name, y=truth["y"] - top))
         found.append(scan(model, part, **how).assign(image=path.name))
-    truth, found = pd.concat(truths), pd.concat(found)
-    best = {}
-    for threshold in np.linspace(0.1, 0.95, 18).round(2).tolist():
-        likely = found[found["probability"] >= threshold]
-        score = detection_score(truth, likely, mpp=LEVEL_0, labels=[MITOSIS])
-        best[threshold] = score[MITOSIS]["f1"]
-    return max(best, key=best.get)
+    return threshold_of_best_f1(pd.concat(truths), pd.concat(found), LEVEL_0, MITOSIS)
 
 
 def measure_scan(model, stride, path, truth, threshold):

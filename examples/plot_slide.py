@@ -34,8 +34,14 @@ sys.path.insert(
     0, str(Path(globals().get("__file__", "plot_slide.py")).resolve().parents[1] / "benchmarks")
 )
 
-import numpy as np
-from _slide_cells import count_inside, other_cells, paint_slide, some_of_each, with_other_stains
+from _slide_cells import (
+    count_inside,
+    other_cells,
+    paint_slide,
+    some_of_each,
+    threshold_of_best_f1,
+    with_other_stains,
+)
 
 from stnclf import STNCellClassifier, save
 from stnclf.annotations import read_annotations, write_annotations
@@ -133,14 +139,8 @@ for name, side in sides.items():
         lower = Slide(slide.read_region(0, top, side, side - top), mpp=slide.mpp)
     here = truth[(truth["image"] == name) & (truth["y"] >= top)]
     known.append(here.assign(y=here["y"] - top))
-    seen.append(scan(clf, lower, labels=[MITOSIS], min_probability=0.1))
-    seen[-1]["image"] = name
-seen, known = pd.concat(seen), pd.concat(known)
-f1 = {}
-for least in np.linspace(0.1, 0.95, 18).round(2):
-    likely = seen[seen["probability"] >= least]
-    f1[least] = detection_score(known, likely, mpp=0.25, labels=[MITOSIS])[MITOSIS]["f1"]
-least = max(f1, key=f1.get)
+    seen.append(scan(clf, lower, labels=[MITOSIS], min_probability=0.1).assign(image=name))
+least = threshold_of_best_f1(pd.concat(known), pd.concat(seen), lower.mpp, MITOSIS)
 print(f"detections count from a probability of {least} on")
 
 # %%
