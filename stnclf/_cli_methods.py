@@ -123,9 +123,9 @@ def build(methods, facts, *, paper, settings, **options):
     sources = {name: f"--{name.replace('_', '-')}" for name in given}
     for name, value in read_settings(settings).items():
         given[name], sources[name] = value, "--set"
-    sizes = {"patch_size": facts.get("size"), "cell_size": facts.get("cell_size")}
-    sizes["mpp"] = facts.get("mpp")
-    estimators = {method: _estimator(method, sizes, paper) for method in methods}
+    names = {"patch_size": "size", "cell_size": "cell_size", "mpp": "mpp"}
+    known_facts = {name: facts.get(fact) for name, fact in names.items()}
+    estimators = {method: _estimator(method, known_facts, paper) for method in methods}
     known = {method: _parameters(estimator) for method, estimator in estimators.items()}
     names = sorted(set().union(*known.values()))
     for name in given:
@@ -145,13 +145,13 @@ def build(methods, facts, *, paper, settings, **options):
     return estimators
 
 
-def _estimator(method, sizes, paper):
+def _estimator(method, known_facts, paper):
     defaults = _PAPER[method] if paper else {}
     if method == "features":
-        features = CellFeatures(patch_size=sizes["patch_size"])
+        features = CellFeatures(patch_size=known_facts["patch_size"])
         return make_pipeline(features, StandardScaler(), SVC(class_weight="balanced"))
     kind = STNCellClassifier if method == "stn" else CiresanBaseline
-    return kind(**{**defaults, **sizes})
+    return kind(**{**defaults, **known_facts})
 
 
 def _parameters(estimator):
