@@ -62,10 +62,12 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
 
         published = PAPER if method == "stn-paper" else {}
         return STNCellClassifier(**{**published, **sizes, **settings})
+    one_stage = {**sizes, "localizer_epochs": 0, "joint_epochs": 0}
     if method == "cnn":
-        return WholePatch(**{**sizes, "localizer_epochs": 0, "joint_epochs": 0, **settings})
+        # These two do nothing here; they keep what is stored of a run from looking outdated.
+        return WholePatch(**{**one_stage, "classifier": "context", "joint_lr": 1e-4, **settings})
     if method == "oracle":
-        return Oracle(**{**sizes, "localizer_epochs": 0, "joint_epochs": 0, **settings})
+        return Oracle(**{**one_stage, **settings})
     if method == "ciresan":
         from stnclf import CiresanBaseline
 
@@ -113,9 +115,8 @@ def title(method, settings=None):
 class WholePatch(STNCellClassifier):
     """Control: a network of today on the whole patch, with all that the STN's classifier has.
 
-    Four blocks on a view of 64 px of the patch, where the STN's classifier begins by halving the
-    64 px of its window; up to the same number of maps, with the same offsets,
-    rotations, jitter and optimiser.
+    Four blocks on a view of 64 px of the patch, as large as the one that the STN's networks share,
+    up to the same number of maps; the same offsets, rotations, jitter and optimiser.
     """
 
     def _stages(self):

@@ -32,14 +32,14 @@ from stnclf.report import evaluate
 SETTINGS = {
     "stn": {
         "all": {},
-        "crchisto": {"classifier_epochs": 32, "localizer_epochs": 10, "joint_epochs": 3},
+        "crchisto": {"classifier_epochs": 27, "localizer_epochs": 15, "joint_epochs": 5},
     },
     # The control has as much processor time as the STN, all of it for the one network.
     "cnn": {
         "all": {"classifier_epochs": 150},
         "crchisto": {"classifier_epochs": 45},
     },
-    "oracle": {"all": {}, "crchisto": {"classifier_epochs": 32}},
+    "oracle": {"all": {"classifier_epochs": 150}, "crchisto": {"classifier_epochs": 45}},
     "stn-paper": {
         "all": {"classifier_epochs": 10, "localizer_epochs": 30, "joint_epochs": 8},
         "amibr": {"classifier_epochs": 5, "localizer_epochs": 12, "joint_epochs": 5},

@@ -77,7 +77,7 @@ def networks(epochs):
             localizer=localizer, classifier=classifier, **stn
         )
         for localizer in LOCALIZERS
-        for classifier in CLASSIFIERS
+        for classifier in ("shared", *CLASSIFIERS)[localizer == "dense" :]
     }
     return kinds | {
         "default, three glimpses": STNCellClassifier(n_glimpses=3, **stn),
@@ -104,7 +104,7 @@ def agreement(_):
 
 def latency(repeats):
     X, y, _ = make_cells(64, patch_size=SIDE, random_state=0)
-    chosen = {"default": "heatmap, context", "PAPER": "PAPER", "CiresanBaseline": "CiresanBaseline"}
+    chosen = {"default": "heatmap, shared", "PAPER": "PAPER", "CiresanBaseline": "CiresanBaseline"}
     estimators, rows = networks(0), []
     for name, key in chosen.items():
         estimator = estimators[key].set_params(device="cpu").fit(X, y)

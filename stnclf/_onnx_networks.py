@@ -7,6 +7,7 @@ import torch
 
 from .localizers import NEVER, FixedLocalizer, HeatmapLocalizer
 from .networks import SYMMETRIES, CiresanNet
+from .shared_networks import SharedNet, flips
 from .window_classifiers import WindowClassifier
 
 __all__ = ["add_system"]
@@ -48,13 +49,21 @@ def _add_stn(g, system, patches, patch_size):
         views = g.standardize(system, views)
         if isinstance(localizer, HeatmapLocalizer):
             k = system.n_glimpses
-            thetas, shares, others = _peaks(g, localizer, views, k)
+            maps, layers = views, [localizer.features]
+            if isinstance(system, SharedNet):
+                maps = g.layers([localizer.features["shared"]], views)
+                layers = [localizer.features["own"]]
+            scores = g.layers([*layers, localizer.position], maps)
+            thetas, shares, others = _peaks(g, localizer, scores, k)
         else:
             blocks = [localizer.block_1, localizer.block_2, localizer.inception]
             features = g.add("Flatten", g.layers(blocks, views))
             numbers = g.layers([localizer.dense, torch.nn.ReLU(), localizer.theta], features)
             thetas = g.add("Reshape", numbers, [-1, 1, 2, 3])
-    probabilities = _named(g, system, patches, thetas, k)
+    if isinstance(system, SharedNet):
+        probabilities = _named_on_maps(g, system, views, maps, thetas, k)
+    else:
+        probabilities = _named(g, system, patches, thetas, k)
     if shares is not None:
         probabilities = g.add("Mul", probabilities, shares)
     probabilities = g.add("ReduceSum", probabilities, [1], keepdims=0)
@@ -63,12 +72,11 @@ def _add_stn(g, system, patches, patch_size):
     return probabilities, g.add("Gather", thetas, 0, axis=1)
 
 
-def _peaks(g, localizer, views, k):
+def _peaks(g, localizer, logits, k):
     """Find the k best peaks: transforms (n, k, 2, 3) and shares (n, k, 1).
 
     With class maps also what these say of all other positions, (n, n_classes), else None.
     """
-    logits = g.layers([localizer.features, localizer.position], views)
     n_maps = localizer.position.out_channels
     maps = g.add("Reshape", logits, [0, n_maps, -1])
     logits = rest = g.add("Reshape", _log_sum_exp(g, maps) if n_maps > 1 else maps, [0, -1])
@@ -151,6 +159,51 @@ def _named(g, system, patches, thetas, k):
     probabilities = g.add("Softmax", logits, axis=1)
     shape = [-1, k, len(turns), classifier.output.out_features]
     return g.add("ReduceMean", g.add("Reshape", probabilities, shape), axes=[2], keepdims=0)
+
+
+def _named_on_maps(g, system, views, maps, thetas, k):
+    """Name what k windows on feature maps show: probabilities (n, k, n_classes)."""
+    if not (system.tta and system.has_symmetries):
+        shown = _read_maps(g, system.classifier, maps, thetas, k, 1)
+        return g.add("Squeeze", shown, [1])
+    localizer, n_channels, found = system.localizer, len(system.mean), []
+    height, width = localizer.view
+    rows = g.add("Reshape", views, [0, n_channels, height * width])
+    centers = g.add("Gather", thetas, 2, axis=3)  # (n, k, 2)
+    for turn in (False, True):
+        plain, scale = torch.arange(height * width).view(height, width), localizer.scale
+        if turn:
+            plain, scale = plain.T, scale[::-1]
+            centers = g.add("Gather", centers, [1, 0], axis=2)
+        turned = np.stack([plain.flip(axes).flatten() for axes, _ in flips()])
+        shape = [-1, n_channels, *plain.shape]
+        seen = g.add("Transpose", g.add("Gather", rows, turned, axis=2), perm=[0, 2, 1, 3])
+        seen = g.layers([localizer.features["shared"]], g.add("Reshape", seen, shape))
+        signs = np.array([[sign] for _, sign in flips()], float)
+        moved = g.add("Mul", g.add("Unsqueeze", centers, [1]), signs)  # (n, 4, k, 2)
+        moved = _centred_theta(g, g.add("Reshape", moved, [-1, 2]), scale)
+        moved = g.add("Reshape", moved, [-1, k, 2, 3])
+        found.append(_read_maps(g, system.classifier, seen, moved, k, len(turned)))
+    return g.add("ReduceMean", g.add("Concat", *found, axis=1), axes=[1], keepdims=0)
+
+
+def _read_maps(g, classifier, maps, thetas, k, n_turns):
+    """Name what windows on maps of some symmetries show: (n, n_turns, k, n_classes)."""
+    side, n_maps = classifier.side, classifier.window[0].in_channels
+    seen = g.sample(maps, thetas, (side, side), (1, 1))
+    if k > 1:
+        seen = g.add("Reshape", seen, [0, n_maps, k, side * side])
+        seen = g.add("Transpose", seen, perm=[0, 2, 1, 3])
+        seen = g.add("Reshape", seen, [-1, n_maps, side, side])
+    near = g.add("ReduceMean", g.layers(classifier.window, seen), axes=[2, 3], keepdims=0)
+    whole = g.layers([classifier.halve, classifier.patch], maps)
+    whole = g.add("ReduceMean", whole, axes=[2, 3], keepdims=0)
+    if k > 1:
+        width = classifier.output.in_features // 2
+        whole = g.add("Reshape", g.add("Concat", *[whole] * k, axis=1), [-1, width])
+    logits = g.layers([classifier.output], g.add("Concat", near, whole, axis=1))
+    shape = [-1, n_turns, k, classifier.output.out_features]
+    return g.add("Reshape", g.add("Softmax", logits, axis=1), shape)
 
 
 def _add_baseline(g, system, patches, patch_size):

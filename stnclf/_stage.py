@@ -14,7 +14,7 @@ from .losses import (
     localization_loss,
 )
 
-__all__ = ["Stage", "learning_rate", "stage_loss"]
+__all__ = ["Stage", "guided_stages", "learning_rate", "stage_loss"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,46 @@ class Stage:
     lr_name: str = "lr"
 
 
+def guided_stages(params, shared):
+    """List the three stages of a guided spatial transformer network (section 4.3).
+
+    Parameters
+    ----------
+    params : STNCellClassifier
+        Has the lengths and rates.
+    shared : bool
+        Whether localizer and classifier share layers. Then both learn in every stage: first the
+        classifier's task alone, then the localizer's beside it.
+
+    Returns
+    -------
+    dict of str to Stage
+        By name, in their order.
+    """
+    both = ("localizer", "classifier")
+    smoothing = params.label_smoothing
+
+    def stage(name, learns, classifies, localizes):
+        return Stage(
+            name,
+            learns=learns,
+            classifies=classifies,
+            localizes=localizes,
+            kappa=params.kappa,
+            epochs=getattr(params, f"{name}_epochs"),
+            lr=getattr(params, f"{name}_lr"),
+            lr_name=f"{name}_lr",
+            label_smoothing=smoothing if classifies else 0.0,
+        )
+
+    stages = [
+        stage("classifier", both if shared else ("classifier",), "cell", False),
+        stage("localizer", both if shared else ("localizer",), "cell" if shared else None, True),
+        stage("joint", both, "window", True),
+    ]
+    return {stage.name: stage for stage in stages}
+
+
 def stage_loss(module, batch, stage):
     """Loss of each sample of a batch in a stage.
 
@@ -85,6 +125,8 @@ def stage_loss(module, batch, stage):
     if stage.localizes and location.maps is not None:
         parts["map_loss"] = class_map_loss(location.maps, batch.theta, batch.y)
     if stage.classifies:
+        if stage.classifies == "cell":
+            location = Location(batch.shown, None, features=location.features)
         logits = module.recognize(images, location, batch.place, batch.color)
         smoothing = stage.label_smoothing
         parts["classification_loss"] = classification_loss(logits, batch.y, smoothing)

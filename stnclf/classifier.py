@@ -12,7 +12,8 @@ from ._base import _COUNT, _POSITIVE, BaseCellClassifier
 from ._typing import Images
 from .localizers import LOCALIZERS, FixedLocalizer
 from .networks import STNNet
-from .training import Stage
+from .shared_networks import MapClassifier, SharedLocalizer, SharedNet
+from .training import guided_stages
 from .window_classifiers import CLASSIFIERS
 
 __all__ = ["PAPER", "STNCellClassifier"]
@@ -50,8 +51,9 @@ class STNCellClassifier(BaseCellClassifier):
 
     A localizer network lays a window on the cell inside the patch, a small classifier names
     the cell in that window. They are trained in three stages, guided by the known centres of
-    the cells: ``"classifier"`` on centred cells, ``"localizer"`` on randomly moved patches,
-    and ``"joint"``, both together, on the windows that the localizer chooses.
+    the cells: ``"classifier"`` on windows at the true centres, ``"localizer"`` on randomly moved
+    patches, and ``"joint"``, both together, on the windows that the localizer chooses. Networks
+    that share layers (``classifier="shared"``) keep learning the classes in the second stage.
 
     Parameters
     ----------
@@ -65,9 +67,12 @@ class STNCellClassifier(BaseCellClassifier):
     localizer : {"heatmap", "dense"}, default="heatmap"
         "dense" is the paper's network, which regresses theta. "heatmap" scores positions and
         takes the best: of several candidates it chooses one and not their mean.
-    classifier : {"context", "window", "inception"}, default="context"
-        The classifier network. "inception" is the paper's. "window" is made of batch-normalised
-        convolutions; "context" sees the window, and one of twice its size around it.
+    classifier : {"shared", "context", "window", "inception"}, default="shared"
+        The classifier network. "shared" reads the heatmap localizer's first maps, in the window
+        and in the whole patch [2]_ [3]_; one network is trained in place of two. The others look
+        at the pixels: "inception" is the paper's, "window" is made of batch-normalised
+        convolutions, "context" sees the window and one of twice its size around it. It stands in
+        for "shared" with the dense localizer, and where the window is the whole patch.
     n_glimpses : int, default=1
         How many peaks of the heatmap are looked at; the class probabilities are averaged with
         the peaks' shares. The dense localizer has one answer only.
@@ -75,9 +80,9 @@ class STNCellClassifier(BaseCellClassifier):
         Give the heatmap a map for each class, which speak for the positions that are not looked
         at. It pays for rare cells among many others, not where cells of all classes lie side by
         side. The dense localizer has no maps.
-    classifier_epochs, localizer_epochs, joint_epochs : int, default=80, 45, 10
+    classifier_epochs, localizer_epochs, joint_epochs : int, default=80, 50, 20
         Length of the three stages. The paper's are 50, 200 and 100.
-    classifier_lr, localizer_lr, joint_lr : float, default=3e-3, 3e-3, 1e-4
+    classifier_lr, localizer_lr, joint_lr : float, default=3e-3, 3e-3, 5e-4
         Initial learning rates of the stages. The paper's are 1e-3, 1e-4 and 1e-4.
     kappa : float, default=1.0
         Weight of the classification loss in the joint stage (equation 9).
@@ -179,6 +184,7 @@ class STNCellClassifier(BaseCellClassifier):
        arXiv:1707.08525, 2017.
     .. [2] M. Jaderberg, K. Simonyan, A. Zisserman, K. Kavukcuoglu, "Spatial Transformer
        Networks", NeurIPS 2015.
+    .. [3] R. Girshick, "Fast R-CNN", ICCV 2015.
 
     Examples
     --------
@@ -197,7 +203,7 @@ class STNCellClassifier(BaseCellClassifier):
     _parameter_constraints: dict = {
         **BaseCellClassifier._parameter_constraints,
         "localizer": [StrOptions(set(LOCALIZERS))],
-        "classifier": [StrOptions(set(CLASSIFIERS))],
+        "classifier": [StrOptions({"shared", *CLASSIFIERS})],
         "n_glimpses": [Interval(Integral, 1, None, closed="left")],
         "class_maps": ["boolean"],
         "flip": ["boolean"],
@@ -220,15 +226,15 @@ class STNCellClassifier(BaseCellClassifier):
         patch_size=None,
         cell_size=None,
         localizer="heatmap",
-        classifier="context",
+        classifier="shared",
         n_glimpses=1,
         class_maps=False,
         classifier_epochs=80,
-        localizer_epochs=45,
-        joint_epochs=10,
+        localizer_epochs=50,
+        joint_epochs=20,
         classifier_lr=3e-3,
         localizer_lr=3e-3,
-        joint_lr=1e-4,
+        joint_lr=5e-4,
         kappa=1.0,
         batch_size=32,
         balance=True,
@@ -343,50 +349,27 @@ class STNCellClassifier(BaseCellClassifier):
         return self._fit(X, y, centers, sample_weight, stages)
 
     def _stages(self):
-        return {
-            "classifier": Stage(
-                "classifier",
-                learns=("classifier",),
-                classifies="cell",
-                localizes=False,
-                kappa=self.kappa,
-                epochs=self.classifier_epochs,
-                lr=self.classifier_lr,
-                lr_name="classifier_lr",
-                label_smoothing=self.label_smoothing,
-            ),
-            "localizer": Stage(
-                "localizer",
-                learns=("localizer",),
-                classifies=None,
-                localizes=True,
-                kappa=self.kappa,
-                epochs=self.localizer_epochs,
-                lr=self.localizer_lr,
-                lr_name="localizer_lr",
-            ),
-            "joint": Stage(
-                "joint",
-                learns=("localizer", "classifier"),
-                classifies="window",
-                localizes=True,
-                kappa=self.kappa,
-                epochs=self.joint_epochs,
-                lr=self.joint_lr,
-                lr_name="joint_lr",
-                label_smoothing=self.label_smoothing,
-            ),
-        }
+        return guided_stages(self, shared=self._kind() == "shared")
+
+    def _kind(self):
+        """Which classifier there is: without a heatmap there are no maps to share."""
+        stands_in = self.classifier == "shared" and not LOCALIZERS[self.localizer].has_heatmap
+        return "context" if stands_in else self.classifier
 
     def _build(self, frame, n_channels, n_classes, mean, std):
-        if frame.cell == frame.patch:
-            localizer = FixedLocalizer()
+        kind = self._kind()
+        if frame.cell == frame.patch:  # nothing to look for, and no maps to share
+            kind, localizer = "context" if kind == "shared" else kind, FixedLocalizer()
         else:
             scale = tuple(c / p for c, p in zip(frame.cell[::-1], frame.patch[::-1]))
             maps = {"n_classes": n_classes} if self._has_maps() else {}
-            localizer = LOCALIZERS[self.localizer](n_channels, frame.patch, scale, **maps)
-        classifier = CLASSIFIERS[self.classifier](n_channels, n_classes)
-        module = STNNet(localizer, classifier, frame.patch, frame.cell, mean, std)
+            made = SharedLocalizer if kind == "shared" else LOCALIZERS[self.localizer]
+            localizer = made(n_channels, frame.patch, scale, **maps)
+        sizes = (frame.patch, frame.cell, mean, std)
+        if kind == "shared":
+            module = SharedNet(localizer, MapClassifier(localizer.n_maps, n_classes), *sizes)
+        else:
+            module = STNNet(localizer, CLASSIFIERS[kind](n_channels, n_classes), *sizes)
         self._set_up(module)
         return module
 
@@ -394,7 +377,7 @@ class STNCellClassifier(BaseCellClassifier):
         module.n_glimpses, module.tta = self.n_glimpses, self.tta
 
     def _architecture(self):
-        return self.localizer, self.classifier, self._has_maps()
+        return self.localizer, self._kind(), self._has_maps()
 
     def _has_maps(self):
         return self.class_maps and LOCALIZERS[self.localizer].has_heatmap

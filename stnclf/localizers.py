@@ -36,11 +36,14 @@ class Location(NamedTuple):
         Logits of the positions.
     maps : Tensor of shape (n, n_classes, height, width) or None
         Logits of positions and classes together; the heatmap is their sum over the classes.
+    features : Tensor of shape (n, n_maps, height, width) or None
+        What the classifier reads where it shares the localizer's first layers.
     """
 
     theta: torch.Tensor
     heatmap: torch.Tensor | None
     maps: torch.Tensor | None = None
+    features: torch.Tensor | None = None
 
 
 class FixedLocalizer(nn.Module):
@@ -160,8 +163,12 @@ class HeatmapLocalizer(nn.Module):
         sides = view_size(patch_size, view, 16)
         self.view = tuple(4 * max(4, round(side / 4)) for side in sides)
         self.scale, self.radius = scale, radius
-        a, b, c = widths
-        self.features = nn.Sequential(
+        self.features = self._layers(n_channels, *widths)
+        self.has_maps = n_classes is not None
+        self.position = head(nn.Conv2d(widths[-1], n_classes or 1, 1))
+
+    def _layers(self, n_channels, a, b, c):
+        return nn.Sequential(
             *conv_norm(n_channels, a, 5, pool=True),
             *conv_norm(a, b, 3),
             *conv_norm(b, b, 3, pool=True),
@@ -169,8 +176,6 @@ class HeatmapLocalizer(nn.Module):
             *conv_norm(c, c, 3, dilation=2),
             *conv_norm(c, c, 3, dilation=2),
         )
-        self.has_maps = n_classes is not None
-        self.position = head(nn.Conv2d(c, n_classes or 1, 1))
 
     def forward(self, views):
         """Map views (n, channels, *view) to theta (n, 2, 3) and logits (n, h, w)."""

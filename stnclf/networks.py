@@ -107,6 +107,8 @@ class STNNet(_System):
         How many peaks of a heatmap are looked at, see `recognize`.
     tta : bool
         Whether predictions (`forward`) are averaged over the eight symmetries of the window.
+    around : float or None
+        How many cell sizes the classifier sees around a known cell; None is the patch.
     """
 
     n_glimpses, tta = 1, False
@@ -114,6 +116,7 @@ class STNNet(_System):
     def __init__(self, localizer, classifier, patch_size, cell_size, mean, std):
         super().__init__(mean, std)
         self.localizer, self.classifier = localizer, classifier
+        self.around = max(classifier.scales)
         self.has_symmetries = patch_size[0] > 1  # a row of pixels has none
         self.view_reduction = reduction_for(patch_size, localizer.view)
         self.window_reductions = [

@@ -20,13 +20,14 @@ from torch import nn
 
 from ._callbacks import StageLog, diverged
 from ._resident import ResidentSteps, fits, on_device, watches_batches
-from ._stage import Stage, learning_rate, stage_loss
+from ._stage import Stage, guided_stages, learning_rate, stage_loss
 from ._workers import Ahead, Workers
 from .sampling import TrainingBatches, held_out_batches
 
 __all__ = [
     "CellNet",
     "Stage",
+    "guided_stages",
     "learning_rate",
     "stage_loss",
 ]
@@ -133,7 +134,9 @@ class CellNet(NeuralNet):
         """
         learning = [self.part(name) for name in stage.learns]
         parameters = [p for part in learning for p in part.parameters()]
-        if not stage.epochs or not parameters:
+        seeks = stage.localizes and stage.classifies != "window"
+        idle = seeks and not list(self.part("localizer").parameters())
+        if not stage.epochs or not parameters or idle:
             return self
         self.stage, self.steps_done, self.n_steps = stage, 0, 1
         done = 0 if saved is None else saved.epoch
@@ -246,7 +249,7 @@ class CellNet(NeuralNet):
         """Give batches as the stage wants them; for validation the same ones every epoch."""
         name, around = self.stage.name, None
         if self.stage.classifies == "cell":
-            around = max(self.module_.classifier.scales)
+            around = self.module_.around  # None is the patch
         if not training:
             return _Repeatable(held_out_batches, dataset, self.batch_size, [self.seed, 1], around)
         batches = TrainingBatches(

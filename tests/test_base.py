@@ -251,7 +251,11 @@ def test_fitted_model_lies_on_the_cpu(quick_stn, blobs):
 def test_history_has_a_row_an_epoch(blobs):
     X, y, centers = blobs
     clf = STNCellClassifier(
-        classifier_epochs=2, localizer_epochs=1, joint_epochs=3, random_state=0
+        classifier="context",
+        classifier_epochs=2,
+        localizer_epochs=1,
+        joint_epochs=3,
+        random_state=0,
     ).fit(X, y, centers=centers)
     stages = [(row["stage"], row["epoch"]) for row in clf.history_]
     assert stages == [

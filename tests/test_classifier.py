@@ -96,7 +96,7 @@ def test_stages_one_by_one_equal_all_at_once(blobs):
 
 def test_one_stage_moves_its_network_only(blobs):
     X, y, centers = blobs
-    clf = STNCellClassifier(**{**QUICK, "warm_start": True})
+    clf = STNCellClassifier(**{**QUICK, "warm_start": True, "classifier": "context"})
     clf.fit(X, y, centers=centers, stages=("classifier",))
     before = {n: p.clone() for n, p in clf.net_.module_.named_parameters()}
     clf.fit(X, y, centers=centers, stages=("localizer",))

@@ -19,7 +19,7 @@ from stnclf.localizers import (
 def test_shapes_and_every_weight_learns(name, channels, patch):
     generator = torch.Generator().manual_seed(0)
     localizer = initialize(LOCALIZERS[name](channels, patch, (0.5, 0.25)), generator)
-    theta, heatmap, _ = localizer(torch.rand(2, channels, *localizer.view, generator=generator))
+    theta, heatmap, *_ = localizer(torch.rand(2, channels, *localizer.view, generator=generator))
     assert theta.shape == (2, 2, 3)
     assert theta.dtype == torch.float32
     assert (heatmap is not None) == localizer.has_heatmap

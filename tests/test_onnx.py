@@ -76,12 +76,14 @@ def assert_agrees(estimator, X, path):
 STNS = {
     f"{localizer}, {classifier}": {"localizer": localizer, "classifier": classifier}
     for localizer in ("heatmap", "dense")
-    for classifier in ("context", "window", "inception")
+    for classifier in ("shared", "context", "window", "inception")
 }
 STNS |= {
     "paper": PAPER,
     "no symmetries": {"tta": False},
     "glimpses": {"n_glimpses": 3},
+    "context, no symmetries": {"tta": False, "classifier": "context"},
+    "context, glimpses": {"n_glimpses": 3, "classifier": "context"},
     "glimpses, no symmetries": {"n_glimpses": 2, "tta": False, "classifier": "window"},
     "dense, glimpses": {"localizer": "dense", "n_glimpses": 3},
     "class maps": {"class_maps": True},

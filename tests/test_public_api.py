@@ -97,6 +97,7 @@ LAYERS = [
     "_workers",
     "sampling",
     "_batch",
+    "shared_networks",
     "networks",
     "window_classifiers",
     "localizers",

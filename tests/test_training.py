@@ -44,7 +44,7 @@ def test_joint_loss_is_equation_9_on_the_chosen_window(name):
     system = make_stn("heatmap", maps=True) if name == "maps" else make_stn(name)
     batch = make_batch()
     loss, parts = stage_loss(system, batch, JOINT)
-    theta, heatmap, maps = system.locate(batch.images(), batch.place)
+    theta, heatmap, maps, _ = system.locate(batch.images(), batch.place)
     located = (
         localization_loss(theta, batch.theta)
         if name == "dense"
