@@ -31,7 +31,7 @@ FIGURE = ROOT / "docs" / "_static" / "patch_size.png"
 CELL = 48
 RATIOS = (1.5, 2.0, 3.0, 4.0)
 EPOCHS = {
-    "stn": {"classifier_epochs": 80, "localizer_epochs": 45, "joint_epochs": 10},
+    "stn": {"classifier_epochs": 80, "localizer_epochs": 50, "joint_epochs": 20},
     "cnn": {"classifier_epochs": 150},
     "ciresan": {"epochs": 150},
 }

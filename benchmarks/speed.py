@@ -52,7 +52,6 @@ from stnclf.training import MICRO_BATCH, stage_loss
 
 FRAME = Frame((192, 192), (128, 128), (64, 64))
 BATCH = 64
-AROUND = 2.0  # cell sizes that the default classifier sees in stage 1
 CHANGES = {"flip": True, "color_jitter": 0.1, "center_jitter": 0.03}
 PARTS = ("stages", "growth", "jobs", "accuracy")
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,6 +60,8 @@ PAGE = ROOT / "docs" / "performance.md"
 
 
 def stn(**parameters):
+    """Two networks, unless the parameters say otherwise: each stage trains its own."""
+    parameters = {"classifier": "context", **parameters}
     return STNCellClassifier(patch_size=128, random_state=0, **parameters)
 
 
@@ -75,8 +76,12 @@ JOBS = {
     "stage 2, dense localizer": (stn(localizer="dense"), "localizer"),
     "stage 3, heatmap": (stn(), "joint"),
     "stage 3, dense": (stn(localizer="dense"), "joint"),
+    "stage 1, shared": (stn(classifier="shared"), "classifier"),
+    "stage 2, shared": (stn(classifier="shared"), "localizer"),
+    "stage 3, shared": (stn(classifier="shared"), "joint"),
     "baseline": (baseline(), "classifier"),
     "predict, heatmap": (stn(), None),
+    "predict, shared": (stn(classifier="shared"), None),
     "predict, baseline": (baseline(), None),
 }
 
@@ -225,11 +230,12 @@ def bare(fitted, stage_name, data, epochs):
         return torch.autograd.grad(loss.sum() / total, parameters, allow_unused=True)
 
     with Workers(len(replicas)) as workers:
-        for batch in batches(data, stage, epochs):
+        for batch in batches(data, stage, epochs, module):
             parts = batch.split(MICRO_BATCH)
             grads = workers.map(gradients, replicas, parts, [len(batch)] * len(parts))
             for parameter, *found in zip(parameters, *grads):
-                parameter.grad = sum(found[1:], start=found[0])
+                if found[0] is not None:
+                    parameter.grad = sum(found[1:], start=found[0])
             optimizer.step()
 
 
@@ -249,8 +255,8 @@ def chunks(iterable, size):
         yield group
 
 
-def batches(data, stage, epochs):
-    around = AROUND if stage.classifies == "cell" else None
+def batches(data, stage, epochs, module):
+    around = module.around if stage.classifies == "cell" else None
     epoch = TrainingBatches(data, (0, 1), BATCH, around, True, True, **CHANGES)
     for _ in range(epochs):
         yield from epoch
@@ -300,7 +306,7 @@ def tutorial(fitted, stage_name, data, epochs):
 
     stage = stage_of(fitted, stage_name, epochs)
     optimizer = torch.optim.Adam(learning(module, stage), lr=stage.lr)
-    window = stage.classifies == "cell"
+    window = stage.classifies == "cell" and module.around is not None
     loader = torch.utils.data.DataLoader(PillowCells(data, window), BATCH, shuffle=True)
     for _ in range(epochs):
         for pixels, theta, y in loader:
@@ -329,7 +335,7 @@ def operations(fitted, stage_name, data):
         else:
             stage = stage_of(fitted, stage_name, 1)
             parameters = learning(module, stage)
-            batch = next(iter(batches(data, stage, 1)))
+            batch = next(iter(batches(data, stage, 1, module)))
             loss, _ = stage_loss(module, batch, stage)
             torch.autograd.grad(loss.sum(), parameters, allow_unused=True)
     return counter.get_total_flops() / len(batch)

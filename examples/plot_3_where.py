@@ -2,9 +2,9 @@
 Where does it look?
 ===================
 
-The localizer lays a window on the cell, and the classifier sees nothing but that window (and one
-of twice its size around it). So one can look at what it looked at. This is what figure 4 of the
-paper shows.
+The localizer lays a window on the cell, and the classifier looks closely at that window, beside one
+look at the patch as a whole. So one can see what it looked at. This is what figure 4 of the paper
+shows.
 """
 
 import matplotlib.pyplot as plt

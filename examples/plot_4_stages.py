@@ -24,8 +24,7 @@ train, test = slice(0, 240), slice(240, None)
 # ``warm_start=True`` makes ``fit`` go on from the weights that are there, and ``stages`` says what
 # to train. After the first stage the classifier names a cell that it is shown, but the localizer
 # has learned nothing yet and its windows lie anywhere. (That it is often right all the same is
-# thanks to its second window, of twice the size, in which the cell often is.) After the second
-# stage the cells are found.
+# because it sees the patch as a whole, too.) After the second stage the cells are found.
 
 STAGES = ("classifier", "localizer", "joint")
 clf = STNCellClassifier(
