@@ -35,7 +35,8 @@ EPOCHS = {
 VARIANTS = {
     "default": {},
     "a map for each class": {"class_maps": True},
-    "window alone": {"classifier": "window"},
+    "two networks, window and context": {"classifier": "context"},
+    "two networks, window alone": {"classifier": "window"},
     "the paper's classifier": {"classifier": "inception"},
     "the paper's localizer": {"localizer": "dense"},
     "three glimpses": {"n_glimpses": 3},
