@@ -26,7 +26,8 @@ class Stage:
     name : str
         Name by which ``fit(..., stages=...)`` and ``history_`` know it.
     learns : tuple of str
-        Which networks' weights move: ``"localizer"``, ``"classifier"``, or ``"all"``.
+        Which networks' weights move: ``"localizer"``, ``"trunk"`` (the layers of it that are
+        shared), ``"classifier"``, or ``"all"``.
     classifies : {"cell", "window", "patch", None}
         What the classifier is shown: the window on the true centre, the one that the
         localizer chose, the whole patch, or nothing.
@@ -63,8 +64,8 @@ def guided_stages(params, shared):
     params : STNCellClassifier
         Has the lengths and rates.
     shared : bool
-        Whether localizer and classifier share layers. Then both learn in every stage: first the
-        classifier's task alone, then the localizer's beside it.
+        Whether localizer and classifier share layers. Then these layers and the classifier learn
+        in every stage: first the classes alone, then the places beside them.
 
     Returns
     -------
@@ -88,7 +89,7 @@ def guided_stages(params, shared):
         )
 
     stages = [
-        stage("classifier", both if shared else ("classifier",), "cell", False),
+        stage("classifier", ("trunk", "classifier") if shared else ("classifier",), "cell", False),
         stage("localizer", both if shared else ("localizer",), "cell" if shared else None, True),
         stage("joint", both, "window", True),
     ]

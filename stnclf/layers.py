@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 __all__ = [
+    "SYMMETRIES",
     "ConvPool",
     "Inception",
     "compose",
@@ -20,6 +21,14 @@ __all__ = [
     "reduction_for",
     "sample",
     "view_size",
+]
+
+
+#: The eight ways to lay a square on itself.
+SYMMETRIES = [
+    lambda x, flips=flips, turn=turn: (x.transpose(2, 3) if turn else x).flip(flips)
+    for turn in (False, True)
+    for flips in ((), (2,), (3,), (2, 3))
 ]
 
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .layers import (
+    SYMMETRIES,
     ConvPool,
     head,
     identity,
@@ -24,13 +25,6 @@ from .layers import (
 from .localizers import centred_theta
 
 __all__ = ["CiresanNet", "STNNet"]
-
-#: The eight ways to lay a square on itself.
-SYMMETRIES = [
-    lambda x, flips=flips, turn=turn: (x.transpose(2, 3) if turn else x).flip(flips)
-    for turn in (False, True)
-    for flips in ((), (2,), (3,), (2, 3))
-]
 
 
 class _System(nn.Module):
@@ -112,6 +106,7 @@ class STNNet(_System):
     """
 
     n_glimpses, tta = 1, False
+    trunk = nn.Identity()  # a classifier of its own shares no layers with the localizer
 
     def __init__(self, localizer, classifier, patch_size, cell_size, mean, std):
         super().__init__(mean, std)

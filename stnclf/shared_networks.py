@@ -129,6 +129,11 @@ class SharedNet(STNNet):
         super().__init__(localizer, classifier, patch_size, cell_size, mean, std)
         self.around = None
 
+    @property
+    def trunk(self):
+        """The layers that localizer and classifier share."""
+        return self.localizer.features["shared"]
+
     def recognize(self, images, location, place=None, color=None, tta=False):
         """Name the cells in patches; arguments and result are those of `STNNet`."""
         place = identity(images) if place is None else place
@@ -145,7 +150,7 @@ class SharedNet(STNNet):
                 n = len(turned) // len(views)
                 many = None if weights is None else weights.repeat(n, 1)
                 with self.autocast():
-                    features = self.localizer.features["shared"](turned)
+                    features = self.trunk(turned)
                 logits += self._glimpsed(features, moved, many).chunk(n)
         if len(logits) == 1:
             return logits[0]

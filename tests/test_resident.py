@@ -17,6 +17,8 @@ FRAME = Frame((72, 72), (64, 64), (32, 32))
 STAGES = {
     "classifier": Stage("classifier", ("classifier",), "cell", False, 1.0, 2, 1e-3),
     "localizer": Stage("localizer", ("localizer",), None, True, 1.0, 2, 1e-3),
+    "shared, first": Stage("classifier", ("trunk", "classifier"), "cell", False, 1.0, 2, 1e-3),
+    "shared, second": Stage("localizer", ("localizer", "classifier"), "cell", True, 1.0, 2, 1e-3),
     "joint": Stage("joint", ("localizer", "classifier"), "window", True, 1.0, 2, 1e-3),
 }
 
@@ -31,16 +33,22 @@ def cells(n=23):
     )
 
 
-def untrained(data):
+def untrained(data, stage):
+    own = stage.learns in (("classifier",), ("localizer",))
     clf = STNCellClassifier(
-        patch_size=64, classifier_epochs=0, localizer_epochs=0, joint_epochs=0, random_state=0
+        patch_size=64,
+        classifier="context" if own else "shared",
+        classifier_epochs=0,
+        localizer_epochs=0,
+        joint_epochs=0,
+        random_state=0,
     )
     return clf.fit(data.X, data.y).net_.module_
 
 
 def train(data, stage, device="cpu", graph=False):
     """Two epochs on resident images; weights and mean losses."""
-    module = untrained(data).to(device)
+    module = untrained(data, stage).to(device)
     parts = [getattr(module, name).train() for name in stage.learns]
     parameters = [p for part in parts for p in part.parameters()]
 
@@ -59,11 +67,11 @@ def train(data, stage, device="cpu", graph=False):
 
 def train_plainly(data, stage):
     """The same epochs, batch by batch, from sources cut out of the images."""
-    module = untrained(data)
+    module = untrained(data, stage)
     parts = [getattr(module, name).train() for name in stage.learns]
     parameters = [p for part in parts for p in part.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1.0, weight_decay=0.01)
-    around = 2.0 if stage.classifies == "cell" else None
+    around = module.around if stage.classifies == "cell" else None
     batches = TrainingBatches(data, (3, 4), 9, around, False, True, **CHANGES)
     losses = []
     for _ in range(2):
@@ -79,10 +87,10 @@ def train_plainly(data, stage):
     return losses, module
 
 
-def assert_same(data, one, other, share):
+def assert_same(data, stage, one, other, share):
     """Weights differ by less than a share of what was learned; Adam magnifies rounding."""
     assert one[0] == pytest.approx(other[0], rel=share / 10)
-    start = untrained(data).state_dict()
+    start = untrained(data, stage).state_dict()
     moved, apart = 0.0, 0.0
     for (name, a), b in zip(one[1].state_dict().items(), other[1].state_dict().values()):
         if name.endswith("num_batches_tracked"):
@@ -97,7 +105,9 @@ def assert_same(data, one, other, share):
 @pytest.mark.parametrize("name", STAGES)
 def test_resident_steps_train_as_batches_do(name):
     data = cells()
-    assert_same(data, train(data, STAGES[name]), train_plainly(data, STAGES[name]), 0.05)
+    assert_same(
+        data, STAGES[name], train(data, STAGES[name]), train_plainly(data, STAGES[name]), 0.05
+    )
 
 
 @GPU
@@ -106,7 +116,7 @@ def test_recorded_steps_train_as_batches_do(name, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     data = cells()
     recorded = train(data, STAGES[name], "cuda", graph=True)
-    assert_same(data, recorded, train_plainly(data, STAGES[name]), 0.2)
+    assert_same(data, STAGES[name], recorded, train_plainly(data, STAGES[name]), 0.2)
 
 
 @GPU
