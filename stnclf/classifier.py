@@ -104,7 +104,7 @@ class STNCellClassifier(BaseCellClassifier):
         In training each channel is multiplied by a factor at most this far from 1 and shifted
         by at most twice as many standard deviations.
     center_jitter : float, default=0.03
-        Largest distance along x and y, in cell sizes, by which stage 1's window misses the cell.
+        Largest distance along x and y, in cell sizes, by which windows on the true centre miss it.
     label_smoothing : float, default=0.05
         Share of the target class that is spread evenly over all classes.
     tta : bool, default=True
