@@ -20,7 +20,8 @@ def test_loss_that_is_no_number_stops_with_stage_and_epoch(blobs):
 
 def test_lines_have_a_header_for_each_stage(blobs, capsys):
     X, y, centers = blobs
-    STNCellClassifier(verbose=2, **QUICK).fit(X, y, centers=centers)
+    clf = STNCellClassifier(verbose=2, classifier="context", **QUICK)
+    clf.fit(X, y, centers=centers)
     shown = capsys.readouterr().out
     for stage in ("classifier", "localizer", "joint"):
         assert f"stage '{stage}'" in shown

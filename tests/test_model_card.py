@@ -35,7 +35,7 @@ def test_the_card_of_an_stn(blobs):
     seconds = sum(row["seconds"] for row in clf.history_[2:])
     assert float(stages[2][4]) == pytest.approx(seconds, abs=0.06)
     parameters = {row[0]: row[1:] for row in rows(card, "Parameters")}
-    assert parameters["`joint_epochs`"] == ["`2`", "`10`"]
+    assert parameters["`joint_epochs`"] == ["`2`", "`20`"]
     assert parameters["`patch_size`"] == ["`(20, 30)`", "`None`"]
     assert set(parameters) == {f"`{p}`" for p in clf.get_params() if p != "callbacks"}
     assert {"stnclf", "torch", "python"} <= set(dict(rows(card, "Versions")))
