@@ -173,7 +173,7 @@ def draw(store):
     from stnclf._plot_style import COLOURS, DASHES, MARKERS
 
     found = means(store)
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
     for method, colour, dash, marker in zip(EPOCHS, COLOURS, DASHES, MARKERS):
         rows = {ratio: row for (name, ratio), row in found.items() if name == method}
         style = {"color": colour, "linestyle": dash, "marker": marker}
@@ -185,7 +185,7 @@ def draw(store):
         axis.set(xlabel="side of the patch / side of the cell's window", ylabel=name)
         axis.grid(alpha=0.3)
     axes[1].set_ylim(bottom=0)
-    axes[0].legend(fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
