@@ -52,7 +52,7 @@ def _add_stn(g, system, patches, patch_size):
             k = system.n_glimpses
             maps, layers = views, [localizer.features]
             if isinstance(system, SharedNet):
-                maps = g.layers([localizer.features["shared"]], views)
+                maps = g.layers([system.trunk], views)
                 layers = [localizer.features["own"]]
             scores = g.layers([*layers, localizer.position], maps)
             thetas, shares, others = _peaks(g, localizer, scores, k)
@@ -179,7 +179,7 @@ def _named_on_maps(g, system, views, maps, thetas, k):
         turned = np.stack([plain.flip(axes).flatten() for axes, _ in flips()])
         shape = [-1, n_channels, *plain.shape]
         seen = g.add("Transpose", g.add("Gather", rows, turned, axis=2), perm=[0, 2, 1, 3])
-        seen = g.layers([localizer.features["shared"]], g.add("Reshape", seen, shape))
+        seen = g.layers([system.trunk], g.add("Reshape", seen, shape))
         signs = np.array([[sign] for _, sign in flips()], float)
         moved = g.add("Mul", g.add("Unsqueeze", centers, [1]), signs)  # (n, 4, k, 2)
         moved = _centred_theta(g, g.add("Reshape", moved, [-1, 2]), scale)
