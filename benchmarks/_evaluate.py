@@ -87,7 +87,7 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
 
 
 def title(method, settings=None):
-    """Name a method in a table, with its epochs where the paper has others."""
+    """Name a method in a table, with what differs from the paper or from the defaults."""
     names = {
         "stn": "STN",
         "cnn": "modern CNN on the whole patch",
@@ -96,16 +96,20 @@ def title(method, settings=None):
         "svc": "features + SVC",
         "rf": "features + random forest",
     }
-    if method == "stn" and set(STAGE_EPOCHS) <= set(settings or ()):
+    settings = dict(settings or {})
+    scale = settings.pop("scale_jitter", 0.0)
+    if scale:
+        return f"{title(method, settings)}, scale_jitter={scale}"
+    if method == "stn" and set(STAGE_EPOCHS) <= set(settings):
         return f"STN, {'/'.join(str(settings[key]) for key in STAGE_EPOCHS)} epochs"
-    if method == "ciresan" and "epochs" in (settings or {}):
+    if method == "ciresan" and "epochs" in settings:
         return f"{names[method]}, {settings['epochs']} epochs"
     if method != "stn-paper":
         return names[method]
     from stnclf import PAPER
 
     published = [PAPER[key] for key in STAGE_EPOCHS]
-    used = [(settings or {}).get(key, PAPER[key]) for key in STAGE_EPOCHS]
+    used = [settings.get(key, PAPER[key]) for key in STAGE_EPOCHS]
     if used == published:
         return "STN as published"
     short, full = ("/".join(map(str, epochs)) for epochs in (used, published))

@@ -44,6 +44,7 @@ VARIANTS = {
     "no joint stage": {"joint_epochs": 0},
     "no mirrored patches": {"flip": False},
     "no rotation": {"rotate": False},
+    "sizes changed by up to 1.2": {"scale_jitter": 0.2},
     "no change of colour": {"color_jitter": 0.0},
     "colour up to 0.25": {"color_jitter": 0.25},
     "no centre jitter": {"center_jitter": 0.0},

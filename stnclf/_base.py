@@ -45,6 +45,7 @@ _DRAWN_AND_LEARNED = (
     "balance",
     "rotate",
     "flip",
+    "scale_jitter",
     "color_jitter",
     "center_jitter",
     "schedule",

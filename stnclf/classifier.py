@@ -35,6 +35,7 @@ PAPER = {
     "balance": "fixed",
     "rotate": "copy",
     "flip": False,
+    "scale_jitter": 0.0,
     "color_jitter": 0.0,
     "center_jitter": 0.0,
     "label_smoothing": 0.0,
@@ -100,6 +101,10 @@ class STNCellClassifier(BaseCellClassifier):
         again turned, as the paper does, which doubles an epoch.
     flip : bool, default=True
         Mirror every other patch in training.
+    scale_jitter : float, default=0.0
+        In training each patch is magnified about its cell by a factor between
+        ``1 / (1 + scale_jitter)`` and ``1 + scale_jitter``. It pays where cells of a class differ
+        in size from slide to slide, not where their size says what they are.
     color_jitter : float, default=0.1
         In training each channel is multiplied by a factor at most this far from 1 and shifted
         by at most twice as many standard deviations.
@@ -207,6 +212,7 @@ class STNCellClassifier(BaseCellClassifier):
         "n_glimpses": [Interval(Integral, 1, None, closed="left")],
         "class_maps": ["boolean"],
         "flip": ["boolean"],
+        "scale_jitter": _SHARE,
         "color_jitter": _SHARE,
         "center_jitter": _SHARE,
         "label_smoothing": _SHARE,
@@ -241,6 +247,7 @@ class STNCellClassifier(BaseCellClassifier):
         class_weight=None,
         rotate=True,
         flip=True,
+        scale_jitter=0.0,
         color_jitter=0.1,
         center_jitter=0.03,
         label_smoothing=0.05,
@@ -279,6 +286,7 @@ class STNCellClassifier(BaseCellClassifier):
         self.class_weight = class_weight
         self.rotate = rotate
         self.flip = flip
+        self.scale_jitter = scale_jitter
         self.color_jitter = color_jitter
         self.center_jitter = center_jitter
         self.label_smoothing = label_smoothing

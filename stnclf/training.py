@@ -47,7 +47,7 @@ class CellNet(NeuralNet):
         Samples a step.
     seed : int
         Decides everything that the epochs draw.
-    balance, rotate, flip, color_jitter, center_jitter
+    balance, rotate, flip, scale_jitter, color_jitter, center_jitter
         See `stnclf.sampling.TrainingBatches`.
     schedule : {"constant", "one-cycle"}
         See `learning_rate`.
@@ -70,6 +70,7 @@ class CellNet(NeuralNet):
         balance=True,
         rotate=True,
         flip=False,
+        scale_jitter=0.0,
         color_jitter=0.0,
         center_jitter=0.0,
         schedule="constant",
@@ -87,6 +88,7 @@ class CellNet(NeuralNet):
             **net_params,
         )
         self.seed, self.balance, self.rotate, self.flip = seed, balance, rotate, flip
+        self.scale_jitter = scale_jitter
         self.color_jitter, self.center_jitter = color_jitter, center_jitter
         self.schedule, self.weight_decay, self.bfloat16 = schedule, weight_decay, bfloat16
         self.compiled = compiled
@@ -260,6 +262,7 @@ class CellNet(NeuralNet):
             balance=self.balance,
             rotate=self.rotate,
             flip=self.flip,
+            scale_jitter=self.scale_jitter,
             color_jitter=self.color_jitter,
             center_jitter=self.center_jitter,
             epoch=self.epochs_done.get(name, 0),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from stnclf.geometry import theta_centers
+from stnclf.geometry import theta_centers, view_theta
 from stnclf.layers import compose, sample
 from stnclf.sampling import (
     CellDataset,
@@ -271,8 +271,68 @@ def test_a_flip_mirrors_the_patch_and_not_where_the_cell_is():
     np.testing.assert_allclose(found, 19.5 + draws.offsets, atol=1e-4)
 
 
+def test_a_magnified_patch_keeps_its_cell_where_it_was():
+    # At twice the size, 20 x 24 px of the image fill the patch; whatever its angle, and mirrored.
+    data = make_data(n=3, image=(90, 90), patch=(40, 48), cell=(16, 20))
+    index, offsets = np.array([2, 0, 1]), [[6.0, 4.0], [-4.0, 8.0], [2.0, -6.0]]
+    draws = changed(data, index, offsets=offsets, angles=[0.0, 0.0, np.pi / 2], zooms=[2.0, 1, 2])
+    mirrored = draws._replace(flips=np.array([-1.0, 1.0, 1.0]))
+    big, plain, turned = patches_of(draw_batch(data, draws), (40, 48))
+    np.testing.assert_allclose(
+        theta_centers(draw_batch(data, draws).theta, (40, 48)),
+        (23.5, 19.5) + draws.offsets,
+        atol=1e-4,
+    )
+    x, y = data.centers[2]
+    place = view_theta([[x - 3.0, y - 2.0]], (20, 24), 0.0, (90, 90))
+    torch.testing.assert_close(big, pixels_at(data, 2, place, (40, 48)), atol=2e-3, rtol=0)
+    x, y = data.centers[0]
+    place = view_theta([[x + 4.0, y - 8.0]], (40, 48), 0.0, (90, 90))
+    torch.testing.assert_close(plain, pixels_at(data, 0, place, (40, 48)), atol=2e-3, rtol=0)
+    # Turned by a quarter, right in the patch is down in the image, and down is left.
+    x, y = data.centers[1]
+    place = view_theta([[x - 3.0, y - 1.0]], (20, 24), np.pi / 2, (90, 90))
+    torch.testing.assert_close(turned, pixels_at(data, 1, place, (40, 48)), atol=2e-3, rtol=0)
+    x, y = data.centers[2]
+    place = view_theta([[x + 3.0, y - 2.0]], (20, 24), 0.0, (90, 90))
+    straight = pixels_at(data, 2, place, (40, 48))
+    torch.testing.assert_close(
+        patches_of(draw_batch(data, mirrored), (40, 48))[0], straight.flip(2), atol=2e-3, rtol=0
+    )
+
+
+def pixels_at(data, row, place, size):
+    """What a transform shows of one whole image."""
+    image = torch.from_numpy(data.X[data.rows[row]][None]).permute(0, 3, 1, 2) / 255
+    return sample(image, torch.from_numpy(place).float(), size)[0]
+
+
+@pytest.mark.parametrize("around", [None, 1.0])
+def test_sources_hold_all_that_a_patch_made_smaller_shows(around):
+    data = make_data(n=4, image=(150, 160))
+    index, angles = np.arange(4), [0.3, 1.2, 2.0, 4.0]
+    draws = changed(data, index, offsets=[[4.0, 3.0]] * 4, angles=angles, zooms=[0.7, 1, 1.3, 0.8])
+    batch = draw_batch(data, draws, around)
+    assert batch.source.shape[1] < 150
+    whole = torch.from_numpy(data.X[data.rows[index]]).permute(0, 3, 1, 2) / 255
+    places = draw_places(data, draws).place
+    if around:
+        near = sample(batch.images(), batch.theta, (16, 24), place=batch.place)
+        far = sample(whole, batch.theta, (16, 24), place=places)
+    else:
+        near, far = sample(batch.images(), batch.place, (32, 48)), sample(whole, places, (32, 48))
+    torch.testing.assert_close(near, far, atol=2e-3, rtol=0)
+
+
+def test_a_row_of_pixels_is_not_magnified():
+    data = make_data(n=40, image=(1, 90), patch=(1, 48), cell=(1, 16))
+    options = {"flip": True, "scale_jitter": 0.5}
+    draws = TrainingBatches(data, (0, 1), 32, None, False, True, **options).plan(0)
+    assert (draws.zooms == 1).all()
+
+
 def test_what_is_drawn_beside_places_stays_in_its_bounds():
-    options = {"flip": True, "color_jitter": 0.2, "center_jitter": 0.1}
+    options = {"flip": True, "color_jitter": 0.2, "center_jitter": 0.1, "scale_jitter": 0.25}
     data = make_data(n=400)
     draws = TrainingBatches(data, (0, 1), 32, None, False, True, **options).plan(0)
     plain = TrainingBatches(data, (0, 1), 32, None, False, True).plan(0)
@@ -289,6 +349,10 @@ def test_what_is_drawn_beside_places_stays_in_its_bounds():
     assert 0.19 < np.abs(factor - 1).max() <= 0.2
     assert 0.38 < np.abs(shift).max() <= 0.4
     assert (plain.color == [[1, 1, 1], [0, 0, 0]]).all()
+    assert 0.8 <= draws.zooms.min() < 0.81
+    assert 1.24 < draws.zooms.max() <= 1.25
+    assert abs(np.log(draws.zooms).mean()) < 0.02  # as often smaller as larger
+    assert (plain.zooms == 1).all()
 
 
 def test_the_shown_window_misses_the_cell_by_the_jitter():
@@ -307,7 +371,7 @@ def test_the_shown_window_misses_the_cell_by_the_jitter():
 def test_places_are_those_of_the_batches():
     data = make_data(n=9, image=(70, 90))
     data.rows = np.arange(9)[::-1].copy()
-    options = {"flip": True, "color_jitter": 0.2, "center_jitter": 0.1}
+    options = {"flip": True, "color_jitter": 0.2, "center_jitter": 0.1, "scale_jitter": 0.1}
     one, other = (TrainingBatches(data, (0, 1), 4, None, False, True, **options) for _ in "ab")
     places = one.places()
     whole = data.X[data.rows[places.source]]

@@ -1,0 +1,174 @@
+"""What is drawn for each training sample, and the batches that are made of it."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ._batch import Batch
+from .geometry import cell_theta, view_theta
+
+__all__ = ["Draws", "cut", "draw_batch", "draw_places"]
+
+
+class Draws(NamedTuple):
+    """What chance decides about n training samples.
+
+    Attributes
+    ----------
+    index : int ndarray of shape (n,)
+        Numbers of the samples.
+    angles : ndarray of shape (n,)
+        By which patches are turned, in radians, see `stnclf.geometry.view_theta`.
+    offsets : ndarray of shape (n, 2)
+        ``(x, y)`` of the cell from the middle of the patch, in pixels of the patch.
+    flips : ndarray of shape (n,)
+        -1 for patches that are mirrored left to right, 1 for the others.
+    zooms : ndarray of shape (n,)
+        How many times as large as in the image things are in the patch.
+    jitter : ndarray of shape (n, 2)
+        By how many pixels of the patch the true window misses the cell where a stage shows it.
+    color : ndarray of shape (n, 2, channels)
+        Factor of each channel, and shift in standard deviations of the training images.
+    """
+
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
+    angles: np.ndarray
+    offsets: np.ndarray
+    flips: np.ndarray
+    zooms: np.ndarray
+    jitter: np.ndarray
+    color: np.ndarray
+
+    @classmethod
+    def plain(cls, data, index, angles=0.0, offsets=(0.0, 0.0)):
+        """Make the draws in which nothing is mirrored, missed or coloured."""
+        n, n_channels = len(index), data.X.shape[3]
+        return cls(
+            np.asarray(index),
+            np.zeros(n) + angles,
+            np.zeros((n, 2)) + offsets,
+            np.ones(n),
+            np.ones(n),
+            np.zeros((n, 2)),
+            np.tile([[1.0], [0.0]], (n, 1, n_channels)),
+        )
+
+    def part(self, rows):
+        """Give some of the samples."""
+        return Draws(*(values[rows] for values in self))
+
+
+def draw_batch(data, draws, around=None):
+    """Make the batch in which the cells lie off the middle of turned patches.
+
+    Parameters
+    ----------
+    data : CellDataset
+        The images.
+    draws : Draws
+        Which samples, and how they are moved and changed.
+    around : float or None, default=None
+        What the sources have to hold, see `TrainingBatches`.
+
+    Returns
+    -------
+    Batch
+    """
+    frame, centers = data.frame, data.centers[draws.index]
+    middles = _middles(data, draws)
+    focus, extent = middles, frame.patch
+    if around is not None:
+        farthest = 2 * np.abs(draws.jitter).max(axis=0, initial=0)[::-1]
+        near = [around * cell + more for cell, more in zip(frame.cell, farthest)]
+        if math.hypot(*near) < math.hypot(*extent):
+            focus, extent = centers, near
+    side = math.hypot(*extent) if np.any(draws.angles) else None
+    widest = 1 / draws.zooms.min(initial=1)
+    size = tuple(math.ceil(widest * (e if side is None else side)) + 2 for e in extent)
+    source, corners = cut(data.X, data.rows[draws.index], focus, size)
+    return _batch(data, draws, source, middles - corners, source.shape[1:3])
+
+
+def draw_places(data, draws):
+    """Make what `draw_batch` makes, for images that lie whole where the networks are.
+
+    Parameters
+    ----------
+    data : CellDataset
+        The images; their pixels are not read.
+    draws : Draws
+        As for `draw_batch`.
+
+    Returns
+    -------
+    Batch
+        ``source`` is the samples' numbers, int64 of shape (n,), and ``place`` leads from patch
+        coordinates to those of the whole images.
+    """
+    return _batch(data, draws, draws.index, _middles(data, draws), data.frame.image)
+
+
+def _middles(data, draws):
+    """Middles ``(x, y)`` of the patches in their images."""
+    cos, sin = np.cos(draws.angles), np.sin(draws.angles)
+    x, y = draws.flips * draws.offsets[:, 0], draws.offsets[:, 1]  # before it is mirrored
+    offsets = np.stack([cos * x - sin * y, sin * x + cos * y], 1) / draws.zooms[:, None]
+    return data.centers[draws.index] - offsets
+
+
+def _batch(data, draws, source, middles, source_size):
+    frame = data.frame
+    place = view_theta(middles, frame.patch, draws.angles, source_size)
+    place[:, :, :2] /= draws.zooms[:, None, None]
+    place[:, :, 0] *= draws.flips[:, None]
+    middle = (np.array(frame.patch[::-1]) - 1) / 2
+    theta = cell_theta(middle + draws.offsets, frame.patch, frame.cell)
+    shown = cell_theta(middle + draws.offsets + draws.jitter, frame.patch, frame.cell)
+    return Batch(
+        torch.from_numpy(source),
+        *(torch.from_numpy(v.astype(np.float32)) for v in (place, theta, shown)),
+        torch.from_numpy(data.y[draws.index]),
+        torch.from_numpy(data.weight[draws.index]),
+        torch.from_numpy(draws.color.astype(np.float32)),
+    )
+
+
+def cut(X, index, centers, size):
+    """Cut a rectangle around a point out of each image, moved to lie inside the image.
+
+    Where an image is smaller than the rectangle, all of it is taken. What a view needs beyond
+    the rectangle then always lies beyond the image too, and is left to the sampler's
+    reflection.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_images, height, width, channels)
+        Images.
+    index : int ndarray of shape (n,)
+        Which images.
+    centers : ndarray of shape (n, 2)
+        ``(x, y)`` of the points in pixels.
+    size : tuple of int
+        ``(height, width)`` wanted.
+
+    Returns
+    -------
+    source : ndarray of shape (n, height, width, channels)
+        The pixels, of the dtype of ``X`` (float32 for any other number than uint8).
+    corners : int64 ndarray of shape (n, 2)
+        ``(x, y)`` of each rectangle's top-left pixel in its image.
+    """
+    limits = np.array(X.shape[1:3])
+    size = np.minimum(size, limits)
+    # Half the rectangle's pixels on each side of the point; clipping keeps it inside.
+    first = np.ceil(np.asarray(centers)[:, ::-1] - size / 2).astype(np.int64)
+    first = np.clip(first, 0, limits - size)
+    dtype = np.uint8 if X.dtype == np.uint8 else np.float32
+    source = np.empty((len(index), *size, X.shape[3]), dtype)
+    for row, (i, (top, left)) in enumerate(zip(index, first)):
+        source[row] = X[i, top : top + size[0], left : left + size[1]]
+    return source, first[:, ::-1]
