@@ -164,10 +164,10 @@ def _named(g, system, patches, thetas, k):
 
 def _named_on_maps(g, system, views, maps, thetas, k):
     """Name what k windows on feature maps show: probabilities (n, k, n_classes)."""
+    found = [_read_maps(g, system.classifier, maps, thetas, k, 1)]
     if not (system.tta and system.has_symmetries):
-        shown = _read_maps(g, system.classifier, maps, thetas, k, 1)
-        return g.add("Squeeze", shown, [1])
-    localizer, n_channels, found = system.localizer, len(system.mean), []
+        return g.add("Squeeze", found[0], [1])
+    localizer, n_channels = system.localizer, len(system.mean)
     height, width = localizer.view
     rows = g.add("Reshape", views, [0, n_channels, height * width])
     centers = g.add("Gather", thetas, 2, axis=3)  # (n, k, 2)
@@ -176,12 +176,13 @@ def _named_on_maps(g, system, views, maps, thetas, k):
         if turn:
             plain, scale = plain.T, scale[::-1]
             centers = g.add("Gather", centers, [1, 0], axis=2)
-        turned = np.stack([plain.flip(axes).flatten() for axes, _ in flips()])
+        chosen = flips() if turn else flips()[1:]  # the maps of the view as it is are there
+        turned = np.stack([plain.flip(axes).flatten() for axes, _ in chosen])
         shape = [-1, n_channels, *plain.shape]
         seen = g.add("Transpose", g.add("Gather", rows, turned, axis=2), perm=[0, 2, 1, 3])
         seen = g.layers([system.trunk], g.add("Reshape", seen, shape))
-        signs = np.array([[sign] for _, sign in flips()], float)
-        moved = g.add("Mul", g.add("Unsqueeze", centers, [1]), signs)  # (n, 4, k, 2)
+        signs = np.array([[sign] for _, sign in chosen], float)
+        moved = g.add("Mul", g.add("Unsqueeze", centers, [1]), signs)  # (n, turns, k, 2)
         moved = _centred_theta(g, g.add("Reshape", moved, [-1, 2]), scale)
         moved = g.add("Reshape", moved, [-1, k, 2, 3])
         found.append(_read_maps(g, system.classifier, seen, moved, k, len(turned)))
