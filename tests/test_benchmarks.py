@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from stnclf import STNCellClassifier
 from stnclf.geometry import cell_theta, patch_origin
 from stnclf.report import evaluate
 
@@ -121,6 +122,28 @@ def test_a_fold_is_predicted_in_the_order_of_its_samples():
     np.testing.assert_allclose(result.corners.mean(axis=1), cells.centers[test])
     np.testing.assert_allclose(np.ptp(result.corners, axis=1), 8)
     assert result.fit_seconds > 0 < result.predict_seconds
+
+
+def test_a_parameter_that_came_later_leaves_older_results_valid_where_it_is_off():
+    known = accuracy.plain_parameters(STNCellClassifier(kappa=0.5))
+    assert known["kappa"] == 0.5
+    assert "scale_jitter" not in known
+    assert accuracy.plain_parameters(STNCellClassifier(scale_jitter=0.2))["scale_jitter"] == 0.2
+
+
+def test_a_title_says_what_differs_from_the_defaults():
+    epochs = dict(zip(_evaluate.STAGE_EPOCHS, (3, 2, 1)))
+    for method, settings, name in [
+        ("stn", {}, "STN"),
+        ("stn", epochs, "STN, 3/2/1 epochs"),
+        ("stn", {**epochs, "scale_jitter": 0.2}, "STN, 3/2/1 epochs, scale_jitter=0.2"),
+        ("ciresan", {"epochs": 7}, "CNN baseline (Ciresan), 7 epochs"),
+        ("stn-paper", epochs, "STN as published, 3/2/1 of 50/200/100 epochs"),
+        ("stn-paper", {}, "STN as published"),
+    ]:
+        before = dict(settings)
+        assert _evaluate.title(method, settings) == name
+        assert settings == before
 
 
 def test_probabilities_keep_a_column_for_a_class_that_was_not_trained():
