@@ -39,8 +39,8 @@ SETTINGS = {
             "scale_jitter": 0.2,
         },
     },
-    # The control has as much processor time as the STN, all of it for the one network, and the
-    # same changes of the patches: those of scale raise its score where they raise the STN's.
+    # The control has about as much processor time as the STN, all of it for the one network, and
+    # the same changes of the patches.
     "cnn": {
         "all": {"classifier_epochs": 150},
         "crchisto": {"classifier_epochs": 45, "scale_jitter": 0.2},

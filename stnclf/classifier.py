@@ -103,8 +103,7 @@ class STNCellClassifier(BaseCellClassifier):
         Mirror every other patch in training.
     scale_jitter : float, default=0.0
         In training each patch is magnified about its cell by a factor between
-        ``1 / (1 + scale_jitter)`` and ``1 + scale_jitter``. It pays where cells of a class differ
-        in size from slide to slide, not where their size says what they are.
+        ``1 / (1 + scale_jitter)`` and ``1 + scale_jitter``. Whether it pays depends on the cells.
     color_jitter : float, default=0.1
         In training each channel is multiplied by a factor at most this far from 1 and shifted
         by at most twice as many standard deviations.
