@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -46,7 +46,9 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
     seed : int
         ``random_state`` of the estimator.
     settings : dict, default=None
-        Parameters of the estimator that differ from its own defaults.
+        Parameters of the estimator that differ from its own defaults. With ``"grid"``, a dict of
+        lists, a machine on hand-crafted features is tuned for ``"scoring"`` on each training set,
+        by a search whose folds share no group either.
     n_jobs : int, default=1
         Processes for the random forest.
 
@@ -74,16 +76,19 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
         return CiresanBaseline(**{**sizes, **settings})
     from stnclf.features import CellFeatures
 
+    grid, scoring = settings.pop("grid", None), settings.pop("scoring", None)
     if method == "svc":
-        machine = SVC(**{"class_weight": "balanced", "random_state": seed, **settings})
-        return make_pipeline(CellFeatures(patch_size=patch_size), StandardScaler(), machine)
-    if method == "rf":
-        defaults = {"n_estimators": 500, "class_weight": "balanced_subsample"}
-        forest = RandomForestClassifier(
-            **{**defaults, "random_state": seed, "n_jobs": n_jobs, **settings}
-        )
-        return make_pipeline(CellFeatures(patch_size=patch_size), forest)
-    raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
+        chosen = {"class_weight": "balanced", "random_state": seed, **settings}
+        scaler, machine = [StandardScaler()], SVC(**chosen)
+    elif method == "rf":
+        chosen = {"n_estimators": 500, "class_weight": "balanced_subsample", "n_jobs": n_jobs}
+        scaler, machine = [], RandomForestClassifier(**{**chosen, "random_state": seed, **settings})
+    else:
+        raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
+    if grid:
+        inner = StratifiedGroupKFold(3, shuffle=True, random_state=seed)
+        machine = GridSearchCV(machine, grid, scoring=scoring, cv=inner, error_score="raise")
+    return make_pipeline(CellFeatures(patch_size=patch_size), *scaler, machine)
 
 
 def title(method, settings=None):
@@ -97,6 +102,8 @@ def title(method, settings=None):
         "rf": "features + random forest",
     }
     settings = dict(settings or {})
+    if settings.pop("grid", None):
+        return f"{title(method, settings)}, tuned"
     scale = settings.pop("scale_jitter", 0.0)
     if scale:
         return f"{title(method, settings)}, scale_jitter={scale}"
@@ -202,6 +209,8 @@ def run_fold(estimator, cells, train, test):
     known = {}
     if has_fit_parameter(estimator, "centers"):
         known["centers"] = cells.centers[train]
+    if "gridsearchcv" in getattr(estimator, "named_steps", ()):
+        known["gridsearchcv__groups"] = cells.groups[train]
     start, cpu_start = time.perf_counter(), time.process_time()
     estimator.fit(cells.X[train], cells.y[train], **known)
     fitted, cpu_fitted = time.perf_counter(), time.process_time()

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import f1_score
+from sklearn.svm import SVC
 
 from stnclf import STNCellClassifier
+from stnclf.datasets import make_cells
 from stnclf.geometry import cell_theta, patch_origin
 from stnclf.report import evaluate
 
@@ -140,10 +143,40 @@ def test_a_title_says_what_differs_from_the_defaults():
         ("ciresan", {"epochs": 7}, "CNN baseline (Ciresan), 7 epochs"),
         ("stn-paper", epochs, "STN as published, 3/2/1 of 50/200/100 epochs"),
         ("stn-paper", {}, "STN as published"),
+        ("svc", {}, "features + SVC"),
+        ("rf", {"grid": {"max_depth": [1]}}, "features + random forest, tuned"),
     ]:
         before = dict(settings)
         assert _evaluate.title(method, settings) == name
         assert settings == before
+
+
+def test_classical_machines_are_tuned_on_folds_that_share_no_group():
+    pytest.importorskip("skimage")
+    X, y, centers = make_cells(60, patch_size=64, image_size=64, offset=8, random_state=0)
+    cells = protocols.CellSet(X, y, centers, np.arange(60) % 7)
+    train, test = _evaluate.folds(y, cells.groups, 3, seed=0)[0]
+    grid = {"C": [0.001, 5], "gamma": [0.01]}
+    settings = {"grid": grid, "scoring": "f1_macro"}
+    svc = _evaluate.build("svc", 64, 32, seed=3, settings=settings)
+    result = _evaluate.run_fold(svc, cells, train, test)
+    features, scaler, search = (step for _, step in svc.steps)
+    inputs = scaler.transform(features.transform(X[train]))
+    inner = _evaluate.folds(y[train], cells.groups[train], 3, seed=3)
+    for C, score in zip(grid["C"], search.cv_results_["mean_test_score"]):
+        scores = []
+        for a, b in inner:
+            machine = SVC(C=C, gamma=0.01, class_weight="balanced").fit(inputs[a], y[train][a])
+            scores.append(f1_score(y[train][b], machine.predict(inputs[b]), average="macro"))
+        assert score == pytest.approx(np.mean(scores))
+    assert search.best_params_ == {"C": 5, "gamma": 0.01}
+    assert (result.y_pred == y[test]).mean() > 0.5
+    known = accuracy.plain_parameters(svc)
+    assert known["gridsearchcv__param_grid"] == grid
+    assert json.loads(json.dumps(known)) == known
+    assert not hasattr(_evaluate.build("svc", 64, 32, seed=3)[-1], "param_grid")
+    with pytest.raises(ValueError, match=r"method must be one of .* got 'knn'"):
+        _evaluate.build("knn", 64, 32, seed=0)
 
 
 def test_probabilities_keep_a_column_for_a_class_that_was_not_trained():
