@@ -134,7 +134,10 @@ def named(method):
 
 
 def means(store):
-    """Mean over seeds by method and ratio: macro F1, median error, seconds; and the title."""
+    """Mean over seeds by method and ratio: macro F1, median error, seconds.
+
+    Beside them the title, the seeds, and the lowest and highest macro F1.
+    """
     found = {}
     for row in store["rows"]:
         found.setdefault((row["method"], row["ratio"]), []).append(row)
@@ -143,7 +146,8 @@ def means(store):
             name: float(np.mean([row[name] for row in rows]))
             for name in ("macro_f1", "median_error", "fit_cpu_seconds")
         }
-        | {"title": rows[0]["title"]}
+        | {"title": rows[0]["title"], "seeds": sorted(row["seed"] for row in rows)}
+        | {"range": (min(row["macro_f1"] for row in rows), max(row["macro_f1"] for row in rows))}
         for key, rows in sorted(found.items())
     }
 
@@ -152,16 +156,19 @@ def table(store):
     """Markdown: a row for each patch and method."""
     found = means(store)
     lines = [
-        "| patch / cell | method | macro F1 | median error/px | fit/s |",
-        "| ---: | --- | ---: | ---: | ---: |",
+        "| patch / cell | method | macro F1 | median error/px | fit/s | seeds |",
+        "| ---: | --- | ---: | ---: | ---: | --- |",
     ]
     for ratio in sorted({ratio for _, ratio in found}):
         for method in EPOCHS:
             if (method, ratio) in found:
                 row = found[method, ratio]
+                spread = "{:.3f} to {:.3f}".format(*row["range"])
+                several = f" ({spread})" if len(row["seeds"]) > 1 else ""
                 lines.append(
-                    f"| {ratio:g} | {row['title']} | {row['macro_f1']:.3f} | "
-                    f"{row['median_error']:.1f} | {row['fit_cpu_seconds']:.0f} |"
+                    f"| {ratio:g} | {row['title']} | {row['macro_f1']:.3f}{several} | "
+                    f"{row['median_error']:.1f} | {row['fit_cpu_seconds']:.0f} | "
+                    f"{', '.join(map(str, row['seeds']))} |"
                 )
     return "\n".join(lines)
 
@@ -192,7 +199,6 @@ def draw(store):
 def page(store):
     """Give the page's text."""
     where, rows = store["environment"], store["rows"]
-    seeds = sorted({row["seed"] for row in rows})
     commits = ", ".join(sorted({str(row["commit"]) for row in rows}))
     epochs = "; ".join(
         f"{named(name)} {'/'.join(str(v) for k, v in values.items() if k.endswith('epochs'))}"
@@ -203,7 +209,6 @@ def page(store):
         cell=CELL,
         ratios=", ".join(f"{ratio:g}" for ratio in sorted({row["ratio"] for row in rows})),
         epochs=epochs,
-        seeds=", ".join(map(str, seeds)),
         cpu=where["cpu"],
         threads=where["threads"],
         torch=where["versions"]["torch"],
@@ -217,8 +222,8 @@ PAGE_TEXT = """# Where looking pays
 The smaller the cell in its patch, the more there is to look for. `python benchmarks/patch_size.py`
 draws {n} synthetic cells (`make_cells`: granulocytes, mitotic figures and tumour cells among others
 of their like) anywhere in patches that are {ratios} times as wide as the window of {cell} px for a
-cell, and cross-validates on two halves. Epochs: {epochs}; the same for all patches. Seed
-{seeds}; {cpu}, {threads} thread(s), torch {torch}; commit {commits}.
+cell, and cross-validates on two halves. Epochs: {epochs}; the same for all patches. Scores
+are means over the seeds of their row; {cpu}, {threads} thread(s), torch {torch}; commit {commits}.
 
 ![Macro F1 and processor seconds over the side of the patch in cells.](_static/patch_size.png)
 

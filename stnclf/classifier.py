@@ -79,8 +79,8 @@ class STNCellClassifier(BaseCellClassifier):
         the peaks' shares. The dense localizer has one answer only.
     class_maps : bool, default=False
         Give the heatmap a map for each class, which speak for the positions that are not looked
-        at. It pays for rare cells among many others, not where cells of all classes lie side by
-        side. The dense localizer has no maps.
+        at: a patch in which a cell of another class could as well be meant gets a probability
+        that says so. The dense localizer has no maps.
     classifier_epochs, localizer_epochs, joint_epochs : int, default=80, 50, 20
         Length of the three stages. The paper's are 50, 200 and 100.
     classifier_lr, localizer_lr, joint_lr : float, default=3e-3, 3e-3, 5e-4
