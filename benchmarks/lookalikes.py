@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import protocols
 
+from stnclf.metrics import error_summary, localization_error
+
 CLASSES = ("WBC", "Platelets")  # red cells are everywhere
 
 
@@ -27,8 +29,7 @@ def main(arguments=None):
     parser.add_argument("--folds", type=int, default=5)
     options = parser.parse_args(arguments)
     cells, protocol = protocols.load(options.data, "bccd")
-    folder = options.data / "bccd" if (options.data / "bccd").is_dir() else options.data
-    others = lookalikes(folder, protocol, cells)
+    others = lookalikes(protocols.find(options.data, protocol), protocol, cells)
     found = np.full((len(cells.y), 2), np.nan)
     for fold in range(options.folds):
         name = f"bccd-{options.method}-seed{options.seed}-fold{fold}of{options.folds}.npz"
@@ -45,16 +46,16 @@ def lookalikes(folder, protocol, cells, seed=0):
     list of ndarray of shape (k, 2)
         For each cell ``(x, y)`` of the others inside its patch, in pixels of its image.
     """
-    annotations = sorted(folder.glob("Annotations/*.xml"))
+    annotated = [protocols._voc_centers(xml) for xml in sorted(folder.glob("Annotations/*.xml"))]
     first = (protocol.image_size - protocol.patch_size) / 2 - 0.5
     others = []
     for cell, center in zip(protocols._read_bccd(folder, protocol, seed), cells.centers):
-        labels, points = protocols._voc_centers(annotations[cell.group])
+        labels, points = annotated[cell.group]
         alike = points[np.array(labels) == cell.label] / protocols.SHRINK
         shift = center - np.rint([cell.x, cell.y])
         seen = with_mirror_images(alike, *cell.photo.shape[:2]) + shift
         inside = ((seen >= first) & (seen <= first + protocol.patch_size)).all(axis=1)
-        # The cell itself is half a pixel off at most, where its box has an odd side.
+        # Patches are cut at whole pixels: the cell itself is half a pixel off at most, each way.
         itself = np.hypot(*(seen - center).T) < 1
         others.append(seen[inside & ~itself])
     return others
@@ -79,15 +80,18 @@ def table(cells, others, found, radius=8.0):
     lines = ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
     for label in CLASSES:
         chosen = np.flatnonzero(cells.y == label)
-        error = np.hypot(*(found[chosen] - cells.centers[chosen]).T)
+        error = localization_error(cells.centers[chosen], found[chosen])
         nearest = np.array(
             [min([own, *np.hypot(*(found[i] - others[i]).T)]) for own, i in zip(error, chosen)]
         )
         several = np.mean([len(others[i]) > 0 for i in chosen])
         far = error > radius
+        measures = " | ".join(
+            f"{summary['median']:.1f} | {summary['within']:.1%}"
+            for summary in (error_summary(e, radius=radius) for e in (error, nearest))
+        )
         lines.append(
-            f"| {label} | {len(chosen)} | {several:.0%} | {np.median(error):.1f} | "
-            f"{np.mean(~far):.1%} | {np.median(nearest):.1f} | {np.mean(nearest <= radius):.1%} | "
+            f"| {label} | {len(chosen)} | {several:.0%} | {measures} | "
             f"{np.sum(nearest[far] <= radius)} of {far.sum()} |"
         )
     return "\n".join(lines)

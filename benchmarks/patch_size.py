@@ -146,8 +146,11 @@ def means(store):
             name: float(np.mean([row[name] for row in rows]))
             for name in ("macro_f1", "median_error", "fit_cpu_seconds")
         }
-        | {"title": rows[0]["title"], "seeds": sorted(row["seed"] for row in rows)}
-        | {"range": (min(row["macro_f1"] for row in rows), max(row["macro_f1"] for row in rows))}
+        | {
+            "title": rows[0]["title"],
+            "seeds": sorted(row["seed"] for row in rows),
+            "range": (min(row["macro_f1"] for row in rows), max(row["macro_f1"] for row in rows)),
+        }
         for key, rows in sorted(found.items())
     }
 

@@ -133,10 +133,21 @@ def load(folder, name=None, *, seed=0):
     elif name not in PROTOCOLS:
         raise ValueError(f"name must be one of {sorted(PROTOCOLS)}, got {name!r}.")
     protocol = PROTOCOLS[name]
-    places = [place for place in (folder, folder / name) if _holds(place, protocol)]
-    if not places:
-        raise FileNotFoundError(f"no {name} data in {folder}: expected {protocol.layout}.")
-    return _cut_all(protocol.read(places[0], protocol, seed), protocol, seed), protocol
+    return _cut_all(protocol.read(find(folder, protocol), protocol, seed), protocol, seed), protocol
+
+
+def find(folder, protocol):
+    """Find the folder of a data set: the one that is given, or the one inside of its name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If neither holds the set.
+    """
+    for place in (folder, folder / protocol.name):
+        if _holds(place, protocol):
+            return place
+    raise FileNotFoundError(f"no {protocol.name} data in {folder}: expected {protocol.layout}.")
 
 
 def recognise(folder):

@@ -32,7 +32,7 @@ BOX = """<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</
 
 @pytest.fixture
 def folder(tmp_path):
-    """A photograph of 200 x 100 px at a third, with a platelet near its left edge."""
+    """A photograph of 200 x 100 px at a third, with a platelet near its left and right edge."""
     for name in ("Annotations", "JPEGImages"):
         (tmp_path / name).mkdir()
     Image.new("RGB", (600, 300), "white").save(tmp_path / "JPEGImages" / "a.jpg")
