@@ -64,3 +64,24 @@ def test_memory_of_x_itself_is_not_counted(speed_page):
 def test_the_page_is_that_of_the_stored_results(speed_page):
     stored = json.loads((RESULTS / "speed.json").read_text(encoding="utf-8"))
     assert (ROOT / "docs" / "performance.md").read_text(encoding="utf-8") == speed_page.page(stored)
+
+
+def test_fit_times_are_summed_over_the_folds(speed_page):
+    part = {
+        "data": "bccd",
+        "commit": "c",
+        "environment": {"cpu": "C", "threads": 2, "versions": {"torch": "2.9"}},
+        "rows": [
+            {
+                "method": "stn",
+                "classifier_epochs": 8,
+                "localizer_epochs": 5,
+                "joint_epochs": 2,
+                "macro_f1": 0.9412,
+                "seconds": [10.0, 20.0, 12.4],
+                "cpu_seconds": [19.0, 39.0, 25.0],
+            }
+        ],
+    }
+    wanted = "| stn | 8/5/2 | 0.941 | 42 (10 to 20) | 83 (19 to 39) |"
+    assert speed_page.fit(part).splitlines()[-1] == wanted
