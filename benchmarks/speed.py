@@ -268,8 +268,8 @@ def batches(data, stage, epochs, module):
 class PillowCells(torch.utils.data.Dataset):
     """One image at a time: turned about the cell, cropped to the patch, by Pillow."""
 
-    def __init__(self, data, window):
-        self.data, self.window = data, window
+    def __init__(self, data, view=None):
+        self.data, self.view = data, view
         self.rng = np.random.default_rng(0)
 
     def __len__(self):
@@ -277,16 +277,16 @@ class PillowCells(torch.utils.data.Dataset):
 
     def __getitem__(self, i):
         (x, y), size = self.data.centers[i], 128
-        dx, dy = (0, 0) if self.window else self.rng.uniform(-32, 32, 2)
+        dx, dy = (0, 0) if self.view else self.rng.uniform(-32, 32, 2)
         image = Image.fromarray(self.data.X[i])
         angle = self.rng.uniform(0, 360)
         image = image.rotate(angle, resample=Image.Resampling.BILINEAR, center=(x, y))
         left, top = round(x - dx - size / 2), round(y - dy - size / 2)
         image = image.crop((left, top, left + size, top + size))
         pixels = self.tensor(image)
-        if self.window:  # the window, and twice its size around it
-            inner = image.crop((32, 32, 96, 96)).resize((32, 32), Image.Resampling.BILINEAR)
-            outer = image.resize((32, 32), Image.Resampling.BOX)
+        if self.view:  # the window, and twice its size around it
+            inner = image.crop((32, 32, 96, 96)).resize(self.view, Image.Resampling.BILINEAR)
+            outer = image.resize(self.view, Image.Resampling.BOX)
             pixels = torch.cat([self.tensor(inner), self.tensor(outer)])
         theta = torch.tensor([[0.5, 0.0, dx / 64], [0.0, 0.5, dy / 64]], dtype=torch.float32)
         return pixels, theta, int(self.data.y[i])
@@ -300,7 +300,7 @@ class PillowCells(torch.utils.data.Dataset):
 def tutorial(fitted, stage_name, data, epochs):
     module = fitted.net_.module_
     if stage_name is None:
-        loader = torch.utils.data.DataLoader(PillowCells(data, False), batch_size=BATCH)
+        loader = torch.utils.data.DataLoader(PillowCells(data), batch_size=BATCH)
         with torch.no_grad():
             for pixels, _, _ in loader:
                 module.scores(pixels)
@@ -310,7 +310,8 @@ def tutorial(fitted, stage_name, data, epochs):
     stage = stage_of(fitted, stage_name, epochs)
     optimizer = torch.optim.Adam(learning(module, stage), lr=stage.lr)
     window = stage.classifies == "cell" and module.around is not None
-    loader = torch.utils.data.DataLoader(PillowCells(data, window), BATCH, shuffle=True)
+    view = tuple(module.classifier.view) if window else None
+    loader = torch.utils.data.DataLoader(PillowCells(data, view), BATCH, shuffle=True)
     for _ in range(epochs):
         for pixels, theta, y in loader:
             optimizer.zero_grad()
