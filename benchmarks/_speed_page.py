@@ -14,9 +14,8 @@ def page(record):
         "the ratios were measured side by side."
     )
     parts = ["# Performance", about]
-    makers = {"stages": stages, "growth": growth, "jobs": jobs, "fit": fit}
-    makers["accuracy"] = accuracy
-    parts += [make(record[name]) for name, make in makers.items() if name in record]
+    makers = (stages, growth, jobs, fit, accuracy)  # each has the name of its part
+    parts += [make(record[make.__name__]) for make in makers if make.__name__ in record]
     for name, make in {"precision": precision, "gpu": gpu}.items():
         path = RESULTS / f"{name}.json"
         if path.exists():

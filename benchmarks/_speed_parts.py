@@ -130,34 +130,23 @@ def parallel(repeats):
     return {"samples": len(X), "folds": 4, "repeats": repeats, "rows": rows}
 
 
-class Race:
-    """Both methods on the same folds of BCCD, timed."""
+def on_bccd(folder):
+    """Give the folds of BCCD, a function that runs a method on one, and one that scores results."""
+    import protocols
+    from _evaluate import build, folds, joined, run_fold
+    from sklearn.metrics import f1_score
 
-    def __init__(self, folder):
-        import protocols
-        from _evaluate import folds
+    cells, protocol = protocols.load(folder, "bccd")
+    sizes = protocol.patch_size, protocol.cell_size
 
-        self.cells, self.protocol = protocols.load(folder)
-        self.folds = folds(self.cells.y, self.cells.groups, 5, 0)
+    def run(method, settings, fold):
+        return run_fold(build(method, *sizes, seed=0, settings=settings), cells, *fold)
 
-    def run(self, method, fold, settings):
-        """Fit on one fold; give wall and processor seconds, and the answers on its test set."""
-        from _evaluate import build
+    def macro_f1(results):
+        whole = joined(results)
+        return round(f1_score(cells.y[whole.test], whole.y_pred, average="macro"), 4)
 
-        cells, (train, test) = self.cells, self.folds[fold]
-        sizes = self.protocol.patch_size, self.protocol.cell_size
-        estimator = build(method, *sizes, seed=0, settings=settings)
-        wall, processor = time.perf_counter(), time.process_time()
-        estimator.fit(cells.X[train], cells.y[train], centers=cells.centers[train])
-        wall, processor = time.perf_counter() - wall, time.process_time() - processor
-        return wall, processor, estimator.predict(cells.X[test])
-
-    def score(self, answers):
-        """Macro F1 over the test sets of the folds in ``answers``, a dict of fold to answers."""
-        from sklearn.metrics import f1_score
-
-        truth = np.concatenate([self.cells.y[self.folds[fold][1]] for fold in answers])
-        return round(f1_score(truth, np.concatenate(list(answers.values())), average="macro"), 4)
+    return folds(cells.y, cells.groups, 5, 0), run, macro_f1
 
 
 def default_epochs():
@@ -174,25 +163,24 @@ def cross_validation(folder):
 
     They take turns, fold by fold, so that what else the machine does falls on both.
     """
-    race = Race(folder)
+    splits, run, macro_f1 = on_bccd(folder)
     methods = {"ciresan": {"epochs": 200}, "stn": default_epochs()}
-    times, answers = {m: [] for m in methods}, {m: {} for m in methods}
-    for fold in range(len(race.folds)):
+    results = {method: [] for method in methods}
+    for fold in splits:
         for method, settings in methods.items():
-            wall, processor, answers[method][fold] = race.run(method, fold, settings)
-            times[method].append((wall, processor))
-            print(fold, method, round(wall, 1), round(processor, 1), flush=True)
+            results[method].append(run(method, settings, fold))
+            print(method, round(results[method][-1].fit_seconds, 1), flush=True)
     rows = [
         {
             "method": method,
             **settings,
-            "macro_f1": race.score(answers[method]),
-            "seconds": [round(wall, 1) for wall, _ in times[method]],
-            "cpu_seconds": [round(processor, 1) for _, processor in times[method]],
+            "macro_f1": macro_f1(results[method]),
+            "seconds": [round(result.fit_seconds, 1) for result in results[method]],
+            "cpu_seconds": [round(result.fit_cpu_seconds, 1) for result in results[method]],
         }
         for method, settings in methods.items()
     ]
-    return {"data": race.protocol.name, "rows": rows}
+    return {"data": "bccd", "rows": rows}
 
 
 def time_to_accuracy(folder):
@@ -200,12 +188,12 @@ def time_to_accuracy(folder):
 
     Both learn on four folds of five of BCCD and are scored on the fifth.
     """
-    race = Race(folder)
+    splits, run, macro_f1 = on_bccd(folder)
 
     def score(method, settings):
-        wall, _, answers = race.run(method, 0, settings)
-        macro_f1 = race.score({0: answers})
-        row = {"method": method, **settings, "macro_f1": macro_f1, "seconds": round(wall, 1)}
+        result = run(method, settings, splits[0])
+        seconds = round(result.fit_seconds, 1)
+        row = {"method": method, **settings, "macro_f1": macro_f1([result]), "seconds": seconds}
         print(row, flush=True)
         return row
 
@@ -215,4 +203,4 @@ def time_to_accuracy(folder):
         rows.append(score("stn", epochs))
         if rows[-1]["macro_f1"] >= rows[0]["macro_f1"]:
             break
-    return {"data": race.protocol.name, "rows": rows}
+    return {"data": "bccd", "rows": rows}
