@@ -8,11 +8,12 @@ import pytest
 from tests.make_references import EPOCHS, FILE, estimators, predictions
 
 # Ten times the largest differences found between instruction sets (SSE 4.1, AVX2, AVX-512), which
-# is how processors and builds of torch differ. Training moves what is compared by 0.09 and 1 px at
-# least; rounding grows in it, since Adam divides gradients by their size.
+# is how processors and builds of torch differ. Training moves probabilities by 0.03 at least, and
+# what the heatmap localizers say by 0.7 px; the dense ones hardly move in so few steps, and are
+# watched by their losses.
 TOLERANCE = {
     "untrained": {"probabilities": 1e-5, "centers": 1e-3, "losses": 0},
-    "trained": {"probabilities": 2e-3, "centers": 0.05, "losses": 1.5e-3},
+    "trained": {"probabilities": 1.5e-3, "centers": 0.02, "losses": 2e-4},
 }
 STORED = json.loads(FILE.read_text(encoding="utf-8"))
 
