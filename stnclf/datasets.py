@@ -169,7 +169,8 @@ def make_cells(
         or a mitotic figure. Those that find no free place are left out.
     random_state : int, RandomState instance, Generator instance or None, default=None
         Where all randomness comes from. The first images of a longer call with the same
-        int are those of a shorter one. None is different every time.
+        int are those of a shorter one. None is different every time. On another kind of
+        processor, where sums are rounded otherwise, single pixels may differ by a grey level.
 
     Returns
     -------
