@@ -77,7 +77,7 @@ def networks(epochs):
             localizer=localizer, classifier=classifier, **stn
         )
         for localizer in LOCALIZERS
-        for classifier in ("shared", *CLASSIFIERS)[localizer == "dense" :]
+        for classifier in ("shared", "zoom", *CLASSIFIERS)[2 * (localizer == "dense") :]
     }
     return kinds | {
         "default, three glimpses": STNCellClassifier(n_glimpses=3, **stn),

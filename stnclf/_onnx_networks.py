@@ -10,6 +10,7 @@ from .localizers import NEVER, FixedLocalizer, HeatmapLocalizer
 from .networks import CiresanNet
 from .shared_networks import SharedNet, flips
 from .window_classifiers import WindowClassifier
+from .zoom_networks import ZoomNet
 
 __all__ = ["add_system"]
 
@@ -61,7 +62,10 @@ def _add_stn(g, system, patches, patch_size):
             features = g.add("Flatten", g.layers(blocks, views))
             numbers = g.layers([localizer.dense, torch.nn.ReLU(), localizer.theta], features)
             thetas = g.add("Reshape", numbers, [-1, 1, 2, 3])
-    if isinstance(system, SharedNet):
+    if isinstance(system, ZoomNet):
+        probabilities, match = _named_again(g, system, patches, maps, thetas, k)
+        shares, thetas = _compared(g, shares, match, thetas, k)
+    elif isinstance(system, SharedNet):
         probabilities = _named_on_maps(g, system, views, maps, thetas, k)
     else:
         probabilities = _named(g, system, patches, thetas, k)
@@ -128,11 +132,14 @@ def _centred_theta(g, centers, scale):
     return g.add("Add", translation, [[scale[0], 0, 0], [0, scale[1], 0]])
 
 
-def _named(g, system, patches, thetas, k):
-    """Name what k windows show: probabilities (n, k, n_classes)."""
+def _windows(g, system, patches, thetas, k):
+    """Cut k windows of each scale, each turned if that is wanted: names, and how many turns.
+
+    Each is of shape (n * k * turns, channels, *view).
+    """
     classifier = system.classifier
     height, width = classifier.view
-    turns = SYMMETRIES if system.tta and system.has_symmetries else [lambda x: x]
+    turns = SYMMETRIES if system.tta and system.has_symmetries else SYMMETRIES[:1]
     plain = torch.arange(height * width).view(1, 1, height, width)
     turned = np.stack([turn(plain).flatten() for turn in turns])
     n_channels = len(system.mean)
@@ -147,6 +154,13 @@ def _named(g, system, patches, thetas, k):
             seen = g.add("Transpose", seen, perm=[0, 2, 3, 1, 4])
             seen = g.add("Reshape", seen, [-1, n_channels, height, width])
         windows.append(seen)
+    return windows, len(turns)
+
+
+def _named(g, system, patches, thetas, k):
+    """Name what k windows show: probabilities (n, k, n_classes)."""
+    classifier = system.classifier
+    windows, n_turns = _windows(g, system, patches, thetas, k)
     if isinstance(classifier, WindowClassifier):
         features = [
             g.add("ReduceMean", g.layers(tower, seen), axes=[2, 3], keepdims=0)
@@ -158,8 +172,38 @@ def _named(g, system, patches, thetas, k):
         features = g.add("Flatten", g.layers(blocks, windows[0]))
         logits = g.layers([classifier.dense, torch.nn.ReLU(), classifier.output], features)
     probabilities = g.add("Softmax", logits, axis=1)
-    shape = [-1, k, len(turns), classifier.output.out_features]
+    shape = [-1, k, n_turns, classifier.output.out_features]
     return g.add("ReduceMean", g.add("Reshape", probabilities, shape), axes=[2], keepdims=0)
+
+
+def _named_again(g, system, patches, maps, thetas, k):
+    """Name what a second look shows: probabilities (n, k, n_classes), and matches (n, k, 1)."""
+    classifier = system.classifier
+    (seen,), n_turns = _windows(g, system, patches, thetas, k)
+    near = g.layers([system.trunk, classifier.window], seen)
+    near = g.add("ReduceMean", near, axes=[2, 3], keepdims=0)
+    whole = g.add("ReduceMean", g.layers([classifier.patch], maps), axes=[2, 3], keepdims=0)
+    whole = g.add("Expand", g.add("Unsqueeze", whole, [1]), [1, k * n_turns, 1])
+    whole = g.add("Reshape", whole, [-1, classifier.match.in_features])
+    logits = g.layers([classifier.output], g.add("Concat", near, whole, axis=1))
+    shape = [-1, k, n_turns, classifier.output.out_features]
+    probabilities = g.add("Reshape", g.add("Softmax", logits, axis=1), shape)
+    match = g.add("Reshape", g.layers([classifier.match], near), [-1, k, n_turns])
+    return (
+        g.add("ReduceMean", probabilities, axes=[2], keepdims=0),
+        g.add("ReduceMean", match, axes=[2], keepdims=1),
+    )
+
+
+def _compared(g, shares, match, thetas, k):
+    """Let matches (n, k, 1) have a say in shares, and put the transform of the largest first."""
+    highest = g.add("ReduceMax", match, axes=[1])
+    weight = g.add("Mul", shares, g.add("Exp", g.add("Sub", match, highest)))
+    weight = g.add("Div", weight, g.add("ReduceSum", weight, [1]))
+    is_best = g.add("Equal", np.arange(k)[:, None], g.add("ArgMax", weight, axis=1))
+    chosen = g.add("Where", g.add("Unsqueeze", is_best, [3]), thetas, 0.0)
+    total = g.add("ReduceSum", shares, [1])
+    return g.add("Mul", weight, total), g.add("ReduceSum", chosen, [1])
 
 
 def _named_on_maps(g, system, views, maps, thetas, k):

@@ -12,6 +12,7 @@ from .losses import (
     guided_loss,
     heatmap_loss,
     localization_loss,
+    match_loss,
 )
 
 __all__ = ["Stage", "guided_stages", "learning_rate", "stage_loss"]
@@ -27,7 +28,7 @@ class Stage:
         Name by which ``fit(..., stages=...)`` and ``history_`` know it.
     learns : tuple of str
         Which networks' weights move: ``"localizer"``, ``"trunk"`` (the layers of it that are
-        shared), ``"classifier"``, or ``"all"``.
+        shared), ``"classifier"``, ``"reader"`` (what of it learns first), or ``"all"``.
     classifies : {"cell", "window", "patch", None}
         What the classifier is shown: the window on the true centre, the one that the
         localizer chose, the whole patch, or nothing.
@@ -89,7 +90,7 @@ def guided_stages(params, shared):
         )
 
     stages = [
-        stage("classifier", ("trunk", "classifier") if shared else ("classifier",), "cell", False),
+        stage("classifier", ("trunk", "reader") if shared else ("classifier",), "cell", False),
         stage("localizer", both if shared else ("localizer",), "cell" if shared else None, True),
         stage("joint", both, "window", True),
     ]
@@ -113,25 +114,34 @@ def stage_loss(module, batch, stage):
     loss : Tensor of shape (n,)
         What is minimised.
     parts : dict of str to Tensor of shape (n,)
-        ``"localization_loss"``, ``"map_loss"`` and ``"classification_loss"``, those that there
-        are.
+        ``"localization_loss"``, ``"map_loss"``, ``"match_loss"`` and ``"classification_loss"``,
+        those that there are.
     """
     images, parts, location = batch.images(), {}, Location(batch.shown, None)
+    look = batch.place, batch.color
     if stage.localizes or stage.classifies == "window":
-        location = module.locate(images, batch.place, batch.color)
+        location = module.locate(images, *look)
     if stage.localizes and location.heatmap is None:
         parts["localization_loss"] = localization_loss(location.theta, batch.theta)
     elif stage.localizes:
         parts["localization_loss"] = heatmap_loss(location.heatmap, batch.theta)
     if stage.localizes and location.maps is not None:
         parts["map_loss"] = class_map_loss(location.maps, batch.theta, batch.y)
+    if stage.localizes and module.compares:
+        seen = module.candidates(images, location, *look)
+        parts["match_loss"] = match_loss(seen.scores, seen.thetas, batch.theta)
     if stage.classifies:
-        if stage.classifies == "cell":
-            location = Location(batch.shown, None, features=location.features)
-        logits = module.recognize(images, location, batch.place, batch.color)
+        if stage.classifies == "cell" and not stage.localizes:
+            logits = module.name_known(images, batch.shown, *look)
+        elif "match_loss" in parts and stage.classifies == "window":
+            logits = seen.mixture()
+        else:
+            if stage.classifies == "cell":
+                location = Location(batch.shown, None, features=location.features)
+            logits = module.recognize(images, location, *look)
         smoothing = stage.label_smoothing
         parts["classification_loss"] = classification_loss(logits, batch.y, smoothing)
-    located = sum(parts[name] for name in ("localization_loss", "map_loss") if name in parts)
+    located = sum(value for name, value in parts.items() if name != "classification_loss")
     if stage.localizes and stage.classifies:
         return guided_loss(located, parts["classification_loss"], kappa=stage.kappa), parts
     return located if stage.localizes else parts["classification_loss"], parts

@@ -15,8 +15,12 @@ from .networks import STNNet
 from .shared_networks import MapClassifier, SharedLocalizer, SharedNet
 from .training import guided_stages
 from .window_classifiers import CLASSIFIERS
+from .zoom_networks import ZoomClassifier, ZoomNet
 
 __all__ = ["PAPER", "STNCellClassifier"]
+
+#: Classifiers that read the maps of the heatmap localizer's first layers.
+_ON_MAPS = {"shared": (MapClassifier, SharedNet), "zoom": (ZoomClassifier, ZoomNet)}
 
 _SHARE = [Interval(Real, 0, 1, closed="left")]
 
@@ -68,15 +72,18 @@ class STNCellClassifier(BaseCellClassifier):
     localizer : {"heatmap", "dense"}, default="heatmap"
         "dense" is the paper's network, which regresses theta. "heatmap" scores positions and
         takes the best: of several candidates it chooses one and not their mean.
-    classifier : {"shared", "context", "window", "inception"}, default="shared"
+    classifier : {"shared", "zoom", "context", "window", "inception"}, default="shared"
         The classifier network. "shared" reads the heatmap localizer's first maps, in the window
-        and in the whole patch [2]_ [3]_; one network is trained in place of two. The others look
-        at the pixels: "inception" is the paper's, "window" is made of batch-normalised
-        convolutions, "context" sees the window and one of twice its size around it. It stands in
-        for "shared" with the dense localizer, and where the window is the whole patch.
+        and in the whole patch [2]_ [3]_; one network is trained in place of two. "zoom" sees the
+        window itself through these layers, magnified, and with ``n_glimpses`` compares several
+        [4]_: meant for patches much wider than the cell. The others look at the pixels:
+        "inception" is the paper's, "window" is made of batch-normalised convolutions, "context"
+        sees the window and one of twice its size around it. It stands in for "shared" and "zoom"
+        with the dense localizer, and where the window is the whole patch.
     n_glimpses : int, default=1
         How many peaks of the heatmap are looked at; the class probabilities are averaged with
-        the peaks' shares. The dense localizer has one answer only.
+        the peaks' shares. The dense localizer has one answer only. With ``classifier="zoom"`` the
+        second look has a say in the shares, and the peak with the largest one is the answer.
     class_maps : bool, default=False
         Give the heatmap a map for each class, which speak for the positions that are not looked
         at: a patch in which a cell of another class could as well be meant gets a probability
@@ -189,6 +196,8 @@ class STNCellClassifier(BaseCellClassifier):
     .. [2] M. Jaderberg, K. Simonyan, A. Zisserman, K. Kavukcuoglu, "Spatial Transformer
        Networks", NeurIPS 2015.
     .. [3] R. Girshick, "Fast R-CNN", ICCV 2015.
+    .. [4] S. Ren, K. He, R. Girshick, J. Sun, "Faster R-CNN: Towards Real-Time Object Detection
+       with Region Proposal Networks", NeurIPS 2015.
 
     Examples
     --------
@@ -207,7 +216,7 @@ class STNCellClassifier(BaseCellClassifier):
     _parameter_constraints: dict = {
         **BaseCellClassifier._parameter_constraints,
         "localizer": [StrOptions(set(LOCALIZERS))],
-        "classifier": [StrOptions({"shared", *CLASSIFIERS})],
+        "classifier": [StrOptions({*_ON_MAPS, *CLASSIFIERS})],
         "n_glimpses": [Interval(Integral, 1, None, closed="left")],
         "class_maps": ["boolean"],
         "flip": ["boolean"],
@@ -356,25 +365,26 @@ class STNCellClassifier(BaseCellClassifier):
         return self._fit(X, y, centers, sample_weight, stages)
 
     def _stages(self):
-        return guided_stages(self, shared=self._kind() == "shared")
+        return guided_stages(self, shared=self._kind() in _ON_MAPS)
 
     def _kind(self):
         """Which classifier there is: without a heatmap there are no maps to share."""
-        stands_in = self.classifier == "shared" and not LOCALIZERS[self.localizer].has_heatmap
+        stands_in = self.classifier in _ON_MAPS and not LOCALIZERS[self.localizer].has_heatmap
         return "context" if stands_in else self.classifier
 
     def _build(self, frame, n_channels, n_classes, mean, std):
         kind = self._kind()
         if frame.cell == frame.patch:  # nothing to look for, and no maps to share
-            kind, localizer = "context" if kind == "shared" else kind, FixedLocalizer()
+            kind, localizer = "context" if kind in _ON_MAPS else kind, FixedLocalizer()
         else:
             scale = tuple(c / p for c, p in zip(frame.cell[::-1], frame.patch[::-1]))
             maps = {"n_classes": n_classes} if self._has_maps() else {}
-            made = SharedLocalizer if kind == "shared" else LOCALIZERS[self.localizer]
+            made = SharedLocalizer if kind in _ON_MAPS else LOCALIZERS[self.localizer]
             localizer = made(n_channels, frame.patch, scale, **maps)
         sizes = (frame.patch, frame.cell, mean, std)
-        if kind == "shared":
-            module = SharedNet(localizer, MapClassifier(localizer.n_maps, n_classes), *sizes)
+        if kind in _ON_MAPS:
+            classifier, system = _ON_MAPS[kind]
+            module = system(localizer, classifier(localizer.n_maps, n_classes), *sizes)
         else:
             module = STNNet(localizer, CLASSIFIERS[kind](n_channels, n_classes), *sizes)
         self._set_up(module)

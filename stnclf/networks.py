@@ -22,7 +22,7 @@ from .layers import (
     sample,
     view_size,
 )
-from .localizers import centred_theta
+from .localizers import Location, centred_theta
 
 __all__ = ["CiresanNet", "STNNet"]
 
@@ -101,11 +101,13 @@ class STNNet(_System):
         How many peaks of a heatmap are looked at, see `recognize`.
     tta : bool
         Whether predictions (`forward`) are averaged over the eight symmetries of the window.
+    compares : bool
+        Whether several places are looked at and compared in training.
     around : float or None
         How many cell sizes the classifier sees around a known cell; None is the patch.
     """
 
-    n_glimpses, tta = 1, False
+    n_glimpses, tta, compares = 1, False, False
     trunk = nn.Identity()  # a classifier of its own shares no layers with the localizer
 
     def __init__(self, localizer, classifier, patch_size, cell_size, mean, std):
@@ -118,6 +120,11 @@ class STNNet(_System):
             reduction_for([scale * side for side in cell_size], classifier.view)
             for scale in classifier.scales
         ]
+
+    @property
+    def reader(self):
+        """What of the classifier learns in the first stage."""
+        return self.classifier
 
     def compile_networks(self):
         """Let ``torch.compile`` make both networks' code; sampling and losses stay as they are."""
@@ -200,6 +207,10 @@ class STNNet(_System):
         logits = self._name(windows, color, tta).view(k, n, -1)
         return (logits.log_softmax(2) + weights.T[:, :, None]).logsumexp(0)
 
+    def name_known(self, images, theta, place=None, color=None):
+        """Name the cells in windows ``theta`` (n, 2, 3) that are known: logits (n, n_classes)."""
+        return self.recognize(images, Location(theta, None), place, color)
+
     def _name(self, windows, color, tta):
         if not tta:
             return self.classify(windows, color)
@@ -223,10 +234,14 @@ class STNNet(_System):
         location = self.locate(patches)
         tta = self.tta and self.has_symmetries
         logits = self.recognize(patches, location, tta=tta)
-        if location.maps is not None:
-            peaks, others = self.localizer.elsewhere(location, self.n_glimpses)
-            logits = torch.logaddexp(peaks + logits.log_softmax(1), others)
-        return logits, location.theta
+        return self.with_maps(location, logits), location.theta
+
+    def with_maps(self, location, logits):
+        """Let class maps, if there are any, speak for what was not looked at."""
+        if location.maps is None:
+            return logits
+        peaks, others = self.localizer.elsewhere(location, self.n_glimpses)
+        return torch.logaddexp(peaks + logits.log_softmax(1), others)
 
 
 class CiresanNet(_System):

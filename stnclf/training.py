@@ -250,7 +250,7 @@ class CellNet(NeuralNet):
     def get_iterator(self, dataset, training=False):
         """Give batches as the stage wants them; for validation the same ones every epoch."""
         name, around = self.stage.name, None
-        if self.stage.classifies == "cell":
+        if self.stage.classifies == "cell" and not self.stage.localizes:
             around = self.module_.around  # None is the patch
         if not training:
             return _Repeatable(held_out_batches, dataset, self.batch_size, [self.seed, 1], around)

@@ -64,7 +64,7 @@ def estimators(epochs):
     rates = dict.fromkeys(("classifier_lr", "localizer_lr", "joint_lr"), 1e-4)
     found = {"baseline": CiresanBaseline(epochs=epochs, lr=1e-4, **SAME)}
     for localizer in LOCALIZERS:
-        for classifier in ("shared", *CLASSIFIERS)[localizer == "dense" :]:
+        for classifier in ("shared", "zoom", *CLASSIFIERS)[2 * (localizer == "dense") :]:
             found[f"{localizer}, {classifier}"] = STNCellClassifier(
                 localizer=localizer, classifier=classifier, n_glimpses=2, **stages, **rates, **SAME
             )

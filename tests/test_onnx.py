@@ -38,6 +38,10 @@ def stir(estimator):
                 child.weight *= draw(child.weight, 0.5, 1.5)
             if getattr(child, "bias", None) is not None:
                 child.bias += draw(child.bias, -0.2, 0.2)
+            if name == "classifier" and hasattr(child, "match"):
+                # The patch has a say, and the second look another opinion than the first.
+                child.output.weight += draw(child.output.weight, -0.2, 0.2)
+                child.match.weight *= 5
             if name == "localizer.theta":
                 # Turned and sheared windows, of which many reach beyond the patch.
                 child.weight += draw(child.weight, -0.1, 0.1)
@@ -78,7 +82,12 @@ STNS = {
     for localizer in ("heatmap", "dense")
     for classifier in ("shared", "context", "window", "inception")
 }
+ZOOM = {"classifier": "zoom", "n_glimpses": 3}
 STNS |= {
+    "zoom": {**ZOOM, "n_glimpses": 1},
+    "zoom, glimpses": ZOOM,
+    "zoom, no symmetries": {**ZOOM, "tta": False},
+    "zoom, class maps": {**ZOOM, "class_maps": True},
     "paper": PAPER,
     "no symmetries": {"tta": False},
     "glimpses": {"n_glimpses": 3},

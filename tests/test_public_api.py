@@ -98,6 +98,7 @@ LAYERS = [
     "sampling",
     "_draws",
     "_batch",
+    "zoom_networks",
     "shared_networks",
     "networks",
     "window_classifiers",
