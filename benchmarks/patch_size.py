@@ -1,6 +1,6 @@
 """Where looking pays: synthetic cells that get smaller in their patches.
 
-    python benchmarks/patch_size.py [--ratios 1.5 2 3 4] [--methods stn context cnn ciresan]
+    python benchmarks/patch_size.py [--ratios 1.5 2 3 4] [--methods stn zoom context cnn ciresan]
         [--n 400] [--seeds 0] [--threads N]
     python benchmarks/patch_size.py --page-only
 
@@ -32,6 +32,13 @@ CELL = 48
 RATIOS = (1.5, 2.0, 3.0, 4.0)
 EPOCHS = {
     "stn": {"classifier_epochs": 80, "localizer_epochs": 50, "joint_epochs": 20},
+    "zoom": {
+        "classifier": "zoom",
+        "n_glimpses": 3,
+        "classifier_epochs": 80,
+        "localizer_epochs": 40,
+        "joint_epochs": 30,
+    },
     "context": {
         "classifier": "context",
         "classifier_epochs": 80,
@@ -42,7 +49,10 @@ EPOCHS = {
     "cnn": {"classifier_epochs": 150},
     "ciresan": {"epochs": 150},
 }
-TITLES = {"context": 'STN, classifier="context"'}
+TITLES = {
+    "zoom": 'STN, classifier="zoom", n_glimpses=3',
+    "context": 'STN, classifier="context"',
+}
 
 
 def main(arguments=None):
@@ -104,7 +114,10 @@ def measure(options):
                 print(json.dumps(row), flush=True)
                 same = ("method", "ratio", "seed", "n")
                 others = [r for r in store["rows"] if any(r[name] != row[name] for name in same)]
-                store = {"environment": environment(), "rows": [*others, row]}
+                here = environment()
+                row["machine"] = f"{here['cpu']}, {here['threads']} thread(s)"
+                row["torch"] = here["versions"]["torch"]
+                store = {"rows": [*others, row]}
                 options.out.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(options.out, (json.dumps(store, indent=1) + "\n").encode())
 
@@ -113,7 +126,7 @@ def measured(method, cells, side, seed):
     """Cross-validate one method on two halves."""
     results = []
     for train, test in folds(cells.y, cells.groups, 2, seed):
-        kind = "stn" if method == "context" else method
+        kind = "stn" if method in TITLES else method
         estimator = build(kind, side, CELL, seed=seed, settings=EPOCHS[method])
         results.append(run_fold(estimator, cells, train, test))
     whole = joined(results)
@@ -201,8 +214,12 @@ def draw(store):
 
 def page(store):
     """Give the page's text."""
-    where, rows = store["environment"], store["rows"]
-    commits = ", ".join(sorted({str(row["commit"]) for row in rows}))
+    rows = store["rows"]
+    commits, torch = (", ".join(sorted({str(row[k]) for row in rows})) for k in ("commit", "torch"))
+    machines = {}
+    for row in rows:
+        machines.setdefault(row["machine"], {})[row["title"]] = None
+    where = "; ".join(f"{machine}: {', '.join(names)}" for machine, names in machines.items())
     epochs = "; ".join(
         f"{named(name)} {'/'.join(str(v) for k, v in values.items() if k.endswith('epochs'))}"
         for name, values in EPOCHS.items()
@@ -212,9 +229,8 @@ def page(store):
         cell=CELL,
         ratios=", ".join(f"{ratio:g}" for ratio in sorted({row["ratio"] for row in rows})),
         epochs=epochs,
-        cpu=where["cpu"],
-        threads=where["threads"],
-        torch=where["versions"]["torch"],
+        where=where,
+        torch=torch,
         commits=commits,
         table=table(store),
     )
@@ -226,7 +242,7 @@ The smaller the cell in its patch, the more there is to look for. `python benchm
 draws {n} synthetic cells (`make_cells`: granulocytes, mitotic figures and tumour cells among others
 of their like) anywhere in patches that are {ratios} times as wide as the window of {cell} px for a
 cell, and cross-validates on two halves. Epochs: {epochs}; the same for all patches. Scores
-are means over the seeds of their row; {cpu}, {threads} thread(s), torch {torch}; commit {commits}.
+are means over the seeds of their row; torch {torch}; commit {commits}. Measured on {where}.
 
 ![Macro F1 and processor seconds over the side of the patch in cells.](_static/patch_size.png)
 
