@@ -8,11 +8,9 @@ import numpy as np
 from skorch.callbacks import Callback, PrintLog
 
 from ._container import check_finite
+from ._training_record import LOSSES
 
 __all__ = ["ProgressBar", "StageLog", "StagePrintLog", "diverged", "history_rows"]
-
-#: Parts of the loss, by the names that `stnclf._stage.stage_loss` gives them.
-_PARTS = ("localization_loss", "map_loss", "match_loss", "classification_loss")
 
 
 class StageLog(Callback):
@@ -26,7 +24,7 @@ class StageLog(Callback):
         net.history.record("stage_epoch", done)
         net.history.record("lr", float(net.optimizer_.param_groups[0]["lr"]))
         sizes = [batch["train_batch_size"] for batch in row["batches"] if "train_loss" in batch]
-        for name in _PARTS:
+        for name in LOSSES:
             values = [batch[name] for batch in row["batches"] if name in batch]
             if values:
                 mean = sum(v * n for v, n in zip(values, sizes)) / sum(sizes)
@@ -61,7 +59,7 @@ class ProgressBar(Callback):
     def on_epoch_end(self, net, **kwargs):
         """Move the bar."""
         row = net.history[-1]
-        names = (*_PARTS, "valid_loss")
+        names = (*LOSSES, "valid_loss")
         self.bar_.set_postfix({n: f"{row[n]:.3g}" for n in names if n in row}, refresh=False)
         self.bar_.update()
 
@@ -87,7 +85,7 @@ def history_rows(rows):
         "stage_epoch": "epoch",
         "train_loss": "train_loss",
         "valid_loss": "valid_loss",
-        **{name: name for name in _PARTS},
+        **{name: name for name in LOSSES},
         "lr": "lr",
         "dur": "seconds",
     }

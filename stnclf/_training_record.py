@@ -9,13 +9,14 @@ import numpy as np
 
 from ._codec import decode, encode
 
-__all__ = ["TrainingRecord"]
+__all__ = ["LOSSES", "TrainingRecord"]
 
 _SCALARS = (bool, int, float, str, np.generic)
 
 #: What a continued training compares, or reports as numbers.
 _NUMBERS = ("epoch", "stage_epoch", "train_loss", "valid_loss", "lr", "dur")
-_LOSSES = ("localization_loss", "map_loss", "classification_loss")
+#: Parts of the loss, by the names that `stnclf._stage.stage_loss` gives them.
+LOSSES = ("localization_loss", "map_loss", "match_loss", "classification_loss")
 
 
 class TrainingRecord(NamedTuple):
@@ -69,7 +70,7 @@ class TrainingRecord(NamedTuple):
             row = {name: decode(value) for name, value in row.items()}
             if not all(value is None or isinstance(value, _SCALARS) for value in row.values()):
                 raise ValueError("history: wants rows of numbers and words")
-            for name in (*_NUMBERS, *_LOSSES):
+            for name in (*_NUMBERS, *LOSSES):
                 if not isinstance(row.get(name, 0), (int, float, np.number)):
                     raise ValueError(f"history: wants a number as {name!r}")
             history.append({"batches": [], **row})

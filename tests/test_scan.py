@@ -67,6 +67,13 @@ def heat(patches):
 
 
 @pytest.fixture(scope="module")
+def zoom(heat, patches):
+    X, y, centers = patches
+    clf = clone(heat).set_params(classifier="zoom", n_glimpses=2)
+    return clf.fit(X, y, centers=centers, stages=("classifier", "localizer"))
+
+
+@pytest.fixture(scope="module")
 def dense(patches):
     X, y, centers = patches
     clf = STNCellClassifier(
@@ -96,6 +103,13 @@ def by_place(table):
 def assert_same_cells(a, b):
     """Compare two tables up to the rounding of positions and probabilities."""
     pd.testing.assert_frame_equal(by_place(a), by_place(b), rtol=0, atol=0.02)
+
+
+def test_a_second_look_finds_them_too(zoom, field):
+    image, truth = field
+    found = scan(zoom, Slide(image, mpp=MPP), labels=["disc"], **HOW)
+    score = detection_score(truth, found, mpp=MPP, radius_um=0.5, labels=["disc"])["disc"]
+    assert score["precision"] == score["recall"] == 1
 
 
 def test_every_cell_is_found_where_it_is(heat, field):
@@ -128,6 +142,7 @@ def test_the_baselines_map_finds_them_too(baseline, field):
 
 WAYS = {
     "heat": ("heat", {}),
+    "zoom": ("zoom", {}),
     "dense": ("dense", {}),
     "baseline": ("baseline", {}),
     "map": ("baseline", {"stride": 4}),
