@@ -149,9 +149,11 @@ def named(method):
 def means(store):
     """Mean over seeds by method and ratio: macro F1, median error, seconds.
 
-    Beside them the title, the seeds, and the lowest and highest macro F1.
+    Beside them the title, the seeds, the lowest and highest macro F1, and whether all of them were
+    made on the machine of most rows: seconds of different machines do not compare.
     """
-    found = {}
+    found, machines = {}, [row["machine"] for row in store["rows"]]
+    usual = max(machines, key=machines.count)
     for row in store["rows"]:
         found.setdefault((row["method"], row["ratio"]), []).append(row)
     return {
@@ -162,6 +164,7 @@ def means(store):
         | {
             "title": rows[0]["title"],
             "seeds": sorted(row["seed"] for row in rows),
+            "comparable": all(row["machine"] == usual for row in rows),
             "range": (min(row["macro_f1"] for row in rows), max(row["macro_f1"] for row in rows)),
         }
         for key, rows in sorted(found.items())
@@ -181,9 +184,10 @@ def table(store):
                 row = found[method, ratio]
                 spread = "{:.3f} to {:.3f}".format(*row["range"])
                 several = f" ({spread})" if len(row["seeds"]) > 1 else ""
+                mark = "" if row["comparable"] else "*"
                 lines.append(
                     f"| {ratio:g} | {row['title']} | {row['macro_f1']:.3f}{several} | "
-                    f"{row['median_error']:.1f} | {row['fit_cpu_seconds']:.0f} | "
+                    f"{row['median_error']:.1f} | {row['fit_cpu_seconds']:.0f}{mark} | "
                     f"{', '.join(map(str, row['seeds']))} |"
                 )
     return "\n".join(lines)
@@ -201,9 +205,13 @@ def draw(store):
         rows = {ratio: row for (name, ratio), row in found.items() if name == method}
         style = {"color": colour, "linestyle": dash, "marker": marker}
         for axis, name in zip(axes, ("macro_f1", "fit_cpu_seconds")):
-            values = [row[name] for row in rows.values()]
+            shown = {
+                ratio: row[name]
+                for ratio, row in rows.items()
+                if name == "macro_f1" or row["comparable"]
+            }
             label = next(iter(rows.values()))["title"] if rows else method
-            axis.plot(list(rows), values, label=label, **style)
+            axis.plot(list(shown), list(shown.values()), label=label, **style)
     for axis, name in zip(axes, ("macro F1", "processor seconds to fit")):
         axis.set(xlabel="side of the patch / side of the cell's window", ylabel=name)
         axis.grid(alpha=0.3)
@@ -252,9 +260,10 @@ The error is the distance of the place that was found from the cell, fit/s are p
 fit both halves. All networks but the baseline see the whole patch in 64 px, whatever its size, and
 the cell gets smaller in them. The default STN lays its window on maps of that view, so that it
 loses detail as the modern CNN does; with `classifier="context"` the window is sampled from the
-pixels. With `classifier="zoom"` it is too, in three places, which are compared: in a wide patch most
-errors are lookalikes that were taken for the cell, and these are what a second look tells apart.
-The baseline sees patches up to 128 px as they are. Seconds compare on one machine only.
+pixels. With `classifier="zoom"` it is too, in three places, which are compared: what looks like the
+cell at 64 px may not when it is seen again. The baseline sees patches up to 128 px as they are.
+Seconds with an asterisk were measured on another machine than those of most rows: they do not
+compare with them, and are not drawn.
 """
 
 

@@ -36,7 +36,7 @@ def test_patch_sizes_are_measured_once(monkeypatch, tmp_path):
 
 
 def test_the_mean_over_seeds_is_shown():
-    row = {"method": "stn", "ratio": 2.0, "title": "STN", "median_error": 3.0}
+    row = {"method": "stn", "ratio": 2.0, "title": "STN", "median_error": 3.0, "machine": "A"}
     rows = [
         {**row, "seed": seed, "macro_f1": f1, "fit_cpu_seconds": seconds}
         for seed, f1, seconds in [(0, 0.8, 10.0), (1, 0.9, 20.0)]
@@ -44,6 +44,13 @@ def test_the_mean_over_seeds_is_shown():
     expected = "| 2 | STN | 0.850 (0.800 to 0.900) | 3.0 | 15 | 0, 1 |"
     assert patch_size.table({"rows": rows}).endswith(expected)
     assert patch_size.table({"rows": rows[1:]}).endswith("| 2 | STN | 0.900 | 3.0 | 20 | 1 |")
+    other = {**rows[1], "method": "cnn", "title": "CNN", "machine": "B"}
+    found = patch_size.table({"rows": [*rows, other]})
+    assert found.splitlines()[-2:] == [expected, "| 2 | CNN | 0.900 | 3.0 | 20* | 1 |"]
+    axes = patch_size.draw({"rows": [*rows, other]}).axes
+    drawn = [[len(line.get_xdata()) for line in axis.lines] for axis in axes]
+    assert drawn[0][:4] == [1, 0, 0, 1]  # STN, zoom, context, CNN
+    assert drawn[1][:4] == [1, 0, 0, 0]
 
 
 def test_the_page_of_patch_sizes_is_that_of_the_stored_results():
