@@ -9,6 +9,7 @@ from stnclf.layers import (
     ConvPool,
     Inception,
     compose,
+    in_float32,
     initialize,
     reduction_for,
     sample,
@@ -145,3 +146,16 @@ def test_sampling_within_a_place_sees_nothing_beyond_it():
     part = images[:, :, 8:28, 12:42]
     got = sample(images, theta, (9, 11), place=place.expand(2, 2, 3))
     torch.testing.assert_close(got, sample(part, theta, (9, 11)), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("sizes", [(100, 2), (100, 3), (128, 1), (256, 4), (20, 6)])
+def test_output_layers_do_not_mind_where_in_a_batch_a_row_stands(sizes):
+    generator = torch.Generator().manual_seed(0)
+    layer = torch.nn.Linear(*sizes)
+    x = torch.rand(1, sizes[0], generator=generator)
+    with torch.no_grad():
+        rows = in_float32(layer, x.expand(8, -1).contiguous())
+    assert all(torch.equal(row, rows[0]) for row in rows)
+    torch.testing.assert_close(rows, in_float32(layer, x.expand(8, -1)))  # where it learns
+    expected = (layer.weight.double() @ x[0].double() + layer.bias.double()).float()
+    torch.testing.assert_close(rows[0], expected.detach())
