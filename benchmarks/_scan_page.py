@@ -1,9 +1,13 @@
 """The page of the documentation that shows what the scan benchmark found."""
 
 import numpy as np
-from _speed_page import table, where
+from _speed_page import table
 
 LEVEL_0, MPP = 0.25, 0.5
+REAL = {
+    "bccd": "white cells in photographs of blood (BCCD)",
+    "amibr": "mitotic figures in a mosaic of crops (AMi-Br)",
+}
 
 
 def page(record):
@@ -39,6 +43,21 @@ def rate(row, name):
 
 def number(value):
     return "-" if value is None else f"{value:.3f}"
+
+
+def where(part, name):
+    """Tell the machines and commits that made the rows, named by `name`."""
+    machines, commits = {}, set()
+    for row in part["rows"]:
+        here = row.get("environment", part["environment"])
+        machine = f"{here['cpu']}, {here['threads']} threads, torch {here['versions']['torch']}"
+        machines.setdefault(machine, {})[name(row)] = None
+        commits.add(str(row.get("commit", part["commit"]))[:10])
+    made = f"commit {', '.join(sorted(commits))}."
+    if len(machines) == 1:
+        return f"{next(iter(machines))}, {made}"
+    which = "; ".join(f"{machine}: {', '.join(names)}" for machine, names in machines.items())
+    return f"{which}; {made} Times on different machines do not compare."
 
 
 def slides(part):
@@ -84,28 +103,25 @@ def slides(part):
         "method's stride, for the heatmap localizer those of the dense one, over the time of the "
         "scan with reading; `of predict` is that over the windows a second of `predict` in "
         "memory. `field` is how many mitotic figures of the truly best field of 2.37 mm2 the field "
-        f"has that was found. {where(part)}\n\n" + table(header, rows)
+        f"has that was found. {where(part, title)}\n\n" + table(header, rows)
     )
 
 
 def real(part):
     """Scores on real images."""
-    names = {
-        "bccd": "white cells in photographs of blood (BCCD)",
-        "amibr": "mitotic figures in a mosaic of crops (AMi-Br)",
-    }
     rows = []
     for row in part["rows"]:
         scores = (row[name] for name in ("precision", "recall", "f1", "average_precision"))
         counts = (row[name] for name in ("n_train", "n_test", "n_truth"))
-        rows.append([names[row["method"]], *counts, *(number(score) for score in scores)])
+        rows.append([REAL[row["method"]], *counts, *(number(score) for score in scores)])
+    made = where(part, lambda row: REAL[row["method"]])
     return (
         "## Real images\n\n"
         "White cells: trained on three quarters of the photographs, found within 20 px of the "
         "boxes' middles at a third of the size. Mitotic figures: trained on the crops of three "
         "quarters of the slides, found within 7.5 um of the middles of the other crops; only the "
         "figure in the middle of a crop counts as true. Probability at least 0.5. "
-        f"{where(part)}\n\n"
+        f"{made}\n\n"
         + table(
             ["cells", "training", "test", "cells there", "precision", "recall", "F1", "AP"], rows
         )
@@ -125,10 +141,11 @@ def huge(part):
         for row in sorted(part["rows"], key=lambda row: row["pieces"])
     ]
     side = part["rows"][0]["side"]
+    made = where(part, lambda row: f"{row['pieces']} pieces")
     return (
         "## Memory\n\n"
         f"A slide of {side:,} x {side:,} px with pieces of tissue on it, scanned by the heatmap "
         "localizer with two jobs in a process of its own: its memory (resident set, MiB) before "
-        f"the scan, model loaded, and at most. Seconds are by the clock. {where(part)}\n\n"
+        f"the scan, model loaded, and at most. Seconds are by the clock. {made}\n\n"
         + table(["pieces", "tissue mm2", "seconds", "before", "at most"], rows)
     )

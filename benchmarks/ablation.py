@@ -40,6 +40,7 @@ VARIANTS = {
     "the paper's classifier": {"classifier": "inception"},
     "the paper's localizer": {"localizer": "dense"},
     "three glimpses": {"n_glimpses": 3},
+    "a second look at three places": {"classifier": "zoom", "n_glimpses": 3},
     "no average over symmetries": {"tta": False},
     "no joint stage": {"joint_epochs": 0},
     "no mirrored patches": {"flip": False},
@@ -125,8 +126,8 @@ def scores(store):
 
     Returns
     -------
-    dict of (str, str) to (float, float, int)
-        Score, seconds to fit, and number of folds.
+    dict of (str, str) to (float, float, int, set)
+        Score, seconds to fit, number of folds, and the machines (places in the store's list).
     """
     rows = {}
     for row in store["rows"].values():
@@ -138,7 +139,13 @@ def scores(store):
         headline = store["data"][key]["headline"]
         values = [_score(row, headline) for row in mine]
         seconds = [row["fit_cpu_seconds"] for row in mine]
-        found[name, variant] = (float(np.mean(values)), float(np.mean(seconds)), len(mine))
+        machines = {row["environment"] for row in mine}
+        found[name, variant] = (
+            float(np.mean(values)),
+            float(np.mean(seconds)),
+            len(mine),
+            machines,
+        )
     return found
 
 
@@ -151,7 +158,10 @@ def _score(row, headline):
 
 
 def table(store):
-    """Markdown: a row for each variant; score and difference to the default in points."""
+    """Markdown: a row for each variant; score and difference to the default in points.
+
+    An asterisk marks seconds of another machine than the default's, which do not compare.
+    """
     found = scores(store)
     names = [name for name in protocols.PROTOCOLS if (name, "default") in found]
     if not names:
@@ -164,13 +174,14 @@ def table(store):
     for variant in VARIANTS:
         cells = []
         for name in names:
-            score, seconds, n = found.get((name, variant), (None, None, 0))
-            base, _, n_base = found[name, "default"]
+            score, seconds, n, machines = found.get((name, variant), (None, None, 0, None))
+            base, _, n_base, base_machines = found[name, "default"]
             if n != n_base:
                 cells += ["-", "-"]
                 continue
             change = "" if variant == "default" else f" ({100 * (score - base):+.1f})"
-            cells += [f"{score:.3f}{change}", f"{seconds:.0f}"]
+            elsewhere = "" if machines <= base_machines else "*"
+            cells += [f"{score:.3f}{change}", f"{seconds:.0f}{elsewhere}"]
         if any(cell != "-" for cell in cells):
             lines.append(f"| {variant} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

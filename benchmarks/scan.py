@@ -10,8 +10,7 @@ slides  A slide is painted and the cells of its upper three quarters are cut out
         patches that are stained in other ways are added. That trains
 
             heatmap   the STN with the heatmap localizer, over whole tiles
-            dense     the STN with the paper's localizer and the classifier of the one above,
-                      patch by patch
+            dense     the STN with the paper's localizer, patch by patch
             baseline  the plain network: patch by patch, and as maps at strides of 16 and 8 px of
                       0.25 um
 
@@ -84,8 +83,14 @@ METHODS = {
         "strides": (None,),
     },
     "dense": {
-        "stages": ("localizer",),
-        "parameters": {"localizer": "dense", "localizer_epochs": 6, "color_jitter": 0.2},
+        "stages": ("classifier", "localizer"),
+        "parameters": {
+            "localizer": "dense",
+            "classifier": "context",
+            "classifier_epochs": 40,
+            "localizer_epochs": 6,
+            "color_jitter": 0.2,
+        },
         "strides": (None,),
     },
     "baseline": {
@@ -142,12 +147,15 @@ def read_store(path):
 def put(path, part, facts, row=None):
     """Store what a part is about, and one row of it in the place of the earlier one."""
     record = read_store(path)
-    here = {"commit": commit(), "environment": environment(), **facts}
-    rows = [] if row is None else [{**row, "commit": here["commit"]}]
+    made = {"commit": commit(), "environment": environment()}
+    here = {**made, **facts}
+    rows = [] if row is None else [{**row, **made}]
     key = ("method", "stride")
-    for old in record.get(part, {}).get("rows", []):
+    before = record.get(part, {})
+    for old in before.get("rows", []):
         if all([old.get(name) for name in key] != [new.get(name) for name in key] for new in rows):
-            rows.append(old)
+            # Rows of former runs may have been made on the machine of their part.
+            rows.append({"environment": before["environment"], **old})
     record[part] = {**here, "rows": rows}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, (json.dumps(record, indent=1) + "\n").encode())
@@ -228,10 +236,6 @@ def trained(name, slides, work):
         model = kind(**SIZES, **METHODS[name]["parameters"])
         model.fit(X, y, centers=centers, stages=METHODS[name]["stages"])
         seconds = time.perf_counter() - start
-        if name == "dense":
-            other, _ = trained("heatmap", slides, work)
-            weights = other.net_.module_.classifier.state_dict()
-            model.net_.module_.classifier.load_state_dict(weights)
         save(model, path)
         times.write_text(json.dumps(seconds), encoding="utf-8")
     return load(path, device="cpu"), json.loads(times.read_text(encoding="utf-8"))

@@ -7,18 +7,10 @@ import math
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._plot_style import COLOURS, DASHES, MARKERS, new_axes
+from ._plot_style import COLOURS, DASHES, LOSS_TITLES, MARKERS, new_axes
 from .metrics import expected_calibration_error, reliability_curve
 
 __all__ = ["ReliabilityDisplay", "StageHistoryDisplay"]
-
-#: Losses in a row of ``history_``, and what they are called in a legend.
-LOSSES = {
-    "train_loss": "training, sum",
-    "valid_loss": "validation",
-    "classification_loss": "training, classes",
-    "localization_loss": "training, position",
-}
 
 
 class StageHistoryDisplay:
@@ -129,7 +121,7 @@ class StageHistoryDisplay:
                 va="bottom",
                 transform=ax.get_xaxis_transform(),
             )
-            for style, (key, name) in enumerate(LOSSES.items()):
+            for style, (key, name) in enumerate(LOSS_TITLES.items()):
                 points = [
                     (start + k, row[key])
                     for k, row in enumerate(rows, start=1)

@@ -8,6 +8,7 @@ from html import escape
 from importlib import resources
 from string import Template
 
+from ._plot_style import LOSS_TITLES
 from ._report_charts import error_chart, legend, reliability_chart, stage_charts
 from ._report_data import as_json
 from ._tables import classification_rows, summary_rows
@@ -15,12 +16,6 @@ from ._version import __version__
 
 __all__ = ["render"]
 
-LOSSES = {
-    "train_loss": "training, sum of the losses",
-    "classification_loss": "training, classes",
-    "localization_loss": "training, position",
-    "valid_loss": "validation",
-}
 SHADES = 10
 
 
@@ -234,7 +229,7 @@ def _distances(summary):
 
 def _training(histories):
     rows = [row for history in histories.values() for row in history]
-    used = [key for key in LOSSES if any(row.get(key) is not None for row in rows)]
+    used = [key for key in LOSS_TITLES if any(row.get(key) is not None for row in rows)]
     figures = ""
     for name, history in histories.items():
         charts = "".join(stage_charts(name, history, used))
@@ -243,7 +238,7 @@ def _training(histories):
     if not figures:
         return ""
     note = "<p>Stages minimise different losses, so that each has a scale of its own.</p>"
-    return note + legend([LOSSES[key] for key in used]) + figures
+    return note + legend([LOSS_TITLES[key] for key in used]) + figures
 
 
 def _options(names):

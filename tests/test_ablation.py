@@ -15,7 +15,7 @@ LABELS = ["a", "b"]
 DATA = {"bccd": {"headline": "macro_f1"}, "amibr": {"headline": "balanced_accuracy"}}
 
 
-def row(variant, confusion, fold=0, protocol="amibr", seconds=10.0):
+def row(variant, confusion, fold=0, protocol="amibr", seconds=10.0, environment=0):
     return {
         "protocol": protocol,
         "method": f"stn: {variant}",
@@ -25,6 +25,7 @@ def row(variant, confusion, fold=0, protocol="amibr", seconds=10.0):
         "fit_cpu_seconds": seconds,
         "seed": 0,
         "fold": fold,
+        "environment": environment,
     }
 
 
@@ -42,6 +43,17 @@ def test_differences_to_the_default_are_in_points_of_the_score():
     ).splitlines()
     assert lines[0] == "| variant | amibr, balanced accuracy | fit/s |"
     assert lines[2:] == ["| default | 0.700 | 10 |", "| no rotation | 0.775 (+7.5) | 21 |"]
+
+
+def test_seconds_of_another_machine_are_marked():
+    lines = ablation.table(
+        store(
+            row("default", [[9, 1], [2, 2]]),
+            row("no rotation", [[9, 1], [2, 2]], environment=1),
+            row("no mirrored patches", [[9, 1], [2, 2]]),
+        )
+    ).splitlines()
+    assert [line.split("|")[-2].strip() for line in lines[2:]] == ["10", "10", "10*"]
 
 
 def test_folds_are_averaged_and_variants_without_all_of_them_left_out():

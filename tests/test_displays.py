@@ -21,6 +21,7 @@ from stnclf.displays import (  # noqa: E402
 from stnclf.geometry import window_corners  # noqa: E402
 from stnclf.metrics import expected_calibration_error  # noqa: E402
 from stnclf.slides import Slide  # noqa: E402
+from tests.conftest import QUICK  # noqa: E402
 
 HISTORY = [
     {"stage": "classifier", "epoch": 1, "train_loss": 2.0, "classification_loss": 1.5},
@@ -135,6 +136,19 @@ def test_history_has_one_line_for_each_loss_and_stage():
     assert display.ax_.get_yscale() == "log"
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert labels == ["training, sum", "training, classes", "training, position"]
+
+
+def test_history_has_a_line_for_each_loss_that_there_can_be(blobs):
+    X, y, centers = blobs
+    stn = STNCellClassifier(
+        classifier="zoom", class_maps=True, n_glimpses=2, validation_fraction=0.2, **QUICK
+    ).fit(X, y, centers=centers)
+    losses = {key for row in stn.history_ for key in row if key.endswith("_loss")}
+    assert {"map_loss", "match_loss", "valid_loss"} < losses
+    display = StageHistoryDisplay.from_estimator(stn)
+    assert set(display.lines_) == losses
+    styles = {(line.get_linestyle(), line.get_marker()) for line, *_ in display.lines_.values()}
+    assert len(styles) == len(losses)
 
 
 def test_history_of_an_estimator_and_of_losses_that_are_no_numbers(fitted):

@@ -131,6 +131,14 @@ def test_the_page_is_valid_and_nothing_breaks_out(tmp_path):
     assert ids >= {"training", "patches", "slides"}
 
 
+def test_the_training_curves_show_every_loss_that_there_is(tmp_path):
+    history = [{"stage": "joint", "epoch": e, "match_loss": 2 / e, "map_loss": e} for e in (1, 2)]
+    page = written(tmp_path / "r.html", histories={"STN": history})
+    assert "training, which place" in page
+    assert "training, class maps" in page
+    assert "training, position" not in page
+
+
 def test_the_page_forbids_network_and_other_scripts(tmp_path):
     page = written(tmp_path / "r.html")
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="(.*?)"', page)

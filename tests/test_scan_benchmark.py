@@ -146,6 +146,28 @@ def test_a_later_run_replaces_its_rows_only(tmp_path):
     assert {"cpu", "threads", "versions"} <= set(record["real"]["environment"])
 
 
+def test_rows_of_other_machines_are_told_apart(tmp_path, monkeypatch):
+    out = tmp_path / "scan.json"
+    row = {"n_train": 90, "n_test": 30, "n_truth": 31, "average_precision": 0.2}
+    row |= dict.fromkeys(("precision", "recall", "f1"), 0.5)
+    for name, method in (("One", "bccd"), ("Two", "amibr")):
+        here = {"cpu": name, "threads": 1, "versions": {"torch": "2.9"}}
+        monkeypatch.setattr(benchmark, "environment", lambda here=here: here)
+        monkeypatch.setattr(benchmark, "commit", lambda name=name: f"{name}-of-the-commits")
+        benchmark.put(out, "real", {}, {"method": method, **row})
+    record = json.loads(out.read_text(encoding="utf-8"))
+    page = _scan_page.page(record)
+    assert "One, 1 threads, torch 2.9: white cells in photographs of blood (BCCD)" in page
+    assert "Two, 1 threads, torch 2.9: mitotic figures in a mosaic of crops (AMi-Br)" in page
+    assert "commit One-of-the, Two-of-the." in page
+    # As the rows of former runs are: what made them stands at their part only.
+    del record["real"]["rows"][0]["environment"]
+    assert _scan_page.page(record) == page
+    benchmark.put(out, "real", {}, {"method": "bccd", **row})
+    record = json.loads(out.read_text(encoding="utf-8"))
+    assert "One, " not in _scan_page.page(record)
+
+
 def test_names_are_parted_as_a_whole():
     train, test = _scan_real.apart(["b", "a", "b", "c", "d", "d", "e"])
     assert train | test == set("abcde")
