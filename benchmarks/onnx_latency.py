@@ -35,8 +35,9 @@ from _onnx_page import with_tables
 
 from stnclf import PAPER, CiresanBaseline, STNCellClassifier
 from stnclf._batch import as_float
-from stnclf.classifier import CLASSIFIERS, LOCALIZERS
+from stnclf.classifier import classifiers
 from stnclf.datasets import make_cells
+from stnclf.localizers import LOCALIZERS
 from stnclf.onnx import to_onnx
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,7 +78,7 @@ def networks(epochs):
             localizer=localizer, classifier=classifier, **stn
         )
         for localizer in LOCALIZERS
-        for classifier in ("shared", "zoom", *CLASSIFIERS)[2 * (localizer == "dense") :]
+        for classifier in classifiers(localizer)
     }
     return kinds | {
         "default, three glimpses": STNCellClassifier(n_glimpses=3, **stn),

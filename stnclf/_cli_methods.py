@@ -26,7 +26,7 @@ _OPTIONS = (
     click.option("--patch-size", type=int, help="In px.  [default: as the patches were cut]"),
     click.option("--cell-size", type=int, help="In px.  [default: as the patches were cut]"),
     click.option("--localizer", help="heatmap or dense (stn)."),
-    click.option("--classifier", help="context, window or inception (stn)."),
+    click.option("--classifier", help="shared, zoom, context, window or inception (stn)."),
     click.option("--classifier-epochs", type=int, help="Epochs of the first stage (stn)."),
     click.option("--localizer-epochs", type=int, help="Epochs of the second stage (stn)."),
     click.option("--joint-epochs", type=int, help="Epochs of the third stage (stn)."),

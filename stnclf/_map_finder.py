@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from ._finders import WindowFinder, is_peak
-from .networks import CiresanNet
+from .baseline_network import CiresanNet
 
 __all__ = ["MapFinder"]
 

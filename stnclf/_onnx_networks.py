@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from .baseline_network import CiresanNet
 from .layers import SYMMETRIES
 from .localizers import NEVER, FixedLocalizer, HeatmapLocalizer
-from .networks import CiresanNet
 from .shared_networks import SharedNet, flips
 from .window_classifiers import WindowClassifier
 from .zoom_networks import ZoomNet

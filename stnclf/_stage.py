@@ -103,7 +103,7 @@ def stage_loss(module, batch, stage):
     Parameters
     ----------
     module : nn.Module
-        `stnclf.networks.STNNet` or `stnclf.networks.CiresanNet`.
+        `stnclf.networks.STNNet` or `stnclf.baseline_network.CiresanNet`.
     batch : Batch
         On the module's device.
     stage : Stage

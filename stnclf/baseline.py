@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from ._base import _COUNT, _POSITIVE, BaseCellClassifier
 from ._typing import Images
-from .networks import CiresanNet
+from .baseline_network import CiresanNet
 from .training import Stage
 
 __all__ = ["CiresanBaseline"]

@@ -20,7 +20,7 @@ from .zoom_networks import ZoomClassifier, ZoomNet
 __all__ = ["PAPER", "STNCellClassifier"]
 
 #: Classifiers that read the maps of the heatmap localizer's first layers.
-_ON_MAPS = {"shared": (MapClassifier, SharedNet), "zoom": (ZoomClassifier, ZoomNet)}
+ON_MAPS = {"shared": (MapClassifier, SharedNet), "zoom": (ZoomClassifier, ZoomNet)}
 
 _SHARE = [Interval(Real, 0, 1, closed="left")]
 
@@ -216,7 +216,7 @@ class STNCellClassifier(BaseCellClassifier):
     _parameter_constraints: dict = {
         **BaseCellClassifier._parameter_constraints,
         "localizer": [StrOptions(set(LOCALIZERS))],
-        "classifier": [StrOptions({*_ON_MAPS, *CLASSIFIERS})],
+        "classifier": [StrOptions({*ON_MAPS, *CLASSIFIERS})],
         "n_glimpses": [Interval(Integral, 1, None, closed="left")],
         "class_maps": ["boolean"],
         "flip": ["boolean"],
@@ -365,25 +365,24 @@ class STNCellClassifier(BaseCellClassifier):
         return self._fit(X, y, centers, sample_weight, stages)
 
     def _stages(self):
-        return guided_stages(self, shared=self._kind() in _ON_MAPS)
+        return guided_stages(self, shared=self._kind() in ON_MAPS)
 
     def _kind(self):
         """Which classifier there is: without a heatmap there are no maps to share."""
-        stands_in = self.classifier in _ON_MAPS and not LOCALIZERS[self.localizer].has_heatmap
-        return "context" if stands_in else self.classifier
+        return self.classifier if self.classifier in classifiers(self.localizer) else "context"
 
     def _build(self, frame, n_channels, n_classes, mean, std):
         kind = self._kind()
         if frame.cell == frame.patch:  # nothing to look for, and no maps to share
-            kind, localizer = "context" if kind in _ON_MAPS else kind, FixedLocalizer()
+            kind, localizer = "context" if kind in ON_MAPS else kind, FixedLocalizer()
         else:
             scale = tuple(c / p for c, p in zip(frame.cell[::-1], frame.patch[::-1]))
             maps = {"n_classes": n_classes} if self._has_maps() else {}
-            made = SharedLocalizer if kind in _ON_MAPS else LOCALIZERS[self.localizer]
+            made = SharedLocalizer if kind in ON_MAPS else LOCALIZERS[self.localizer]
             localizer = made(n_channels, frame.patch, scale, **maps)
         sizes = (frame.patch, frame.cell, mean, std)
-        if kind in _ON_MAPS:
-            classifier, system = _ON_MAPS[kind]
+        if kind in ON_MAPS:
+            classifier, system = ON_MAPS[kind]
             module = system(localizer, classifier(localizer.n_maps, n_classes), *sizes)
         else:
             module = STNNet(localizer, CLASSIFIERS[kind](n_channels, n_classes), *sizes)
@@ -398,3 +397,19 @@ class STNCellClassifier(BaseCellClassifier):
 
     def _has_maps(self):
         return self.class_maps and LOCALIZERS[self.localizer].has_heatmap
+
+
+def classifiers(localizer):
+    """List the names of the classifiers that there are beside a localizer.
+
+    Parameters
+    ----------
+    localizer : {"heatmap", "dense"}
+        The localizer's name.
+
+    Returns
+    -------
+    list of str
+    """
+    on_maps = ON_MAPS if LOCALIZERS[localizer].has_heatmap else ()
+    return [*on_maps, *CLASSIFIERS]

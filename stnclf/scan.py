@@ -36,7 +36,7 @@ from ._scan_slide import find_slide_tissue, name_of, opened
 from ._slide_readers import check_positive
 from ._typing import PathLike, Pixels, Table
 from ._validation import check_device
-from .networks import CiresanNet
+from .baseline_network import CiresanNet
 from .slides import Slide
 
 __all__ = ["density_map", "hotspots", "scan", "scan_slides"]

@@ -144,3 +144,5 @@ def road(tmp_path_factory, invoke):
 
 CUT = ("--size", 32, "--image-size", 48, "--max-offset", 4)
 SHORT = ("--classifier-epochs", 4, "--localizer-epochs", 6, "--joint-epochs", 0, "--batch-size", 8)
+# Scans of it are what takes time: once is enough here.
+SHORT += ("--set", "tta=False")

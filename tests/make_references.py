@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from stnclf import CiresanBaseline, STNCellClassifier
+from stnclf.classifier import classifiers
 from stnclf.localizers import LOCALIZERS
-from stnclf.window_classifiers import CLASSIFIERS
 
 FILE = Path(__file__).with_name("references.json")
 
@@ -64,7 +64,7 @@ def estimators(epochs):
     rates = dict.fromkeys(("classifier_lr", "localizer_lr", "joint_lr"), 1e-4)
     found = {"baseline": CiresanBaseline(epochs=epochs, lr=1e-4, **SAME)}
     for localizer in LOCALIZERS:
-        for classifier in ("shared", "zoom", *CLASSIFIERS)[2 * (localizer == "dense") :]:
+        for classifier in classifiers(localizer):
             found[f"{localizer}, {classifier}"] = STNCellClassifier(
                 localizer=localizer, classifier=classifier, n_glimpses=2, **stages, **rates, **SAME
             )

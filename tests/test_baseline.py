@@ -9,7 +9,13 @@ from tests.test_classifier import make_context
 def test_learns_and_ignores_the_context():
     X, y, centers = make_context(160, seed=0)
     clf = CiresanBaseline(
-        patch_size=(40, 64), cell_size=(16, 16), epochs=40, lr=3e-3, batch_size=16, random_state=0
+        patch_size=(40, 64),
+        cell_size=(16, 16),
+        epochs=20,
+        lr=3e-3,
+        schedule="one-cycle",
+        batch_size=16,
+        random_state=0,
     ).fit(X, y, centers=centers)
     X, y, _ = make_context(80, seed=1)
     assert clf.score(X, y) > 0.8

@@ -20,10 +20,10 @@ def trained():
     clf = STNCellClassifier(
         patch_size=(40, 64),
         cell_size=(16, 16),
-        classifier_epochs=15,
-        localizer_epochs=25,
-        joint_epochs=3,
-        batch_size=32,
+        classifier_epochs=8,
+        localizer_epochs=12,
+        joint_epochs=2,
+        batch_size=16,
         random_state=0,
     )
     return clf.fit(X, y, centers=centers)
@@ -159,9 +159,9 @@ def test_dense_localizer_learns_where_the_cells_are():
         patch_size=(40, 64),
         cell_size=(16, 16),
         localizer="dense",
-        localizer_epochs=40,
-        localizer_lr=1e-3,
-        batch_size=32,
+        localizer_epochs=14,
+        localizer_lr=2e-3,
+        batch_size=16,
         random_state=0,
     ).fit(X, y, centers=centers, stages=("localizer",))
     losses = [row["localization_loss"] for row in clf.history_]

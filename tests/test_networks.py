@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from stnclf.baseline_network import CiresanNet
 from stnclf.geometry import cell_theta
 from stnclf.layers import initialize
 from stnclf.localizers import LOCALIZERS, HeatmapLocalizer
-from stnclf.networks import CiresanNet, STNNet
+from stnclf.networks import STNNet
 from stnclf.window_classifiers import CLASSIFIERS, InceptionClassifier
 
 

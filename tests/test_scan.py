@@ -61,7 +61,12 @@ def patches(tmp_path_factory):
 def heat(patches):
     X, y, centers = patches
     clf = STNCellClassifier(
-        patch_size=32, batch_size=16, classifier_epochs=8, localizer_epochs=10, random_state=0
+        patch_size=32,
+        batch_size=16,
+        classifier_epochs=8,
+        localizer_epochs=10,
+        tta=False,  # a scan takes long with it; `zoom` has it
+        random_state=0,
     )
     return clf.fit(X, y, centers=centers, stages=("classifier", "localizer"))
 
@@ -69,7 +74,17 @@ def heat(patches):
 @pytest.fixture(scope="module")
 def zoom(heat, patches):
     X, y, centers = patches
-    clf = clone(heat).set_params(classifier="zoom", n_glimpses=2)
+    clf = clone(heat).set_params(
+        classifier="zoom", n_glimpses=2, tta=True, classifier_epochs=5, localizer_epochs=6
+    )
+    return clf.fit(X, y, centers=centers, stages=("classifier", "localizer"))
+
+
+@pytest.fixture(scope="module")
+def apart(heat, patches):
+    """A localizer and a classifier that share no layers."""
+    X, y, centers = patches
+    clf = clone(heat).set_params(classifier="context")
     return clf.fit(X, y, centers=centers, stages=("classifier", "localizer"))
 
 
@@ -77,7 +92,12 @@ def zoom(heat, patches):
 def dense(patches):
     X, y, centers = patches
     clf = STNCellClassifier(
-        patch_size=32, localizer="dense", batch_size=16, classifier_epochs=1, random_state=0
+        patch_size=32,
+        localizer="dense",
+        batch_size=16,
+        classifier_epochs=1,
+        tta=False,
+        random_state=0,
     )
     return clf.fit(X, y, centers=centers, stages=("classifier",))
 
@@ -158,7 +178,7 @@ def test_tiles_of_any_size_give_the_same(way, field, request):
     how = {**HOW, **more, "min_probability": 0}
     whole = scan(estimator, slide, tile_size=1000, **how)
     assert len(whole) > 40
-    for tile_size in np.random.default_rng(0).integers(20, 200, 3).tolist():
+    for tile_size in np.random.default_rng(0).integers(20, 200, 2).tolist():
         assert_same_cells(scan(estimator, slide, tile_size=tile_size, **how), whole)
 
 
@@ -168,7 +188,7 @@ def test_any_number_of_jobs_gives_exactly_the_same(way, field, request):
     estimator, slide = request.getfixturevalue(name), Slide(field[0], mpp=MPP)
     how = {**HOW, **more, "tile_size": 60}
     one = scan(estimator, slide, n_jobs=1, **how)
-    for n_jobs in (2, 5, -1):
+    for n_jobs in (5, -1):
         pd.testing.assert_frame_equal(scan(estimator, slide, n_jobs=n_jobs, **how), one)
 
 
@@ -191,10 +211,7 @@ def offsets_at(estimator, field, zoom):
 
 
 @pytest.mark.parametrize("zoom", [2, 3])
-def test_positions_are_those_of_level_0(heat, patches, field, zoom):
-    X, y, centers = patches
-    apart = clone(heat).set_params(classifier="context")
-    apart.fit(X, y, centers=centers, stages=("classifier", "localizer"))
+def test_positions_are_those_of_level_0(heat, apart, field, zoom):
     plain, found = offsets_at(apart, field, zoom)
     assert np.abs(plain).max() < 1
     # Half a pixel of level 0 would be more than this.
@@ -286,7 +303,7 @@ def test_the_slides_own_format(heat, field, tmp_path):
 def test_a_network_without_localizer_makes_a_map(patches, field):
     X, y, centers = patches
     sizes = {"patch_size": 16, "cell_size": 16, "batch_size": 16, "classifier": "window"}
-    clf = STNCellClassifier(classifier_epochs=10, random_state=0, **sizes)
+    clf = STNCellClassifier(classifier_epochs=10, tta=False, random_state=0, **sizes)
     clf.fit(X, y, centers=centers, stages=("classifier",))
     image, truth = field
     with pytest.raises(ValueError, match="stride: got None, wants 1 to 16 px"):
