@@ -16,6 +16,12 @@ def row_key(row):
     return key if row["max_samples"] is None else f"{key}/max{row['max_samples']}"
 
 
+def answers_name(protocol, method, seed, fold="*", n_folds="*", max_samples=None):
+    """Name the file of a row's answers; with stars, a pattern for those of all folds."""
+    row = {"protocol": protocol, "method": method, "seed": seed, "fold": fold, "n_folds": n_folds}
+    return row_key({**row, "max_samples": max_samples}).replace("/", "-") + ".npz"
+
+
 def read_store(path):
     """Read rows by key, and what is known about data and machines."""
     store = {"data": {}, "environments": [], "rows": [], "scores": []}

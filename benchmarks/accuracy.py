@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import protocols
 from _accuracy_page import page, tables
-from _accuracy_store import note_data, put_row, read_store, row_key
+from _accuracy_store import answers_name, note_data, put_row, read_store, row_key
 from _evaluate import METHODS, build, commit, environment, folds, run_fold, title
 
 from stnclf.report import evaluate
@@ -146,7 +146,8 @@ def measure_fold(
         "settings": plain_parameters(estimator),
     }
     stored = read_store(options.out)["rows"].get(row_key(row), {})
-    answers = options.predictions and options.predictions / f"{row_key(row).replace('/', '-')}.npz"
+    which = (row[key] for key in ("protocol", "method", "seed", "fold", "n_folds", "max_samples"))
+    answers = options.predictions and options.predictions / answers_name(*which)
     if stored.get("settings") == row["settings"] and not (answers and not answers.exists()):
         return
     result = run_fold(estimator, cells, train, test)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import protocols
+from _accuracy_store import answers_name
 
 from stnclf.metrics import error_summary, localization_error
 
@@ -32,7 +33,7 @@ def main(arguments=None):
     others = lookalikes(protocols.find(options.data, protocol), protocol, cells)
     found = np.full((len(cells.y), 2), np.nan)
     for fold in range(options.folds):
-        name = f"bccd-{options.method}-seed{options.seed}-fold{fold}of{options.folds}.npz"
+        name = answers_name("bccd", options.method, options.seed, fold, options.folds)
         with np.load(options.predictions / name) as answers:
             found[answers["index"]] = answers["centers"]
     print(table(cells, others, found))

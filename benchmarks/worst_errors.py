@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import protocols
+from _accuracy_store import answers_name
 from PIL import Image, ImageDraw
 
 COLUMNS, TILE, LINE = 8, 188, 14
@@ -30,7 +31,7 @@ def main(arguments=None):
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     cells, protocol = protocols.load(options.data, options.protocol)
-    files = f"{options.protocol}-{options.method}-seed{options.seed}-fold*.npz"
+    files = answers_name(options.protocol, options.method, options.seed)
     errors = find_errors(cells, sorted(options.predictions.glob(files)))
     kinds = Counter((true, said) for _, _, true, said, _ in errors)
     for (true, said), count in kinds.most_common():

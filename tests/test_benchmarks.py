@@ -254,6 +254,8 @@ def test_accuracy_writes_single_answers_when_asked(cells, build, tmp_path):
     run(tmp_path, "--predictions", str(tmp_path / "answers"))
     files = sorted((tmp_path / "answers").glob("*.npz"))
     assert len(files) == 3
+    assert files[1].name == _accuracy_store.answers_name("bccd", "stn", 0, 1, 3)
+    assert sorted(files[0].parent.glob(_accuracy_store.answers_name("bccd", "stn", 0))) == files
     with np.load(files[0]) as answers:
         found = answers["labels"][answers["predicted"]]
         np.testing.assert_array_equal(found, cells.y[answers["index"]])
