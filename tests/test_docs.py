@@ -93,6 +93,19 @@ def test_the_page_on_the_paper_has_the_parameters():
         assert (paper, here) == (repr(PAPER[name]), repr(default[name])), name
 
 
+def test_epochs_that_are_told_are_those_of_the_default():
+    default, stages = STNCellClassifier().get_params(), ("classifier", "localizer", "joint")
+    epochs = [default[f"{stage}_epochs"] for stage in stages]
+    paths = [*PAGES, *sorted((ROOT / "examples").glob("*.py"))]
+    text = "".join(path.read_text(encoding="utf-8") for path in paths)
+    told = re.findall(r"defaults, (\d+), (\d+) and (\d+)", text)
+    assert len(told) == 2
+    assert {tuple(map(int, numbers)) for numbers in told} == {tuple(epochs)}
+    rows = re.findall(r'^\| `"(\w+)"` .* \| (\d+) / (\d+) \|$', text, flags=re.M)
+    paper = [PAPER[f"{stage}_epochs"] for stage in stages]
+    assert [(name, int(a), int(b)) for name, a, b in rows] == list(zip(stages, epochs, paper))
+
+
 def test_every_public_module_is_in_the_reference():
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^   stnclf\.(\w+)$", text, flags=re.M))
