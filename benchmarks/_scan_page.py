@@ -27,7 +27,11 @@ def title(row):
     """Name a method and how it scanned."""
     if row["stride"] is not None:
         return f"{row['method']}, map at {row['stride'] * MPP / LEVEL_0:.0f} px"
-    whole = {"heatmap": "heatmap", "several": "heatmap, several slides"}
+    whole = {
+        "heatmap": "heatmap (the default)",
+        "context": 'heatmap, classifier="context"',
+        "several": 'heatmap, classifier="context", several slides',
+    }
     return whole.get(row["method"], f"{row['method']}, patches")
 
 
@@ -56,8 +60,8 @@ def where(part, name):
     made = f"commit {', '.join(sorted(commits))}."
     if len(machines) == 1:
         return f"{next(iter(machines))}, {made}"
-    which = "; ".join(f"{machine}: {', '.join(names)}" for machine, names in machines.items())
-    return f"{which}; {made} Times on different machines do not compare."
+    which = " ".join(f"{machine}: {'; '.join(names)}." for machine, names in machines.items())
+    return f"{which} {made.capitalize()} Times on different machines do not compare."
 
 
 def slides(part):

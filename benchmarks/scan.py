@@ -10,11 +10,13 @@ slides  A slide is painted and the cells of its upper three quarters are cut out
         patches that are stained in other ways are added. That trains
 
             heatmap   the STN with the heatmap localizer, over whole tiles
+            context   the same with classifier="context": pixels of the window and of one of twice
+                      its size
             dense     the STN with the paper's localizer, patch by patch
             baseline  the plain network: patch by patch, and as maps at strides of 16 and 8 px of
                       0.25 um
 
-            several   as heatmap, with small slides of other seeds beside the large one: it sees
+            several   as context, with small slides of other seeds beside the large one: it sees
                       several stains
 
         and each of them scans slides of other seeds with one thread. ``threshold`` is the least
@@ -82,6 +84,16 @@ METHODS = {
         "parameters": {"classifier_epochs": 40, "localizer_epochs": 6, "color_jitter": 0.2},
         "strides": (None,),
     },
+    "context": {
+        "stages": ("classifier", "localizer"),
+        "parameters": {
+            "classifier": "context",
+            "classifier_epochs": 40,
+            "localizer_epochs": 6,
+            "color_jitter": 0.2,
+        },
+        "strides": (None,),
+    },
     "dense": {
         "stages": ("classifier", "localizer"),
         "parameters": {
@@ -100,7 +112,12 @@ METHODS = {
     },
     "several": {
         "stages": ("classifier", "localizer"),
-        "parameters": {"classifier_epochs": 100, "localizer_epochs": 8, "color_jitter": 0.2},
+        "parameters": {
+            "classifier": "context",
+            "classifier_epochs": 100,
+            "localizer_epochs": 8,
+            "color_jitter": 0.2,
+        },
         "strides": (None,),
         "more_slides": {"number": 8, "side": 2048, "mitoses": 75, "granulocytes": 75},
         "copies": 2,

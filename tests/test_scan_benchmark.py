@@ -153,13 +153,13 @@ def test_rows_of_other_machines_are_told_apart(tmp_path, monkeypatch):
     for name, method in (("One", "bccd"), ("Two", "amibr")):
         here = {"cpu": name, "threads": 1, "versions": {"torch": "2.9"}}
         monkeypatch.setattr(benchmark, "environment", lambda here=here: here)
-        monkeypatch.setattr(benchmark, "commit", lambda name=name: f"{name}-of-the-commits")
+        monkeypatch.setattr(benchmark, "commit", lambda name=name: f"{name.lower()}-of-the-commits")
         benchmark.put(out, "real", {}, {"method": method, **row})
     record = json.loads(out.read_text(encoding="utf-8"))
     page = _scan_page.page(record)
     assert "One, 1 threads, torch 2.9: white cells in photographs of blood (BCCD)" in page
     assert "Two, 1 threads, torch 2.9: mitotic figures in a mosaic of crops (AMi-Br)" in page
-    assert "commit One-of-the, Two-of-the." in page
+    assert "Commit one-of-the, two-of-the." in page
     # As the rows of former runs are: what made them stands at their part only.
     del record["real"]["rows"][0]["environment"]
     assert _scan_page.page(record) == page
@@ -269,7 +269,7 @@ def test_the_page_has_means_over_slides():
     lines = _scan_page.page(record).splitlines()
     (row,) = [line for line in lines if line.startswith("| heatmap")]
     assert row == (
-        "| heatmap | 0.800 | 640 | 1.25 | 0.70 | 0.400 | 0.600 | 0.800 | 0.550 | 0.650 | "
+        "| heatmap (the default) | 0.800 | 640 | 1.25 | 0.70 | 0.400 | 0.600 | 0.800 | 0.550 | 0.650 | "
         "30 of 31, 7 of 7 |"
     )
     assert lines[lines.index(row) + 1].startswith("| baseline, map at 16 px | 0.500 | ")
