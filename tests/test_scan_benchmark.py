@@ -269,8 +269,8 @@ def test_the_page_has_means_over_slides():
     lines = _scan_page.page(record).splitlines()
     (row,) = [line for line in lines if line.startswith("| heatmap")]
     assert row == (
-        "| heatmap (the default) | 0.800 | 640 | 1.25 | 0.70 | 0.400 | 0.600 | 0.800 | 0.550 | 0.650 | "
-        "30 of 31, 7 of 7 |"
+        "| heatmap (the default) | 0.800 | 640 | 1.25 | 0.70 | 0.400 | 0.600 | 0.800 | 0.550 | "
+        "0.650 | 30 of 31, 7 of 7 |"
     )
     assert lines[lines.index(row) + 1].startswith("| baseline, map at 16 px | 0.500 | ")
     assert any("75% of one slide of 8192 px" in line for line in lines)
