@@ -61,6 +61,7 @@ def test_a_model_is_that_of_fit(road):
         localizer_epochs=6,
         joint_epochs=0,
         batch_size=8,
+        tta=False,
         random_state=0,
     )
     assert stnclf.load(road / "model.safetensors").get_params() == clf.get_params()

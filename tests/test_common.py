@@ -12,7 +12,12 @@ from stnclf import CiresanBaseline, STNCellClassifier
 # is its own window, where the default classifier gives way to another one; this is the quickest.
 ESTIMATORS = {
     "stn": STNCellClassifier(
-        classifier="window", classifier_epochs=3, localizer_epochs=1, joint_epochs=1, batch_size=16
+        classifier="window",
+        classifier_epochs=3,
+        localizer_epochs=1,
+        joint_epochs=1,
+        batch_size=16,
+        schedule="constant",
     ),
     "baseline": CiresanBaseline(epochs=4, lr=3e-3, batch_size=16),
 }
