@@ -81,7 +81,8 @@ COPIES, ANNOTATED = 3, 0.75
 METHODS = {
     "heatmap": {
         "stages": ("classifier", "localizer"),
-        # Shared layers learn places and classes together in the second stage: as long in proportion as by default.
+        # Shared layers learn places and classes together in the second stage, which therefore is
+        # as long, in proportion, as by default.
         "parameters": {"classifier_epochs": 28, "localizer_epochs": 18, "color_jitter": 0.2},
         "strides": (None,),
     },
