@@ -30,7 +30,8 @@ def title(row):
     whole = {
         "heatmap": "heatmap (the default)",
         "context": 'heatmap, classifier="context"',
-        "several": 'heatmap, classifier="context", several slides',
+        "several": "heatmap (the default), several slides",
+        "several-context": 'heatmap, classifier="context", several slides',
     }
     return whole.get(row["method"], f"{row['method']}, patches")
 

@@ -16,8 +16,10 @@ slides  A slide is painted and the cells of its upper three quarters are cut out
             baseline  the plain network: patch by patch, and as maps at strides of 16 and 8 px of
                       0.25 um
 
-            several   as context, with small slides of other seeds beside the large one: it sees
+            several   as heatmap, with small slides of other seeds beside the large one: it sees
                       several stains
+            several-context
+                      the same with classifier="context"
 
         and each of them scans slides of other seeds with one thread. ``threshold`` is the least
         probability that gives the best F1 on the lower quarter of the training slides.
@@ -77,6 +79,7 @@ PAGE = ROOT / "docs" / "scan_results.md"
 
 TRAINING = {"mitoses": 600, "granulocytes": 600, "tumour_cells": 1500, "other_cells": 4000}
 COPIES, ANNOTATED = 3, 0.75
+MORE_SLIDES = {"number": 8, "side": 2048, "mitoses": 75, "granulocytes": 75}
 # The stages, the parameters of the estimator, and the strides of its scans.
 METHODS = {
     "heatmap": {
@@ -114,6 +117,13 @@ METHODS = {
     },
     "several": {
         "stages": ("classifier", "localizer"),
+        "parameters": {"classifier_epochs": 46, "localizer_epochs": 29, "color_jitter": 0.2},
+        "strides": (None,),
+        "more_slides": MORE_SLIDES,
+        "copies": 2,
+    },
+    "several-context": {
+        "stages": ("classifier", "localizer"),
         "parameters": {
             "classifier": "context",
             "classifier_epochs": 100,
@@ -121,7 +131,7 @@ METHODS = {
             "color_jitter": 0.2,
         },
         "strides": (None,),
-        "more_slides": {"number": 8, "side": 2048, "mitoses": 75, "granulocytes": 75},
+        "more_slides": MORE_SLIDES,
         "copies": 2,
     },
 }
