@@ -79,61 +79,34 @@ PAGE = ROOT / "docs" / "scan_results.md"
 
 TRAINING = {"mitoses": 600, "granulocytes": 600, "tumour_cells": 1500, "other_cells": 4000}
 COPIES, ANNOTATED = 3, 0.75
+
+
+def stn(classifier_epochs, localizer_epochs, more_slides=None, **parameters):
+    """Give the stages, the parameters and the strides of an STN, and what else it learns from."""
+    epochs = {"classifier_epochs": classifier_epochs, "localizer_epochs": localizer_epochs}
+    return {
+        "stages": ("classifier", "localizer"),
+        "parameters": {**parameters, **epochs, "color_jitter": 0.2},
+        "strides": (None,),
+        **({"more_slides": more_slides, "copies": 2} if more_slides else {}),
+    }
+
+
 MORE_SLIDES = {"number": 8, "side": 2048, "mitoses": 75, "granulocytes": 75}
-# The stages, the parameters of the estimator, and the strides of its scans.
+# The stages, the parameters of the estimator, and the strides of its scans. Where layers are
+# shared, the second stage teaches places and classes together: it is as long, in proportion, as by
+# default.
 METHODS = {
-    "heatmap": {
-        "stages": ("classifier", "localizer"),
-        # Shared layers learn places and classes together in the second stage, which therefore is
-        # as long, in proportion, as by default.
-        "parameters": {"classifier_epochs": 28, "localizer_epochs": 18, "color_jitter": 0.2},
-        "strides": (None,),
-    },
-    "context": {
-        "stages": ("classifier", "localizer"),
-        "parameters": {
-            "classifier": "context",
-            "classifier_epochs": 40,
-            "localizer_epochs": 6,
-            "color_jitter": 0.2,
-        },
-        "strides": (None,),
-    },
-    "dense": {
-        "stages": ("classifier", "localizer"),
-        "parameters": {
-            "localizer": "dense",
-            "classifier": "context",
-            "classifier_epochs": 40,
-            "localizer_epochs": 6,
-            "color_jitter": 0.2,
-        },
-        "strides": (None,),
-    },
+    "heatmap": stn(28, 18),
+    "context": stn(40, 6, classifier="context"),
+    "dense": stn(40, 6, localizer="dense", classifier="context"),
     "baseline": {
         "stages": ("classifier",),
         "parameters": {"epochs": 15, "schedule": "one-cycle", "lr": 3e-3},
         "strides": (None, 8, 4),
     },
-    "several": {
-        "stages": ("classifier", "localizer"),
-        "parameters": {"classifier_epochs": 46, "localizer_epochs": 29, "color_jitter": 0.2},
-        "strides": (None,),
-        "more_slides": MORE_SLIDES,
-        "copies": 2,
-    },
-    "several-context": {
-        "stages": ("classifier", "localizer"),
-        "parameters": {
-            "classifier": "context",
-            "classifier_epochs": 100,
-            "localizer_epochs": 8,
-            "color_jitter": 0.2,
-        },
-        "strides": (None,),
-        "more_slides": MORE_SLIDES,
-        "copies": 2,
-    },
+    "several": stn(46, 29, MORE_SLIDES),
+    "several-context": stn(100, 8, MORE_SLIDES, classifier="context"),
 }
 N_WINDOWS = 1024
 
