@@ -11,7 +11,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from stnclf._container import digest, pack
+from stnclf._serialization.container import digest, pack
 
 HOSTILE = [
     None,

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from stnclf import STNCellClassifier
-from stnclf._container import Reader
+from stnclf._serialization.container import Reader
 from stnclf.datasets import make_cells
 
 EPOCHS = {"classifier_epochs": 4, "localizer_epochs": 4, "joint_epochs": 3}

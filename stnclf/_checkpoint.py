@@ -16,11 +16,11 @@ from contextlib import contextmanager
 import torch
 from skorch.callbacks import Callback, EarlyStopping, PassthroughScoring
 
-from ._codec import decode, encode
-from ._container import REFUSALS, Reader, check_finite, one_line, pack, reading
 from ._files import check_writable, write_atomically
 from ._fingerprint import differences
-from ._training_record import TrainingRecord
+from ._serialization.codec import decode, encode
+from ._serialization.container import REFUSALS, Reader, check_finite, one_line, pack, reading
+from ._serialization.training_record import TrainingRecord
 from ._version import __version__
 
 __all__ = ["FORMAT_VERSION", "CheckpointKeeper"]
@@ -241,7 +241,7 @@ class Saved:
 
         Parameters
         ----------
-        reader : stnclf._container.Reader
+        reader : stnclf._serialization.container.Reader
             Of the same file.
         net : CellNet
             For which they are.

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 
-from ._codec import encode, encode_classes
+from ._serialization.codec import encode, encode_classes
 
 __all__ = ["differences", "fingerprint"]
 

@@ -9,7 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .layers import ConvPool, head, identity, in_float32, reduction_for, sample, view_size
+from .layers import (
+    ConvPool,
+    head,
+    identity,
+    in_float32,
+    reduction_for,
+    sample,
+    view_size,
+)
 from .localizers import centred_theta
 from .networks import System
 

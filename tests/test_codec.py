@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from stnclf._codec import decode, decode_classes, encode, encode_classes
+from stnclf._serialization.codec import decode, decode_classes, encode, encode_classes
 
 
 def there_and_back(value):

@@ -10,8 +10,8 @@ import safetensors
 import safetensors.torch
 import torch
 
-from stnclf import _container
-from stnclf._container import Reader, layout, pack
+from stnclf._serialization import container as _container
+from stnclf._serialization.container import Reader, layout, pack
 
 FACTS = {"numbers": [1, 2.5, None], "word": "Zelle \u03b1 \ud800"}
 TENSORS = {

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._codec import decode, encode
+from .codec import decode, encode
 
 __all__ = ["LOSSES", "TrainingRecord"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._version import __version__
+from .._version import __version__
 
 __all__ = ["FORMAT_VERSION", "check_format"]
 
@@ -17,7 +17,7 @@ def check_format(facts):
     Parameters
     ----------
     facts : dict
-        The description in a file, see `stnclf._container.Reader`.
+        The description in a file, see `stnclf._serialization.container.Reader`.
 
     Returns
     -------

@@ -40,7 +40,7 @@ def encode(value):
 
     Examples
     --------
-    >>> from stnclf._codec import decode, encode
+    >>> from stnclf._serialization.codec import decode, encode
     >>> encode({1: (2.5, None)})
     {'dict': [[1, {'tuple': [2.5, None]}]]}
     >>> decode(encode({1: (2.5, None)}))
@@ -132,7 +132,7 @@ def encode_classes(classes):
     Examples
     --------
     >>> import numpy as np
-    >>> from stnclf._codec import encode_classes
+    >>> from stnclf._serialization.codec import encode_classes
     >>> encode_classes(np.array([3, 7], dtype="<i2"))
     {'dtype': '<i2', 'values': [3, 7]}
     """
