@@ -19,7 +19,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from stnclf import STNCellClassifier
 from stnclf._batch import CellDataset, as_float
-from stnclf._images import as_images
+from stnclf._utils.images import as_images
 from stnclf.geometry import cell_theta
 from stnclf.localizers import FixedLocalizer, Location
 from stnclf.networks import STNNet

@@ -18,7 +18,7 @@ import numpy as np
 from _evaluate import build, commit, environment, folds, joined, run_fold, title
 from protocols import CellSet
 
-from stnclf._files import write_atomically
+from stnclf._utils.files import write_atomically
 from stnclf.datasets import make_cells
 from stnclf.metrics import error_summary
 from stnclf.report import evaluate
@@ -197,7 +197,7 @@ def draw(store):
     """Macro F1 and processor time against patch over cell."""
     import matplotlib.pyplot as plt
 
-    from stnclf._plot_style import COLOURS, DASHES, MARKERS
+    from stnclf._utils.plot_style import COLOURS, DASHES, MARKERS
 
     found = means(store)
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")

@@ -62,8 +62,8 @@ from _slide_cells import (
 )
 
 from stnclf import CiresanBaseline, STNCellClassifier, load, save
-from stnclf._files import write_atomically
 from stnclf._scan_slide import find_slide_tissue
+from stnclf._utils.files import write_atomically
 from stnclf.metrics import detection_score
 from stnclf.scan import hotspots, scan
 from stnclf.slides import Slide, extract_patches

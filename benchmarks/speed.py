@@ -47,8 +47,8 @@ from _speed_parts import cross_validation, growth, parallel, time_to_accuracy
 
 from stnclf import CiresanBaseline, STNCellClassifier
 from stnclf._batch import as_float
-from stnclf._validation import uses_bfloat16
-from stnclf._workers import Workers
+from stnclf._utils.checks import uses_bfloat16
+from stnclf._utils.threads import Workers
 from stnclf.sampling import CellDataset, Frame, TrainingBatches, patch_batches
 from stnclf.training import MICRO_BATCH, stage_loss
 

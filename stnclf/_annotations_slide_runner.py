@@ -25,7 +25,7 @@ from ._annotations_table import (
     span,
     to_float,
 )
-from ._files import written_whole
+from ._utils.files import written_whole
 
 MAGIC = b"SQLite format 3\0"
 TYPES = {1: "spot", 2: "area", 3: "polygon", 4: "special_spot", 5: "circle", 255: "unknown"}

@@ -13,6 +13,8 @@ from decimal import Context, Decimal
 
 import numpy as np
 
+from ._utils.optional import import_pandas
+
 CORE = ("image", "x", "y", "label")
 LISTS = ("votes", "voters")
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart.
@@ -29,17 +31,6 @@ PALETTE = (
 # are not, and what was written would not come back.
 EXACT = Context(prec=50)
 PLAIN = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
-
-
-def import_pandas():
-    """Give pandas, or say which extra brings it."""
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(
-            "stnclf.annotations needs pandas; install it with: pip install 'stnclf[slides]'"
-        ) from error
-    return pandas
 
 
 def make_table(rows):

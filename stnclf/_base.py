@@ -17,10 +17,9 @@ from skorch.callbacks import EarlyStopping
 from ._callbacks import ProgressBar, StagePrintLog, history_rows
 from ._checkpoint import CheckpointKeeper
 from ._fingerprint import fingerprint
-from ._images import as_images, check_image_shape, check_size, naming
 from ._prediction import PredictionMixin
 from ._transfer import first_weights, take_weights
-from ._validation import (
+from ._utils.checks import (
     check_callbacks,
     check_centers,
     check_device,
@@ -30,6 +29,7 @@ from ._validation import (
     uses_bfloat16,
     weight_of_class,
 )
+from ._utils.images import as_images, check_image_shape, check_size, naming
 from .layers import initialize
 from .sampling import CellDataset, Frame, channel_statistics
 from .training import CellNet

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 import torch
 from skorch.callbacks import Callback, EarlyStopping, PassthroughScoring
 
-from ._files import check_writable, write_atomically
 from ._fingerprint import differences
 from ._serialization.codec import decode, encode
 from ._serialization.container import REFUSALS, Reader, check_finite, one_line, pack, reading
 from ._serialization.training_record import TrainingRecord
+from ._utils.files import check_writable, write_atomically
 from ._version import __version__
 
 __all__ = ["FORMAT_VERSION", "CheckpointKeeper"]

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 import numpy as np
 
-from ._annotations_table import import_pandas
 from ._cli_common import (
     Command,
     about_file,
@@ -26,6 +25,7 @@ from ._cli_common import (
 )
 from ._patch_set import FILES, is_patch_set, load_patches, save_npz, save_others
 from ._slide_readers import open_reader
+from ._utils.optional import import_pandas
 from ._version import __version__
 from .annotations import READ, WRITE, read_annotations, write_annotations
 from .persistence import load, model_card

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +12,6 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from ._annotations_table import import_pandas
 from ._cli_common import (
     Command,
     about_file,
@@ -28,10 +26,11 @@ from ._cli_common import (
 )
 from ._cli_methods import TITLES, build, method_options
 from ._crossval import answers, make_folds, run_folds, scores_of
-from ._files import write_atomically
-from ._images import load_images
 from ._patch_set import is_patch_set, load_patches
-from ._scan_progress import Progress
+from ._utils.files import write_atomically
+from ._utils.images import load_images
+from ._utils.optional import import_pandas
+from ._utils.progress import Progress, _kept
 from ._version import __version__
 from .persistence import load, save
 from .report import classification_table, summary_table, write_report
@@ -276,18 +275,6 @@ def _predict_all(estimator, n_images, read, kept, verbose):
                 with about_file(path):
                     cells = [estimator.transform(X), estimator.predict_proba(X)]
                 kept.add(number, np.concatenate(cells, axis=1), partial(bar.update, len(X)))
-
-
-@contextlib.contextmanager
-def _kept(progress):
-    """Leave nothing of a run behind after bad input; what else comes in between is resumed."""
-    try:
-        yield
-    except ValueError:
-        progress.discard()
-        raise
-    finally:
-        progress.save()
 
 
 def _images(inputs, n_channels):

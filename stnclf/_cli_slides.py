@@ -25,8 +25,8 @@ from ._cli_common import (
     say,
     shows_progress,
 )
-from ._files import write_atomically
 from ._scan_many import names_of_tables, scan_each
+from ._utils.files import write_atomically
 from .annotations import read_annotations, write_annotations
 from .persistence import load
 from .scan import density_map, scan

@@ -1,6 +1,6 @@
 """Cross-validation whose folds survive a crash, and run on whatever joblib runs them.
 
-A fold's answers are one array of numbers, so that `stnclf._scan_progress.Progress` keeps it: for
+A fold's answers are one array of numbers, so that `stnclf._utils.progress.Progress` keeps it: for
 each held-out sample its row, the index of the predicted class, ``(x, y)`` of the cell, the four
 corners of the window, seconds to fit and to predict the fold, and the class probabilities. NaN
 is what a method does not give.
@@ -17,8 +17,8 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
-from ._images import naming
 from ._patch_set import load_patches
+from ._utils.images import naming
 from .report import evaluate
 
 __all__ = ["answers", "make_folds", "run_folds", "scores_of"]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._plot_style import COLOURS, DASHES, LOSS_TITLES, MARKERS, new_axes
+from ._utils.plot_style import COLOURS, DASHES, LOSS_TITLES, MARKERS, new_axes
 from .metrics import expected_calibration_error, reliability_curve
 
 __all__ = ["ReliabilityDisplay", "StageHistoryDisplay"]

@@ -20,10 +20,9 @@ import numpy as np
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from ._files import check_path
-from ._part_file import PartFile, check_out, read_header
-from ._slide_readers import check_positive
-from ._validation import draw_seed
+from ._utils.checks import check_positive, draw_seed
+from ._utils.files import check_path
+from ._utils.part_file import PartFile, check_out, read_header
 from .annotations import resolve_image
 
 __all__ = ["context_margin", "extract", "grid_corners", "tiles_of"]

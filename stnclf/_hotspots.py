@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from ._annotations_table import import_pandas
 from ._scan_slide import name_of, opened
-from ._slide_readers import check_positive
-from ._typing import PathLike, Pixels, Table
+from ._utils.checks import check_positive
+from ._utils.optional import import_pandas
+from ._utils.typing import PathLike, Pixels, Table
 from .slides import Slide
 
 __all__ = ["cell_density", "density_colours", "density_map", "hotspots", "rows_of"]

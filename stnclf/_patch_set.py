@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ._files import write_atomically, written_whole
+from ._utils.files import write_atomically, written_whole
 
 __all__ = ["FILES", "PatchSet", "is_patch_set", "load_patches", "save_npz", "save_others"]
 

@@ -11,10 +11,10 @@ from sklearn.base import ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from ._batch import as_float
-from ._images import as_images
-from ._typing import Floats, Images
-from ._validation import check_device
-from ._workers import Workers
+from ._utils.checks import check_device
+from ._utils.images import as_images
+from ._utils.threads import Workers
+from ._utils.typing import Floats, Images
 from .geometry import theta_centers
 from .sampling import CellDataset, Frame, patch_batches
 

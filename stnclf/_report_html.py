@@ -8,10 +8,10 @@ from html import escape
 from importlib import resources
 from string import Template
 
-from ._plot_style import LOSS_TITLES
 from ._report_charts import error_chart, legend, reliability_chart, stage_charts
 from ._report_data import as_json
 from ._tables import classification_rows, summary_rows
+from ._utils.plot_style import LOSS_TITLES
 from ._version import __version__
 
 __all__ = ["render"]

@@ -8,8 +8,8 @@ import os
 
 import numpy as np
 
-from ._slide_readers import check_pixels
 from ._tissue_mask import find_tissue
+from ._utils.checks import check_pixels
 from .slides import Slide
 
 __all__ = ["Tissue", "find_slide_tissue", "name_of", "opened"]

@@ -10,23 +10,14 @@ from __future__ import annotations
 import math
 import os
 import threading
-from numbers import Real
 
 import numpy as np
 from PIL import Image
 
-from ._images import EIGHT_BIT_MODES
+from ._utils.checks import check_file
+from ._utils.images import EIGHT_BIT_MODES
 
-__all__ = [
-    "ArrayReader",
-    "ImageReader",
-    "Opener",
-    "SlideReader",
-    "check_file",
-    "check_pixels",
-    "check_positive",
-    "open_reader",
-]
+__all__ = ["ArrayReader", "ImageReader", "Opener", "SlideReader", "open_reader"]
 
 #: Endings of what only Pillow can read, so that OpenSlide need not be there.
 _PLAIN = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
@@ -253,75 +244,6 @@ def open_reader(path):
         # Pillow would read what is left of a pyramid that was cut off.
         raise _unreadable(path, "a tiled TIFF that OpenSlide does not know, or that is truncated")
     return image
-
-
-def check_file(path):
-    """Check that a file is there.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is nothing of that name, or a folder.
-    """
-    if "\0" in path or not os.path.exists(path):
-        raise FileNotFoundError(f"{path!r}: there is no such file.")
-    if os.path.isdir(path):
-        raise ValueError(f"{path!r}: is a folder, wants the file of a slide or image.")
-
-
-def check_pixels(name, pixels):
-    """Check an array of pixels.
-
-    Parameters
-    ----------
-    name : str
-        The argument, for the message.
-    pixels : ndarray
-        Wanted: uint8 of shape (height, width, 3), not empty.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is not that.
-    """
-    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
-        kind = getattr(pixels, "dtype", type(pixels).__name__)
-        raise TypeError(f"{name}: got {kind}, wants a NumPy array of uint8.")
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
-        raise ValueError(f"{name}: got shape {pixels.shape}, wants (height, width, 3).")
-
-
-def check_positive(name, value, unit):
-    """Check a positive, finite number.
-
-    Parameters
-    ----------
-    name : str
-        The argument, for the message.
-    value : float
-        The number.
-    unit : str
-        What it counts, for the message.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no number, or not above 0, or not finite.
-    """
-    if not isinstance(value, Real) or isinstance(value, bool):
-        raise TypeError(f"{name}: got {value!r}, wants a positive number of {unit}.")
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name}: got {value!r}, wants a positive number of {unit}.")
-    return float(value)
 
 
 def _without_openslide(path, error):

@@ -57,9 +57,10 @@ from ._annotations_json import (
     points_text,
 )
 from ._annotations_slide_runner import MAGIC, read_slide_runner, write_slide_runner
-from ._annotations_table import CORE, import_pandas, read_json
-from ._files import check_path, written_whole
-from ._typing import PathLike, Table
+from ._annotations_table import CORE, read_json
+from ._utils.files import check_path, written_whole
+from ._utils.optional import import_pandas
+from ._utils.typing import PathLike, Table
 
 __all__ = ["read_annotations", "resolve_image", "write_annotations"]
 

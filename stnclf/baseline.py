@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from numpy.typing import ArrayLike
 
 from ._base import _COUNT, _POSITIVE, BaseCellClassifier
-from ._typing import Images
+from ._utils.typing import Images
 from .baseline_network import CiresanNet
 from .training import Stage
 

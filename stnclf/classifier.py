@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import _COUNT, _POSITIVE, BaseCellClassifier
-from ._typing import Images
+from ._utils.typing import Images
 from .localizers import LOCALIZERS, FixedLocalizer
 from .networks import STNNet
 from .shared_networks import MapClassifier, SharedLocalizer, SharedNet

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from . import _cells
 from ._drawing import Canvas, Field, Look, develop, expose
 from ._tissue import Ground, cell_sites, paint_ground, render
-from ._typing import Floats, Pixels, RandomState
+from ._utils.typing import Floats, Pixels, RandomState
 
 __all__ = ["CELL_TYPES", "make_cells", "make_slide"]
 

@@ -14,8 +14,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from ._cell_features import FAMILIES, Settings, describe, import_skimage
-from ._images import as_images, check_size
-from ._typing import Floats, Images
+from ._utils.images import as_images, check_size
+from ._utils.typing import Floats, Images
 from .geometry import patch_origin
 
 __all__ = ["CellFeatures"]

@@ -18,7 +18,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._typing import Floats, Size
+from ._utils.typing import Floats, Size
 
 __all__ = [
     "cell_theta",

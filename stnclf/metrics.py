@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._calibration import expected_calibration_error, reliability_curve
-from ._typing import Floats, Size, Table
+from ._utils.typing import Floats, Size, Table
 
 __all__ = [
     "detection_score",

@@ -27,15 +27,15 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ._callbacks import history_rows
-from ._files import write_atomically
-from ._images import check_image_shape
 from ._model_card import as_markdown
 from ._serialization.codec import decode, decode_classes, encode, encode_classes
 from ._serialization.container import REFUSALS, Reader, check_finite, one_line, pack, reading
 from ._serialization.model_format import FORMAT_VERSION, check_format
 from ._serialization.training_record import TrainingRecord
-from ._typing import PathLike
-from ._validation import check_device
+from ._utils.checks import check_device
+from ._utils.files import write_atomically
+from ._utils.images import check_image_shape
+from ._utils.typing import PathLike
 from ._version import __version__
 from .baseline import CiresanBaseline
 from .classifier import STNCellClassifier

@@ -23,19 +23,18 @@ import numpy as np
 from joblib import cpu_count
 from sklearn.utils.validation import check_is_fitted
 
-from ._annotations_table import import_pandas
 from ._base import BaseCellClassifier
 from ._finders import HeatFinder, PatchFinder, WindowFinder
 from ._hotspots import density_map, hotspots
 from ._map_finder import MapFinder
-from ._part_file import check_out
 from ._scan_many import scan_all
 from ._scan_plane import Plane, run, table_of, without_duplicates
-from ._scan_progress import Progress
 from ._scan_slide import find_slide_tissue, name_of, opened
-from ._slide_readers import check_positive
-from ._typing import PathLike, Pixels, Table
-from ._validation import check_device
+from ._utils.checks import check_device, check_positive
+from ._utils.optional import import_pandas
+from ._utils.part_file import check_out
+from ._utils.progress import Progress
+from ._utils.typing import PathLike, Pixels, Table
 from .baseline_network import CiresanNet
 from .slides import Slide
 

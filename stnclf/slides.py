@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from ._extract import extract
 from ._pyramid import write_pyramid_tiff
 from ._regions import read_scaled
-from ._slide_readers import Opener, check_file, check_pixels, check_positive
+from ._slide_readers import Opener
 from ._tissue_mask import find_tissue
-from ._typing import Floats, PathLike, Pixels, RandomState, Table
+from ._utils.checks import check_file, check_pixels, check_positive
+from ._utils.typing import Floats, PathLike, Pixels, RandomState, Table
 
 __all__ = ["Slide", "extract_patches", "write_pyramid_tiff"]
 

@@ -21,7 +21,7 @@ from torch import nn
 from ._callbacks import StageLog, diverged
 from ._resident import ResidentSteps, fits, on_device, watches_batches
 from ._stage import Stage, guided_stages, learning_rate, stage_loss
-from ._workers import Ahead, Workers
+from ._utils.threads import Ahead, Workers
 from .sampling import TrainingBatches, held_out_batches
 
 __all__ = [

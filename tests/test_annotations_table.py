@@ -18,7 +18,7 @@ from stnclf._annotations_table import (
     moments,
     span,
 )
-from stnclf._files import written_whole
+from stnclf._utils.files import written_whole
 
 
 @pytest.mark.parametrize("seed", range(5))

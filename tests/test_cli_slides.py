@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 import stnclf
-from stnclf import _extract, _part_file, _scan_progress
-from stnclf._files import write_atomically
+from stnclf import _extract
+from stnclf._utils import part_file as _part_file
+from stnclf._utils import progress as _scan_progress
+from stnclf._utils.files import write_atomically
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.scan import scan
 from stnclf.slides import Slide

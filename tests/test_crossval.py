@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from stnclf import _crossval
 from stnclf._crossval import answers, make_folds, run_folds, scores_of
 from stnclf._patch_set import PatchSet
-from stnclf._scan_progress import Progress
+from stnclf._utils.progress import Progress
 
 CLASSES = np.array(["a", "b", "c"])
 

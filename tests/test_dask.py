@@ -116,7 +116,7 @@ def test_no_scheduler_there_is_one_line(road, tmp_path, invoke, monkeypatch):
 
 def hold_after_a_tile(path):
     """In a worker: note every tile at once, and wait after the first while a file is there."""
-    from stnclf import _scan_progress
+    from stnclf._utils import progress as _scan_progress
 
     add = _scan_progress.Progress.add
 

@@ -17,8 +17,9 @@ import pytest
 from PIL import Image
 
 import stnclf
-from stnclf import _extract, _part_file
+from stnclf import _extract
 from stnclf._extract import context_margin, grid_corners, tiles_of
+from stnclf._utils import part_file as _part_file
 from stnclf.sampling import CellDataset, Draws, Frame, draw_batch
 from stnclf.slides import Slide, extract_patches, write_pyramid_tiff
 
@@ -228,7 +229,7 @@ KILLED = """
     import os, signal, sys
     import numpy as np, pandas as pd
     from stnclf import _extract, _part_file
-    from stnclf._part_file import PartFile
+    from stnclf._utils.part_file import PartFile
     from stnclf.slides import extract_patches
 
     _extract._TILE, _part_file._INTERVAL = 32, float(sys.argv[5])

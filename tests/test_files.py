@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stnclf._files import write_atomically
+from stnclf._utils.files import write_atomically
 
 
 def test_new_files_replaced_files_and_names_of_all_types(tmp_path):
@@ -67,7 +67,7 @@ def test_a_failure_on_the_way_leaves_the_earlier_file_alone(tmp_path, monkeypatc
 
 PROGRAM = """
 import resource, sys
-from stnclf._files import write_atomically
+from stnclf._utils.files import write_atomically
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 try:
     write_atomically(sys.argv[1], bytes(20_000))

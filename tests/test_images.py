@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.base import BaseEstimator
 
 from stnclf import STNCellClassifier
-from stnclf._images import (
+from stnclf._utils.images import (
     as_images,
     check_image_shape,
     check_size,

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stnclf import _part_file
-from stnclf._part_file import PartFile, read_header
+from stnclf._utils import part_file as _part_file
+from stnclf._utils.part_file import PartFile, read_header
 
 SHAPE = (6, 2, 2, 3)
 RUN = {"fingerprint": "abc", "seed": 7}

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import stnclf
-from stnclf import _scan_progress
-from stnclf._scan_progress import Progress
+from stnclf._utils import progress as _scan_progress
+from stnclf._utils.progress import Progress
 
 RUN = {"fingerprint": "abc"}
 CELLS = {0: [[1.25, 2.0, 1.0, 0.1, 0.9]], 1: [], 4: [[0.1 + 0.2, 1e-9, 0.0, 1.0, 0.0]] * 3}
@@ -110,7 +110,7 @@ def test_another_run_is_refused(out):
 FULL = """
     import resource, sys
     import numpy as np
-    from stnclf._scan_progress import Progress
+    from stnclf._utils.progress import Progress
 
     out, limit = sys.argv[1], int(sys.argv[2])
     progress = Progress(out, {"fingerprint": "abc"}, False)

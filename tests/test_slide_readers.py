@@ -11,14 +11,8 @@ import pytest
 from PIL import Image
 
 from stnclf import _slide_readers
-from stnclf._slide_readers import (
-    ArrayReader,
-    ImageReader,
-    Opener,
-    check_pixels,
-    check_positive,
-    open_reader,
-)
+from stnclf._slide_readers import ArrayReader, ImageReader, Opener, open_reader
+from stnclf._utils.checks import check_pixels, check_positive
 from stnclf.slides import write_pyramid_tiff
 
 RNG = np.random.default_rng(0)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from skorch.callbacks import EarlyStopping
 
-from stnclf._validation import (
+from stnclf._utils.checks import (
     check_callbacks,
     check_centers,
     check_device,

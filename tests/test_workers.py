@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from stnclf._workers import Ahead, Workers
+from stnclf._utils.threads import Ahead, Workers
 
 
 def test_workers_keep_order_and_restore_threads():

@@ -167,7 +167,7 @@ def guess_image_shape(n_features):
 
     Examples
     --------
-    >>> from stnclf._images import guess_image_shape
+    >>> from stnclf._utils.images import guess_image_shape
     >>> guess_image_shape(48), guess_image_shape(49), guess_image_shape(50)
     ((4, 4, 3), (7, 7, 1), (1, 50, 1))
     """

@@ -14,8 +14,8 @@ import time
 
 import numpy as np
 
-from ._files import write_atomically
-from ._part_file import read_header
+from .files import write_atomically
+from .part_file import read_header
 
 __all__ = ["Progress"]
 
@@ -140,3 +140,15 @@ class Progress:
                 self.cells[number] = np.array(cells, dtype=np.float64)
                 whole += len(line)
             file.truncate(whole)  # nothing may be appended to a torn line
+
+
+@contextlib.contextmanager
+def _kept(progress):
+    """Leave nothing of a run behind after bad input; what else comes in between is resumed."""
+    try:
+        yield
+    except ValueError:
+        progress.discard()
+        raise
+    finally:
+        progress.save()

@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from ._files import check_path
+from .files import check_path
 
 __all__ = ["PartFile", "check_out", "read_header"]
 

@@ -1,0 +1,14 @@
+"""TODO _utils.optional."""
+
+from __future__ import annotations
+
+
+def import_pandas():
+    """Give pandas, or say which extra brings it."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(
+            "stnclf.annotations needs pandas; install it with: pip install 'stnclf[slides]'"
+        ) from error
+    return pandas
