@@ -27,7 +27,8 @@ from ._patch_set import FILES, is_patch_set, load_patches, save_npz, save_others
 from ._slide_readers import open_reader
 from ._utils.optional import import_pandas
 from ._version import __version__
-from .annotations import READ, WRITE, read_annotations, write_annotations
+from .annotations import read_annotations, write_annotations
+from .annotations._io import READ, WRITE
 from .persistence import load, model_card
 from .slides import extract_patches
 

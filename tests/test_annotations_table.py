@@ -8,17 +8,9 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pytest
 
-from stnclf._annotations_table import (
-    PALETTE,
-    class_colors,
-    is_box,
-    json_text,
-    make_table,
-    middle,
-    moments,
-    span,
-)
 from stnclf._utils.files import written_whole
+from stnclf.annotations._numbers import is_box, middle, moments, span
+from stnclf.annotations._table import PALETTE, class_colors, json_text, make_table
 
 
 @pytest.mark.parametrize("seed", range(5))

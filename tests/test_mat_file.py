@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from stnclf._mat_file import read_matrix
+from stnclf.annotations._mat_file import read_matrix
 
 
 def saved(path, compress=False, **matrices):
@@ -104,7 +104,7 @@ def test_damaged_files_do_no_harm(tmp_path):
 
 
 def test_a_small_file_that_unfolds_to_a_huge_one_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("stnclf._mat_file.LARGEST", 1000)
+    monkeypatch.setattr("stnclf.annotations._mat_file.LARGEST", 1000)
     buffer = io.BytesIO()
     savemat(buffer, {"detection": np.zeros((1000, 2))})
     packed = zlib.compress(buffer.getvalue()[128:])

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
-from ._annotations_table import make_table
-from ._mat_file import read_matrix
+from ._table import make_table
 
 
 class _NoDoctype(ElementTree.TreeBuilder):
@@ -78,35 +76,3 @@ def _number(item, name, i):
     if not re.fullmatch(r"\s*[+-]?[0-9]+(\.[0-9]*)?\s*", text):
         raise ValueError(f"object {i} has {text!r} for {name}, which is no number.")
     return float(text)
-
-
-def mat_files(path):
-    """Files of a folder, or of each of its folders in the order of their numbers."""
-    if not path.is_dir():
-        return [path]
-    files = [*path.glob("*.mat"), *path.glob("*/*.mat")]
-    return sorted(files, key=lambda file: [_counting(part) for part in file.parts])
-
-
-def _counting(name):
-    """Sort key by which img2 comes before img10."""
-    return [(len(part), part) if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
-
-
-def read_crchisto(path):
-    """Read CRCHistoPhenotypes' points, which count from 1 as MATLAB does.
-
-    ``img1/img1_epithelial.mat`` holds the epithelial cells of ``img1/img1.bmp``.
-    """
-
-    def rows(file):
-        image, _, label = file.stem.partition("_")
-        points = read_matrix(file, "detection")
-        if points.size and points.shape[1] != 2:
-            raise ValueError(f"'detection' must be a list of (x, y), has shape {points.shape}.")
-        folder = file.parent.relative_to(path) if path.is_dir() else Path()
-        name = (folder / f"{image}.bmp").as_posix()
-        for x, y in (points.reshape(-1, 2) - 1).tolist():
-            yield {"image": name, "x": x, "y": y, "label": label}
-
-    return _read_all(path, mat_files(path), rows)

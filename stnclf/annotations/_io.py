@@ -45,22 +45,17 @@ from numbers import Real
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from ._annotations_csv import csv_text, read_csv
-from ._annotations_folders import mat_files, read_crchisto, read_voc, voc_files
-from ._annotations_geojson import geojson_image, geojson_table, geojson_text, is_geojson
-from ._annotations_json import (
-    boxes_table,
-    is_boxes,
-    is_points,
-    midog_text,
-    points_table,
-    points_text,
-)
-from ._annotations_slide_runner import MAGIC, read_slide_runner, write_slide_runner
-from ._annotations_table import CORE, read_json
-from ._utils.files import check_path, written_whole
-from ._utils.optional import import_pandas
-from ._utils.typing import PathLike, Table
+from .._utils.files import check_path, written_whole
+from .._utils.optional import import_pandas
+from .._utils.typing import PathLike, Table
+from ._coco import boxes_table, is_boxes, midog_text
+from ._crchisto import mat_files, read_crchisto
+from ._csv import csv_text, read_csv
+from ._geojson import geojson_image, geojson_table, geojson_text, is_geojson
+from ._grand_challenge import is_points, points_table, points_text
+from ._sliderunner import MAGIC, read_slide_runner, write_slide_runner
+from ._table import CORE, read_json
+from ._voc import read_voc, voc_files
 
 __all__ = ["read_annotations", "resolve_image", "write_annotations"]
 

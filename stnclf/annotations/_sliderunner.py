@@ -13,19 +13,9 @@ import struct
 from contextlib import closing
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from ._annotations_table import (
-    check_table,
-    class_colors,
-    class_names,
-    is_box,
-    make_table,
-    middle,
-    moments,
-    row_dicts,
-    span,
-    to_float,
-)
-from ._utils.files import written_whole
+from .._utils.files import written_whole
+from ._numbers import is_box, middle, moments, span, to_float
+from ._table import check_table, class_colors, class_names, make_table, row_dicts
 
 MAGIC = b"SQLite format 3\0"
 TYPES = {1: "spot", 2: "area", 3: "polygon", 4: "special_spot", 5: "circle", 255: "unknown"}

@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import math
 
-from ._annotations_table import (
+from ._numbers import is_box, middle, moments, span, to_float
+from ._table import (
     CORE,
     LISTS,
     check_table,
     class_colors,
     class_names,
-    is_box,
     json_text,
     make_table,
-    middle,
-    moments,
     only_image,
     parse_list,
     row_dicts,
     scalar,
-    span,
-    to_float,
 )
 
 HALF = "0.5"

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 
-from ._annotations_table import CORE, LISTS, check_table, json_text, make_table, parse_list
+from ._table import CORE, LISTS, check_table, json_text, make_table, parse_list
 
 WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
 # Not "007": leading zeros belong to a name.

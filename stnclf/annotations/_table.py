@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-from decimal import Context, Decimal
+from decimal import Decimal
 
 import numpy as np
 
-from ._utils.optional import import_pandas
+from .._utils.optional import import_pandas
+from ._numbers import is_number
 
 CORE = ("image", "x", "y", "label")
 LISTS = ("votes", "voters")
@@ -27,9 +28,6 @@ PALETTE = (
     (86, 180, 233),
     (240, 228, 66),
 )
-# Shifts and halves of any pixel position are exact in decimals of this length; as floats they
-# are not, and what was written would not come back.
-EXACT = Context(prec=50)
 PLAIN = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
@@ -116,11 +114,6 @@ def _check_names(value, name, row):
     return None if value is None else tuple(None if v is None else str(v) for v in value)
 
 
-def is_number(value):
-    """Tell a plain number from text, from a truth value and from nothing."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def row_dicts(columns):
     """Give the columns of a table as one dict a row, without what is missing."""
     for values in zip(*columns.values()):
@@ -169,56 +162,6 @@ def class_colors(names, colors):
             )
         chosen[name] = numbers
     return chosen
-
-
-def to_float(value):
-    """Turn a number out of a file into a float; what is none becomes NaN."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
-        return math.nan
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
-
-
-def to_decimal(value):
-    """Give the shortest decimal that stands for a float."""
-    return value if isinstance(value, Decimal) else Decimal(repr(value))
-
-
-def span(center, size, shift="0"):
-    """Give the ends of a length around a centre, as decimals, moved by `shift`."""
-    middle = EXACT.add(to_decimal(center), Decimal(shift))
-    half = EXACT.divide(to_decimal(size), Decimal(2))
-    return EXACT.subtract(middle, half), EXACT.add(middle, half)
-
-
-def middle(low, high, shift="0"):
-    """Give a length's centre, moved back by `shift`, and the length, as floats: undo `span`."""
-    low, high = to_decimal(low), to_decimal(high)
-    center = EXACT.subtract(EXACT.divide(EXACT.add(low, high), Decimal(2)), Decimal(shift))
-    return float(center), float(EXACT.subtract(high, low))
-
-
-def is_box(points):
-    """Whether an outline, closed or not, is a rectangle along the axes."""
-    corners = set(points)
-    xs, ys = ({point[axis] for point in corners} for axis in (0, 1))
-    return len(corners) == 4 and len(xs) == 2 and len(ys) == 2 and len(points) in (4, 5)
-
-
-def moments(points):
-    """Area and centroid of an outline, closed or not; the area has the sign of its direction."""
-    outline = np.array([[float(value) for value in point[:2]] for point in points])
-    origin = outline[0].copy()
-    a = outline - origin  # far from (0, 0) the products below would cancel
-    b = np.roll(a, -1, axis=0)
-    with np.errstate(over="ignore", invalid="ignore"):  # absurd positions end as no position
-        cross = a[:, 0] * b[:, 1] - b[:, 0] * a[:, 1]
-        area = cross.sum() / 2
-        if area == 0:
-            return 0.0, (outline.min(axis=0) + outline.max(axis=0)) / 2
-        return area, origin + ((a + b) * cross[:, None]).sum(axis=0) / (6 * area)
 
 
 def read_json(path):
