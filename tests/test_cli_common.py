@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from stnclf._cli_common import (
+from stnclf.cli.common import (
     Command,
     Main,
     about_file,

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stnclf._cli_data import read_tables
-from stnclf._patch_set import load_patches
 from stnclf.annotations import read_annotations, write_annotations
+from stnclf.cli.export import read_tables
+from stnclf.cli.patch_set import load_patches
 from stnclf.slides import extract_patches
 from tests.conftest import CUT, write_enormous
 

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from stnclf import PAPER, CiresanBaseline, STNCellClassifier
-from stnclf._cli_methods import TITLES, build, read_settings
+from stnclf.cli.methods import TITLES, build, read_settings
 
 FACTS = {"size": 64, "cell_size": 24, "mpp": 0.5}
 

@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 import stnclf
-from stnclf import _cli_models, _crossval
-from stnclf._patch_set import load_patches
 from stnclf.annotations import read_annotations
+from stnclf.cli import crossval as _crossval
+from stnclf.cli import evaluate as _cli_models
+from stnclf.cli.patch_set import load_patches
 from tests.conftest import SHORT
 from tests.test_cli import ENVIRONMENT
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from stnclf import _crossval
-from stnclf._crossval import answers, make_folds, run_folds, scores_of
-from stnclf._patch_set import PatchSet
 from stnclf._utils.progress import Progress
+from stnclf.cli import crossval as _crossval
+from stnclf.cli.crossval import answers, make_folds, run_folds, scores_of
+from stnclf.cli.patch_set import PatchSet
 
 CLASSES = np.array(["a", "b", "c"])
 

@@ -105,7 +105,7 @@ def test_the_command_takes_an_address(cluster, road, tmp_path, invoke):
 
 
 def test_no_scheduler_there_is_one_line(road, tmp_path, invoke, monkeypatch):
-    monkeypatch.setattr("stnclf._cli_common._PATIENCE", 0.2)
+    monkeypatch.setattr("stnclf.cli.common._PATIENCE", 0.2)
     line = ("scan", road / "model.safetensors", road / "slides" / "ü.png", *SCAN)
     line += ("-o", tmp_path / "out", "--scheduler", "tcp://127.0.0.1:9")
     code, _, lines = invoke(*line)

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from stnclf._patch_set import FILES, is_patch_set, load_patches, save_npz, save_others
+from stnclf.cli.patch_set import FILES, is_patch_set, load_patches, save_npz, save_others
 
 
 @pytest.fixture

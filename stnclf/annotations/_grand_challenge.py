@@ -6,14 +6,7 @@ import math
 from decimal import Decimal
 
 from ._numbers import EXACT, to_decimal, to_float
-from ._table import (
-    check_table,
-    json_text,
-    make_table,
-    only_image,
-    row_dicts,
-    scalar,
-)
+from ._table import check_table, json_text, make_table, only_image, row_dicts, scalar
 
 
 def is_points(document):

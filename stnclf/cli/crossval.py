@@ -17,9 +17,9 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
-from ._patch_set import load_patches
-from ._utils.images import naming
-from .report import evaluate
+from .._utils.images import naming
+from ..report import evaluate
+from .patch_set import load_patches
 
 __all__ = ["answers", "make_folds", "run_folds", "scores_of"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from .annotations._table import CORE
+from ..annotations._table import CORE
 
 __all__ = [
     "Command",

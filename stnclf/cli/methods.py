@@ -10,9 +10,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from .baseline import CiresanBaseline
-from .classifier import PAPER, STNCellClassifier
-from .features import CellFeatures
+from ..baseline import CiresanBaseline
+from ..classifier import PAPER, STNCellClassifier
+from ..features import CellFeatures
 
 __all__ = ["TITLES", "build", "method_options", "read_settings"]
 
@@ -77,7 +77,7 @@ def read_settings(texts):
 
     Examples
     --------
-    >>> from stnclf._cli_methods import read_settings
+    >>> from stnclf.cli.methods import read_settings
     >>> read_settings(["tta=False", "localizer=dense", "cell_size=(32, 48)"])
     {'tta': False, 'localizer': 'dense', 'cell_size': (32, 48)}
     """

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from pathlib import Path
 
 import click
-from PIL import Image
 
-from ._cli_common import (
+from .._scan_many import names_of_tables, scan_each
+from ..persistence import load
+from ..scan import scan
+from ..slides import Slide
+from .common import (
     Command,
-    about_file,
     check_jobs,
     check_output,
     choose_labels,
@@ -20,20 +21,12 @@ from ._cli_common import (
     long_options,
     on_cluster,
     out_option,
-    overwrite_option,
     report,
     say,
     shows_progress,
 )
-from ._scan_many import names_of_tables, scan_each
-from ._utils.files import write_atomically
-from .annotations import read_annotations, write_annotations
-from .persistence import load
-from .scan import density_map, scan
-from .scan import hotspots as find_hotspots
-from .slides import Slide
 
-__all__ = ["hotspots", "scan_command"]
+__all__ = ["scan_command"]
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -158,60 +151,3 @@ def _scan_each(estimator, paths, outs, slide_mpp, how):
     # of one. On a cluster there are as many jobs at a time as there are workers.
     for path, found in zip(paths, scan_each(scan, estimator, slides, outs, **how)):
         yield path, *found
-
-
-@click.command(
-    cls=Command,
-    epilog=examples(
-        "stnclf hotspots slide.csv slide.svs --label 'mitotic figure' --out fields.csv"
-    ),
-)
-@click.argument("detections", type=_FILE)
-@click.argument("slide", type=_FILE)
-@out_option(
-    "File for the fields: .csv, .json or .geojson.  [default: CSV on standard output]",
-    required=False,
-)
-@click.option(
-    "--map", "map_file", type=click.Path(path_type=Path), help="PNG for a map of their density."
-)
-@click.option("--label", help="The class that counts.  [default: all]")
-@click.option(
-    "--area", "area_mm2", type=float, default=2.37, show_default=True, help="Of a field, in mm2."
-)
-@click.option("--aspect", type=float, default=4 / 3, help="Width over height.  [default: 4/3]")
-@click.option("-n", "--number", "n", type=int, default=1, show_default=True, help="Fields.")
-@click.option("--slide-mpp", type=float, help="Micrometres per pixel of SLIDE itself.")
-@overwrite_option
-def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **how):
-    """Find the fields of SLIDE with most DETECTIONS."""
-    writes = {".csv": "csv", ".geojson": "qupath", ".json": None}
-    if out is not None:
-        check_output(out, overwrite=overwrite)
-        if out.suffix.lower() not in writes:
-            raise click.BadParameter(
-                f"'{out}' ends with none of {', '.join(writes)}.", param_hint="'--out'"
-            )
-    if map_file is not None:
-        check_output(map_file, overwrite=overwrite, option="--map")
-    table = read_annotations(detections)
-    if label is not None and len(table):
-        choose_labels([label], sorted(set(table["label"].dropna())))
-    with Slide(slide, slide_mpp) as opened, about_file(detections):
-        fields = find_hotspots(table, opened, label=label, **how)
-        if map_file is not None:
-            image, _ = density_map(table, opened, label=label, fields=fields)
-    if map_file is not None:
-        data = io.BytesIO()
-        Image.fromarray(image).save(data, format="PNG")
-        write_atomically(map_file, data.getvalue())
-    if out is None:
-        click.echo(fields.to_csv(index=False, lineterminator="\n"), nl=False)
-    elif out.suffix.lower() == ".json":
-        text = fields.to_json(orient="records", indent=2, force_ascii=False) + "\n"
-        write_atomically(out, text.encode())
-    else:
-        kind = writes[out.suffix.lower()]
-        write_annotations(fields, out, kind, object_type="annotation")
-    most = f", {fields['count'].max()} cells in the first" if len(fields) else ""
-    say(f"{out or slide}: {len(fields)} field(s) of {how['area_mm2']:g} mm2{most}")

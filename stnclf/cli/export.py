@@ -1,0 +1,131 @@
+"""TODO cli.export."""
+
+from __future__ import annotations
+
+import click
+
+from .._utils.optional import import_pandas
+from ..annotations import read_annotations, write_annotations
+from ..annotations._io import READ, WRITE
+from .common import (
+    Command,
+    check_output,
+    choose_labels,
+    column_option,
+    examples,
+    out_option,
+    overwrite_option,
+    say,
+)
+from .patches import _EXISTING
+
+__all__ = ["export", "read_tables"]
+
+
+def read_tables(paths, format="auto", **how):
+    """Read one or more tables of annotations or detections as one."""
+    tables = [read_annotations(path, format, **how) for path in paths]
+    return tables[0] if len(tables) == 1 else import_pandas().concat(tables, ignore_index=True)
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "stnclf export slide.csv --out slide.geojson --label 'mitotic figure'",
+        "stnclf export detections/*.csv --out all.json --to midog",
+    ),
+)
+@click.argument("tables", nargs=-1, required=True, type=_EXISTING)
+@out_option("File to write; the ending says what: .geojson, .csv, .sqlite ... (see --to).")
+@click.option(
+    "--to", type=click.Choice(["auto", *WRITE]), default="auto", help="What to write, if not so."
+)
+@click.option(
+    "--from", "format", type=click.Choice(["auto", *READ]), default="auto", help="What TABLES are."
+)
+@click.option("--label", "labels", multiple=True, help="Only this class; may be repeated.")
+@click.option("--min-probability", type=float, help="Only cells of at least this probability.")
+@click.option("--image", help="Only cells of this image; or its name, if the table has none.")
+@column_option
+@click.option(
+    "--size", type=float, default=50.0, show_default=True, help="Side in px of boxes around cells."
+)
+@click.option("--color", "colors", multiple=True, metavar="LABEL=#RRGGBB", help="Of a class.")
+@click.option(
+    "--as",
+    "object_type",
+    type=click.Choice(["detection", "annotation"]),
+    default="detection",
+    show_default=True,
+    help="What the cells are to QuPath.",
+)
+@click.option("--mpp", type=float, help="Micrometres per pixel, for grand-challenge.")
+@overwrite_option
+def export(
+    tables,
+    out,
+    to,
+    format,
+    labels,
+    min_probability,
+    image,
+    columns,
+    size,
+    colors,
+    object_type,
+    mpp,
+    overwrite,
+):
+    """Write detections or annotations in the format of another program."""
+    check_output(out, overwrite=overwrite)
+    table = _named(tables, format, image, columns=columns, mpp=mpp)
+    wanted = choose_labels(labels, sorted(set(table["label"].dropna())))
+    if wanted:
+        table = table[table["label"].isin(wanted)]
+    if min_probability is not None:
+        if "probability" not in table:
+            raise click.BadParameter(
+                f"'{tables[0]}' has no column probability.", param_hint="'--min-probability'"
+            )
+        table = table[table["probability"] >= min_probability]
+    pairs = {}
+    for text in colors:
+        label, _, color = text.rpartition("=")
+        if not label:
+            raise click.BadParameter(f"got '{text}', wants LABEL=#RRGGBB.", param_hint="'--color'")
+        pairs[label] = color
+    table = table.reset_index(drop=True)
+    try:
+        write_annotations(
+            table,
+            out,
+            to,
+            size=size,
+            colors=pairs or None,
+            object_type=object_type,
+            mpp=mpp,
+            overwrite=overwrite,
+        )
+    except ValueError as error:
+        text = str(error).replace("format must be", "--to must be")
+        text = text.replace("write one file each, with table.groupby('image')", "choose by --image")
+        raise ValueError(f"{out}: {text}") from error
+    say(f"{out}: {len(table)} rows")
+
+
+def _named(tables, format, image, **how):
+    """Read the tables; `image` selects where they name images, and names it where they do not."""
+    try:
+        table = read_tables(tables, format, **how)
+    except ValueError:
+        if image is None:
+            raise
+        return read_tables(tables, format, image=image, **how)
+    if image is None:
+        return table
+    names = sorted(set(table["image"]))
+    if image not in names:
+        raise click.BadParameter(
+            f"'{image}' is none of {', '.join(map(repr, names[:5]))}.", param_hint="'--image'"
+        )
+    return table[table["image"] == image]

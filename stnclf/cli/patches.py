@@ -1,0 +1,167 @@
+"""The commands about files: ``info``, ``patches``, ``export``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from .._slide_readers import open_reader
+from .._version import __version__
+from ..annotations import read_annotations
+from ..annotations._io import READ
+from ..slides import extract_patches
+from .common import (
+    Command,
+    about_file,
+    check_jobs,
+    check_output,
+    choose_labels,
+    column_option,
+    examples,
+    long_options,
+    out_option,
+    say,
+    shows_progress,
+)
+from .patch_set import FILES, load_patches, save_npz, save_others
+
+__all__ = ["patches"]
+
+_EXISTING = click.Path(exists=True, path_type=Path)
+
+
+def _counts(labels):
+    """Count each class; what has none stands under an empty name."""
+    names = ["" if label is None or label != label else str(label) for label in labels]
+    return {name: names.count(name) for name in sorted(set(names))}
+
+
+@click.command(
+    cls=Command,
+    epilog=examples("stnclf patches cells.sqlite slides/ --out patches --size 128 --mpp 0.25"),
+)
+@click.argument("annotations", type=_EXISTING)
+@click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@out_option("Folder for the patches, or a file that ends with .npz.")
+@click.option("--size", type=int, default=128, show_default=True, help="Side of the patch in px.")
+@click.option("--cell-size", type=int, help="Side of the cell's window in px.  [default: half]")
+@click.option("--image-size", type=int, help="Side of the images, with context around the patch.")
+@click.option(
+    "--mpp", type=float, help="Micrometres per pixel of the patches.  [default: as level 0]"
+)
+@click.option("--slide-mpp", type=float, help="Micrometres per pixel of the slides themselves.")
+@click.option(
+    "--max-offset",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Largest random distance in px of a cell from the middle.",
+)
+@click.option("--label", "labels", multiple=True, help="Only this class; may be repeated.")
+@click.option(
+    "--from", "format", type=click.Choice(["auto", *READ]), default="auto", help="Kind of the file."
+)
+@click.option("--image", help="Name of the image, for a table that does not say it.")
+@column_option
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides the offsets.")
+@click.option(
+    "--jobs", type=int, default=1, show_default=True, callback=check_jobs, help="Threads."
+)
+@long_options
+def patches(
+    annotations,
+    root,
+    out,
+    labels,
+    format,
+    image,
+    columns,
+    seed,
+    jobs,
+    overwrite,
+    resume,
+    progress,
+    **how,
+):
+    """Cut patches around the cells of ANNOTATIONS, whose slides lie below ROOT.
+
+    Cells without a class, those on which annotators disagree for example, are left out.
+    """
+    work = Path(f"{out}.part")
+    if not check_output(out, overwrite=overwrite, resume=resume, unfinished=[work]):
+        return
+    _check_ours(out)
+    _check_ours(work)
+    table = read_annotations(annotations, format, image=image, columns=columns)
+    n_rows = len(table)
+    table = table[table["label"].notna()]
+    wanted = choose_labels(labels, sorted(set(table["label"])))
+    if wanted:
+        table = table[table["label"].isin(wanted)]
+    table = table.reset_index(drop=True)
+    if not resume:
+        _remove(work)
+    work.mkdir(exist_ok=True)
+    try:
+        if not (work / "patches.json").exists():
+            with about_file(annotations):
+                X, y, centers, groups = extract_patches(
+                    table,
+                    root,
+                    out=work / "X.npy",
+                    resume=resume,
+                    n_jobs=jobs,
+                    random_state=seed,
+                    verbose=shows_progress(progress),
+                    **how,
+                )
+            facts = {"stnclf": __version__, **how, "image_size": X.shape[1], "seed": seed}
+            facts["cell_size"] = how["cell_size"] or how["size"] // 2
+            facts["mpp"] = how["mpp"] or how["slide_mpp"] or _resolution(root, set(groups))
+            save_others(work, y, centers, groups, facts)
+    finally:
+        if not any(work.iterdir()):
+            work.rmdir()
+    if out.suffix.lower() == ".npz":
+        save_npz(out, work)
+        _remove(work)
+    else:
+        _remove(out)
+        os.replace(work, out)
+    found = load_patches(out)
+    counts = ", ".join(f"{n} {name}" for name, n in _counts(found.y).items())
+    text = f"{out}: {len(found.X)} patches of {found.X.shape[1]} px ({counts})"
+    n_out = n_rows - len(table)
+    say(f"{text}; {n_out} of {n_rows} rows left out" if n_out else text)
+
+
+def _resolution(root, names):
+    """Micrometres per pixel of level 0, if they are known and the same on all slides."""
+    found = {open_reader(os.fspath(root / name)).mpp for name in names}
+    return found.pop() if len(found) == 1 else None
+
+
+def _check_ours(folder):
+    """Refuse a folder that holds anything but patches: it is going to be removed."""
+    if folder.is_symlink():
+        raise click.BadParameter(f"'{folder}' is a link.", param_hint="'--out'")
+    if folder.is_dir():
+        known = {*FILES, "X.npy.part", "X.npy.progress"}
+        others = [path.name for path in folder.iterdir() if path.name not in known]
+        if others:
+            raise click.BadParameter(
+                f"'{folder}' is a folder with other files ({sorted(others)[0]!r}).",
+                param_hint="'--out'",
+            )
+
+
+def _remove(path):
+    """Remove patches, if there are any."""
+    if path.is_dir():
+        for name in path.iterdir():
+            name.unlink()
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,122 @@
+"""TODO cli.predict."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import partial
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from .._utils.images import load_images
+from .._utils.optional import import_pandas
+from .._utils.progress import Progress, _kept
+from ..persistence import load
+from .common import (
+    Command,
+    about_file,
+    check_output,
+    examples,
+    long_options,
+    out_option,
+    say,
+    shows_progress,
+)
+from .evaluate import _EXISTING, _FILE
+from .patch_set import _digest, is_patch_set, load_patches
+
+__all__ = ["predict"]
+
+
+_IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+
+#: Images at a time; a run that goes on has whole ones.
+_CHUNK = 256
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "stnclf predict model.safetensors cells/ --out cells.csv",
+        "stnclf predict model.safetensors a.png b.png --out cells.csv",
+    ),
+)
+@click.argument("model", type=_FILE)
+@click.argument("inputs", nargs=-1, required=True, type=_EXISTING)
+@out_option("CSV file for one row an image.")
+@click.option("--device", help="cpu, cuda or cuda:N.  [default: as in MODEL]")
+@long_options
+def predict(model, inputs, out, device, overwrite, resume, progress):
+    """Name the cells in INPUTS: patches, image files, or folders of image files.
+
+    The table has the class, a probability for each class, and where the cell is in the image.
+    """
+    unfinished = [f"{out}.progress"]
+    if not check_output(out, overwrite=overwrite, resume=resume, unfinished=unfinished):
+        return
+    estimator = load(model, device)
+    names, n_images, read, columns = _images(inputs, estimator.image_shape_[2])
+    header = {"model": hashlib.sha256(model.read_bytes()).hexdigest(), "images": names}
+    kept = Progress(os.path.abspath(out), header, resume)
+    with _kept(kept):
+        _predict_all(estimator, n_images, read, kept, shows_progress(progress))
+    cells = np.concatenate([part for _, part in kept.in_order()])
+    classes = estimator.classes_
+    best = cells[:, 2:].argmax(axis=1)
+    table = {
+        **columns,
+        "x": cells[:, 0],
+        "y": cells[:, 1],
+        "label": classes[best],
+        "probability": cells[:, 2:].max(axis=1),
+    }
+    for name, column in zip(classes.tolist(), cells[:, 2:].T):
+        table[f"probability_{name}"] = column
+    text = import_pandas().DataFrame(table).to_csv(index=False, lineterminator="\n")
+    kept.finish(text.encode())
+    numbers = np.bincount(best, minlength=len(classes))
+    counts = ", ".join(f"{n} {label}" for label, n in zip(classes, numbers))
+    say(f"{out}: {len(cells)} images ({counts})")
+
+
+def _predict_all(estimator, n_images, read, kept, verbose):
+    """Predict chunk by chunk; a row is (x, y) of the cell and a probability for each class."""
+    starts = range(0, n_images, _CHUNK)
+    done = sum(map(len, kept.cells.values()))
+    with tqdm(total=n_images, initial=done, unit="image", disable=not verbose) as bar:
+        for number, start in enumerate(starts):
+            if number not in kept.cells:
+                X, path = read(slice(start, min(start + _CHUNK, n_images)))
+                with about_file(path):
+                    cells = [estimator.transform(X), estimator.predict_proba(X)]
+                kept.add(number, np.concatenate(cells, axis=1), partial(bar.update, len(X)))
+
+
+def _images(inputs, n_channels):
+    """Give names of images, how many, a function that reads some, and columns of the table."""
+    if len(inputs) == 1 and is_patch_set(inputs[0]):
+        found = load_patches(inputs[0])
+        images = np.arange(len(found.X)) if found.groups is None else found.groups
+        names = [str(inputs[0]), len(found.X), _digest(found)]
+        columns = {"row": np.arange(len(found.X)), "image": images, "annotated": found.y}
+        return names, len(found.X), lambda rows: (found.X[rows], inputs[0]), columns
+    paths = []
+    for path in inputs:
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        chosen = [p for p in inside if p == path or p.suffix.lower() in _IMAGES]
+        if not chosen:
+            raise ValueError(f"{path}: a folder without patches or images.")
+        paths += chosen
+    names = [os.fspath(path) for path in paths]
+
+    def read(rows):
+        first = names[rows.start]
+        try:
+            return load_images(names[rows], n_channels), first
+        except ValueError as error:
+            raise ValueError(str(error).replace("but X[0] is", f"but {first!r} is")) from error
+
+    return names, len(names), read, {"image": names}
