@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stnclf import _cells
-from stnclf._drawing import Canvas, Look
+from stnclf.datasets import _cells
+from stnclf.datasets._canvas import Canvas, Look
 
 PAINTERS = (
     _cells.tumour_cell,

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from stnclf.datasets import CELL_TYPES, _scatter, make_cells, make_slide
+from stnclf.datasets import CELL_TYPES, make_cells, make_slide
+from stnclf.datasets._synthetic import _scatter
 
 GRANULOCYTE, MITOSIS, TUMOUR = CELL_TYPES
 

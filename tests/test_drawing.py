@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stnclf import _drawing
-from stnclf._drawing import Canvas, Field, Look, capsule, develop, ellipse, expose
+from stnclf.datasets import _canvas as _drawing
+from stnclf.datasets._canvas import Canvas, Field, Look, capsule, develop, ellipse, expose
 
 
 def test_convention_window_is_x_then_y():

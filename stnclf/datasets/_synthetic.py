@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.typing import Floats, Pixels, RandomState
 from . import _cells
-from ._drawing import Canvas, Field, Look, develop, expose
-from ._tissue import Ground, cell_sites, paint_ground, render
-from ._utils.typing import Floats, Pixels, RandomState
+from ._canvas import Canvas, Field, Look, develop, expose
+from ._ground import Ground, cell_sites, paint_ground, render
 
 __all__ = ["CELL_TYPES", "make_cells", "make_slide"]
 

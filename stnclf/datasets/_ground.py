@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ._canvas import Canvas, Field, develop, expose
 from ._cells import paint_cells, random_angle
-from ._drawing import Canvas, Field, develop, expose
 
 _TILE = 512
 _MARGIN = 8  # drawn around a tile and cut off again, so that focus blur sees its neighbours

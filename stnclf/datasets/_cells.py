@@ -8,7 +8,7 @@ covering the nucleus of the next. Lengths in the code are native pixels of 0.25 
 
 import numpy as np
 
-from ._drawing import capsule, ellipse
+from ._canvas import capsule, ellipse
 
 
 def paint_cells(canvas, cells, look):
