@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._hotspots import density_colours, density_map, rows_of
-from ._scan_slide import opened
-from ._utils.plot_style import COLOURS, MARKERS, new_axes
+from .._hotspots import density_colours, density_map, rows_of
+from .._scan_slide import opened
+from .._utils.plot_style import COLOURS, MARKERS, new_axes
 
 __all__ = ["HotspotDisplay"]
 
