@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("skimage", reason="the features need the extra [classical]")
 
-from stnclf._cell_features import FAMILIES, Settings, describe
+from stnclf.features._families import FAMILIES, Settings, describe
 
 # Absorbance of red, green and blue by one unit of haematoxylin and of eosin.
 STAINS = {"haematoxylin": (0.65, 0.70, 0.29), "eosin": (0.07, 0.99, 0.11)}

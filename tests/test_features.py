@@ -17,8 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
-from stnclf._cell_features import FAMILIES
 from stnclf.features import CellFeatures
+from stnclf.features._families import FAMILIES
 
 # What scikit-learn's own suite may not hold; a reason would stand beside each.
 EXPECTED_FAILURES = {}

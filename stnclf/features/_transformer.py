@@ -13,10 +13,10 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from ._cell_features import FAMILIES, Settings, describe, import_skimage
-from ._utils.images import as_images, check_size
-from ._utils.typing import Floats, Images
-from .geometry import patch_origin
+from .._utils.images import as_images, check_size
+from .._utils.typing import Floats, Images
+from ..geometry import patch_origin
+from ._families import FAMILIES, Settings, describe, import_skimage
 
 __all__ = ["CellFeatures"]
 

@@ -1,0 +1,7 @@
+"""TODO features."""
+
+from ._transformer import CellFeatures
+
+__all__ = [
+    "CellFeatures",
+]
