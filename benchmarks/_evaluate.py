@@ -21,10 +21,8 @@ from stnclf import STNCellClassifier
 from stnclf._batch import CellDataset, as_float
 from stnclf._utils.images import as_images
 from stnclf.geometry import cell_theta
-from stnclf.localizers import FixedLocalizer, Location
-from stnclf.networks import STNNet
+from stnclf.networks import FixedLocalizer, Location, STNNet, WindowClassifier
 from stnclf.sampling import patch_batches
-from stnclf.window_classifiers import WindowClassifier
 
 METHODS = ("stn", "cnn", "oracle", "stn-paper", "ciresan", "svc", "rf")
 STAGE_EPOCHS = ("classifier_epochs", "localizer_epochs", "joint_epochs")

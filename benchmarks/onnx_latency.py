@@ -37,7 +37,7 @@ from stnclf import PAPER, CiresanBaseline, STNCellClassifier
 from stnclf._batch import as_float
 from stnclf.classifier import classifiers
 from stnclf.datasets import make_cells
-from stnclf.localizers import LOCALIZERS
+from stnclf.networks import LOCALIZERS
 from stnclf.onnx import to_onnx
 
 ROOT = Path(__file__).resolve().parents[1]

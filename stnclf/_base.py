@@ -30,7 +30,7 @@ from ._utils.checks import (
     weight_of_class,
 )
 from ._utils.images import as_images, check_image_shape, check_size, naming
-from .layers import initialize
+from .networks import initialize
 from .sampling import CellDataset, Frame, channel_statistics
 from .training import CellNet
 

@@ -15,8 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from .geometry import cell_theta, theta_centers
-from .layers import sample
-from .localizers import Location
+from .networks import Location, sample
 
 __all__ = ["Block", "Found", "HeatFinder", "PatchFinder", "WindowFinder", "is_peak"]
 

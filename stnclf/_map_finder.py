@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from ._finders import WindowFinder, is_peak
-from .baseline_network import CiresanNet
+from .networks import CiresanNet
 
 __all__ = ["MapFinder"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .layers import Inception
+from .networks import Inception
 
 __all__ = ["Graph"]
 
@@ -132,7 +132,7 @@ class Graph:
         return self.add("Add", scaled, shift[:, None, None])
 
     def sample(self, images, theta, size, reduction):
-        """Sample images as `stnclf.layers.sample` does, several times each.
+        """Sample images as `stnclf.networks.layers.sample` does, several times each.
 
         Parameters
         ----------

@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .baseline_network import CiresanNet
-from .layers import SYMMETRIES
-from .localizers import NEVER, FixedLocalizer, HeatmapLocalizer
-from .shared_networks import SharedNet, flips
-from .window_classifiers import WindowClassifier
-from .zoom_networks import ZoomNet
+from .networks import (
+    NEVER,
+    SYMMETRIES,
+    CiresanNet,
+    FixedLocalizer,
+    HeatmapLocalizer,
+    SharedNet,
+    WindowClassifier,
+    ZoomNet,
+    flips,
+)
 
 __all__ = ["add_system"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .localizers import Location
 from .losses import (
     class_map_loss,
     classification_loss,
@@ -14,6 +13,7 @@ from .losses import (
     localization_loss,
     match_loss,
 )
+from .networks import Location
 
 __all__ = ["Stage", "guided_stages", "learning_rate", "stage_loss"]
 
@@ -103,7 +103,7 @@ def stage_loss(module, batch, stage):
     Parameters
     ----------
     module : nn.Module
-        `stnclf.networks.STNNet` or `stnclf.baseline_network.CiresanNet`.
+        `stnclf.networks.STNNet` or `stnclf.networks._ciresan.CiresanNet`.
     batch : Batch
         On the module's device.
     stage : Stage

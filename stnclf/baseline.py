@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from ._base import _COUNT, _POSITIVE, BaseCellClassifier
 from ._utils.typing import Images
-from .baseline_network import CiresanNet
+from .networks import CiresanNet
 from .training import Stage
 
 __all__ = ["CiresanBaseline"]

@@ -10,12 +10,18 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import _COUNT, _POSITIVE, BaseCellClassifier
 from ._utils.typing import Images
-from .localizers import LOCALIZERS, FixedLocalizer
-from .networks import STNNet
-from .shared_networks import MapClassifier, SharedLocalizer, SharedNet
+from .networks import (
+    CLASSIFIERS,
+    LOCALIZERS,
+    FixedLocalizer,
+    MapClassifier,
+    SharedLocalizer,
+    SharedNet,
+    STNNet,
+    ZoomClassifier,
+    ZoomNet,
+)
 from .training import guided_stages
-from .window_classifiers import CLASSIFIERS
-from .zoom_networks import ZoomClassifier, ZoomNet
 
 __all__ = ["PAPER", "STNCellClassifier"]
 

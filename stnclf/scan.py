@@ -35,7 +35,7 @@ from ._utils.optional import import_pandas
 from ._utils.part_file import check_out
 from ._utils.progress import Progress
 from ._utils.typing import PathLike, Pixels, Table
-from .baseline_network import CiresanNet
+from .networks import CiresanNet
 from .slides import Slide
 
 __all__ = ["density_map", "hotspots", "scan", "scan_slides"]

@@ -18,7 +18,7 @@ import torch
 
 from stnclf import CiresanBaseline, STNCellClassifier
 from stnclf.classifier import classifiers
-from stnclf.localizers import LOCALIZERS
+from stnclf.networks import LOCALIZERS
 
 FILE = Path(__file__).with_name("references.json")
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from stnclf.baseline_network import CiresanNet
-from stnclf.layers import initialize
+from stnclf.networks import CiresanNet, initialize
 
 
 @pytest.mark.parametrize("patch", [(128, 128), (80, 100), (32, 32), (1, 5), (200, 140)])

@@ -7,8 +7,7 @@ from sklearn.base import clone
 
 from stnclf import PAPER, STNCellClassifier
 from stnclf.geometry import theta_centers, window_corners
-from stnclf.localizers import DenseLocalizer, FixedLocalizer, HeatmapLocalizer
-from stnclf.window_classifiers import InceptionClassifier
+from stnclf.networks import DenseLocalizer, FixedLocalizer, HeatmapLocalizer, InceptionClassifier
 from tests.conftest import QUICK, make_blobs
 from tests.test_base import state
 

@@ -11,7 +11,7 @@ from stnclf import CiresanBaseline, STNCellClassifier
 from stnclf._finders import Block, HeatFinder, PatchFinder, WindowFinder
 from stnclf._map_finder import MapFinder
 from stnclf.geometry import theta_centers
-from stnclf.localizers import Location
+from stnclf.networks import Location
 
 ALL = np.arange(2)
 # The heatmap localizer sees the patch of 24 x 32 px as 48 x 64: half a pixel for each of its own.

@@ -13,7 +13,7 @@ from stnclf.geometry import (
     view_theta,
     window_corners,
 )
-from stnclf.layers import sample
+from stnclf.networks import sample
 
 
 def test_convention_normalised_edges_and_axes():

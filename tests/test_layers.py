@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stnclf.geometry import view_theta
-from stnclf.layers import (
+from stnclf.networks import (
     ConvPool,
     Inception,
     compose,

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from stnclf.layers import initialize
-from stnclf.localizers import (
+from stnclf.networks import (
     LOCALIZERS,
     DenseLocalizer,
     FixedLocalizer,
     HeatmapLocalizer,
     Location,
+    initialize,
 )
 
 

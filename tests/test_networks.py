@@ -5,10 +5,14 @@ import pytest
 import torch
 
 from stnclf.geometry import cell_theta
-from stnclf.layers import initialize
-from stnclf.localizers import LOCALIZERS, HeatmapLocalizer
-from stnclf.networks import STNNet
-from stnclf.window_classifiers import CLASSIFIERS, InceptionClassifier
+from stnclf.networks import (
+    CLASSIFIERS,
+    LOCALIZERS,
+    HeatmapLocalizer,
+    InceptionClassifier,
+    STNNet,
+    initialize,
+)
 
 
 def make_stn(

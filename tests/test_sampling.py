@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stnclf.geometry import theta_centers, view_theta
-from stnclf.layers import compose, sample
+from stnclf.networks import compose, sample
 from stnclf.sampling import (
     CellDataset,
     Draws,

@@ -6,10 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from stnclf import STNCellClassifier
-from stnclf.layers import initialize
-from stnclf.localizers import Location
+from stnclf.networks import Location, MapClassifier, SharedLocalizer, SharedNet, flips, initialize
 from stnclf.sampling import TrainingBatches
-from stnclf.shared_networks import MapClassifier, SharedLocalizer, SharedNet, flips
 from stnclf.training import CellNet, guided_stages, stage_loss
 from tests.test_sampling import make_data
 

@@ -7,12 +7,17 @@ import torch
 import stnclf
 from stnclf import STNCellClassifier
 from stnclf.geometry import theta_centers
-from stnclf.layers import SYMMETRIES, initialize
-from stnclf.localizers import Location
+from stnclf.networks import (
+    SYMMETRIES,
+    Candidates,
+    Location,
+    SharedLocalizer,
+    ZoomClassifier,
+    ZoomNet,
+    initialize,
+)
 from stnclf.sampling import TrainingBatches
-from stnclf.shared_networks import SharedLocalizer
 from stnclf.training import CellNet, guided_stages, stage_loss
-from stnclf.zoom_networks import Candidates, ZoomClassifier, ZoomNet
 from tests.conftest import QUICK
 from tests.test_sampling import make_data
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from ._shared import SharedNet
 from .layers import SYMMETRIES, conv_norm, head, identity, in_float32, sample
-from .shared_networks import SharedNet
 
 __all__ = ["Candidates", "ZoomClassifier", "ZoomNet"]
 

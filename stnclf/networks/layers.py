@@ -49,7 +49,7 @@ def view_size(size, target, minimum=1):
 
     Examples
     --------
-    >>> from stnclf.layers import view_size
+    >>> from stnclf.networks.layers import view_size
     >>> view_size((64, 128), 64), view_size((1, 100), 64, 16)
     ((32, 64), (16, 64))
     """

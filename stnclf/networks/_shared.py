@@ -12,9 +12,9 @@ import math
 import torch
 from torch import nn
 
+from ._stn import STNNet
 from .layers import conv_norm, head, identity, in_float32, sample
 from .localizers import HeatmapLocalizer, Location, centred_theta
-from .networks import STNNet
 
 __all__ = ["MapClassifier", "SharedLocalizer", "SharedNet", "flips"]
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ._stn import System
 from .layers import (
     ConvPool,
     head,
@@ -19,7 +20,6 @@ from .layers import (
     view_size,
 )
 from .localizers import centred_theta
-from .networks import System
 
 __all__ = ["CiresanNet"]
 

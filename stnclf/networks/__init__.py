@@ -1,0 +1,65 @@
+"""TODO networks."""
+
+from ._ciresan import CiresanNet
+from ._shared import MapClassifier, SharedLocalizer, SharedNet, flips
+from ._stn import STNNet, System
+from ._zoom import Candidates, ZoomClassifier, ZoomNet
+from .layers import (
+    SYMMETRIES,
+    ConvPool,
+    Inception,
+    compose,
+    conv_norm,
+    head,
+    identity,
+    in_float32,
+    initialize,
+    reduction_for,
+    sample,
+    view_size,
+)
+from .localizers import (
+    LOCALIZERS,
+    NEVER,
+    DenseLocalizer,
+    FixedLocalizer,
+    HeatmapLocalizer,
+    Location,
+    centred_theta,
+)
+from .window_classifiers import CLASSIFIERS, InceptionClassifier, WindowClassifier
+
+__all__ = [
+    "CLASSIFIERS",
+    "LOCALIZERS",
+    "NEVER",
+    "SYMMETRIES",
+    "Candidates",
+    "CiresanNet",
+    "ConvPool",
+    "DenseLocalizer",
+    "FixedLocalizer",
+    "HeatmapLocalizer",
+    "Inception",
+    "InceptionClassifier",
+    "Location",
+    "MapClassifier",
+    "STNNet",
+    "SharedLocalizer",
+    "SharedNet",
+    "System",
+    "WindowClassifier",
+    "ZoomClassifier",
+    "ZoomNet",
+    "centred_theta",
+    "compose",
+    "conv_norm",
+    "flips",
+    "head",
+    "identity",
+    "in_float32",
+    "initialize",
+    "reduction_for",
+    "sample",
+    "view_size",
+]
