@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .networks import (
+from ..networks import (
     NEVER,
     SYMMETRIES,
     CiresanNet,

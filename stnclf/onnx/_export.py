@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 
-from ._onnx_graph import Graph
-from ._onnx_networks import add_system
-from ._serialization.codec import encode_classes
-from ._utils.files import write_atomically
-from ._version import __version__
-from .persistence import _as_str, _check_estimator
+from .._serialization.codec import encode_classes
+from .._utils.files import write_atomically
+from .._version import __version__
+from ..persistence import _as_str, _check_estimator
+from ._graph import Graph
+from ._networks import add_system
 
 __all__ = ["OPSET", "to_onnx"]
 

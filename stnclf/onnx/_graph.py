@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .networks import Inception
+from ..networks import Inception
 
 __all__ = ["Graph"]
 
