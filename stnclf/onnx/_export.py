@@ -10,7 +10,7 @@ import json
 from .._serialization.codec import encode_classes
 from .._utils.files import write_atomically
 from .._version import __version__
-from ..persistence import _as_str, _check_estimator
+from ..persistence._model_file import _as_str, _check_estimator
 from ._graph import Graph
 from ._networks import add_system
 

@@ -26,23 +26,23 @@ import skorch
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from ._callbacks import history_rows
+from .._callbacks import history_rows
+from .._serialization.codec import decode, decode_classes, encode, encode_classes
+from .._serialization.container import REFUSALS, Reader, check_finite, one_line, pack, reading
+from .._serialization.model_format import FORMAT_VERSION, check_format
+from .._serialization.training_record import TrainingRecord
+from .._utils.checks import check_device
+from .._utils.files import write_atomically
+from .._utils.images import check_image_shape
+from .._utils.typing import PathLike
+from .._version import __version__
+from ..baseline import CiresanBaseline
+from ..classifier import STNCellClassifier
+from ..sampling import Frame
+from ..training import CellNet
 from ._model_card import as_markdown
-from ._serialization.codec import decode, decode_classes, encode, encode_classes
-from ._serialization.container import REFUSALS, Reader, check_finite, one_line, pack, reading
-from ._serialization.model_format import FORMAT_VERSION, check_format
-from ._serialization.training_record import TrainingRecord
-from ._utils.checks import check_device
-from ._utils.files import write_atomically
-from ._utils.images import check_image_shape
-from ._utils.typing import PathLike
-from ._version import __version__
-from .baseline import CiresanBaseline
-from .classifier import STNCellClassifier
-from .sampling import Frame
-from .training import CellNet
 
-__all__ = ["FORMAT_VERSION", "load", "model_card", "save"]
+__all__ = ["load", "model_card", "save"]
 
 _KINDS = {kind.__name__: kind for kind in (CiresanBaseline, STNCellClassifier)}
 
