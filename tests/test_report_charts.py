@@ -5,13 +5,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from stnclf._report_charts import (
-    _ticks,
-    error_chart,
-    legend,
-    reliability_chart,
-    stage_charts,
-)
+from stnclf.report._charts import _ticks, error_chart, legend, reliability_chart, stage_charts
 
 
 def lines(svg):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import stnclf._report_data as report_data
-from stnclf._report_data import as_json, choose_patches, patch_data, slide_data
+import stnclf.report._data as report_data
+from stnclf.report._data import as_json, choose_patches, patch_data, slide_data
 
 
 def test_json_cannot_end_its_element():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._evaluation import check_count
-from .._examples_figure import check_examples, draw_examples, draw_patch
 from .._utils.plot_style import import_pyplot
 from ..geometry import window_corners
+from ..report._evaluation import check_count
+from ..report._examples_figure import check_examples, draw_examples, draw_patch
 
 __all__ = ["LocalizationDisplay"]
 

@@ -12,21 +12,14 @@ from pathlib import Path
 
 from sklearn.utils import check_random_state
 
-from ._evaluation import central_size, check_count, evaluate
+from .._utils.files import write_atomically
+from ._data import choose_patches, patch_data, slide_data
+from ._evaluation import central_size, check_count
 from ._examples_figure import check_examples, draw_examples
-from ._report_data import choose_patches, patch_data, slide_data
-from ._report_html import render
-from ._report_input import check_histories, check_patches, check_predictions, check_slides
-from ._tables import classification_table, summary_table
-from ._utils.files import write_atomically
+from ._html import render
+from ._inputs import check_histories, check_patches, check_predictions, check_slides
 
-__all__ = [
-    "classification_table",
-    "evaluate",
-    "plot_examples",
-    "summary_table",
-    "write_report",
-]
+__all__ = ["plot_examples", "write_report"]
 
 
 def plot_examples(

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from .metrics import (
+from ..metrics import (
     error_summary,
     expected_calibration_error,
     localization_error,

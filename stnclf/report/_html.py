@@ -8,11 +8,11 @@ from html import escape
 from importlib import resources
 from string import Template
 
-from ._report_charts import error_chart, legend, reliability_chart, stage_charts
-from ._report_data import as_json
+from .._utils.plot_style import LOSS_TITLES
+from .._version import __version__
+from ._charts import error_chart, legend, reliability_chart, stage_charts
+from ._data import as_json
 from ._tables import classification_rows, summary_rows
-from ._utils.plot_style import LOSS_TITLES
-from ._version import __version__
 
 __all__ = ["render"]
 
@@ -82,7 +82,7 @@ def render(title, notes, results, errors, histories, data):
 
 
 def _read(name):
-    folder = resources.files(__package__).joinpath("_report_page")
+    folder = resources.files(__package__).joinpath("page")
     # A browser turns \r\n into \n before it compares digests.
     return folder.joinpath(name).read_text(encoding="utf-8").replace("\r\n", "\n")
 

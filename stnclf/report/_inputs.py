@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
+from ..geometry import patch_origin, theta_centers, window_corners
+from ..metrics import localization_error
 from ._evaluation import as_labels, check_image_array, check_length, check_shape, evaluate
-from .geometry import patch_origin, theta_centers, window_corners
-from .metrics import localization_error
 
 __all__ = ["Predictions", "check_histories", "check_patches", "check_predictions", "check_slides"]
 
