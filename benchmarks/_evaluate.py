@@ -18,11 +18,11 @@ from sklearn.svm import SVC
 from sklearn.utils.validation import has_fit_parameter
 
 from stnclf import STNCellClassifier
-from stnclf._batch import CellDataset, as_float
 from stnclf._utils.images import as_images
 from stnclf.geometry import cell_theta
 from stnclf.networks import FixedLocalizer, Location, STNNet, WindowClassifier
-from stnclf.sampling import patch_batches
+from stnclf.sampling import CellDataset, patch_batches
+from stnclf.sampling._batch import as_float
 
 METHODS = ("stn", "cnn", "oracle", "stn-paper", "ciresan", "svc", "rf")
 STAGE_EPOCHS = ("classifier_epochs", "localizer_epochs", "joint_epochs")

@@ -34,11 +34,11 @@ from _evaluate import commit, environment
 from _onnx_page import with_tables
 
 from stnclf import PAPER, CiresanBaseline, STNCellClassifier
-from stnclf._batch import as_float
 from stnclf.classifier import classifiers
 from stnclf.datasets import make_cells
 from stnclf.networks import LOCALIZERS
 from stnclf.onnx import to_onnx
+from stnclf.sampling._batch import as_float
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDE = 128

@@ -46,10 +46,10 @@ from _speed_page import page
 from _speed_parts import cross_validation, growth, parallel, time_to_accuracy
 
 from stnclf import CiresanBaseline, STNCellClassifier
-from stnclf._batch import as_float
 from stnclf._utils.checks import uses_bfloat16
 from stnclf._utils.threads import Workers
 from stnclf.sampling import CellDataset, Frame, TrainingBatches, patch_batches
+from stnclf.sampling._batch import as_float
 from stnclf.training import MICRO_BATCH, stage_loss
 
 FRAME = Frame((192, 192), (128, 128), (64, 64))

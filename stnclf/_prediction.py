@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from ._batch import as_float
 from ._utils.checks import check_device
 from ._utils.images import as_images
 from ._utils.threads import Workers
 from ._utils.typing import Floats, Images
 from .geometry import theta_centers
 from .sampling import CellDataset, Frame, patch_batches
+from .sampling._batch import as_float
 
 __all__ = ["PredictionMixin"]
 

@@ -14,20 +14,12 @@ import math
 import numpy as np
 import torch
 
-from ._batch import Batch, CellDataset, Frame
-from ._draws import Draws, cut, draw_batch, draw_places
+from ._augmentation import Draws, draw_batch, draw_places
 
 __all__ = [
-    "Batch",
-    "CellDataset",
-    "Draws",
-    "Frame",
     "TrainingBatches",
     "balanced_index",
     "channel_statistics",
-    "cut",
-    "draw_batch",
-    "draw_places",
     "held_out_batches",
     "patch_batches",
 ]

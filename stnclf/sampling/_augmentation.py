@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ..geometry import cell_theta, view_theta
 from ._batch import Batch
-from .geometry import cell_theta, view_theta
 
 __all__ = ["Draws", "cut", "draw_batch", "draw_places"]
 

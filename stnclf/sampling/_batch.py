@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from .geometry import patch_origin
+from ..geometry import patch_origin
 
 __all__ = ["Batch", "CellDataset", "Frame", "as_float"]
 
