@@ -8,10 +8,10 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from stnclf import CiresanBaseline, STNCellClassifier
-from stnclf._finders import Block, HeatFinder, PatchFinder, WindowFinder
-from stnclf._map_finder import MapFinder
 from stnclf.geometry import theta_centers
 from stnclf.networks import Location
+from stnclf.scan._finders import Block, HeatFinder, PatchFinder, WindowFinder
+from stnclf.scan._map_finder import MapFinder
 
 ALL = np.arange(2)
 # The heatmap localizer sees the patch of 24 x 32 px as 48 x 64: half a pixel for each of its own.

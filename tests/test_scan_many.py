@@ -9,8 +9,8 @@ import pytest
 from joblib import parallel_config
 
 import stnclf
-from stnclf._scan_many import is_done, names_of_tables
 from stnclf.scan import scan, scan_slides
+from stnclf.scan._many import is_done, names_of_tables
 from stnclf.slides import Slide
 
 HOW = {"mpp": 0.25, "nms_radius_um": 2}

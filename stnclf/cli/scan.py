@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from .._scan_many import names_of_tables, scan_each
 from ..persistence import load
 from ..scan import scan
+from ..scan._many import names_of_tables, scan_each
 from ..slides import Slide
 from .common import (
     Command,

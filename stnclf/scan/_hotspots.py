@@ -7,23 +7,17 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
-from scipy.ndimage import gaussian_filter
 
-from ._scan_slide import name_of, opened
-from ._utils.checks import check_positive
-from ._utils.optional import import_pandas
-from ._utils.typing import PathLike, Pixels, Table
-from .slides import Slide
+from .._scan_slide import name_of, opened
+from .._utils.checks import check_positive
+from .._utils.optional import import_pandas
+from .._utils.typing import PathLike, Pixels, Table
+from ..slides import Slide
 
-__all__ = ["cell_density", "density_colours", "density_map", "hotspots", "rows_of"]
+__all__ = ["hotspots", "rows_of"]
 
 #: Micrometres from one place of a field to the next: a cell of the tissue mask.
 _STEP = 8.0
-
-#: Colours of the density from low to high (ColorBrewer's YlOrRd), and of outlines.
-_COLOURS = np.array([(255, 237, 160), (254, 178, 76), (240, 59, 32), (128, 0, 38)], dtype=float)
-_OUTLINE = (0, 60, 160)
 
 
 def hotspots(
@@ -123,109 +117,6 @@ def hotspots(
     return pandas.DataFrame(fields)
 
 
-def density_map(
-    detections: Table,
-    slide: Slide | PathLike | Pixels,
-    *,
-    label: Any = None,
-    sigma_um: float = 200.0,
-    max_size: int = 1024,
-    fields: Table | None = None,
-) -> tuple[Pixels, float]:
-    """Draw the density of cells over a small image of the slide.
-
-    Parameters
-    ----------
-    detections : pandas.DataFrame
-        Cells: ``x``, ``y`` and ``label``, as `scan` gives them. If there is a column ``image``
-        with several names, the rows of this slide count.
-    slide : Slide, str, path-like or uint8 ndarray of shape (height, width, 3)
-        The slide, whose resolution must be known.
-    label : label, default=None
-        The class that is drawn; None draws all rows.
-    sigma_um : float, default=200.0
-        Standard deviation in micrometres of the Gaussian that each cell is spread over.
-    max_size : int, default=1024
-        Largest width and height of the image in pixels.
-    fields : pandas.DataFrame, default=None
-        Fields to outline, as `hotspots` gives them.
-
-    Returns
-    -------
-    image : uint8 ndarray of shape (height, width, 3)
-        The thumbnail in grey; from yellow to dark red, the density relative to the highest.
-    scale : float
-        Level-0 pixels for each pixel of the image.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such slide.
-    TypeError, ValueError
-        If an argument is not as described, a cell lies outside the slide, the resolution is not
-        known, or the slide cannot be read.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import pandas as pd
-    >>> from stnclf.scan import density_map
-    >>> from stnclf.slides import Slide
-    >>> slide = Slide(np.full((600, 800, 3), 255, np.uint8), mpp=1.0)
-    >>> cells = pd.DataFrame({"x": [90], "y": [200], "label": ["mitosis"]})
-    >>> image, scale = density_map(cells, slide, sigma_um=20, max_size=200)
-    >>> image.shape, scale, image[50, 22].tolist(), image[100, 150].tolist()
-    ((150, 200, 3), 4.0, [166, 76, 103], [255, 255, 255])
-    """
-    sigma_um = check_positive("sigma_um", sigma_um, "micrometres")
-    with opened(slide) as slide:
-        points = _points(detections, slide, label)
-        sigma = sigma_um / slide.mpp
-        image, scale = slide.thumbnail(max_size)
-    density = cell_density(points, image.shape[:2], scale, sigma)
-    colour, cover = density_colours(density)
-    grey = image.mean(axis=2, keepdims=True)
-    mixed = grey + cover[..., None] * (colour - grey)
-    drawn = Image.fromarray(np.rint(mixed).astype(np.uint8))
-    if fields is not None:
-        _outline(drawn, fields, scale)
-    return np.asarray(drawn), scale
-
-
-def cell_density(points, shape, scale, sigma):
-    """Spread points over an image, relative to where most of them are.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n, 2)
-        ``(x, y)`` in level-0 pixels.
-    shape : tuple of int
-        ``(height, width)`` of the image.
-    scale : float
-        Level-0 pixels for each pixel of the image.
-    sigma : float
-        Standard deviation of the Gaussian, in level-0 pixels.
-
-    Returns
-    -------
-    density : float64 ndarray of shape `shape`
-        From 0 to 1.
-    """
-    density = np.zeros(shape)
-    x, y = np.minimum((points + 0.5) / scale, np.array(shape[::-1]) - 1).astype(int).T
-    np.add.at(density, (y, x), 1)
-    density = gaussian_filter(density, sigma / scale, mode="constant")
-    return density / max(density.max(), 1e-12)
-
-
-def density_colours(density):
-    """Colour a density from 0 to 1: RGB (..., 3) from 0 to 255, and how much it covers (...)."""
-    levels = np.linspace(0, 1, len(_COLOURS))
-    colour = np.stack([np.interp(density, levels, channel) for channel in _COLOURS.T], axis=-1)
-    # Where there is little, the slide stays visible.
-    return colour, np.minimum(4 * density, 0.7)
-
-
 def _points(detections, slide, label):
     """Check the cells and give the places (n, 2) of those that count."""
     try:
@@ -298,18 +189,3 @@ def _count_everywhere(edges, places, extent):
     for x, y, sign in ((first, first, 1), (last, first, -1), (first, last, -1), (last, last, 1)):
         np.add.at(change, (y[1], x[0]), sign)
     return change.cumsum(axis=0).cumsum(axis=1)[:-1, :-1]
-
-
-def _outline(image, fields, scale):
-    names = ("x", "y", "width", "height")
-    try:
-        numbers = np.array([list(fields[name]) for name in names], dtype=np.float64)
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"fields: wants a table with numbers {', '.join(names)} ({error!r})."
-        ) from error
-    draw = ImageDraw.Draw(image)
-    for x, y, width, height in numbers.T.tolist():
-        left, top = (x + 0.5 - width / 2) / scale, (y + 0.5 - height / 2) / scale
-        right, bottom = left + width / scale - 1, top + height / scale - 1
-        draw.rectangle((left, top, right, bottom), outline=_OUTLINE, width=3)

@@ -23,22 +23,20 @@ import numpy as np
 from joblib import cpu_count
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import BaseCellClassifier
+from .._base import BaseCellClassifier
+from .._scan_slide import find_slide_tissue, name_of, opened
+from .._utils.checks import check_device, check_positive
+from .._utils.optional import import_pandas
+from .._utils.part_file import check_out
+from .._utils.progress import Progress
+from .._utils.typing import PathLike, Pixels, Table
+from ..networks import CiresanNet
+from ..slides import Slide
 from ._finders import HeatFinder, PatchFinder, WindowFinder
-from ._hotspots import density_map, hotspots
 from ._map_finder import MapFinder
-from ._scan_many import scan_all
-from ._scan_plane import Plane, run, table_of, without_duplicates
-from ._scan_slide import find_slide_tissue, name_of, opened
-from ._utils.checks import check_device, check_positive
-from ._utils.optional import import_pandas
-from ._utils.part_file import check_out
-from ._utils.progress import Progress
-from ._utils.typing import PathLike, Pixels, Table
-from .networks import CiresanNet
-from .slides import Slide
+from ._plane import Plane, run, table_of, without_duplicates
 
-__all__ = ["density_map", "hotspots", "scan", "scan_slides"]
+__all__ = ["scan"]
 
 
 def scan(
@@ -200,79 +198,6 @@ def scan(
     table = table_of(cells, slide, estimator.classes_)
     progress.finish(table.to_csv(index=False, lineterminator="\n").encode())
     return table
-
-
-def scan_slides(
-    estimator: BaseCellClassifier,
-    slides: Sequence[Slide | PathLike],
-    *,
-    out: PathLike | None = None,
-    resume: bool = False,
-    n_jobs: int = 1,
-    tile_jobs: int = 1,
-    verbose: int = 0,
-    **how: Any,
-) -> list[Table]:
-    """Scan many slides, each a job of joblib's.
-
-    Jobs run in processes of this machine or, within ``joblib.parallel_config(backend=...)``, on
-    any engine that joblib knows, such as a Dask cluster. The result does not depend on it.
-
-    Parameters
-    ----------
-    estimator : STNCellClassifier or CiresanBaseline
-        Fitted on RGB images, uint8 or from 0 to 1.
-    slides : sequence of Slide, str or path-like
-        Where to look. On a cluster, paths must be the same on all machines.
-    out : str or path-like, default=None
-        A folder that exists, for a table of each slide: ``a.svs`` makes ``a.csv``.
-    resume : bool, default=False
-        Leave tables in `out` as they are and go on with unfinished ones, instead of beginning
-        anew. The result is that of an uninterrupted run with the same arguments.
-    n_jobs : int, default=1
-        Slides at a time; -1 is as many as there are processors or workers.
-    tile_jobs : int, default=1
-        Threads for each slide: the `n_jobs` of `scan`.
-    verbose : int, default=0
-        Above 0 shows a progress bar.
-    **how
-        What else `scan` takes, `labels` and `mpp` for example.
-
-    Returns
-    -------
-    list of pandas.DataFrame
-        What `scan` gives for each slide. Tables that were in `out` already are read from there.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a slide is not there, or there is no folder `out`.
-    ImportError
-        If pandas is missing, or OpenSlide for a slide that wants it.
-    TypeError, ValueError
-        If an argument is not as described, a slide cannot be read, or two slides would have one
-        table. Where a slide fails the others are done first.
-
-    Notes
-    -----
-    Where a worker dies, Dask gives its slide to another, which goes on with what the first one
-    had noted in `out`.
-
-    Examples
-    --------
-    >>> scan_slides(clf, ["a.svs", "b.svs"], mpp=0.25, out="tables", n_jobs=2)  # doctest: +SKIP
-    """
-    return scan_all(
-        scan,
-        estimator,
-        slides,
-        out=out,
-        resume=resume,
-        n_jobs=n_jobs,
-        tile_jobs=tile_jobs,
-        verbose=verbose,
-        **how,
-    )
 
 
 def _make_finder(estimator, reported, min_probability, stride):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from .annotations import read_annotations
-from .slides import Slide
+from .._base import BaseCellClassifier
+from .._utils.typing import PathLike, Table
+from ..annotations import read_annotations
+from ..slides import Slide
+from ._scan import scan
 
-__all__ = ["is_done", "names_of_tables", "scan_all", "scan_each"]
+__all__ = ["is_done", "names_of_tables", "scan_all", "scan_each", "scan_slides"]
 
 
 def scan_all(scan, estimator, slides, *, out, resume, n_jobs, tile_jobs, verbose, **how):
@@ -127,3 +132,76 @@ def names_of_tables(slides):
             raise ValueError(f"slides: {names[name]!r} and {path!r} would both become {name!r}.")
         names[name] = path
     return list(names)
+
+
+def scan_slides(
+    estimator: BaseCellClassifier,
+    slides: Sequence[Slide | PathLike],
+    *,
+    out: PathLike | None = None,
+    resume: bool = False,
+    n_jobs: int = 1,
+    tile_jobs: int = 1,
+    verbose: int = 0,
+    **how: Any,
+) -> list[Table]:
+    """Scan many slides, each a job of joblib's.
+
+    Jobs run in processes of this machine or, within ``joblib.parallel_config(backend=...)``, on
+    any engine that joblib knows, such as a Dask cluster. The result does not depend on it.
+
+    Parameters
+    ----------
+    estimator : STNCellClassifier or CiresanBaseline
+        Fitted on RGB images, uint8 or from 0 to 1.
+    slides : sequence of Slide, str or path-like
+        Where to look. On a cluster, paths must be the same on all machines.
+    out : str or path-like, default=None
+        A folder that exists, for a table of each slide: ``a.svs`` makes ``a.csv``.
+    resume : bool, default=False
+        Leave tables in `out` as they are and go on with unfinished ones, instead of beginning
+        anew. The result is that of an uninterrupted run with the same arguments.
+    n_jobs : int, default=1
+        Slides at a time; -1 is as many as there are processors or workers.
+    tile_jobs : int, default=1
+        Threads for each slide: the `n_jobs` of `scan`.
+    verbose : int, default=0
+        Above 0 shows a progress bar.
+    **how
+        What else `scan` takes, `labels` and `mpp` for example.
+
+    Returns
+    -------
+    list of pandas.DataFrame
+        What `scan` gives for each slide. Tables that were in `out` already are read from there.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a slide is not there, or there is no folder `out`.
+    ImportError
+        If pandas is missing, or OpenSlide for a slide that wants it.
+    TypeError, ValueError
+        If an argument is not as described, a slide cannot be read, or two slides would have one
+        table. Where a slide fails the others are done first.
+
+    Notes
+    -----
+    Where a worker dies, Dask gives its slide to another, which goes on with what the first one
+    had noted in `out`.
+
+    Examples
+    --------
+    >>> scan_slides(clf, ["a.svs", "b.svs"], mpp=0.25, out="tables", n_jobs=2)  # doctest: +SKIP
+    """
+    return scan_all(
+        scan,
+        estimator,
+        slides,
+        out=out,
+        resume=resume,
+        n_jobs=n_jobs,
+        tile_jobs=tile_jobs,
+        verbose=verbose,
+        **how,
+    )

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..networks import CiresanNet
 from ._finders import WindowFinder, is_peak
-from .networks import CiresanNet
 
 __all__ = ["MapFinder"]
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .geometry import cell_theta, theta_centers
-from .networks import Location, sample
+from ..geometry import cell_theta, theta_centers
+from ..networks import Location, sample
 
 __all__ = ["Block", "Found", "HeatFinder", "PatchFinder", "WindowFinder", "is_peak"]
 

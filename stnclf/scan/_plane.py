@@ -9,10 +9,10 @@ import torch
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
+from .._scan_slide import name_of
+from .._utils.optional import import_pandas
+from .._utils.threads import Workers
 from ._finders import Block
-from ._scan_slide import name_of
-from ._utils.optional import import_pandas
-from ._utils.threads import Workers
 
 __all__ = ["Plane", "run", "table_of", "without_duplicates"]
 
