@@ -62,11 +62,11 @@ from _slide_cells import (
 )
 
 from stnclf import CiresanBaseline, STNCellClassifier, load, save
-from stnclf._scan_slide import find_slide_tissue
 from stnclf._utils.files import write_atomically
 from stnclf.metrics import detection_score
 from stnclf.scan import hotspots, scan
 from stnclf.slides import Slide, extract_patches
+from stnclf.slides._tissue import find_slide_tissue
 
 MPP, LEVEL_0 = 0.5, 0.25
 SIZES = {"patch_size": 64, "cell_size": 32, "random_state": 0}

@@ -10,13 +10,12 @@ import pytest
 from PIL import Image
 
 import stnclf
-from stnclf import _extract
 from stnclf._utils import part_file as _part_file
 from stnclf._utils import progress as _scan_progress
 from stnclf._utils.files import write_atomically
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.scan import scan
-from stnclf.slides import Slide
+from stnclf.slides import Slide, _extract
 from tests.conftest import CUT, write_enormous
 from tests.test_cli import SCAN
 from tests.test_cli_models import NO_LIMIT, kill
@@ -96,7 +95,7 @@ def test_killed_patches_go_on(name, road, tmp_path, invoke, monkeypatch):
     assert invoke(*line, whole)[0] == 0
     code = KILLED.format(module="_part_file", kind="PartFile.mark")
     code = code.replace(
-        "import sys, time", "import sys, time; import stnclf._extract as e; e._TILE = 100"
+        "import sys, time", "import sys, time; import stnclf.slides._extract as e; e._TILE = 100"
     )
     part = Path(f"{out}.part")
     kill(code, (*line, out, 25), lambda: n_lines(part / "X.npy.progress") == 1 + 25)

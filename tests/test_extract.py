@@ -17,11 +17,10 @@ import pytest
 from PIL import Image
 
 import stnclf
-from stnclf import _extract
-from stnclf._extract import context_margin, grid_corners, tiles_of
 from stnclf._utils import part_file as _part_file
 from stnclf.sampling import CellDataset, Draws, Frame, draw_batch
-from stnclf.slides import Slide, extract_patches, write_pyramid_tiff
+from stnclf.slides import Slide, _extract, extract_patches, write_pyramid_tiff
+from stnclf.slides._extract import context_margin, grid_corners, tiles_of
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/data"
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stnclf import _pyramid
-from stnclf.slides import write_pyramid_tiff
+from stnclf.slides import _pyramid, write_pyramid_tiff
 
 openslide = pytest.importorskip("openslide", reason="needs the extra [slides]")
 tifffile = pytest.importorskip("tifffile", reason="needs the extra [slides]")
@@ -110,7 +109,7 @@ def test_memory_mapped_and_borrowed_arrays_are_fine(tmp_path):
 def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch):
     path = tmp_path / "slide.tif"
     path.write_bytes(b"precious")
-    monkeypatch.setattr("stnclf._pyramid._jpeg", lambda *_: 1 / 0)
+    monkeypatch.setattr("stnclf.slides._pyramid._jpeg", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_pyramid_tiff(NOISE, path, 0.25)
     assert path.read_bytes() == b"precious"

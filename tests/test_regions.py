@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from stnclf import _regions
-from stnclf._regions import read_scaled
-from stnclf._slide_readers import ArrayReader
+from stnclf.slides import _regions
+from stnclf.slides._readers import ArrayReader
+from stnclf.slides._regions import read_scaled
 
 WIDTH, HEIGHT = 20, 15  # of regions
 

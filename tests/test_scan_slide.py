@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from stnclf._scan_slide import Tissue, find_slide_tissue, name_of, opened
 from stnclf.slides import Slide
+from stnclf.slides._slide import name_of, opened
+from stnclf.slides._tissue import Tissue, find_slide_tissue
 
 
 def tissue_image(height=480, width=800):

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stnclf import _slide_readers
-from stnclf._slide_readers import ArrayReader, ImageReader, Opener, open_reader
 from stnclf._utils.checks import check_pixels, check_positive
+from stnclf.slides import _readers as _slide_readers
 from stnclf.slides import write_pyramid_tiff
+from stnclf.slides._readers import ArrayReader, ImageReader, Opener, open_reader
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (30, 50, 3), dtype=np.uint8)

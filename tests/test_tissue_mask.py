@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation
 
-from stnclf._tissue_mask import find_tissue, otsu_threshold
+from stnclf.slides._tissue import find_tissue, otsu_threshold
 
 
 def scene(tissue, glass, noise=2, seed=0):

@@ -8,9 +8,9 @@ import os
 import click
 import numpy as np
 
-from .._slide_readers import open_reader
 from ..annotations import read_annotations
 from ..persistence import load, model_card
+from ..slides._readers import open_reader
 from .common import Command, column_option, examples
 from .patch_set import is_patch_set, load_patches
 from .patches import _EXISTING, _counts

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from .._slide_readers import open_reader
 from .._version import __version__
 from ..annotations import read_annotations
 from ..annotations._io import READ
 from ..slides import extract_patches
+from ..slides._readers import open_reader
 from .common import (
     Command,
     about_file,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._scan_slide import opened
 from .._utils.plot_style import COLOURS, MARKERS, new_axes
 from ..scan import density_map
 from ..scan._density import density_colours
 from ..scan._hotspots import rows_of
+from ..slides._slide import opened
 
 __all__ = ["HotspotDisplay"]
 

@@ -10,11 +10,11 @@ from itertools import compress
 import numpy as np
 from PIL import Image, features
 
-from .._scan_slide import opened
 from .._utils.images import load_images
 from ..geometry import patch_origin
 from ..scan._density import cell_density, density_colours
 from ..scan._hotspots import rows_of
+from ..slides._slide import opened
 
 __all__ = ["as_json", "choose_patches", "patch_data", "slide_data"]
 

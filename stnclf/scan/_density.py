@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from .._scan_slide import opened
 from .._utils.checks import check_positive
 from .._utils.typing import PathLike, Pixels, Table
 from ..slides import Slide
+from ..slides._slide import opened
 from ._hotspots import _points
 
 __all__ = ["cell_density", "density_colours", "density_map"]

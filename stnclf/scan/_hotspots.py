@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .._scan_slide import name_of, opened
 from .._utils.checks import check_positive
 from .._utils.optional import import_pandas
 from .._utils.typing import PathLike, Pixels, Table
 from ..slides import Slide
+from ..slides._slide import name_of, opened
 
 __all__ = ["hotspots", "rows_of"]
 

@@ -9,9 +9,9 @@ import torch
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
-from .._scan_slide import name_of
 from .._utils.optional import import_pandas
 from .._utils.threads import Workers
+from ..slides._slide import name_of
 from ._finders import Block
 
 __all__ = ["Plane", "run", "table_of", "without_duplicates"]

@@ -24,7 +24,6 @@ from joblib import cpu_count
 from sklearn.utils.validation import check_is_fitted
 
 from .._base import BaseCellClassifier
-from .._scan_slide import find_slide_tissue, name_of, opened
 from .._utils.checks import check_device, check_positive
 from .._utils.optional import import_pandas
 from .._utils.part_file import check_out
@@ -32,6 +31,8 @@ from .._utils.progress import Progress
 from .._utils.typing import PathLike, Pixels, Table
 from ..networks import CiresanNet
 from ..slides import Slide
+from ..slides._slide import name_of, opened
+from ..slides._tissue import find_slide_tissue
 from ._finders import HeatFinder, PatchFinder, WindowFinder
 from ._map_finder import MapFinder
 from ._plane import Plane, run, table_of, without_duplicates

@@ -13,9 +13,9 @@ from numbers import Integral
 import numpy as np
 from PIL import Image
 
-from ._utils.checks import check_pixels, check_positive
-from ._utils.files import check_path
-from ._utils.typing import PathLike, Pixels
+from .._utils.checks import check_pixels, check_positive
+from .._utils.files import check_path
+from .._utils.typing import PathLike, Pixels
 
 __all__ = ["write_pyramid_tiff"]
 

@@ -14,8 +14,8 @@ import threading
 import numpy as np
 from PIL import Image
 
-from ._utils.checks import check_file
-from ._utils.images import EIGHT_BIT_MODES
+from .._utils.checks import check_file
+from .._utils.images import EIGHT_BIT_MODES
 
 __all__ = ["ArrayReader", "ImageReader", "Opener", "SlideReader", "open_reader"]
 

@@ -22,7 +22,7 @@ def read_scaled(reader, x, y, width, height, scale):
     Parameters
     ----------
     reader : reader
-        See `stnclf._slide_readers`.
+        See `stnclf.slides._readers`.
     x, y : float
         The level-0 pixel whose top-left corner is that of the region.
     width, height : int
