@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from stnclf import PAPER, CiresanBaseline, STNCellClassifier
-from stnclf._checkpoint import CheckpointKeeper
-from stnclf._fingerprint import fingerprint
 from stnclf.datasets import make_cells
+from stnclf.training._checkpoint import CheckpointKeeper
+from stnclf.training._fingerprint import fingerprint
 
 
 def timed(function, times):

@@ -50,7 +50,8 @@ from stnclf._utils.checks import uses_bfloat16
 from stnclf._utils.threads import Workers
 from stnclf.sampling import CellDataset, Frame, TrainingBatches, patch_batches
 from stnclf.sampling._batch import as_float
-from stnclf.training import MICRO_BATCH, stage_loss
+from stnclf.training import stage_loss
+from stnclf.training._net import MICRO_BATCH
 
 FRAME = Frame((192, 192), (128, 128), (64, 64))
 BATCH = 64

@@ -14,11 +14,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import EarlyStopping
 
-from ._callbacks import ProgressBar, StagePrintLog, history_rows
-from ._checkpoint import CheckpointKeeper
-from ._fingerprint import fingerprint
 from ._prediction import PredictionMixin
-from ._transfer import first_weights, take_weights
 from ._utils.checks import (
     check_callbacks,
     check_centers,
@@ -33,6 +29,10 @@ from ._utils.images import as_images, check_image_shape, check_size, naming
 from .networks import initialize
 from .sampling import CellDataset, Frame, channel_statistics
 from .training import CellNet
+from .training._callbacks import ProgressBar, StagePrintLog, history_rows
+from .training._checkpoint import CheckpointKeeper
+from .training._fingerprint import fingerprint
+from .training._transfer import first_weights, take_weights
 
 __all__ = ["BaseCellClassifier"]
 

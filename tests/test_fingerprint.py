@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from stnclf import CiresanBaseline, STNCellClassifier, _fingerprint
-from stnclf._fingerprint import differences, fingerprint
+from stnclf import CiresanBaseline, STNCellClassifier
+from stnclf.training import _fingerprint
+from stnclf.training._fingerprint import differences, fingerprint
 
 
 def made(estimator=None, **changes):

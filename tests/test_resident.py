@@ -6,10 +6,10 @@ import torch
 from skorch.callbacks import Callback, EpochTimer, GradientNormClipping
 
 from stnclf import STNCellClassifier
-from stnclf._resident import ResidentSteps, on_device, watches_batches
 from stnclf.datasets import make_cells
 from stnclf.sampling import CellDataset, Frame, TrainingBatches
 from stnclf.training import Stage, stage_loss
+from stnclf.training._cuda_graph import ResidentSteps, on_device, watches_batches
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 CHANGES = {"flip": True, "color_jitter": 0.1, "center_jitter": 0.1}

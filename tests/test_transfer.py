@@ -9,7 +9,7 @@ from sklearn.model_selection import cross_val_score
 
 import stnclf
 from stnclf import CiresanBaseline, STNCellClassifier
-from stnclf._transfer import first_weights
+from stnclf.training._transfer import first_weights
 from tests.conftest import QUICK
 
 NOTHING = {**QUICK, "classifier_epochs": 0, "localizer_epochs": 0, "joint_epochs": 0}

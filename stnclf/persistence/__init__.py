@@ -1,6 +1,6 @@
 """TODO persistence."""
 
-from .._checkpoint import FORMAT_VERSION
+from ..training._checkpoint import FORMAT_VERSION
 from ._model_file import load, model_card, save
 
 __all__ = [

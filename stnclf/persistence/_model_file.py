@@ -26,7 +26,6 @@ import skorch
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from .._callbacks import history_rows
 from .._serialization.codec import decode, decode_classes, encode, encode_classes
 from .._serialization.container import REFUSALS, Reader, check_finite, one_line, pack, reading
 from .._serialization.model_format import FORMAT_VERSION, check_format
@@ -40,6 +39,7 @@ from ..baseline import CiresanBaseline
 from ..classifier import STNCellClassifier
 from ..sampling import Frame
 from ..training import CellNet
+from ..training._callbacks import history_rows
 from ._model_card import as_markdown
 
 __all__ = ["load", "model_card", "save"]

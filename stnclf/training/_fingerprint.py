@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 
-from ._serialization.codec import encode, encode_classes
+from .._serialization.codec import encode, encode_classes
 
 __all__ = ["differences", "fingerprint"]
 
@@ -87,7 +87,7 @@ def differences(there, here):
 
     Examples
     --------
-    >>> from stnclf._fingerprint import differences
+    >>> from stnclf.training._fingerprint import differences
     >>> a = {"class": "A", "X": "8f3a", "parameters": {"lr": 0.1, "epochs": 3}}
     >>> differences(a, {"class": "A", "X": "77b0", "parameters": {"lr": 0.2, "epochs": 3}})
     ['lr (was 0.1, is 0.2)', 'X']

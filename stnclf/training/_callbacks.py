@@ -7,8 +7,8 @@ import math
 import numpy as np
 from skorch.callbacks import Callback, PrintLog
 
-from ._serialization.container import check_finite
-from ._serialization.training_record import LOSSES
+from .._serialization.container import check_finite
+from .._serialization.training_record import LOSSES
 
 __all__ = ["ProgressBar", "StageLog", "StagePrintLog", "diverged", "history_rows"]
 

@@ -16,12 +16,12 @@ from contextlib import contextmanager
 import torch
 from skorch.callbacks import Callback, EarlyStopping, PassthroughScoring
 
+from .._serialization.codec import decode, encode
+from .._serialization.container import REFUSALS, Reader, check_finite, one_line, pack, reading
+from .._serialization.training_record import TrainingRecord
+from .._utils.files import check_writable, write_atomically
+from .._version import __version__
 from ._fingerprint import differences
-from ._serialization.codec import decode, encode
-from ._serialization.container import REFUSALS, Reader, check_finite, one_line, pack, reading
-from ._serialization.training_record import TrainingRecord
-from ._utils.files import check_writable, write_atomically
-from ._version import __version__
 
 __all__ = ["FORMAT_VERSION", "CheckpointKeeper"]
 
@@ -59,7 +59,7 @@ class CheckpointKeeper(Callback):
         Parameters
         ----------
         fingerprint : dict
-            What the training begins with, see `stnclf._fingerprint.fingerprint`.
+            What the training begins with, see `stnclf.training._fingerprint.fingerprint`.
         plan : list of Stage
             What it does.
         stages : collection of str

@@ -18,19 +18,13 @@ from skorch.callbacks import EarlyStopping, PassthroughScoring
 from skorch.utils import TeeGenerator
 from torch import nn
 
+from .._utils.threads import Ahead, Workers
+from ..sampling import TrainingBatches, held_out_batches
 from ._callbacks import StageLog, diverged
-from ._resident import ResidentSteps, fits, on_device, watches_batches
-from ._stage import Stage, guided_stages, learning_rate, stage_loss
-from ._utils.threads import Ahead, Workers
-from .sampling import TrainingBatches, held_out_batches
+from ._cuda_graph import ResidentSteps, fits, on_device, watches_batches
+from ._stage import learning_rate, stage_loss
 
-__all__ = [
-    "CellNet",
-    "Stage",
-    "guided_stages",
-    "learning_rate",
-    "stage_loss",
-]
+__all__ = ["CellNet"]
 
 #: Samples in a micro-batch on the CPU. Part of the result: sums are rounded in this order.
 MICRO_BATCH = 16
@@ -127,7 +121,7 @@ class CellNet(NeuralNet):
         train, valid : CellDataset
             Training samples, and those for early stopping (may be None).
         saved : Saved, default=None
-            Where the stage goes on, see `stnclf._checkpoint`; None begins it.
+            Where the stage goes on, see `stnclf.training._checkpoint`; None begins it.
 
         Returns
         -------

@@ -9,9 +9,9 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ._serialization.codec import decode_classes
-from ._serialization.container import REFUSALS, one_line, reading
-from ._serialization.model_format import check_format
+from .._serialization.codec import decode_classes
+from .._serialization.container import REFUSALS, one_line, reading
+from .._serialization.model_format import check_format
 
 __all__ = ["first_weights", "take_weights"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .losses import (
+from ..losses import (
     class_map_loss,
     classification_loss,
     guided_loss,
@@ -13,7 +13,7 @@ from .losses import (
     localization_loss,
     match_loss,
 )
-from .networks import Location
+from ..networks import Location
 
 __all__ = ["Stage", "guided_stages", "learning_rate", "stage_loss"]
 
