@@ -1,1 +1,1 @@
-"""TODO _serialization."""
+"""How models and checkpoints become bytes: a safetensors container with a JSON description."""

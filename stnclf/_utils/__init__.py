@@ -1,1 +1,1 @@
-"""TODO _utils."""
+"""Checks, files, images and progress that several packages share."""

@@ -25,6 +25,7 @@ from skorch.callbacks.scoring import ScoringBase
 from .images import naming
 
 __all__ = [
+    "as_floats",
     "check_callbacks",
     "check_centers",
     "check_device",
@@ -227,3 +228,10 @@ def check_positive(name, value, unit):
     if not 0 < value < math.inf:
         raise ValueError(f"{name}: got {value!r}, wants a positive number of {unit}.")
     return float(value)
+
+
+def as_floats(value, name):
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of numbers, got {value!r:.80}.") from error

@@ -1,4 +1,4 @@
-"""TODO _utils.optional."""
+"""Packages of the extras, imported where they are needed."""
 
 from __future__ import annotations
 

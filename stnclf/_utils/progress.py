@@ -17,7 +17,7 @@ import numpy as np
 from .files import write_atomically
 from .part_file import read_header
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "kept"]
 
 #: Seconds between two writings; a crash costs no more than these.
 _INTERVAL = 5.0
@@ -143,7 +143,7 @@ class Progress:
 
 
 @contextlib.contextmanager
-def _kept(progress):
+def kept(progress):
     """Leave nothing of a run behind after bad input; what else comes in between is resumed."""
     try:
         yield

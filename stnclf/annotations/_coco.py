@@ -1,4 +1,4 @@
-"""Boxes in JSON, as MIDOG and COCO have them, and points as grand-challenge.org has them."""
+"""Boxes in JSON, as MIDOG and COCO have them."""
 
 from __future__ import annotations
 

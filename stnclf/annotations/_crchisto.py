@@ -1,4 +1,4 @@
-"""TODO annotations._crchisto."""
+"""CRCHistoPhenotypes: a MATLAB list of points for each image and class."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ._mat_file import read_matrix
-from ._voc import _read_all
+from ._table import read_files
 
 
 def mat_files(path):
@@ -38,4 +38,4 @@ def read_crchisto(path):
         for x, y in (points.reshape(-1, 2) - 1).tolist():
             yield {"image": name, "x": x, "y": y, "label": label}
 
-    return _read_all(path, mat_files(path), rows)
+    return read_files(path, mat_files(path), rows)

@@ -1,4 +1,4 @@
-"""TODO annotations._grand_challenge."""
+"""Points in millimetres, as grand-challenge.org has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO annotations._numbers."""
+"""Exact decimals, spans and moments: the arithmetic that several formats share."""
 
 from __future__ import annotations
 

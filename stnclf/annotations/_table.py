@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import xml.etree.ElementTree as ElementTree
 from decimal import Decimal
 
 import numpy as np
@@ -204,3 +205,17 @@ def parse_list(text):
         return names_of(json.loads(text))
     except (TypeError, ValueError):
         return None
+
+
+def read_files(path, files, read):
+    """Put the rows of several files together; an error names its file within the folder."""
+    if not files:
+        raise ValueError("is a folder without files of that format.")
+    rows = []
+    for file in files:
+        try:
+            rows += read(file)
+        except (ValueError, ElementTree.ParseError, LookupError) as error:
+            place = "" if file == path else f"{file.relative_to(path).as_posix()}: "
+            raise ValueError(f"{place}{error}") from error
+    return make_table(rows)

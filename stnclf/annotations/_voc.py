@@ -1,11 +1,11 @@
-"""Annotations of which every image has files of its own: Pascal VOC and CRCHistoPhenotypes."""
+"""Pascal VOC: an XML file of boxes for each image."""
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
 
-from ._table import make_table
+from ._table import read_files
 
 
 class _NoDoctype(ElementTree.TreeBuilder):
@@ -24,21 +24,7 @@ def voc_files(path):
 
 def read_voc(path):
     """Read Pascal VOC boxes, which name their first and last pixel and count from 1."""
-    return _read_all(path, voc_files(path), _voc_rows)
-
-
-def _read_all(path, files, read):
-    """Put the rows of several files together; an error names its file within the folder."""
-    if not files:
-        raise ValueError("is a folder without files of that format.")
-    rows = []
-    for file in files:
-        try:
-            rows += read(file)
-        except (ValueError, ElementTree.ParseError, LookupError) as error:
-            place = "" if file == path else f"{file.relative_to(path).as_posix()}: "
-            raise ValueError(f"{place}{error}") from error
-    return make_table(rows)
+    return read_files(path, voc_files(path), _voc_rows)
 
 
 def _voc_rows(file):

@@ -4,6 +4,6 @@ Exit status: 0 if all went well, 1 if the work failed, 2 for wrong use, 130 afte
 are one line on standard error. Results appear when they are complete.
 """
 
-__all__ = [
-    "main",
-]
+from ._main import main
+
+__all__ = ["main"]

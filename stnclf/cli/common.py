@@ -34,6 +34,10 @@ __all__ = [
     "shows_progress",
 ]
 
+#: Arguments that name something which is there, and a file which is there.
+EXISTING = click.Path(exists=True, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
 _DEBUG = "stnclf.debug"
 
 #: Errors that say what is wrong with the input; others are ours, and their kind is worth a word.
@@ -366,3 +370,9 @@ def on_cluster(address):
         ) from error
     with client, joblib.parallel_config(backend="dask"):
         yield
+
+
+def count_labels(labels):
+    """Count each class; what has none stands under an empty name."""
+    names = ["" if label is None or label != label else str(label) for label in labels]
+    return {name: names.count(name) for name in sorted(set(names))}

@@ -1,4 +1,4 @@
-"""The commands about models: ``train``, ``evaluate``, ``predict``."""
+"""The command ``evaluate``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import click
 import numpy as np
 
 from .._utils.files import write_atomically
-from .._utils.progress import Progress, _kept
+from .._utils.progress import Progress, kept
 from .._version import __version__
 from ..persistence import load
 from ..report import classification_table, summary_table, write_report
 from .common import (
+    EXISTING,
+    FILE,
     Command,
     about_file,
     check_jobs,
@@ -28,12 +30,9 @@ from .common import (
 )
 from .crossval import answers, make_folds, run_folds, scores_of
 from .methods import TITLES, build, method_options
-from .patch_set import _digest, load_patches
+from .patch_set import digest, load_patches
 
 __all__ = ["evaluate"]
-
-_EXISTING = click.Path(exists=True, path_type=Path)
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command(
@@ -43,7 +42,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
         "stnclf evaluate other_patches --model model.safetensors",
     ),
 )
-@click.argument("patches", type=_EXISTING)
+@click.argument("patches", type=EXISTING)
 @click.option(
     "--method",
     "methods",
@@ -51,7 +50,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Choice(list(TITLES)),
     help="What is trained; may be repeated.  [default: stn]",
 )
-@click.option("--model", type=_FILE, help="A model to evaluate as it is, without training.")
+@click.option("--model", type=FILE, help="A model to evaluate as it is, without training.")
 @click.option(
     "--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Number of folds."
 )
@@ -110,10 +109,10 @@ def evaluate(
         seed = options["random_state"]
         splits = make_folds(found.y, found.groups, folds, seed)
         parameters = {name: repr(est.get_params()) for name, est in estimators.items()}
-        header = {"folds": folds, "seed": seed, "parameters": parameters, "data": _digest(found)}
+        header = {"folds": folds, "seed": seed, "parameters": parameters, "data": digest(found)}
         classes = np.unique(found.y)
         progress_file = Progress(None if out is None else os.path.abspath(out), header, resume)
-        with on_cluster(scheduler), about_file(patches), _kept(progress_file):
+        with on_cluster(scheduler), about_file(patches), kept(progress_file):
             run_folds(
                 patches.absolute(),
                 list(estimators.values()),

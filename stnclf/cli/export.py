@@ -1,4 +1,4 @@
-"""TODO cli.export."""
+"""The command ``export``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from .._utils.optional import import_pandas
 from ..annotations import read_annotations, write_annotations
 from ..annotations._io import READ, WRITE
 from .common import (
+    EXISTING,
     Command,
     check_output,
     choose_labels,
@@ -17,7 +18,6 @@ from .common import (
     overwrite_option,
     say,
 )
-from .patches import _EXISTING
 
 __all__ = ["export", "read_tables"]
 
@@ -35,7 +35,7 @@ def read_tables(paths, format="auto", **how):
         "stnclf export detections/*.csv --out all.json --to midog",
     ),
 )
-@click.argument("tables", nargs=-1, required=True, type=_EXISTING)
+@click.argument("tables", nargs=-1, required=True, type=EXISTING)
 @out_option("File to write; the ending says what: .geojson, .csv, .sqlite ... (see --to).")
 @click.option(
     "--to", type=click.Choice(["auto", *WRITE]), default="auto", help="What to write, if not so."

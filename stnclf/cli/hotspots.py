@@ -1,4 +1,4 @@
-"""TODO cli.hotspots."""
+"""The command ``hotspots``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..scan import density_map
 from ..scan import hotspots as find_hotspots
 from ..slides import Slide
 from .common import (
+    FILE,
     Command,
     about_file,
     check_output,
@@ -23,7 +24,6 @@ from .common import (
     overwrite_option,
     say,
 )
-from .scan import _FILE
 
 __all__ = ["hotspots"]
 
@@ -34,8 +34,8 @@ __all__ = ["hotspots"]
         "stnclf hotspots slide.csv slide.svs --label 'mitotic figure' --out fields.csv"
     ),
 )
-@click.argument("detections", type=_FILE)
-@click.argument("slide", type=_FILE)
+@click.argument("detections", type=FILE)
+@click.argument("slide", type=FILE)
 @out_option(
     "File for the fields: .csv, .json or .geojson.  [default: CSV on standard output]",
     required=False,

@@ -1,4 +1,4 @@
-"""TODO cli.info."""
+"""The command ``info``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import numpy as np
 from ..annotations import read_annotations
 from ..persistence import load, model_card
 from ..slides._readers import open_reader
-from .common import Command, column_option, examples
+from .common import EXISTING, Command, column_option, count_labels, examples
 from .patch_set import is_patch_set, load_patches
-from .patches import _EXISTING, _counts
 
 __all__ = ["info"]
 
@@ -35,7 +34,7 @@ _TABLES = (
 @click.command(
     cls=Command, epilog=examples("stnclf info slide.svs annotations.sqlite model.safetensors")
 )
-@click.argument("files", nargs=-1, required=True, type=_EXISTING)
+@click.argument("files", nargs=-1, required=True, type=EXISTING)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a list with an object a file.")
 @column_option
 def info(files, as_json, columns):
@@ -60,7 +59,7 @@ def _facts(path, as_json, columns):
         found = load_patches(path)
         facts = {"kind": "patches", "images": len(found.X), "shape": list(found.X.shape[1:])}
         facts |= {"slides": None if found.groups is None else len(np.unique(found.groups))}
-        return {**facts, **found.facts, "counts": _counts(found.y)}
+        return {**facts, **found.facts, "counts": count_labels(found.y)}
     if path.suffix.lower() == ".safetensors":
         estimator = load(path)
         facts = {"kind": "model", "class": type(estimator).__name__}
@@ -74,7 +73,7 @@ def _facts(path, as_json, columns):
     if path.is_dir() or path.suffix.lower() in _TABLES:
         table = read_annotations(path, columns=columns)
         facts = {"kind": "annotations", "rows": len(table), "images": table["image"].nunique()}
-        return {**facts, "counts": _counts(table["label"].tolist())}
+        return {**facts, "counts": count_labels(table["label"].tolist())}
     reader = open_reader(os.fspath(path))
     levels = range(len(reader.downsamples))
     return {

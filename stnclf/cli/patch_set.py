@@ -18,7 +18,7 @@ import numpy as np
 
 from .._utils.files import write_atomically, written_whole
 
-__all__ = ["FILES", "PatchSet", "is_patch_set", "load_patches", "save_npz", "save_others"]
+__all__ = ["FILES", "PatchSet", "digest", "is_patch_set", "load_patches", "save_npz", "save_others"]
 
 _ARRAYS = ("X", "y", "centers", "groups")
 
@@ -150,8 +150,8 @@ def _check(patches):
             raise ValueError(f"{name} has shape {array.shape}, wants {shape}")
 
 
-def _digest(found):
+def digest(found):
     """Tell patches apart, by their labels and a few of their pixels."""
-    digest = hashlib.sha256(repr([found.X.shape, found.y.tolist()]).encode())
-    digest.update(np.ascontiguousarray(found.X[:: max(1, len(found.X) // 16)]).tobytes())
-    return digest.hexdigest()
+    hashed = hashlib.sha256(repr([found.X.shape, found.y.tolist()]).encode())
+    hashed.update(np.ascontiguousarray(found.X[:: max(1, len(found.X) // 16)]).tobytes())
+    return hashed.hexdigest()

@@ -1,4 +1,4 @@
-"""The commands about files: ``info``, ``patches``, ``export``."""
+"""The command ``patches``."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from ..annotations._io import READ
 from ..slides import extract_patches
 from ..slides._readers import open_reader
 from .common import (
+    EXISTING,
     Command,
     about_file,
     check_jobs,
     check_output,
     choose_labels,
     column_option,
+    count_labels,
     examples,
     long_options,
     out_option,
@@ -29,20 +31,12 @@ from .patch_set import FILES, load_patches, save_npz, save_others
 
 __all__ = ["patches"]
 
-_EXISTING = click.Path(exists=True, path_type=Path)
-
-
-def _counts(labels):
-    """Count each class; what has none stands under an empty name."""
-    names = ["" if label is None or label != label else str(label) for label in labels]
-    return {name: names.count(name) for name in sorted(set(names))}
-
 
 @click.command(
     cls=Command,
     epilog=examples("stnclf patches cells.sqlite slides/ --out patches --size 128 --mpp 0.25"),
 )
-@click.argument("annotations", type=_EXISTING)
+@click.argument("annotations", type=EXISTING)
 @click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @out_option("Folder for the patches, or a file that ends with .npz.")
 @click.option("--size", type=int, default=128, show_default=True, help="Side of the patch in px.")
@@ -131,7 +125,7 @@ def patches(
         _remove(out)
         os.replace(work, out)
     found = load_patches(out)
-    counts = ", ".join(f"{n} {name}" for name, n in _counts(found.y).items())
+    counts = ", ".join(f"{n} {name}" for name, n in count_labels(found.y).items())
     text = f"{out}: {len(found.X)} patches of {found.X.shape[1]} px ({counts})"
     n_out = n_rows - len(table)
     say(f"{text}; {n_out} of {n_rows} rows left out" if n_out else text)

@@ -1,4 +1,4 @@
-"""TODO cli.predict."""
+"""The command ``predict``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from tqdm import tqdm
 
 from .._utils.images import load_images
 from .._utils.optional import import_pandas
-from .._utils.progress import Progress, _kept
+from .._utils.progress import Progress
 from ..persistence import load
 from .common import (
+    EXISTING,
+    FILE,
     Command,
     about_file,
     check_output,
@@ -24,8 +26,7 @@ from .common import (
     say,
     shows_progress,
 )
-from .evaluate import _EXISTING, _FILE
-from .patch_set import _digest, is_patch_set, load_patches
+from .patch_set import digest, is_patch_set, load_patches
 
 __all__ = ["predict"]
 
@@ -44,8 +45,8 @@ _CHUNK = 256
         "stnclf predict model.safetensors a.png b.png --out cells.csv",
     ),
 )
-@click.argument("model", type=_FILE)
-@click.argument("inputs", nargs=-1, required=True, type=_EXISTING)
+@click.argument("model", type=FILE)
+@click.argument("inputs", nargs=-1, required=True, type=EXISTING)
 @out_option("CSV file for one row an image.")
 @click.option("--device", help="cpu, cuda or cuda:N.  [default: as in MODEL]")
 @long_options
@@ -61,7 +62,7 @@ def predict(model, inputs, out, device, overwrite, resume, progress):
     names, n_images, read, columns = _images(inputs, estimator.image_shape_[2])
     header = {"model": hashlib.sha256(model.read_bytes()).hexdigest(), "images": names}
     kept = Progress(os.path.abspath(out), header, resume)
-    with _kept(kept):
+    with kept(kept):
         _predict_all(estimator, n_images, read, kept, shows_progress(progress))
     cells = np.concatenate([part for _, part in kept.in_order()])
     classes = estimator.classes_
@@ -100,7 +101,7 @@ def _images(inputs, n_channels):
     if len(inputs) == 1 and is_patch_set(inputs[0]):
         found = load_patches(inputs[0])
         images = np.arange(len(found.X)) if found.groups is None else found.groups
-        names = [str(inputs[0]), len(found.X), _digest(found)]
+        names = [str(inputs[0]), len(found.X), digest(found)]
         columns = {"row": np.arange(len(found.X)), "image": images, "annotated": found.y}
         return names, len(found.X), lambda rows: (found.X[rows], inputs[0]), columns
     paths = []

@@ -1,4 +1,4 @@
-"""The commands about whole slides: ``scan`` and ``hotspots``."""
+"""The command ``scan``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from ..persistence import load
-from ..scan import scan
 from ..scan._many import names_of_tables, scan_each
 from ..slides import Slide
 from .common import (
+    FILE,
     Command,
     check_jobs,
     check_output,
@@ -28,8 +28,6 @@ from .common import (
 
 __all__ = ["scan_command"]
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
 
 @click.command(
     "scan",
@@ -39,7 +37,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
         "stnclf scan model.safetensors slides/*.svs --out detections --jobs -1",
     ),
 )
-@click.argument("model", type=_FILE)
+@click.argument("model", type=FILE)
 @click.argument("slides", nargs=-1, required=True, type=click.Path(path_type=Path))
 @out_option("Folder for a table of each slide; or, for one slide, a file that ends with .csv.")
 @click.option(
@@ -149,5 +147,5 @@ def _scan_each(estimator, paths, outs, slide_mpp, how):
     paths, slides, outs = zip(*slides) if slides else ((), (), ())
     # On one machine slides come one after the other, each with all jobs: that takes the memory
     # of one. On a cluster there are as many jobs at a time as there are workers.
-    for path, found in zip(paths, scan_each(scan, estimator, slides, outs, **how)):
+    for path, found in zip(paths, scan_each(estimator, slides, outs, **how)):
         yield path, *found

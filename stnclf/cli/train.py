@@ -1,4 +1,4 @@
-"""TODO cli.train."""
+"""The command ``train``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from ..persistence import save
 from .common import (
+    EXISTING,
     Command,
     about_file,
     check_output,
@@ -18,7 +19,6 @@ from .common import (
     say,
     shows_progress,
 )
-from .evaluate import _EXISTING
 from .methods import TITLES, build, method_options
 from .patch_set import load_patches
 
@@ -32,7 +32,7 @@ __all__ = ["train"]
         "stnclf train patches --out cnn.safetensors --method cnn --epochs 100",
     ),
 )
-@click.argument("patches", type=_EXISTING)
+@click.argument("patches", type=EXISTING)
 @out_option("Model file; .safetensors is the usual ending.")
 @click.option(
     "--method",

@@ -1,7 +1,4 @@
-"""Synthetic cells and slides in haematoxylin and eosin, with their truth.
-
-Painted, seeded and quick to make, for examples and tests; no substitute for real images.
-"""
+"""`make_cells` and `make_slide`: synthetic cells and slides with their truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`StageHistoryDisplay` and `ReliabilityDisplay`: losses by epoch, accuracy by confidence."""
+"""`StageHistoryDisplay`: losses by epoch."""
 
 from __future__ import annotations
 

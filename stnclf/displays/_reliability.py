@@ -1,4 +1,4 @@
-"""TODO displays._reliability."""
+"""`ReliabilityDisplay`: accuracy by confidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO features."""
+"""Hand-crafted features of cells, as a scikit-learn transformer."""
 
 from ._transformer import CellFeatures
 

@@ -1,4 +1,4 @@
-"""Hand-crafted features of cells, as a scikit-learn transformer."""
+"""`CellFeatures`, the transformer over the feature families."""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""TODO metrics."""
+"""How far predicted cells are from annotated ones, how many are found, how sure one may be.
+
+NumPy only.
+
+Points are ``(x, y)`` in pixels of the whole image; a whole number is the middle of a pixel and
+``(0, 0)`` the middle of the top-left one. Sizes are ``(height, width)``.
+"""
 
 from ._calibration import expected_calibration_error, reliability_curve
 from ._detection import detection_score

@@ -1,10 +1,4 @@
-"""How far predicted cells are from annotated ones, how many are found, how sure one may be.
-
-NumPy only.
-
-Points are ``(x, y)`` in pixels of the whole image; a whole number is the middle of a pixel and
-``(0, 0)`` the middle of the top-left one. Sizes are ``(height, width)``.
-"""
+"""How many annotated cells are found, and how many detections are none."""
 
 from __future__ import annotations
 
@@ -14,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.checks import as_floats
 from .._utils.typing import Table
 
 __all__ = ["detection_score"]
@@ -173,11 +168,11 @@ def _as_cells(table, name):
     n_cells = len(columns["x"])
     if any(values is not None and len(values) != n_cells for values in columns.values()):
         raise ValueError(f"{name} must have columns of one length.")
-    points = np.stack([_as_floats(columns[axis], f"{name}[{axis!r}]") for axis in "xy"], axis=1)
+    points = np.stack([as_floats(columns[axis], f"{name}[{axis!r}]") for axis in "xy"], axis=1)
     certainty = columns["probability"]
     if certainty is None:
         certainty = -np.arange(n_cells, dtype=np.float64)
-    certainty = _as_floats(certainty, f"{name}['probability']")
+    certainty = as_floats(certainty, f"{name}['probability']")
     broken = ~np.isfinite(np.column_stack([points, certainty])).all(axis=1)
     if broken.any():
         raise ValueError(
@@ -210,10 +205,3 @@ def _is_missing(label):
         return label is None or bool(label != label)
     except TypeError:
         return True
-
-
-def _as_floats(value, name):
-    try:
-        return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array of numbers, got {value!r:.80}.") from error

@@ -1,4 +1,4 @@
-"""TODO metrics._localization."""
+"""How far predicted cells are from annotated ones."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._utils.checks import as_floats
 from .._utils.typing import Floats, Size
-from ._detection import _as_floats
 
 __all__ = ["error_summary", "localization_error", "localization_summary"]
 
@@ -79,7 +79,7 @@ def error_summary(errors: ArrayLike, *, radius: float = 8.0) -> dict[str, Any]:
     >>> error_summary([1.0, 2.0, 9.0, 20.0])
     {'n': 4, 'mean': 8.0, 'median': 5.5, 'within': 0.5, 'radius': 8.0}
     """
-    values = _as_floats(errors, "errors")
+    values = as_floats(errors, "errors")
     if values.ndim != 1:
         raise ValueError(f"errors must have shape (n_samples,), got {values.shape}.")
     if not np.isfinite(values).all() or (values < 0).any():
@@ -151,7 +151,7 @@ def localization_summary(
 
 
 def _as_points(value, name):
-    points = _as_floats(value, name)
+    points = as_floats(value, name)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"{name} must have shape (n_samples, 2), got {points.shape}.")
     broken = ~np.isfinite(points).all(axis=1)

@@ -1,4 +1,8 @@
-"""TODO networks."""
+"""The networks: localizers, window classifiers, and the systems built from them.
+
+Plain torch modules on images of shape (n, channels, height, width); nothing here knows
+scikit-learn or skorch.
+"""
 
 from ._ciresan import CiresanNet
 from ._shared import MapClassifier, SharedLocalizer, SharedNet, flips

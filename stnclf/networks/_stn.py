@@ -1,8 +1,4 @@
-"""The guided spatial transformer network, and what all systems share.
-
-Plain torch modules on images of shape (n, channels, height, width); nothing here knows
-scikit-learn or skorch.
-"""
+"""`STNNet`: localizer, sampler and classifier in one; and what all systems share."""
 
 from __future__ import annotations
 

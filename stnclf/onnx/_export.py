@@ -1,7 +1,4 @@
-"""Export to ONNX, to predict without torch: in C++, C#, JavaScript or Java, behind a microscope.
-
-``to_onnx`` needs the package onnx; onnxruntime, or any other runtime, opens what it wrote.
-"""
+"""`to_onnx`: check the estimator, build the graph, write the file."""
 
 from __future__ import annotations
 

@@ -1,11 +1,4 @@
-"""Batches: which samples an epoch shows, how each is moved and turned, and their pixels.
-
-A training sample is a patch drawn anew each epoch: turned by a random angle about the cell and
-moved by a random offset that keeps the whole cell inside (section 4.1). Nothing is cut or
-turned here: a batch holds the part of each image, still uint8, that the patch touches, and the
-affine transform from the patch to that part. The networks' one sampler call per look then does
-crop, offset, rotation and scale together.
-"""
+"""`TrainingBatches`: which samples an epoch shows, in batches."""
 
 from __future__ import annotations
 

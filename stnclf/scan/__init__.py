@@ -1,4 +1,12 @@
-"""TODO scan."""
+"""Classifiers over whole slides: find the cells, then the fields that hold most of them.
+
+`scan` runs a fitted estimator over a slide and gives one row for each cell that it finds,
+`hotspots` the fields with the highest counts, `density_map` a picture of where the cells are.
+Positions are ``(x, y)`` in pixels of the slide's largest level (level 0): a whole number is the
+middle of a pixel, ``(0, 0)`` that of the top-left one. Lengths are in micrometres.
+
+The tables are pandas', which comes with ``pip install 'stnclf[slides]'``.
+"""
 
 from ._density import density_map
 from ._hotspots import hotspots

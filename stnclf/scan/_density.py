@@ -1,4 +1,4 @@
-"""TODO scan._density."""
+"""The density of cells, drawn over a small image of the slide."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .._utils.checks import check_positive
 from .._utils.typing import PathLike, Pixels, Table
 from ..slides import Slide
 from ..slides._slide import opened
-from ._hotspots import _points
+from ._hotspots import points_of
 
 __all__ = ["cell_density", "density_colours", "density_map"]
 
@@ -80,7 +80,7 @@ def density_map(
     """
     sigma_um = check_positive("sigma_um", sigma_um, "micrometres")
     with opened(slide) as slide:
-        points = _points(detections, slide, label)
+        points = points_of(detections, slide, label)
         sigma = sigma_um / slide.mpp
         image, scale = slide.thumbnail(max_size)
     density = cell_density(points, image.shape[:2], scale, sigma)

@@ -1,4 +1,4 @@
-"""The fields of a slide that hold most cells, and pictures of where cells are."""
+"""The fields of a slide that hold most cells."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .._utils.typing import PathLike, Pixels, Table
 from ..slides import Slide
 from ..slides._slide import name_of, opened
 
-__all__ = ["hotspots", "rows_of"]
+__all__ = ["hotspots", "points_of", "rows_of"]
 
 #: Micrometres from one place of a field to the next: a cell of the tissue mask.
 _STEP = 8.0
@@ -95,7 +95,7 @@ def hotspots(
     pandas = import_pandas()
     with opened(slide) as slide:
         size, mpp = np.array(slide.size), slide.mpp
-        points = _points(detections, slide, label)
+        points = points_of(detections, slide, label)
     extent = 1000 / mpp * np.array([math.sqrt(area_mm2 * aspect), math.sqrt(area_mm2 / aspect)])
     if np.any(extent > size):
         raise ValueError(
@@ -117,7 +117,7 @@ def hotspots(
     return pandas.DataFrame(fields)
 
 
-def _points(detections, slide, label):
+def points_of(detections, slide, label):
     """Check the cells and give the places (n, 2) of those that count."""
     try:
         columns = [list(detections[name]) for name in ("x", "y", "label")]

@@ -17,121 +17,7 @@ from ..annotations import read_annotations
 from ..slides import Slide
 from ._scan import scan
 
-__all__ = ["is_done", "names_of_tables", "scan_all", "scan_each", "scan_slides"]
-
-
-def scan_all(scan, estimator, slides, *, out, resume, n_jobs, tile_jobs, verbose, **how):
-    """Do what `stnclf.scan.scan_slides` describes.
-
-    Parameters
-    ----------
-    scan : callable
-        `stnclf.scan.scan`.
-    estimator, slides, out, resume, n_jobs, tile_jobs, verbose
-        As described there.
-    **how
-        What else `scan` takes.
-
-    Returns
-    -------
-    list of pandas.DataFrame
-    """
-    slides = list(slides)
-    outs = [None] * len(slides)
-    if out is not None:
-        folder = Path(out).absolute()
-        if not folder.is_dir():
-            raise FileNotFoundError(f"out: there is no folder {str(out)!r}.")
-        outs = [folder / name for name in names_of_tables(slides)]
-    elif resume:
-        raise ValueError("resume: there is nothing to resume without out=.")
-    tables, failures = [], []
-    how = {**how, "n_jobs": n_jobs, "tile_jobs": tile_jobs, "verbose": verbose}
-    for table, error in scan_each(scan, estimator, slides, outs, resume=resume, **how):
-        tables.append(table)
-        failures += [] if error is None else [error]
-    if failures:
-        raise failures[0]
-    return tables
-
-
-def scan_each(scan, estimator, slides, outs, *, resume, n_jobs, tile_jobs, verbose, **how):
-    """Scan slides, and give what became of each as soon as it is known, in their order.
-
-    Parameters
-    ----------
-    scan, estimator, slides, resume, n_jobs, tile_jobs, verbose, **how
-        As `scan_all` takes them.
-    outs : sequence of path-like or None
-        File for each slide.
-
-    Yields
-    ------
-    table : pandas.DataFrame or None
-        The detections.
-    error : Exception or None
-        Why there are none.
-    """
-    if not resume:
-        # From here on every job resumes: one that is given to a second worker, since the first
-        # died, goes on with what the first had noted.
-        for out in outs:
-            if out is not None:
-                with contextlib.suppress(FileNotFoundError):
-                    os.remove(f"{out}.progress")
-    many = len(slides) > 1
-    how = {**how, "n_jobs": tile_jobs, "verbose": int(verbose and not many)}
-    one = delayed(_scan_one)
-    jobs = [
-        one(scan, estimator, slide, out, keep=resume, **how) for slide, out in zip(slides, outs)
-    ]
-    with tqdm(total=len(slides), unit="slide", disable=not (verbose and many)) as bar:
-        for result in Parallel(n_jobs=n_jobs, return_as="generator")(jobs):
-            bar.update()
-            yield result
-
-
-def _scan_one(scan, estimator, slide, out, *, keep, **how):
-    """Scan a slide; errors that are about it are given back."""
-    try:
-        if keep and out is not None and is_done(out):
-            return read_annotations(out), None
-        return scan(estimator, slide, out=out, resume=out is not None, **how), None
-    except (OSError, TypeError, ValueError, ImportError) as error:
-        return None, error
-
-
-def is_done(out):
-    """Tell whether a table is there and no scan of it is under way."""
-    return os.path.exists(out) and not os.path.exists(f"{out}.progress")
-
-
-def names_of_tables(slides):
-    """Name a table for each slide.
-
-    Parameters
-    ----------
-    slides : sequence of Slide, str or path-like
-        The slides.
-
-    Returns
-    -------
-    list of str
-        ``a.csv`` for ``a.svs``.
-
-    Raises
-    ------
-    ValueError
-        If two slides would have one table.
-    """
-    names = {}
-    for slide in slides:
-        path = slide.path if isinstance(slide, Slide) else os.fsdecode(slide)
-        name = ("array" if path is None else Path(path).stem) + ".csv"
-        if name in names:
-            raise ValueError(f"slides: {names[name]!r} and {path!r} would both become {name!r}.")
-        names[name] = path
-    return list(names)
+__all__ = ["is_done", "names_of_tables", "scan_each", "scan_slides"]
 
 
 def scan_slides(
@@ -194,14 +80,97 @@ def scan_slides(
     --------
     >>> scan_slides(clf, ["a.svs", "b.svs"], mpp=0.25, out="tables", n_jobs=2)  # doctest: +SKIP
     """
-    return scan_all(
-        scan,
-        estimator,
-        slides,
-        out=out,
-        resume=resume,
-        n_jobs=n_jobs,
-        tile_jobs=tile_jobs,
-        verbose=verbose,
-        **how,
-    )
+    slides = list(slides)
+    outs = [None] * len(slides)
+    if out is not None:
+        folder = Path(out).absolute()
+        if not folder.is_dir():
+            raise FileNotFoundError(f"out: there is no folder {str(out)!r}.")
+        outs = [folder / name for name in names_of_tables(slides)]
+    elif resume:
+        raise ValueError("resume: there is nothing to resume without out=.")
+    tables, failures = [], []
+    how = {**how, "n_jobs": n_jobs, "tile_jobs": tile_jobs, "verbose": verbose}
+    for table, error in scan_each(estimator, slides, outs, resume=resume, **how):
+        tables.append(table)
+        failures += [] if error is None else [error]
+    if failures:
+        raise failures[0]
+    return tables
+
+
+def scan_each(estimator, slides, outs, *, resume, n_jobs, tile_jobs, verbose, **how):
+    """Scan slides, and give what became of each as soon as it is known, in their order.
+
+    Parameters
+    ----------
+    estimator, slides, resume, n_jobs, tile_jobs, verbose, **how
+        As `scan_slides` takes them.
+    outs : sequence of path-like or None
+        File for each slide.
+
+    Yields
+    ------
+    table : pandas.DataFrame or None
+        The detections.
+    error : Exception or None
+        Why there are none.
+    """
+    if not resume:
+        # From here on every job resumes: one that is given to a second worker, since the first
+        # died, goes on with what the first had noted.
+        for out in outs:
+            if out is not None:
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(f"{out}.progress")
+    many = len(slides) > 1
+    how = {**how, "n_jobs": tile_jobs, "verbose": int(verbose and not many)}
+    one = delayed(_scan_one)
+    jobs = [one(estimator, slide, out, keep=resume, **how) for slide, out in zip(slides, outs)]
+    with tqdm(total=len(slides), unit="slide", disable=not (verbose and many)) as bar:
+        for result in Parallel(n_jobs=n_jobs, return_as="generator")(jobs):
+            bar.update()
+            yield result
+
+
+def _scan_one(estimator, slide, out, *, keep, **how):
+    """Scan a slide; errors that are about it are given back."""
+    try:
+        if keep and out is not None and is_done(out):
+            return read_annotations(out), None
+        return scan(estimator, slide, out=out, resume=out is not None, **how), None
+    except (OSError, TypeError, ValueError, ImportError) as error:
+        return None, error
+
+
+def is_done(out):
+    """Tell whether a table is there and no scan of it is under way."""
+    return os.path.exists(out) and not os.path.exists(f"{out}.progress")
+
+
+def names_of_tables(slides):
+    """Name a table for each slide.
+
+    Parameters
+    ----------
+    slides : sequence of Slide, str or path-like
+        The slides.
+
+    Returns
+    -------
+    list of str
+        ``a.csv`` for ``a.svs``.
+
+    Raises
+    ------
+    ValueError
+        If two slides would have one table.
+    """
+    names = {}
+    for slide in slides:
+        path = slide.path if isinstance(slide, Slide) else os.fsdecode(slide)
+        name = ("array" if path is None else Path(path).stem) + ".csv"
+        if name in names:
+            raise ValueError(f"slides: {names[name]!r} and {path!r} would both become {name!r}.")
+        names[name] = path
+    return list(names)

@@ -28,7 +28,7 @@ from .._utils.typing import Floats, PathLike, Pixels, RandomState, Table
 from ..annotations import resolve_image
 from ._slide import Slide
 
-__all__ = ["context_margin", "extract", "extract_patches", "grid_corners", "tiles_of"]
+__all__ = ["context_margin", "extract_patches", "grid_corners", "tiles_of"]
 
 _COLUMNS = ("image", "x", "y", "label")
 
@@ -55,37 +55,109 @@ class Tile:
     rows: list
 
 
-def extract(
-    open_slide,
-    annotations,
-    root,
+def extract_patches(
+    annotations: Table,
+    root: PathLike,
     *,
-    size,
-    mpp,
-    max_offset,
-    cell_size,
-    image_size,
-    slide_mpp,
-    out,
-    resume,
-    n_jobs,
-    random_state,
-    verbose,
-):
-    """Do what `stnclf.slides.extract_patches` describes.
+    size: int,
+    mpp: float | None,
+    max_offset: float = 0,
+    cell_size: int | None = None,
+    image_size: int | None = None,
+    slide_mpp: float | None = None,
+    out: PathLike | None = None,
+    resume: bool = False,
+    n_jobs: int = 1,
+    random_state: RandomState = None,
+    verbose: int = 0,
+) -> tuple[Pixels, np.ndarray, Floats, NDArray[np.str_]]:
+    """Cut an image around each annotated cell, ready for `STNCellClassifier.fit`.
 
     Parameters
     ----------
-    open_slide : callable
-        Makes a slide of a path and a resolution or None.
-    annotations, root, size, mpp, max_offset, cell_size, image_size, slide_mpp, out, resume, \
-n_jobs, random_state, verbose
-        As described there.
+    annotations : DataFrame or mapping of columns
+        ``image``, the file's name below `root`; ``x`` and ``y``, the cell in pixels of level 0;
+        ``label``. One row for each cell, in any order.
+    root : str or path-like
+        Folder of the slides. Names that are absolute or hold ``..`` are refused.
+    size : int
+        Side in pixels of the central patch, the `patch_size` of the classifier.
+    mpp : float or None
+        Micrometres per pixel of the images. None takes the pixels of level 0, whatever they
+        measure.
+    max_offset : float, default=0
+        Largest distance of the cell from the middle of the image on either axis, in pixels of
+        the image, at most half of `size`. The offset is drawn at random.
+    cell_size : int, default=None
+        Side in pixels of the cell's window, the `cell_size` of the classifier. None is half of
+        `size`.
+    image_size : int, default=None
+        Side of the images in pixels, at least `size`. None leaves so much around the patch that
+        every patch that training can draw, moved and turned, has real pixels (see Notes).
+    slide_mpp : float, default=None
+        Micrometres per pixel of level 0 of every slide; None takes each from its file.
+    out : str or path-like, default=None
+        File for `X` in NumPy's format, .npy, which need not fit into memory. It appears when it
+        is complete; until then ``out + ".part"`` and ``out + ".progress"`` lie beside it. None
+        keeps `X` in memory.
+    resume : bool, default=False
+        Go on with an unfinished `out`, if there is one, instead of beginning anew. The result
+        is that of an uninterrupted run.
+    n_jobs : int, default=1
+        Threads; -1 is one for each processor. The result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Where the offsets come from. With `resume`, None takes those that were drawn before.
+    verbose : int, default=0
+        Above 0 shows a progress bar.
 
     Returns
     -------
-    X, y, centers, groups
-        As described there.
+    X : uint8 ndarray of shape (n, image_size, image_size, 3)
+        RGB, in the order of the table; white beyond the edge of a slide. Memory-mapped and
+        read-only if `out` is given.
+    y : ndarray of shape (n,)
+        Labels.
+    centers : float64 ndarray of shape (n, 2)
+        ``(x, y)`` of the cells in pixels of the images, exact to fractions.
+    groups : ndarray of shape (n,), str
+        Names of the images, for cross-validation by slide.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a slide, or the folder of `out`, is not there.
+    ImportError
+        If a slide wants OpenSlide and it is not installed.
+    TypeError, ValueError
+        If an argument is not as described, a cell lies outside its image, a slide cannot be
+        read or has no resolution, or `resume` finds a run with other arguments. Nothing new is
+        left in the folder of `out` then. Rows are counted from 0.
+
+    Notes
+    -----
+    Training shows the cell at up to ``(size - cell_size) / 2`` from the middle of a patch that
+    is turned by any angle. Hence, by default, the side of the images is ``size + 2 * margin``
+    with ``margin = ceil(max_offset + sqrt(2) * (size - cell_size / 2) - (size - 1) / 2)``: 274
+    pixels for a patch of 128 and a window of 64.
+
+    Images consist of whole pixels of the slide at `mpp`, so that cells are up to half a pixel
+    off the place that was drawn for them, and with ``max_offset=0`` off the middle; `centers`
+    has where they are.
+
+    Each part of a slide is read once, whatever the number of cells in it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from stnclf.slides import extract_patches
+    >>> table = {"image": ["a.png"], "x": [40.0], "y": [20.0], "label": ["mitotic figure"]}
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     Image.new("RGB", (80, 60), "pink").save(f"{root}/a.png")
+    ...     X, y, centers, groups = extract_patches(table, root, size=32, mpp=None)
+    >>> X.shape, centers.tolist()
+    ((1, 70, 70, 3), [[34.0, 34.0]])
     """
     side = _check_sizes(size, max_offset, cell_size, image_size)
     check_path("root", root)
@@ -96,9 +168,7 @@ n_jobs, random_state, verbose
     out = check_out(out, resume)
     groups, points, y = _check_table(annotations)
     names, first_rows, image = np.unique(groups, return_index=True, return_inverse=True)
-    slides = [
-        open_slide(_path(root, str(name), row), slide_mpp) for name, row in zip(names, first_rows)
-    ]
+    slides = [Slide(_path(root, str(name), row), slide_mpp) for name, row in zip(names, first_rows)]
     sizes, scales = [], np.empty(len(names))
     for i, slide in enumerate(slides):
         with slide:
@@ -339,125 +409,3 @@ def _fingerprint(groups, points, settings):
     digest = hashlib.sha256(json.dumps([groups.tolist(), settings]).encode())
     digest.update(points.tobytes())
     return digest.hexdigest()
-
-
-def extract_patches(
-    annotations: Table,
-    root: PathLike,
-    *,
-    size: int,
-    mpp: float | None,
-    max_offset: float = 0,
-    cell_size: int | None = None,
-    image_size: int | None = None,
-    slide_mpp: float | None = None,
-    out: PathLike | None = None,
-    resume: bool = False,
-    n_jobs: int = 1,
-    random_state: RandomState = None,
-    verbose: int = 0,
-) -> tuple[Pixels, np.ndarray, Floats, NDArray[np.str_]]:
-    """Cut an image around each annotated cell, ready for `STNCellClassifier.fit`.
-
-    Parameters
-    ----------
-    annotations : DataFrame or mapping of columns
-        ``image``, the file's name below `root`; ``x`` and ``y``, the cell in pixels of level 0;
-        ``label``. One row for each cell, in any order.
-    root : str or path-like
-        Folder of the slides. Names that are absolute or hold ``..`` are refused.
-    size : int
-        Side in pixels of the central patch, the `patch_size` of the classifier.
-    mpp : float or None
-        Micrometres per pixel of the images. None takes the pixels of level 0, whatever they
-        measure.
-    max_offset : float, default=0
-        Largest distance of the cell from the middle of the image on either axis, in pixels of
-        the image, at most half of `size`. The offset is drawn at random.
-    cell_size : int, default=None
-        Side in pixels of the cell's window, the `cell_size` of the classifier. None is half of
-        `size`.
-    image_size : int, default=None
-        Side of the images in pixels, at least `size`. None leaves so much around the patch that
-        every patch that training can draw, moved and turned, has real pixels (see Notes).
-    slide_mpp : float, default=None
-        Micrometres per pixel of level 0 of every slide; None takes each from its file.
-    out : str or path-like, default=None
-        File for `X` in NumPy's format, .npy, which need not fit into memory. It appears when it
-        is complete; until then ``out + ".part"`` and ``out + ".progress"`` lie beside it. None
-        keeps `X` in memory.
-    resume : bool, default=False
-        Go on with an unfinished `out`, if there is one, instead of beginning anew. The result
-        is that of an uninterrupted run.
-    n_jobs : int, default=1
-        Threads; -1 is one for each processor. The result does not depend on it.
-    random_state : int, RandomState instance or None, default=None
-        Where the offsets come from. With `resume`, None takes those that were drawn before.
-    verbose : int, default=0
-        Above 0 shows a progress bar.
-
-    Returns
-    -------
-    X : uint8 ndarray of shape (n, image_size, image_size, 3)
-        RGB, in the order of the table; white beyond the edge of a slide. Memory-mapped and
-        read-only if `out` is given.
-    y : ndarray of shape (n,)
-        Labels.
-    centers : float64 ndarray of shape (n, 2)
-        ``(x, y)`` of the cells in pixels of the images, exact to fractions.
-    groups : ndarray of shape (n,), str
-        Names of the images, for cross-validation by slide.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a slide, or the folder of `out`, is not there.
-    ImportError
-        If a slide wants OpenSlide and it is not installed.
-    TypeError, ValueError
-        If an argument is not as described, a cell lies outside its image, a slide cannot be
-        read or has no resolution, or `resume` finds a run with other arguments. Nothing new is
-        left in the folder of `out` then. Rows are counted from 0.
-
-    Notes
-    -----
-    Training shows the cell at up to ``(size - cell_size) / 2`` from the middle of a patch that
-    is turned by any angle. Hence, by default, the side of the images is ``size + 2 * margin``
-    with ``margin = ceil(max_offset + sqrt(2) * (size - cell_size / 2) - (size - 1) / 2)``: 274
-    pixels for a patch of 128 and a window of 64.
-
-    Images consist of whole pixels of the slide at `mpp`, so that cells are up to half a pixel
-    off the place that was drawn for them, and with ``max_offset=0`` off the middle; `centers`
-    has where they are.
-
-    Each part of a slide is read once, whatever the number of cells in it.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import numpy as np
-    >>> from PIL import Image
-    >>> from stnclf.slides import extract_patches
-    >>> table = {"image": ["a.png"], "x": [40.0], "y": [20.0], "label": ["mitotic figure"]}
-    >>> with tempfile.TemporaryDirectory() as root:
-    ...     Image.new("RGB", (80, 60), "pink").save(f"{root}/a.png")
-    ...     X, y, centers, groups = extract_patches(table, root, size=32, mpp=None)
-    >>> X.shape, centers.tolist()
-    ((1, 70, 70, 3), [[34.0, 34.0]])
-    """
-    return extract(
-        Slide,
-        annotations,
-        root,
-        size=size,
-        mpp=mpp,
-        max_offset=max_offset,
-        cell_size=cell_size,
-        image_size=image_size,
-        slide_mpp=slide_mpp,
-        out=out,
-        resume=resume,
-        n_jobs=n_jobs,
-        random_state=random_state,
-        verbose=verbose,
-    )

@@ -1,4 +1,4 @@
-"""TODO training."""
+"""Staged training: what a stage is, and the skorch net that runs its epochs."""
 
 from ._net import CellNet
 from ._stage import Stage, guided_stages, learning_rate, stage_loss
