@@ -18,8 +18,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 import stnclf
 from stnclf.scan import scan_slides
 from stnclf.slides import Slide
+from tests.cli.test_main import SCAN
 from tests.conftest import QUICK, make_blobs
-from tests.test_cli import SCAN
 
 distributed = pytest.importorskip("distributed", reason="needs the extra [distributed]")
 
@@ -116,16 +116,16 @@ def test_no_scheduler_there_is_one_line(road, tmp_path, invoke, monkeypatch):
 
 def hold_after_a_tile(path):
     """In a worker: note every tile at once, and wait after the first while a file is there."""
-    from stnclf._utils import progress as _scan_progress
+    from stnclf._utils import progress
 
-    add = _scan_progress.Progress.add
+    add = progress.Progress.add
 
     def wait(self, *arguments):
         add(self, *arguments)
         while Path(path).exists():
             time.sleep(0.05)
 
-    _scan_progress._INTERVAL, _scan_progress.Progress.add = 0.0, wait
+    progress._INTERVAL, progress.Progress.add = 0.0, wait
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")

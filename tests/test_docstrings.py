@@ -19,8 +19,13 @@ from stnclf.slides import Slide
 
 from .bad_input.calls import CASES
 
-MODULES = sorted(module.name for module in pkgutil.iter_modules(stnclf.__path__))
-PUBLIC_MODULES = [name for name in MODULES if not name.startswith("_")]
+# Packages and the modules in them, by their names below stnclf.
+MODULES = sorted(
+    module.name.removeprefix("stnclf.")
+    for module in pkgutil.walk_packages(stnclf.__path__, "stnclf.")
+    if not module.name.endswith("__main__")
+)
+PUBLIC_MODULES = [name for name in MODULES if "." not in name and not name.startswith("_")]
 ESTIMATORS = {
     "STNCellClassifier": stnclf.STNCellClassifier,
     "CiresanBaseline": stnclf.CiresanBaseline,
@@ -41,7 +46,7 @@ def collect():
     # What several modules offer is named by the one that it is defined in, or the first.
     names = {}
     for name, item in found.items():
-        if id(item) not in names or item.__module__ == f"stnclf.{name.split('.')[0]}":
+        if id(item) not in names or item.__module__.split(".")[1] == name.split(".")[0]:
             names[id(item)] = name
     return {name: found[name] for name in names.values()}
 
@@ -135,7 +140,11 @@ def test_the_parser_reads_numpy_docstrings():
 
 
 def test_everything_public_is_found():
-    for name in ("classifier.STNCellClassifier", "geometry.cell_theta", "datasets.make_cells"):
+    for name in (
+        "classifier.STNCellClassifier",
+        "geometry.cell_theta",
+        "datasets.make_cells",
+    ):
         assert name in PUBLIC
     for name in ("STNCellClassifier.fit", "CiresanBaseline.predict", "CellFeatures.transform"):
         assert name in METHODS
@@ -259,5 +268,9 @@ def test_examples_are_found():
         for test in finder.find(importlib.import_module(f"stnclf.{name}"))
         if test.examples
     }
-    for name in ("classifier.STNCellClassifier", "baseline.CiresanBaseline", "datasets.make_cells"):
+    for name in (
+        "classifier.STNCellClassifier",
+        "baseline.CiresanBaseline",
+        "datasets._synthetic.make_cells",
+    ):
         assert f"stnclf.{name}" in with_examples

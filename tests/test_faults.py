@@ -16,7 +16,7 @@ from sklearn.base import clone
 import stnclf
 from stnclf import CiresanBaseline
 from tests.conftest import make_blobs
-from tests.test_checkpoint import assert_same, interrupted
+from tests.training.test_checkpoint import assert_same, interrupted
 
 KEPT = CiresanBaseline(epochs=6, batch_size=6, random_state=0)
 

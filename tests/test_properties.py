@@ -27,7 +27,7 @@ from stnclf.geometry import (
 )
 from stnclf.scan import scan
 from stnclf.slides import Slide, extract_patches
-from tests.test_scan import assert_same_cells, make_field
+from tests.scan.test_scan import assert_same_cells, make_field
 
 
 def examples(n):

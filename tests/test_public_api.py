@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib
 import importlib.metadata
 import json
@@ -27,124 +28,36 @@ PUBLIC = [
     "save",
 ]
 
-# From the top to the bottom: a module may import those below it, never one above.
+# From the top to the bottom: what stands here imports from what is below it, never from above.
 LAYERS = [
     "__init__",
     "cli",
-    "_cli_models",
-    "_cli_methods",
-    "_crossval",
-    "_cli_slides",
-    "_cli_data",
-    "_cli_common",
-    "_patch_set",
     "displays",
-    "_display_curves",
-    "_display_patches",
-    "_display_slide",
     "report",
-    "_report_html",
-    "_report_charts",
-    "_report_data",
-    "_report_input",
-    "_examples_figure",
-    "_tables",
-    "_evaluation",
-    "_plot_style",
     "scan",
-    "_scan_many",
-    "_hotspots",
-    "_scan_plane",
-    "_scan_progress",
-    "_scan_slide",
-    "_map_finder",
-    "_finders",
     "slides",
-    "_extract",
-    "_part_file",
-    "_pyramid",
-    "_regions",
-    "_slide_readers",
-    "_tissue_mask",
-    "onnx",
-    "_onnx_networks",
-    "_onnx_graph",
-    "persistence",
-    "_model_card",
     "annotations",
-    "_annotations_csv",
-    "_annotations_folders",
-    "_annotations_geojson",
-    "_annotations_json",
-    "_annotations_slide_runner",
-    "_annotations_table",
-    "_mat_file",
+    "onnx",
+    "persistence",
     "features",
-    "_cell_features",
     "classifier",
     "baseline",
     "_base",
-    "_transfer",
     "_prediction",
-    "_checkpoint",
-    "_fingerprint",
-    "_validation",
-    "_images",
     "training",
-    "_stage",
-    "_callbacks",
-    "_resident",
-    "_workers",
     "sampling",
-    "_draws",
-    "_batch",
-    "zoom_networks",
-    "shared_networks",
-    "baseline_network",
     "networks",
-    "window_classifiers",
-    "localizers",
-    "layers",
     "losses",
     "metrics",
-    "_calibration",
     "datasets",
-    "_tissue",
-    "_cells",
-    "_drawing",
     "geometry",
-    "_model_format",
-    "_typing",
-    "_container",
-    "_training_record",
-    "_codec",
-    "_files",
+    "_serialization",
+    "_utils",
     "_version",
 ]
 
-# A module without a file of its own name is tested where it is used.
-TESTED_ELSEWHERE = {
-    "__init__": "test_public_api",
-    "_version": "test_public_api",
-    "_stage": "test_training",
-    "_batch": "test_sampling",
-    "_draws": "test_sampling",
-    "_scan_plane": "test_scan",
-    "_typing": "test_supply",
-    "_model_format": "test_persistence",
-    "_map_finder": "test_finders",
-    "_prediction": "test_base",
-    "_training_record": "test_persistence",
-    "window_classifiers": "test_networks",
-    "_onnx_graph": "test_onnx",
-    "_onnx_networks": "test_onnx",
-    "_display_curves": "test_displays",
-    "_display_patches": "test_displays",
-    "_display_slide": "test_displays",
-    "_plot_style": "test_displays",
-    "_evaluation": "test_report",
-    "_tables": "test_report",
-}
+# What holds names and nothing that could be wrong.
+WITHOUT_TESTS = {"__init__", "__main__", "_version", "typing"}
 
 EXTRAS = [
     "skimage",
@@ -160,23 +73,32 @@ EXTRAS = [
 
 
 def modules():
-    return sorted(path.stem for path in PACKAGE.glob("*.py"))
+    """Paths of all modules below the package: "cli/common", "geometry", "cli/__init__"."""
+    return sorted(
+        path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.py")
+    )
 
 
-def imported(source):
-    """Names of the package's modules that a module imports, anywhere in it."""
+def dotted(name):
+    """Name under which a module is imported."""
+    return ".".join(["stnclf", *name.split("/")]).removesuffix(".__init__")
+
+
+def imported(source, name):
+    """Modules and packages of stnclf that a module imports, anywhere in it: "cli.common"."""
+    package = ["stnclf", *name.split("/")[:-1]]
     paths = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             paths += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level <= 1, "import from outside the package"
-            base = ".".join(filter(None, ["stnclf" if node.level else "", node.module]))
+            assert node.level <= len(package), "import from outside the package"
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])])
             # "from . import a" names a module, "from .a import b" names what is in one.
-            inside = [f"{base}.{alias.name}" for alias in node.names]
-            paths += inside if base == "stnclf" else [base]
-    parts = [path.split(".") for path in paths]
-    return sorted({(*part, "__init__")[1] for part in parts if part[0] == "stnclf"})
+            paths += [f"{base}.{alias.name}" for alias in node.names] if not node.module else [base]
+    own = [path.split(".", 1) for path in paths if path.split(".")[0] == "stnclf"]
+    return sorted({(*rest, "__init__")[0] for _, *rest in own})
 
 
 def test_public_names():
@@ -187,7 +109,7 @@ def test_public_names():
 
 @pytest.mark.parametrize("name", modules())
 def test_modules_offer_what_they_say(name):
-    module = importlib.import_module("stnclf" if name == "__init__" else f"stnclf.{name}")
+    module = importlib.import_module(dotted(name))
     assert module.__doc__
     offered = getattr(module, "__all__", [])
     assert len(set(offered)) == len(offered)
@@ -197,8 +119,17 @@ def test_modules_offer_what_they_say(name):
 
 def test_public_modules_have_a_list_of_names():
     for name in modules():
-        if not name.startswith("_"):
-            assert importlib.import_module(f"stnclf.{name}").__all__, name
+        if not any(part.startswith("_") for part in name.removesuffix("/__init__").split("/")):
+            assert importlib.import_module(dotted(name)).__all__, name
+
+
+@pytest.mark.parametrize("name", [name for name in modules() if name.endswith("/__init__")])
+def test_a_package_hands_on_names_and_holds_nothing_else(name):
+    body = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8")).body
+    kinds = (ast.Expr, ast.ImportFrom, ast.Assign)
+    assert all(isinstance(node, kinds) for node in body)
+    module = importlib.import_module(dotted(name))
+    assert not [item for item in getattr(module, "__all__", []) if item.startswith("_")]
 
 
 def test_paper_is_a_configuration():
@@ -216,33 +147,57 @@ import stnclf.a, numpy
 import stnclf
 from . import b as other
 from .c import thing
-from stnclf.d import thing
-from stnclf import e
+from ..d.e import thing
+from stnclf.f import thing
 def later():
-    from .f import thing
+    from .g import thing
 """
-    assert imported(source) == ["__init__", "a", "b", "c", "d", "e", "f"]
+    assert imported(source, "cli/common") == [
+        "__init__",
+        "a",
+        "cli.b",
+        "cli.c",
+        "cli.g",
+        "d.e",
+        "f",
+    ]
+    assert imported("from . import b", "geometry") == ["b"]
+    with pytest.raises(AssertionError, match="outside"):
+        imported("from ... import b", "cli/common")
 
 
-def test_every_module_has_its_layer():
-    assert sorted(LAYERS) == modules()
+def test_every_package_has_its_layer():
+    assert sorted(LAYERS) == sorted({name.split("/")[0] for name in modules()})
 
 
 @pytest.mark.parametrize("name", modules())
 def test_imports_point_down(name):
-    below = LAYERS[LAYERS.index(name) + 1 :]
+    here = name.split("/")[0]
+    below = LAYERS[LAYERS.index(here) + 1 :]
     source = (PACKAGE / f"{name}.py").read_text(encoding="utf-8")
     # "import stnclf" and "from stnclf import name" reach up to __init__.
-    upwards = [other for other in imported(source) if other not in below]
+    found = {path.split(".")[0] for path in imported(source, name)} - {here}
+    upwards = sorted(found - set(below))
     assert not upwards, f"stnclf/{name}.py imports {upwards}, which is not below it"
 
 
-@pytest.mark.parametrize("name", modules())
+@pytest.mark.parametrize("package", [name for name in LAYERS if (PACKAGE / name).is_dir()])
+def test_imports_within_a_package_make_no_circle(package):
+    graph = {}
+    for name in modules():
+        if name.split("/")[0] == package:
+            source = (PACKAGE / f"{name}.py").read_text(encoding="utf-8")
+            own = [p for p in imported(source, name) if p.split(".")[0] == package]
+            graph[dotted(name)] = {f"stnclf.{path}" for path in own}
+    list(graphlib.TopologicalSorter(graph).static_order())  # an error names the circle
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in modules() if name.split("/")[-1] not in WITHOUT_TESTS]
+)
 def test_every_module_has_its_tests(name):
-    own = f"test_{name.strip('_')}"
-    if name in TESTED_ELSEWHERE:
-        assert not (TESTS / f"{own}.py").exists(), "has a file of its own by now"
-    file = TESTS / f"{TESTED_ELSEWHERE.get(name, own)}.py"
+    *folders, last = name.split("/")
+    file = TESTS.joinpath(*folders, f"test_{last.strip('_')}.py")
     assert file.exists()
     assert "def test_" in file.read_text(encoding="utf-8")
 
@@ -260,7 +215,7 @@ def run(code):
     return json.loads(done.stdout)
 
 
-ALL = [f"stnclf.{name}" for name in LAYERS if name != "__init__"]
+ALL = [dotted(name) for name in modules() if not name.endswith(("__init__", "__main__"))]
 
 
 # What the dependencies load or change by themselves has happened before the first look.

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from .._utils.images import load_images
 from .._utils.optional import import_pandas
-from .._utils.progress import Progress
+from .._utils.progress import Progress, kept
 from ..persistence import load
 from .common import (
     EXISTING,
@@ -61,10 +61,10 @@ def predict(model, inputs, out, device, overwrite, resume, progress):
     estimator = load(model, device)
     names, n_images, read, columns = _images(inputs, estimator.image_shape_[2])
     header = {"model": hashlib.sha256(model.read_bytes()).hexdigest(), "images": names}
-    kept = Progress(os.path.abspath(out), header, resume)
-    with kept(kept):
-        _predict_all(estimator, n_images, read, kept, shows_progress(progress))
-    cells = np.concatenate([part for _, part in kept.in_order()])
+    run = Progress(os.path.abspath(out), header, resume)
+    with kept(run):
+        _predict_all(estimator, n_images, read, run, shows_progress(progress))
+    cells = np.concatenate([part for _, part in run.in_order()])
     classes = estimator.classes_
     best = cells[:, 2:].argmax(axis=1)
     table = {
@@ -77,7 +77,7 @@ def predict(model, inputs, out, device, overwrite, resume, progress):
     for name, column in zip(classes.tolist(), cells[:, 2:].T):
         table[f"probability_{name}"] = column
     text = import_pandas().DataFrame(table).to_csv(index=False, lineterminator="\n")
-    kept.finish(text.encode())
+    run.finish(text.encode())
     numbers = np.bincount(best, minlength=len(classes))
     counts = ", ".join(f"{n} {label}" for label, n in zip(classes, numbers))
     say(f"{out}: {len(cells)} images ({counts})")

@@ -1,0 +1,267 @@
+"""MIDOG, COCO and grand-challenge: corners and sizes told apart, pixels and millimetres."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stnclf.annotations import read_annotations, write_annotations
+from tests.annotations.test_io import cells
+
+
+def document(boxes, width=None, height=None, **more):
+    image = {"id": 5, "file_name": "a.tiff"}
+    if width:
+        image |= {"width": width, "height": height}
+    annotations = [
+        {"id": i, "image_id": 5, "category_id": 2, "bbox": b} for i, b in enumerate(boxes)
+    ]
+    return {
+        "images": [image],
+        "categories": [{"id": 2, "name": "mitotic figure"}],
+        "annotations": annotations,
+        **more,
+    }
+
+
+def read(tmp_path, content, format="auto", **more):
+    path = tmp_path / "boxes.json"
+    path.write_text(json.dumps(content))
+    return read_annotations(path, format, **more)
+
+
+def test_midog_boxes_are_corners_and_coco_boxes_are_not(tmp_path):
+    content = document([[10, 20, 60, 70]])
+    table = read(tmp_path, content, "midog")
+    assert table[["x", "y", "width", "height"]].to_numpy().tolist() == [[35, 45, 50, 50]]
+    table = read(tmp_path, content, "coco")
+    # From 10 to 70 along the edges of pixels: the middle of the first pixel is 10.5 there.
+    assert table[["x", "y", "width", "height"]].to_numpy().tolist() == [[39.5, 54.5, 60, 70]]
+    whole = read(tmp_path, document([[0, 0, 9, 5]]), "coco")
+    assert whole[["x", "y"]].to_numpy().tolist() == [[4, 2]]  # the middle of 9 x 5 pixels
+
+
+@pytest.mark.parametrize(
+    ("boxes", "size", "format"),
+    [
+        # A box of width 9 that begins at 10 cannot end at 9.
+        ([[10, 20, 9, 9], [3, 4, 50, 50]], None, "coco"),
+        ([[10, 20, 60, 9]], None, "coco"),
+        # As sizes, these would reach beyond the image.
+        ([[10, 20, 60, 70], [30, 40, 90, 99]], (95, 105), "midog"),
+        ([[10, 20, 60, 70], [30, 40, 90, 99]], (130, 105), "midog"),
+        ([[10, 20, 60, 70], [-5, -5, 90, 99]], (65, 200), "midog"),
+        # Equally large in one way only.
+        ([[10, 20, 60, 70], [30, 40, 80, 90]], None, "midog"),
+        ([[10, 20, 60, 70], [30, 40, 60, 70]], (500, 500), "coco"),
+        ([[10.5, 20, 60.5, 70], [30.25, 40, 80.25, 90]], (500, 500), "midog"),
+        ([[0.1, 20, 50.1, 70], [0.7, 40, 50.7, 90]], (500, 500), "midog"),
+    ],
+)
+def test_boxes_tell_what_they_are(boxes, size, format, tmp_path):
+    content = document(boxes, *(size or ()))
+    told = read(tmp_path, content)
+    pd.testing.assert_frame_equal(told, read(tmp_path, content, format))
+    widths = [box[2] if format == "coco" else round(box[2] - box[0], 9) for box in boxes]
+    assert told.width.tolist() == widths
+
+
+@pytest.mark.parametrize(
+    ("boxes", "size"),
+    [
+        ([[10, 20, 60, 70]], None),  # one box is as large as itself
+        ([[10, 20, 60, 70], [30, 40, 70, 60]], (500, 500)),
+        ([[60, 20, 10, 70], [30, 40, 70, 60]], (60, 60)),  # neither can be
+    ],
+)
+def test_boxes_that_do_not_tell_need_a_word(boxes, size, tmp_path):
+    content = document(boxes, *(size or ()))
+    with pytest.raises(ValueError, match=r"boxes\.json: does not show .* pass format='midog' for"):
+        read(tmp_path, content)
+    content["info"] = {"bbox_format": "xywh"}
+    pd.testing.assert_frame_equal(read(tmp_path, content), read(tmp_path, content, "coco"))
+
+
+def test_a_single_box_that_was_written_is_read(tmp_path):
+    path = write_annotations(cells()[:1], tmp_path / "a.json", "midog")
+    assert read_annotations(path)[["x", "y"]].to_numpy().tolist() == [[10, 30]]
+
+
+def test_votes_keys_and_images(tmp_path):
+    content = document([[10, 20, 60, 70], [30, 40, 80, 90]], 7215, 5412)
+    content["images"][0]["tumor_type"] = "canine lung cancer"
+    content["categories"].append({"id": 1, "name": "hard negative"})
+    content["annotations"][0] |= {"labels": [2, 1, 2], "score": 0.5, "segmentation": [[1, 2]]}
+    content["annotations"][1] |= {"labels": [1, 9], "category_id": None}
+    table = read(tmp_path, content)
+    assert list(table.columns) == [
+        *("image", "x", "y", "label", "width", "height", "votes"),
+        *("image_width", "image_height", "tumor_type", "id", "score"),
+    ]
+    assert table.votes[0] == ("mitotic figure", "hard negative", "mitotic figure")
+    assert table.votes[1] == ("hard negative", None)
+    assert table.label.isna().tolist() == [False, True]
+    assert set(table.tumor_type) == {"canine lung cancer"}
+    assert set(table.image_width) == {7215}
+
+
+def test_no_annotations_are_an_empty_table(tmp_path):
+    table = read(tmp_path, document([]))
+    assert list(table.columns) == ["image", "x", "y", "label"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"annotations": {}}, "'annotations' is no list"),
+        ({"annotations": [3]}, "annotation 0 has no 'bbox' of four numbers"),
+        ({"annotations": [{"bbox": [1, 2, 3]}]}, "annotation 0 has no 'bbox' of four numbers"),
+        ({"images": [3]}, "'images' must be a list of entries with an id of their own and 'file_n"),
+        ({"images": [{"id": 5}]}, "'images' must be a list of entries"),
+        ({"images": [{"id": 5, "file_name": "a"}] * 2}, "'images' must be a list of entries"),
+        ({"images": []}, "annotation 0 is on an image that 'images' lacks"),
+        ({"categories": []}, "annotation 0 is of a class that 'categories' lacks: 2"),
+        ({"categories": None}, "'categories' must be a list of entries"),
+    ],
+)
+def test_broken_files_are_refused(change, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, document([[10, 20, 60, 70]]) | change, "midog")
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        [1, 2, 3, "4"],
+        [1, 2, 3, None],
+        [1, 2, 3, float("nan")],
+        [1, 2, float("inf"), 4],
+        [1, 2, 3, True],
+    ],
+)
+def test_boxes_that_are_no_numbers_are_refused(box, tmp_path):
+    with pytest.raises(ValueError, match="annotation 1 has a 'bbox' that is not four numbers"):
+        read(tmp_path, document([[1, 2, 3, 4], box]), "coco")
+
+
+def test_boxes_without_an_inside_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"box of -1\.0 x 50\.0 px as format='midog': \[10, 20, 9"):
+        read(tmp_path, document([[10, 20, 9, 70]]), "midog")
+    with pytest.raises(ValueError, match=r"box of -9\.0 x 70\.0 px as format='coco'"):
+        read(tmp_path, document([[10, 20, -9, 70]]), "coco")
+
+
+def test_the_real_file_has_the_counts_of_plain_json(shared_data):
+    path = shared_data("annotations/MIDOG.json")
+    content = json.loads(path.read_text())
+    table = read_annotations(path)
+    counts = {"mitotic figure": 1721, "not mitotic figure": 2714}
+    assert table.label.value_counts().to_dict() == counts
+    assert Counter(a["category_id"] for a in content["annotations"]) == {1: 1721, 2: 2714}
+    assert table.image.nunique() == 150
+    files = {image["id"]: image["file_name"] for image in content["images"]}
+    for row, annotation in zip(table.itertuples(), content["annotations"]):
+        x1, y1, x2, y2 = annotation["bbox"]
+        assert row.image == files[annotation["image_id"]]
+        assert (row.x, row.y) == ((x1 + x2) / 2, (y1 + y2) / 2)
+        assert (row.width, row.height) == (50, 50)
+
+
+def test_the_real_file_and_the_real_database_agree(shared_data):
+    folder = shared_data("annotations")
+    columns = ["image", "x", "y", "label", "id"]
+    boxes, spots = (
+        read_annotations(folder / "MIDOG.json"),
+        read_annotations(folder / "MIDOG.sqlite"),
+    )
+    pd.testing.assert_frame_equal(boxes[columns], spots[columns], check_exact=True)
+
+
+def test_midog_as_it_is_written(tmp_path):
+    table = cells(
+        image=["b.tif", "a.tif"],
+        width=[4.0, np.nan],
+        height=[6.0, np.nan],
+        votes=[("m", "k"), ("n",)],
+        image_width=[900, 800],
+        score=[0.5, np.nan],
+    )
+    content = json.loads(
+        write_annotations(table, tmp_path / "a.json", "midog", size=10).read_text()
+    )
+    assert content["images"] == [
+        {"file_name": "b.tif", "id": 1, "width": 900},
+        {"file_name": "a.tif", "id": 2, "width": 800},
+    ]
+    assert content["categories"] == [
+        {"id": 1, "name": "k"},
+        {"id": 2, "name": "m"},
+        {"id": 3, "name": "n"},
+    ]
+    first = {"bbox": [8, 27, 12, 33], "category_id": 2, "image_id": 1, "labels": [2, 1], "id": 1}
+    second = {"bbox": [15.5, -1, 25.5, 9], "category_id": 3, "image_id": 2, "labels": [3], "id": 2}
+    assert content["annotations"] == [first | {"score": 0.5}, second]
+
+
+def test_midog_needs_labels_and_one_size_an_image(tmp_path):
+    path = tmp_path / "a.json"
+    with pytest.raises(
+        ValueError, match=r"table\['label'\] must name a class in MIDOG JSON, row 1"
+    ):
+        write_annotations(cells(label=["m", None]), path, "midog")
+    with pytest.raises(ValueError, match=r"says different things about image 'a\.svs'"):
+        write_annotations(cells(image_width=[900, 800]), path, "midog")
+    with pytest.raises(
+        ValueError, match=r"table\['score'\] must not be infinite in MIDOG .* row 1"
+    ):
+        write_annotations(cells(score=[1.0, np.inf]), path, "midog")
+    assert not path.exists()
+
+
+def test_results_are_in_millimetres(tmp_path):
+    table = cells(label=["m", None], probability=[0.75, np.nan])
+    path = write_annotations(table, tmp_path / "a.json", "grand-challenge", mpp=0.25)
+    assert json.loads(path.read_text()) == {
+        "type": "Multiple points",
+        "version": {"major": 1, "minor": 0},
+        "name": "a.svs",
+        "points": [
+            {"point": [0.0025, 0.0075, 0], "name": "m", "probability": 0.75},
+            {"point": [0.005125, 0.001, 0]},
+        ],
+    }
+    # 0.0025 mm are 10 px of 0.25 um, and 5 px of 0.5 um.
+    assert read_annotations(path, mpp=0.25).x.tolist() == [10, 20.5]
+    assert read_annotations(path, mpp=0.5).x.tolist() == [5, 10.25]
+    assert set(read_annotations(path, mpp=1, image="x").image) == {"x"}
+    with pytest.raises(ValueError, match=r"a\.json: mpp must be the micrometres per pixel"):
+        read_annotations(path)
+
+
+def test_results_hold_probabilities_only(tmp_path):
+    with pytest.raises(ValueError, match=r"table\['probability'\] must lie from 0 to 1, row 1"):
+        write_annotations(
+            cells(probability=[0.5, 1.5]), tmp_path / "a.json", "grand-challenge", mpp=1
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"points": 3}, "'points' is no list"),
+        ({"points": [3]}, "point 0 has no coordinates"),
+        ({"points": [{"point": [1]}]}, "point 0 has no coordinates"),
+        ({"points": [{"point": [1, "2", 0]}]}, "point 0 has a coordinate that is no number: '2'"),
+        (
+            {"points": [{"point": [1, float("nan"), 0]}]},
+            "point 0 has a coordinate that is no number",
+        ),
+        ({"name": None}, "does not name its image: pass image="),
+    ],
+)
+def test_broken_results_are_refused(change, message, tmp_path):
+    content = {"type": "Multiple points", "name": "a", "points": [{"point": [1, 2, 0]}]} | change
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, content, mpp=0.25)

@@ -1,0 +1,84 @@
+"""Annotation files cut short, with damaged bytes, or with anything in the place of anything."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from stnclf.annotations import read_annotations, write_annotations
+from tests.annotations.test_io import cells, examples
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7, 40, 99, 0.3, 0.5, 0.8, 0.95])
+def test_files_cut_short_are_refused_in_one_line(cut, tmp_path):
+    for path in examples(tmp_path):
+        whole = path.read_bytes()
+        path.write_bytes(whole[: cut if cut >= 1 else int(cut * len(whole))])
+        if path.suffix == ".csv" and cut not in (0, 1, 7):
+            continue  # at the end of a line or within its last cell, a table is a table still
+        told = path.stem if path.suffix != ".mat" else "crchisto"
+        for format in ("auto", told):
+            with pytest.raises(ValueError, match=path.name.replace(".", r"\.")) as caught:
+                read_annotations(path, format, mpp=0.5)
+            assert "\n" not in str(caught.value)
+            assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_bytes_give_a_table_or_a_value_error(seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    refused = 0
+    for path in examples(tmp_path):
+        told = path.stem if path.suffix != ".mat" else "crchisto"
+        whole = np.frombuffer(path.read_bytes(), np.uint8)
+        for _ in range(60):
+            damaged = whole.copy()
+            where = rng.integers(0, len(damaged), rng.integers(1, 6))
+            damaged[where] = rng.integers(0, 256, len(where))
+            path.write_bytes(damaged.tobytes())
+            try:
+                table = read_annotations(path, told, mpp=0.5)
+            except ValueError:
+                refused += 1
+            else:
+                assert np.isfinite(table[["x", "y"]].to_numpy()).all()
+    assert refused > 50
+
+
+STRANGE = [None, [], {}, "x", True, -1, 1e308, np.nan, np.inf, [1, 2], [[1, 2]], "", 10**400, [3]]
+
+
+def places(node, found):
+    """List every (container, key) of nested lists and dicts."""
+    for key in node if isinstance(node, dict) else range(len(node)):
+        found.append((node, key))
+        if isinstance(node[key], (dict, list)):
+            places(node[key], found)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("format", ["midog", "coco", "qupath", "grand-challenge"])
+def test_json_of_any_content_gives_a_table_or_a_value_error(format, seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    table = cells(votes=[("m",), ("n", "m")], grade=["I", "II"], probability=0.5, image_width=90)
+    path = write_annotations(table, tmp_path / "a", format if format != "coco" else "midog", mpp=1)
+    original, read = path.read_text(), 0
+    for _ in range(150):
+        content = json.loads(original)
+        for _ in range(rng.integers(1, 3)):
+            choices = places(content, [])
+            node, key = choices[rng.integers(len(choices))]
+            node[key] = copy.deepcopy(STRANGE[rng.integers(len(STRANGE))])
+        path.write_text(json.dumps(content))
+        try:
+            table = read_annotations(path, format, mpp=0.5)
+        except ValueError:
+            continue
+        assert np.isfinite(table[["x", "y"]].to_numpy()).all()
+        assert all(isinstance(name, str) for name in table.image)
+        if read % 8 == 0:  # a database is brought to the disk each time
+            write_annotations(table.dropna(subset="label"), tmp_path / "a.db", overwrite=True)
+        read += 1
+    assert 0 < read < 150

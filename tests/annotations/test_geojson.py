@@ -1,0 +1,253 @@
+"""GeoJSON: what QuPath writes is read, and what is written is what QuPath wants."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stnclf.annotations import read_annotations, write_annotations
+from tests.annotations.test_io import cells
+
+
+def polygon(*points):
+    return {"type": "Polygon", "coordinates": [[list(point) for point in points]]}
+
+
+def feature(geometry, **properties):
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def read(tmp_path, *features, **more):
+    path = tmp_path / "slide 7.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return read_annotations(path, **more)
+
+
+def written(table, tmp_path, **arguments):
+    return json.loads(write_annotations(table, tmp_path / "a.geojson", **arguments).read_text())
+
+
+def test_qupath_counts_from_the_edge_of_the_first_pixel(tmp_path):
+    # The box of the first pixel of an image, and a point in its middle.
+    first = polygon((0, 0), (1, 0), (1, 1), (0, 1), (0, 0))
+    table = read(tmp_path, feature(first), feature({"type": "Point", "coordinates": [0.5, 0.5]}))
+    assert table[["x", "y"]].to_numpy().tolist() == [[0, 0], [0, 0]]
+    assert table.type.tolist() == ["area", "spot"]
+    assert table.width[0] == table.height[0] == 1
+
+    found = written(table, tmp_path)["features"]
+    assert found[0]["geometry"] == first
+    found = written(table.drop(columns=["width", "height"]), tmp_path, size=0)["features"]
+    assert found[1]["geometry"] == {"type": "Point", "coordinates": [0.5, 0.5]}
+
+
+def test_geometries(tmp_path):
+    triangle = [(0.5, 0.5), (6.5, 0.5), (0.5, 12.5), (0.5, 0.5)]
+    square = [(0.5, 0.5), (10.5, 0.5), (10.5, 10.5), (0.5, 10.5), (0.5, 0.5)]
+    hole = [(5.5, 0.5), (10.5, 0.5), (10.5, 10.5), (5.5, 10.5), (5.5, 0.5)]
+    away = [(100.5, 0.5), (110.5, 0.5), (110.5, 10.5), (100.5, 10.5), (100.5, 0.5)]
+    table = read(
+        tmp_path,
+        feature(polygon(*triangle)),
+        feature(polygon(*triangle[::-1])),
+        feature({"type": "Polygon", "coordinates": [square, hole]}),
+        feature({"type": "MultiPolygon", "coordinates": [[square], [away]]}),
+        feature({"type": "LineString", "coordinates": [[0.5, 0.5], [4.5, 8.5]]}),
+        feature({"type": "Point", "coordinates": [3, 4, 0]}),
+        feature(polygon((5, 5), (5, 5), (5, 5), (5, 5))),
+    )
+    expected = [(2, 4), (2, 4), (2.5, 5), (55, 5), (2, 4), (2.5, 3.5), (4.5, 4.5)]
+    np.testing.assert_allclose(table[["x", "y"]], expected, rtol=0, atol=1e-9)
+    assert table.type.tolist() == ["polygon"] * 4 + ["line", "spot", "polygon"]
+    np.testing.assert_array_equal(table.width, [6, 6, 10, 110, 4, np.nan, 0])
+    np.testing.assert_array_equal(table.height, [12, 12, 10, 10, 8, np.nan, 0])
+
+
+def test_each_of_several_points_is_a_cell(tmp_path):
+    points = {"type": "MultiPoint", "coordinates": [[1.5, 2.5], [3.5, 4.5], [5.5, 6.5]]}
+    table = read(tmp_path, feature(points, classification={"name": "Mitosis"}, name="counted"))
+    assert table[["x", "y"]].to_numpy().tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert set(table.label) == {"Mitosis"}
+    assert set(table.name) == {"counted"}
+
+
+@pytest.mark.parametrize(
+    ("classification", "label"),
+    [
+        ({"name": "Mitosis", "color": [1, 2, 3]}, "Mitosis"),
+        ("Mitosis", "Mitosis"),
+        ({"names": ["Tumor", "Positive"]}, "Tumor: Positive"),
+        ({"colorRGB": -1}, None),
+        ({"names": 7, "name": "Mitosis"}, "Mitosis"),
+        ({}, None),
+        ("", None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_classifications(classification, label, tmp_path):
+    point = {"type": "Point", "coordinates": [1, 2]}
+    table = read(tmp_path, feature(point, classification=classification))
+    assert table.label.tolist() == [label] or (label is None and table.label.isna().all())
+
+
+def test_measurements_and_metadata(tmp_path):
+    point = {"type": "Point", "coordinates": [1, 2]}
+    table = read(
+        tmp_path,
+        feature(
+            point,
+            objectType="cell",
+            measurements={
+                "P(m)": 0.25,
+                "Area µm^2": 3,
+                "width": 8.5,
+                "bad": "NaN",
+                "big": "Infinity",
+            },
+            metadata={"grade": "II", "x": "here", "votes": '["m", null]'},
+        ),
+        # QuPath before 0.4 had a list.
+        feature(
+            point,
+            objectType="annotation",
+            measurements=[{"name": "P(m)", "value": 0.5}, {"name": []}],
+        ),
+        feature(point),
+    )
+    np.testing.assert_array_equal(table["P(m)"], [0.25, 0.5, np.nan])
+    np.testing.assert_array_equal(table["Area µm^2"], [3, np.nan, np.nan])
+    np.testing.assert_array_equal(table["width (measured)"], [8.5, np.nan, np.nan])
+    np.testing.assert_array_equal(table["big"], [np.inf, np.nan, np.nan])
+    assert table["bad"].isna().all()
+    assert "width" not in table
+    assert table.x.tolist() == [0.5] * 3
+    assert table.grade[0] == "II"
+    assert table["x (metadata)"][0] == "here"
+    assert table.votes[0] == ("m", None)
+    assert table.object_type.fillna("").tolist() == ["cell", "annotation", ""]
+
+
+def test_names_of_images(tmp_path):
+    point = feature({"type": "Point", "coordinates": [1, 2]})
+    assert read(tmp_path, point).image[0] == "slide 7"
+    assert read(tmp_path, point, image="x.svs").image[0] == "x.svs"
+    path = write_annotations(cells(), tmp_path / "b.geojson")
+    assert set(read_annotations(path).image) == {"a.svs"}
+    assert set(read_annotations(path, image="x.svs").image) == {"x.svs"}
+
+
+def test_one_feature_or_a_bare_list_of_them_is_read(tmp_path):
+    point = feature({"type": "Point", "coordinates": [1, 2]}, classification="m")
+    path = tmp_path / "a.json"
+    for document in (point, [point], {"type": "FeatureCollection", "features": [point]}):
+        path.write_text(json.dumps(document), encoding="utf-8-sig")
+        assert read_annotations(path).label.tolist() == ["m"]
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ([3], "feature 0 is no feature with geometry and properties"),
+        ([{"type": "Feature", "geometry": None}], "feature 0 is no feature"),
+        ([feature({"type": "Blob", "coordinates": []})], "geometry of type 'Blob'"),
+        ([feature({"type": "GeometryCollection", "geometries": []})], "'GeometryCollection'"),
+        ([feature({"type": "Point"})], "feature 0 has no coordinates"),
+        ([feature({"type": "Point", "coordinates": [1]})], "a point that is not two numbers"),
+        ([feature({"type": "Point", "coordinates": [1, "2"]})], "a point that is not two numbers"),
+        ([feature({"type": "Point", "coordinates": [1, True]})], "a point that is not two numbers"),
+        ([feature({"type": "Point", "coordinates": [1, float("nan")]})], "not two numbers"),
+        ([feature({"type": "Point", "coordinates": [1, 10**400]})], "not two numbers"),
+        ([feature({"type": "Polygon", "coordinates": [[]]})], "has no coordinates"),
+        ([feature({"type": "Polygon", "coordinates": [1, 2]})], "has no coordinates"),
+        ([feature({"type": "Polygon", "coordinates": 3})], "has no coordinates"),
+        ([feature({"type": "Point", "coordinates": [1, 2]}, measurements=3)], "must be objects"),
+        ("none", "'features' is no list"),
+    ],
+)
+def test_broken_features_are_refused(features, message, tmp_path):
+    path = tmp_path / "bad.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    with pytest.raises(ValueError, match=message) as caught:
+        read_annotations(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_numbers_beyond_a_float_are_refused(tmp_path):
+    path = tmp_path / "bad.geojson"
+    path.write_text('{"type": "Feature", "geometry": {"type": "Point", "coordinates": [1e999, 2]}}')
+    with pytest.raises(ValueError, match="not two numbers"):
+        read_annotations(path)
+
+
+def test_detections_are_closed_boxes_of_their_size(tmp_path):
+    table = cells(probability=[0.75, 0.5], width=[4.0, np.nan], height=[6.0, np.nan])
+    document = written(table, tmp_path, size=20, colors={"n": (9, 8, 7)})
+    assert document["type"] == "FeatureCollection"
+    assert document["image"] == {"name": "a.svs"}
+    first, second = document["features"]
+    assert first == {
+        "type": "Feature",
+        "geometry": polygon((8.5, 27.5), (12.5, 27.5), (12.5, 33.5), (8.5, 33.5), (8.5, 27.5)),
+        "properties": {
+            "objectType": "detection",
+            "classification": {"name": "m", "color": [213, 94, 0]},
+            "measurements": {"probability": 0.75},
+        },
+    }
+    ring = second["geometry"]["coordinates"][0]
+    assert ring == [[11, -5.5], [31, -5.5], [31, 14.5], [11, 14.5], [11, -5.5]]
+    assert second["properties"]["classification"] == {"name": "n", "color": [9, 8, 7]}
+
+
+def test_properties_follow_the_columns(tmp_path):
+    table = cells(
+        label=["m", None],
+        object_type=["annotation", None],
+        name=["first", None],
+        id=["0b3c", "0b3d"],
+        sure=[True, False],
+        ratio=[np.inf, -np.inf],
+        note=["a", None],
+        image_width=900,
+    )
+    document = written(table, tmp_path, object_type="detection")
+    assert document["image"] == {"name": "a.svs", "width": 900}
+    first, second = document["features"]
+    assert first["id"] == "0b3c"
+    assert list(first["properties"]) == [
+        "objectType",
+        "name",
+        "classification",
+        "measurements",
+        "metadata",
+    ]
+    assert first["properties"]["objectType"] == "annotation"
+    assert first["properties"]["measurements"] == {"sure": 1, "ratio": "Infinity"}
+    assert first["properties"]["metadata"] == {"note": "a"}
+    measurements = {"sure": 0, "ratio": "-Infinity"}
+    assert second["properties"] == {"objectType": "detection", "measurements": measurements}
+    assert read_annotations(tmp_path / "a.geojson").ratio.tolist() == [np.inf, -np.inf]
+    assert (
+        written(table.drop(columns="object_type"), tmp_path, object_type="annotation")["features"][
+            1
+        ]["properties"]["objectType"]
+        == "annotation"
+    )
+
+
+@pytest.mark.parametrize("size", [0, 0.1, 50])
+def test_files_are_valid_geojson(size, tmp_path):
+    geojson = pytest.importorskip("geojson", reason="the package geojson checks the files")
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(0, 1e5, (2, 50))
+    table = pd.DataFrame({"image": "ä.svs", "x": x, "y": y, "label": "有丝分裂", "id": range(50)})
+    path = write_annotations(table, tmp_path / "a.geojson", size=size)
+    document = geojson.loads(path.read_text(encoding="utf-8"))
+    assert isinstance(document, geojson.FeatureCollection)
+    assert document.is_valid, document.errors()
+    assert len(document["features"]) == 50
+    for one in document["features"]:
+        assert one["properties"]["objectType"] == "detection"
+        assert one["geometry"]["type"] == ("Polygon" if size else "Point")

@@ -1,0 +1,357 @@
+"""The evaluation behind demo and accuracy benchmark, with a quick stand-in as the estimator."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import f1_score
+from sklearn.svm import SVC
+
+from stnclf import STNCellClassifier
+from stnclf.datasets import make_cells
+from stnclf.geometry import cell_theta, patch_origin
+from stnclf.report import evaluate
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import _accuracy_page  # noqa: E402
+import _accuracy_store  # noqa: E402
+import _evaluate  # noqa: E402
+import accuracy  # noqa: E402
+import protocols  # noqa: E402
+
+
+class DarkestSpot(ClassifierMixin, BaseEstimator):
+    """Take the darkest pixel for the cell, and its blue value for the class."""
+
+    fitted = 0
+
+    def __init__(self, patch_size=None, cell_size=8, strength=1, random_state=None):
+        self.patch_size = patch_size
+        self.cell_size = cell_size
+        self.strength = strength
+        self.random_state = random_state
+
+    def fit(self, X, y, centers=None):
+        assert np.hypot(*(self.transform(X) - centers).T).max() == 0
+        type(self).fitted += 1
+        self.classes_, coded = np.unique(y, return_inverse=True)
+        blue = self._blue(X)
+        self.means_ = np.array([blue[coded == i].mean() for i in range(len(self.classes_))])
+        self.patch_size_ = (self.patch_size, self.patch_size)
+        return self
+
+    def _blue(self, X):
+        x, y = self.transform(X).astype(int).T
+        return X[np.arange(len(X)), y, x, 2]
+
+    def predict_proba(self, X):
+        weight = np.exp(-((self._blue(X)[:, None] - self.means_) ** 2))
+        return weight / weight.sum(axis=1, keepdims=True)
+
+    def transform(self, X):
+        spot = X[..., 0].reshape(len(X), -1).argmin(axis=1)
+        return np.stack([spot % X.shape[2], spot // X.shape[2]], axis=1)
+
+    def localize(self, X):
+        points = self.transform(X) - patch_origin(X.shape[1:3], self.patch_size_)
+        return cell_theta(points, self.patch_size_, (self.cell_size, self.cell_size))
+
+
+def make_set(n=60, n_groups=12):
+    """Cells whose class is the blue value (0, 5, 10) of their one black pixel."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(["a", "b", "c"], n // 3)
+    centers = rng.integers(10, 22, (n, 2)).astype(float)
+    X = np.full((n, 32, 40, 3), 200, np.uint8)
+    for image, (cx, cy), label in zip(X, centers.astype(int), y):
+        image[cy, cx] = (0, 0, 5 * "abc".index(label))
+    return protocols.CellSet(X, y, centers, rng.permutation(n) % n_groups)
+
+
+@pytest.fixture
+def cells(monkeypatch):
+    made = make_set()
+    protocol = protocols.Protocol(
+        **{**vars(protocols.PROTOCOLS["bccd"]), "patch_size": 24, "cell_size": 8}
+    )
+    monkeypatch.setattr(protocols, "load", lambda *_, **__: (made, protocol))
+    return made
+
+
+@pytest.fixture
+def build(monkeypatch):
+    """Let every method be the stand-in; its parameter can be set from the table."""
+    settings = {"all": {"strength": 1}}
+    monkeypatch.setattr(accuracy, "SETTINGS", {"stn": settings, "svc": settings})
+    monkeypatch.setattr(
+        accuracy,
+        "build",
+        lambda method, patch_size, cell_size, *, seed, settings, n_jobs: DarkestSpot(
+            patch_size, cell_size, random_state=seed, **settings
+        ),
+    )
+    monkeypatch.setattr(DarkestSpot, "fitted", 0)
+    return settings["all"]
+
+
+def run(tmp_path, *more):
+    options = ["--data", str(tmp_path), "--protocols", "bccd", "--methods", "stn", "--folds", "3"]
+    accuracy.main([*options, "--out", str(tmp_path / "out.json"), *more])
+    return json.loads((tmp_path / "out.json").read_text())
+
+
+def test_folds_split_no_group_and_cover_every_sample():
+    cells = make_set()
+    splits = _evaluate.folds(cells.y, cells.groups, 4, seed=0)
+    assert sorted(np.concatenate([test for _, test in splits])) == list(range(60))
+    for train, test in splits:
+        assert not set(cells.groups[train]) & set(cells.groups[test])
+    other = _evaluate.folds(cells.y, cells.groups, 4, seed=1)
+    assert any(not np.array_equal(a, b) for (_, a), (_, b) in zip(splits, other))
+
+
+def test_a_fold_is_predicted_in_the_order_of_its_samples():
+    cells = make_set()
+    train, test = np.arange(0, 60, 2), np.arange(59, 0, -2)
+    result = _evaluate.run_fold(DarkestSpot(24), cells, train, test)
+    np.testing.assert_array_equal(result.y_pred, cells.y[test])
+    np.testing.assert_array_equal(result.centers, cells.centers[test])
+    np.testing.assert_allclose(result.corners.mean(axis=1), cells.centers[test])
+    np.testing.assert_allclose(np.ptp(result.corners, axis=1), 8)
+    assert result.fit_seconds > 0 < result.predict_seconds
+
+
+def test_a_parameter_that_came_later_leaves_older_results_valid_where_it_is_off():
+    known = accuracy.plain_parameters(STNCellClassifier(kappa=0.5))
+    assert known["kappa"] == 0.5
+    assert "scale_jitter" not in known
+    assert accuracy.plain_parameters(STNCellClassifier(scale_jitter=0.2))["scale_jitter"] == 0.2
+
+
+def test_a_title_says_what_differs_from_the_defaults():
+    epochs = dict(zip(_evaluate.STAGE_EPOCHS, (3, 2, 1)))
+    for method, settings, name in [
+        ("stn", {}, "STN"),
+        ("stn", epochs, "STN, 3/2/1 epochs"),
+        ("stn", {**epochs, "scale_jitter": 0.2}, "STN, 3/2/1 epochs, scale_jitter=0.2"),
+        ("ciresan", {"epochs": 7}, "CNN baseline (Ciresan), 7 epochs"),
+        ("stn-paper", epochs, "STN as published, 3/2/1 of 50/200/100 epochs"),
+        ("stn-paper", {}, "STN as published"),
+        ("svc", {}, "features + SVC"),
+        ("rf", {"grid": {"max_depth": [1]}}, "features + random forest, tuned"),
+    ]:
+        before = dict(settings)
+        assert _evaluate.title(method, settings) == name
+        assert settings == before
+
+
+def test_classical_machines_are_tuned_on_folds_that_share_no_group():
+    pytest.importorskip("skimage")
+    X, y, centers = make_cells(60, patch_size=64, image_size=64, offset=8, random_state=0)
+    cells = protocols.CellSet(X, y, centers, np.arange(60) % 7)
+    train, test = _evaluate.folds(y, cells.groups, 3, seed=0)[0]
+    grid = {"C": [0.001, 5], "gamma": [0.01]}
+    settings = {"grid": grid, "scoring": "f1_macro"}
+    svc = _evaluate.build("svc", 64, 32, seed=3, settings=settings)
+    result = _evaluate.run_fold(svc, cells, train, test)
+    features, scaler, search = (step for _, step in svc.steps)
+    inputs = scaler.transform(features.transform(X[train]))
+    inner = _evaluate.folds(y[train], cells.groups[train], 3, seed=3)
+    for C, score in zip(grid["C"], search.cv_results_["mean_test_score"]):
+        scores = []
+        for a, b in inner:
+            machine = SVC(C=C, gamma=0.01, class_weight="balanced").fit(inputs[a], y[train][a])
+            scores.append(f1_score(y[train][b], machine.predict(inputs[b]), average="macro"))
+        assert score == pytest.approx(np.mean(scores))
+    assert search.best_params_ == {"C": 5, "gamma": 0.01}
+    assert (result.y_pred == y[test]).mean() > 0.5
+    known = accuracy.plain_parameters(svc)
+    assert known["gridsearchcv__param_grid"] == grid
+    assert json.loads(json.dumps(known)) == known
+    assert not hasattr(_evaluate.build("svc", 64, 32, seed=3)[-1], "param_grid")
+    with pytest.raises(ValueError, match=r"method must be one of .* got 'knn'"):
+        _evaluate.build("knn", 64, 32, seed=0)
+
+
+def test_probabilities_keep_a_column_for_a_class_that_was_not_trained():
+    cells = make_set()
+    train = np.flatnonzero(cells.y != "b")
+    result = _evaluate.run_fold(DarkestSpot(24), cells, train, np.array([0, 59]))
+    np.testing.assert_allclose(result.proba, [[1, 0, 0], [0, 0, 1]], atol=1e-6)
+
+
+def test_joined_folds_are_in_the_order_of_test():
+    cells = make_set()
+    splits = _evaluate.folds(cells.y, cells.groups, 3, seed=0)
+    parts = [_evaluate.run_fold(DarkestSpot(24), cells, *split) for split in splits]
+    whole = _evaluate.joined(parts)
+    np.testing.assert_array_equal(whole.centers, cells.centers[whole.test])
+    assert whole.fit_seconds == pytest.approx(sum(part.fit_seconds for part in parts))
+    assert len(whole.corners) == len(whole.proba) == 60
+
+
+def test_build_refuses_an_unknown_method():
+    with pytest.raises(ValueError, match=r"method must be one of .* got 'vgg'"):
+        _evaluate.build("vgg", 64, 32, seed=0)
+
+
+def test_accuracy_stores_every_fold_and_the_scores_of_all(cells, build, tmp_path, capsys):
+    store = run(tmp_path)
+    assert [row["fold"] for row in store["rows"]] == [0, 1, 2]
+    assert sum(row["n_test"] for row in store["rows"]) == 60
+    (scores,) = store["scores"]
+    assert scores["macro_f1"] == 1.0
+    assert scores["localization"]["mean"] == 0.0
+    assert scores["localization"]["classes"]["b"]["n"] == 20
+    want = np.hypot(*(cells.centers - [19.5, 15.5]).T)
+    assert scores["center_guess"]["median"] == pytest.approx(np.median(want), abs=1e-4)
+    assert set(store["environments"][0]["versions"]) > {"python", "torch", "numpy"}
+    printed = capsys.readouterr().out
+    assert "bccd/stn/seed0/fold2of3: macro_f1 1.000" in printed
+    assert "| STN " in printed
+
+
+def test_accuracy_goes_on_where_it_was_interrupted(cells, build, tmp_path):
+    before = run(tmp_path)
+    assert DarkestSpot.fitted == 3
+    path = tmp_path / "out.json"
+    store = _accuracy_store.read_store(path)
+    del store["rows"]["bccd/stn/seed0/fold1of3"]
+    _accuracy_store.write_store(path, store)
+    assert json.loads(path.read_text())["scores"] == []  # two of three folds are no result
+    after = run(tmp_path)
+    assert DarkestSpot.fitted == 4
+    assert [row["confusion"] for row in after["rows"]] == [r["confusion"] for r in before["rows"]]
+    assert [file.name for file in tmp_path.iterdir()] == ["out.json"]  # no drafts left
+
+
+def test_accuracy_recomputes_what_had_other_settings(cells, build, tmp_path):
+    run(tmp_path)
+    build["strength"] = 2
+    store = run(tmp_path)
+    assert DarkestSpot.fitted == 6
+    assert len(store["rows"]) == 3
+    assert {row["settings"]["strength"] for row in store["rows"]} == {2}
+    run(tmp_path, "--seeds", "0", "1")
+    assert DarkestSpot.fitted == 9
+
+
+def test_a_trial_on_few_samples_does_not_replace_the_real_thing(cells, build, tmp_path):
+    run(tmp_path)
+    store = run(tmp_path, "--max-samples", "45")
+    assert len(store["rows"]) == 6
+    assert [scores["n"] for scores in store["scores"]] == [60, 45]
+
+
+def test_accuracy_writes_single_answers_when_asked(cells, build, tmp_path):
+    run(tmp_path)
+    run(tmp_path, "--predictions", str(tmp_path / "answers"))
+    files = sorted((tmp_path / "answers").glob("*.npz"))
+    assert len(files) == 3
+    assert files[1].name == _accuracy_store.answers_name("bccd", "stn", 0, 1, 3)
+    assert sorted(files[0].parent.glob(_accuracy_store.answers_name("bccd", "stn", 0))) == files
+    with np.load(files[0]) as answers:
+        found = answers["labels"][answers["predicted"]]
+        np.testing.assert_array_equal(found, cells.y[answers["index"]])
+        np.testing.assert_array_equal(answers["centers"], cells.centers[answers["index"]])
+
+
+def test_joined_rows_give_what_the_samples_would_give():
+    rng = np.random.default_rng(3)
+    cells = make_set()
+    pred, points = rng.choice(["a", "b", "c"], 60), cells.centers + rng.normal(0, 9, (60, 2))
+    rows = []
+    for test in np.split(rng.permutation(60), [25, 40]):
+        scores = evaluate(cells.y[test], pred[test], labels=["a", "b", "c"])
+        rows.append(
+            {key: scores[key] for key in ("labels", "confusion")}
+            | {"errors": accuracy.error_tenths(cells, test, points[test])}
+            | {"fit_seconds": 2.0, "predict_seconds": 0.5, "fit_cpu_seconds": 3.0}
+        )
+    got = _accuracy_store.join(rows, guess=None)
+    want = evaluate(cells.y, pred, centers_true=cells.centers, centers_pred=points)
+    for key in ("confusion", "classes", "balanced_accuracy"):
+        assert got[key] == want[key]
+    assert got["fit_seconds"] == 9.0  # processor time
+    assert got["localization"]["mean"] == pytest.approx(want["localization"]["mean"], abs=0.05)
+    assert got["localization"]["within"] == pytest.approx(
+        want["localization"]["within"], abs=1 / 60
+    )
+
+
+def test_summaries_are_means_over_seeds(cells, build, tmp_path):
+    run(tmp_path, "--seeds", "3")
+    path = tmp_path / "out.json"
+    store = _accuracy_store.read_store(path)
+    second = [{**row, "seed": 4} for row in store["rows"].values()]
+    labels = second[0]["labels"]
+    for row in second:  # all called by the first name
+        sums = np.sum(row["confusion"], axis=1)
+        row["confusion"] = [[int(n), *[0] * (len(labels) - 1)] for n in sums]
+        row["fit_cpu_seconds"] += 2.0
+    store["rows"] |= {_accuracy_store.row_key(row): row for row in second}
+    stn = [s for s in _accuracy_store.joined_scores(store) if s["method"] == "stn"]
+    assert [s["seed"] for s in stn] == [3, 4]
+    one, two = (s["macro_f1"] for s in stn)
+    assert one > two > 0
+    (table,) = _accuracy_page.summaries(store).values()
+    (line,) = [line for line in table.splitlines() if line.startswith("| STN;")]
+    assert f"2 seeds, macro F1 {two:.3f} to {one:.3f}" in line
+    assert f" {(one + two) / 2:.3f} " in line
+    assert f" {(stn[0]['fit_seconds'] + stn[1]['fit_seconds']) / 2:.1f} " in line
+
+
+def test_table_only_needs_no_data(cells, build, tmp_path, capsys):
+    run(tmp_path)
+    capsys.readouterr()
+    accuracy.main(["--table-only", "--out", str(tmp_path / "out.json")])
+    assert "## BCCD" in capsys.readouterr().out
+    accuracy.main(["--table-only", "--out", str(tmp_path / "none.json")])
+    assert "No complete set" in capsys.readouterr().out
+    assert not (tmp_path / "none.json").exists()
+    with pytest.raises(SystemExit):
+        accuracy.main([])
+
+
+def test_the_demo_writes_table_numbers_and_figure(cells, build, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(_evaluate, "build", accuracy.build)
+    arguments = ["demo.py", "--data", "some/folder", "--out", str(tmp_path / "demo")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    demo = runpy.run_path(str(ROOT / "examples/demo.py"))
+    demo["SETTINGS"]["bccd"] = {"stn": {}, "svc": {}}
+    demo["main"]()
+    printed = capsys.readouterr().out
+    assert "STN, fold 5/5: 1.000 correct" in printed
+    assert "avg / total" in printed
+    record = json.loads((tmp_path / "demo/scores.json").read_text())
+    assert record["methods"]["STN"]["accuracy"] == 1.0
+    assert record["n_samples"] == 60
+    assert "| centre guess" in (tmp_path / "demo/table.md").read_text()
+    assert (tmp_path / "demo/examples.png").stat().st_size > 10_000
+
+
+def test_the_transfer_page_is_that_of_the_stored_results():
+    import transfer
+
+    store = json.loads(transfer.RESULTS.read_text(encoding="utf-8"))
+    assert transfer.PAGE.read_text(encoding="utf-8") == transfer.page(store)
+
+
+def test_shares_are_made_of_whole_groups():
+    import transfer
+
+    groups = np.repeat(np.arange(10), [30, 1, 5, 20, 3, 8, 9, 4, 10, 10])
+    train = np.flatnonzero(groups != 4)
+    part = transfer.some_groups(groups, train, 0.3, seed=0)
+    assert set(part) <= set(train)
+    assert len(part) >= 0.3 * len(train)
+    for group in set(groups[part]):
+        assert (groups[part] == group).sum() == (groups == group).sum()
+    assert np.array_equal(part, transfer.some_groups(groups, train, 0.3, seed=0))
+    assert np.array_equal(transfer.some_groups(groups, train, 1.0, seed=0), train)

@@ -1,0 +1,282 @@
+"""``scan`` and ``hotspots``: deaths cost nothing, bad slides are named and stop nobody."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import stnclf
+from stnclf._utils import part_file, progress
+from stnclf._utils.files import write_atomically
+from stnclf.annotations import read_annotations, write_annotations
+from stnclf.scan import scan
+from stnclf.slides import Slide, _extract
+from tests.cli.test_evaluate import NO_LIMIT, kill
+from tests.cli.test_main import SCAN
+from tests.conftest import CUT, write_enormous
+
+# Stops when so many units of work are noted, and waits to be killed.
+KILLED = """if True:
+    import sys, time
+    from stnclf._utils import {module}
+    from stnclf.cli import main
+
+    {module}._INTERVAL = 0.0
+    note = {module}.{kind}
+    left = [int(sys.argv.pop())]
+
+    def stop(self, *arguments):
+        note(self, *arguments)
+        left[0] -= 1
+        if not left[0]:
+            print("ready", flush=True)
+            time.sleep(100)
+
+    {module}.{kind} = stop
+    main()
+"""
+
+
+def n_lines(path):
+    return len(Path(path).read_bytes().splitlines())
+
+
+@NO_LIMIT
+def test_a_killed_scan_goes_on(road, tmp_path, invoke, monkeypatch):
+    slides = [road / "slides" / name for name in ("a b.tif", "ü.png")]
+    line = ("scan", road / "model.safetensors", *slides, *SCAN, "--no-tissue", "--tile-size", 100)
+    line += ("-o",)
+    tiles, add = [], progress.Progress.add
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            progress.Progress,
+            "add",
+            lambda self, *args: (tiles.append(self.out), add(self, *args))[1],
+        )
+        assert invoke(*line, tmp_path / "whole")[0] == 0
+    first, second = (tiles.count(out) for out in dict.fromkeys(tiles))
+    done = second // 2
+    assert done > 2
+    out = tmp_path / "out"
+    # The first slide is done, the second was begun.
+    code = KILLED.format(module="progress", kind="Progress.add")
+    begun = out / "ü.csv.progress"
+    kill(code, (*line, out, first + done), lambda: n_lines(begun) == 1 + done)
+    assert sorted(os.listdir(out)) == ["a b.csv", "ü.csv.progress"]
+
+    code, _, lines = invoke(*line, out)
+    assert (code, len(lines)) == (2, 1)
+    before = (out / "a b.csv").stat().st_mtime_ns
+    read, original = [], Slide.read_region
+    monkeypatch.setattr(
+        Slide, "read_region", lambda *args: (read.append(args[1:]), original(*args))[1]
+    )
+    code, _, lines = invoke(*line, out, "--resume")
+    assert code == 0
+    assert lines[0] == f"{out / 'a b.csv'} is complete already, and left as it is"
+    assert len(read) == second - done
+    assert (out / "a b.csv").stat().st_mtime_ns == before
+    assert sorted(os.listdir(out)) == ["a b.csv", "ü.csv"]
+    for name in os.listdir(out):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@NO_LIMIT
+@pytest.mark.parametrize("name", ["out", "out.npz"])
+def test_killed_patches_go_on(name, road, tmp_path, invoke, monkeypatch):
+    monkeypatch.setattr(_extract, "_TILE", 100)
+    line = ("patches", road / "cells.sqlite", road / "slides", *CUT, "-o")
+    whole, out = tmp_path / f"whole {name}", tmp_path / name
+    assert invoke(*line, whole)[0] == 0
+    code = KILLED.format(module="part_file", kind="PartFile.mark")
+    code = code.replace(
+        "import sys, time", "import sys, time; import stnclf.slides._extract as e; e._TILE = 100"
+    )
+    part = Path(f"{out}.part")
+    kill(code, (*line, out, 25), lambda: n_lines(part / "X.npy.progress") == 1 + 25)
+    assert not out.exists()
+    code, _, lines = invoke(*line, out)
+    assert (code, "--resume" in lines[0]) == (2, True)
+    marks, mark = [], part_file.PartFile.mark
+    monkeypatch.setattr(
+        part_file.PartFile, "mark", lambda *args: (marks.append(args[1]), mark(*args))[1]
+    )
+    assert invoke(*line, out, "--resume")[0] == 0
+    assert min(marks) == 25
+    assert not part.exists()
+    if out.is_dir():
+        assert sorted(os.listdir(out)) == sorted(os.listdir(whole))
+        for file in os.listdir(out):
+            assert (out / file).read_bytes() == (whole / file).read_bytes()
+    else:
+        assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_table_is_that_of_scan(road, tmp_path, invoke):
+    model, slide = road / "model.safetensors", road / "slides" / "ü.png"
+    out = tmp_path / "ä ö.csv"
+    more = ("--label", "disc", "--min-probability", 0.2, "--no-tissue", "--jobs", 2)
+    code, _, lines = invoke("scan", model, slide, *SCAN, *more, "-o", out)
+    assert code == 0, lines
+    scan(
+        stnclf.load(model),
+        Slide(slide, 0.25),
+        mpp=0.25,
+        nms_radius_um=2,
+        labels=["disc"],
+        min_probability=0.2,
+        tissue=False,
+        out=tmp_path / "b.csv",
+    )
+    assert out.read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert set(read_annotations(out)["label"]) == {"disc"}
+    before = out.read_bytes()
+    code, _, lines = invoke("scan", model, slide, *SCAN, "-o", out)
+    assert (code, len(lines)) == (2, 1)
+    assert out.read_bytes() == before
+    assert invoke("scan", model, slide, *SCAN, "-o", out, "--overwrite")[0] == 0
+    assert out.read_bytes() != before
+
+
+def cut_off(road, slide):
+    shutil.copy(road / "slides" / "a b.tif", slide)
+    slide.write_bytes(slide.read_bytes()[: slide.stat().st_size // 2])
+
+
+def enormous(road, slide):
+    write_enormous(slide)
+
+
+def no_slide(road, slide):
+    write_atomically(slide, b"II*\0 and nothing more")
+
+
+def missing(road, slide):
+    pass
+
+
+@pytest.mark.parametrize("make", [cut_off, enormous, no_slide, missing])
+def test_bad_slides_are_named_and_stop_nobody(make, road, tmp_path, invoke):
+    bad, out = tmp_path / "bad.tif", tmp_path / "out"
+    make(road, bad)
+    names = sorted(os.listdir(tmp_path))
+    line = ("scan", road / "model.safetensors", bad, "-o", out, *SCAN)
+    code, printed, lines = invoke(*line)
+    assert (code, printed, len(lines)) == (1, "", 2)
+    assert lines[0].startswith("stnclf scan: error: ")
+    assert "bad.tif" in lines[0]
+    assert lines[1] == f"{out}: 0 cells on 0 slide(s); 1 failed"
+    assert sorted(os.listdir(tmp_path)) == names
+    code, _, lines = invoke(*line, road / "slides" / "ü.png")
+    assert code == 1
+    assert [line for line in lines if "error" in line] == lines[:1]
+    assert lines[1].endswith("on 1 slide(s); 1 failed")
+    assert os.listdir(out) == ["ü.csv"]
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        (["--label", "eosinophil"], 2, "'--label': 'eosinophil' is none of 'cross', 'disc'"),
+        (["--min-probability", 2], 1, "--min-probability: got 2.0"),
+        (["--nms-radius", -1], 1, "--nms-radius: got -1.0"),
+        (["--stride", 4], 1, "--stride: got 4"),
+        (["--jobs", 0], 2, "'--jobs'"),
+        (["--device", "tpu"], 1, "--device: got 'tpu'"),
+        (["-o", "no/where.csv"], 2, "'--out': the folder of"),
+    ],
+)
+def test_wrong_options_are_named(more, code, words, road, tmp_path, invoke):
+    line = ("scan", road / "model.safetensors", road / "slides" / "ü.png", *SCAN)
+    status, _, lines = invoke(*line, "-o", tmp_path / "x.csv", *more)
+    assert status == code
+    assert words in lines[0]
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_plain_image_says_which_option_is_missing(road, tmp_path, invoke):
+    line = ("scan", road / "model.safetensors", road / "slides" / "ü.png", "--mpp", 0.25)
+    code, _, lines = invoke(*line, "-o", tmp_path / "x.csv")
+    assert code == 1
+    assert "ü.png" in lines[0]
+    assert "--slide-mpp" in lines[0]
+    line = ("scan", road / "model.safetensors", road / "slides" / "a b.tif")
+    code, _, lines = invoke(*line, "-o", tmp_path / "x.csv")
+    assert code == 1
+    assert "--mpp: " in lines[0]
+    # Without any resolution the pixels are taken as they are.
+    line = ("scan", road / "model.safetensors", road / "slides" / "ü.png")
+    assert invoke(*line, "-o", tmp_path / "x.csv")[0] == 0
+
+
+def test_two_slides_of_one_name(road, tmp_path, invoke):
+    Image.new("RGB", (9, 9)).save(tmp_path / "ü.png")
+    slides = (road / "slides" / "ü.png", tmp_path / "ü.png")
+    code, _, lines = invoke("scan", road / "model.safetensors", *slides, "-o", tmp_path / "out")
+    assert (code, len(lines)) == (2, 1)
+    assert "would both become 'ü.csv'" in lines[0]
+    code, _, lines = invoke("scan", road / "model.safetensors", *slides, "-o", tmp_path / "a.csv")
+    assert (code, len(lines)) == (2, 1)
+    assert "wants a folder" in lines[0]
+
+
+def hot(invoke, road, table, *more):
+    slide = road / "slides" / "a b.tif"
+    return invoke("hotspots", table, slide, "--area", 0.001, *more)
+
+
+def test_hotspots_of_one_class(road, tmp_path, invoke):
+    table = read_annotations(road / "cells.sqlite")
+    table = table[table["image"] == "a b.tif"][["image", "x", "y", "label"]]
+    path = write_annotations(table, tmp_path / "cells.csv")
+    out = tmp_path / "f.geojson"
+    code, printed, lines = hot(invoke, road, path, "-o", out, "--label", "disc", "-n", 2)
+    assert (code, printed) == (0, "")
+    fields = read_annotations(out)
+    count = fields["count"].tolist()
+    field = fields.loc[0]
+    discs = table[table["label"] == "disc"]
+    off_x, off_y = (discs["x"] - field["x"]).abs(), (discs["y"] - field["y"]).abs()
+    assert ((off_x < field["width"] / 2) & (off_y < field["height"] / 2)).sum() == count[0]
+    assert lines == [f"{out}: 2 field(s) of 0.001 mm2, {count[0]:.0f} cells in the first"]
+    assert hot(invoke, road, path, "-o", out)[0] == 2
+    assert hot(invoke, road, path, "-o", out, "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        (["--label", "x"], 2, "'--label': 'x' is none of"),
+        (["--area", 99], 1, "--area: a field of 99 mm2"),
+        (["-n", 0], 1, "--number: got 0"),
+        (["-o", "x.odd"], 2, "'--out'"),
+        (["--map", "no/x.png"], 2, "'--map': the folder of"),
+    ],
+)
+def test_wrong_options_of_hotspots_are_named(
+    more, code, words, road, invoke, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    status, printed, lines = hot(invoke, road, road / "cells.sqlite", *more)
+    assert (status, printed, len(lines)) == (code, "", 1)
+    assert words in lines[0]
+    assert os.listdir(tmp_path) == []
+
+
+def test_cells_outside_the_slide_and_tables_of_nothing(road, tmp_path, invoke):
+    path = tmp_path / "a.csv"
+    path.write_text("image,x,y,label\na b.tif,5000,3,disc\n")
+    code, _, lines = hot(invoke, road, path, "-o", tmp_path / "f.csv")
+    assert (code, len(lines)) == (1, 1)
+    assert f"{path}: 1 of 1 cells lie outside" in lines[0]
+    path.write_text("a,b\n1,2\n")
+    code, _, lines = hot(invoke, road, path, "-o", tmp_path / "f.csv")
+    assert (code, len(lines)) == (1, 1)
+    assert str(path) in lines[0]
+    path.write_text("image,x,y,label\n")
+    code, _, lines = hot(invoke, road, path, "-o", tmp_path / "f.csv")
+    assert (code, lines) == (0, [f"{tmp_path / 'f.csv'}: 0 field(s) of 0.001 mm2"])

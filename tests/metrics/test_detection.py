@@ -1,0 +1,225 @@
+"""Localisation error and detections: known distances and counts, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from stnclf.metrics import (
+    detection_score,
+    error_summary,
+    localization_error,
+    localization_summary,
+)
+
+
+def test_error_is_euclidean_and_row_by_row():
+    true = [[0.0, 0.0], [10.0, 4.0], [7.0, 7.0]]
+    pred = [[3.0, 4.0], [10.0, 16.0], [-1.0, 1.0]]
+    errors = localization_error(true, pred)
+    assert errors.dtype == np.float64
+    np.testing.assert_allclose(errors, [5.0, 12.0, 10.0])
+
+
+def test_error_does_not_overflow_with_small_integer_types():
+    true = np.array([[250, 3]], dtype=np.uint8)
+    pred = np.array([[5, 3]], dtype=np.uint8)
+    assert localization_error(true, pred).tolist() == [245.0]
+
+
+def test_error_of_no_samples_is_empty():
+    assert localization_error(np.empty((0, 2)), np.empty((0, 2))).shape == (0,)
+
+
+def test_summary_has_known_values_and_counts_the_radius_itself():
+    summary = error_summary([0.0, 8.0, 8.5, 100.0, 3.5])
+    assert summary == {"n": 5, "mean": 24.0, "median": 8.0, "within": 0.6, "radius": 8.0}
+    assert error_summary([0.0, 8.0, 8.5], radius=8.5)["within"] == 1.0
+    assert error_summary([])["median"] is None
+
+
+def test_centre_guess_is_the_middle_of_a_rectangle_in_xy():
+    # Height 3, width 11: the middle is x = 5, y = 1. Taken the wrong way round, no error is 0.
+    summary = localization_summary([[5, 1], [5, 4]], [[5, 1], [9, 7]], image_size=(3, 11))
+    assert summary["mean"] == 2.5
+    assert summary["center_guess"]["mean"] == 1.5
+    assert summary["center_guess"]["within"] == 1.0
+
+
+def test_centre_guess_of_an_even_size_lies_between_pixels():
+    summary = localization_summary([[1.5, 1.5]], [[0, 0]], image_size=4)
+    assert summary["center_guess"]["median"] == 0.0
+    assert "center_guess" not in localization_summary([[1, 1]], [[0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("true", "pred", "message"),
+    [
+        ([1.0, 2.0], [[1.0, 2.0]], r"centers_true must have shape \(n_samples, 2\), got \(2,\)"),
+        ([[1.0, 2.0]], [[1.0, 2.0, 3.0]], r"centers_pred must have shape .* got \(1, 3\)"),
+        ([[1.0, 2.0]] * 3, [[1.0, 2.0]], r"expected shape \(3, 2\), got \(1, 2\)"),
+        ([[1.0, 2.0]] * 2, [[1, 2], [np.nan, 2]], "centers_pred holds NaN .* 1 of 2 .* row 1"),
+        ([[np.inf, 2.0]], [[1.0, 2.0]], "centers_true holds NaN"),
+        ([["a", "b"]], [[1.0, 2.0]], "centers_true must be an array of numbers"),
+    ],
+)
+def test_bad_centres_are_named(true, pred, message):
+    with pytest.raises(ValueError, match=message):
+        localization_error(true, pred)
+
+
+@pytest.mark.parametrize("radius", [0, -1.0, np.nan, np.inf, "8", True])
+def test_bad_radius_is_named(radius):
+    with pytest.raises(ValueError, match="radius must be a positive number"):
+        localization_summary([[1, 1]], [[1, 1]], radius=radius)
+
+
+@pytest.mark.parametrize("errors", [[[1.0]], [np.nan], [-1.0]])
+def test_bad_errors_are_named(errors):
+    with pytest.raises(ValueError, match="errors must"):
+        error_summary(errors)
+
+
+@pytest.mark.parametrize("size", [0, (5,), (5, 0), (5.0, 5.5), (3, 4, 5)])
+def test_bad_image_size_is_named(size):
+    with pytest.raises(ValueError, match="image_size must be"):
+        localization_summary([[1, 1]], [[1, 1]], image_size=size)
+
+
+def plain_matching(truth, found, radius):
+    """Match as the rule is worded, one detection after the other: flags by falling certainty."""
+    left, flags = list(range(len(truth["x"]))), []
+    order = sorted(range(len(found["x"])), key=lambda i: -found["probability"][i])
+    for i in order:
+        best = None
+        for j in left:
+            same = truth["label"][j] == found["label"][i] and truth["image"][j] == found["image"][i]
+            d = ((truth["x"][j] - found["x"][i]) ** 2 + (truth["y"][j] - found["y"][i]) ** 2) ** 0.5
+            if same and d <= radius and (best is None or d < best[0]):
+                best = (d, j)
+        if best is not None:
+            left.remove(best[1])
+        flags.append((found["label"][i], best is not None))
+    return flags
+
+
+def cell_table(rng, n, probability=False):
+    table = {
+        "x": rng.uniform(0, 120, n),
+        "y": rng.uniform(0, 90, n),
+        "label": rng.choice(["mitosis", "granulocyte"], n),
+        "image": rng.choice(["a", "b"], n),
+    }
+    return table | ({"probability": rng.permutation(n) / n} if probability else {})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_detections_match_as_in_a_plain_loop(seed):
+    rng = np.random.default_rng(seed)
+    truth, found = cell_table(rng, 90), cell_table(rng, 130, probability=True)
+    flags = plain_matching(truth, found, 12.0)
+    scores = detection_score(truth, found, mpp=0.5, radius_um=6.0)
+    assert list(scores) == ["granulocyte", "mitosis"]
+    for label, score in scores.items():
+        n_truth = int((truth["label"] == label).sum())
+        right = [flag for name, flag in flags if name == label]
+        hits = sum(right)
+        assert 10 < hits < n_truth
+        assert (score["n_truth"], score["n_detections"]) == (n_truth, len(right))
+        counts = [
+            score[f"{name}s"] for name in ("true_positive", "false_positive", "false_negative")
+        ]
+        assert counts == [hits, len(right) - hits, n_truth - hits]
+        assert score["precision"] == pytest.approx(hits / len(right))
+        assert score["recall"] == pytest.approx(hits / n_truth)
+        f1 = 2 / (1 / score["precision"] + 1 / score["recall"])
+        assert score["f1"] == pytest.approx(f1)
+        precisions = [sum(right[: i + 1]) / (i + 1) for i in range(len(right)) if right[i]]
+        assert score["average_precision"] == pytest.approx(sum(precisions) / n_truth)
+        json.dumps(score)
+
+
+def test_average_precision_agrees_with_scikit_learn():
+    rng = np.random.default_rng(0)
+    n = 60
+    # Far apart, so that each detection has its own cell or none; many equal probabilities.
+    where = 100.0 * np.arange(n)
+    is_true, probability = rng.random(n) < 0.4, rng.integers(0, 8, n) / 8
+    truth = {"x": where[is_true], "y": where[is_true], "label": ["m"] * is_true.sum()}
+    found = {"x": where, "y": where + 3, "label": ["m"] * n, "probability": probability}
+    score = detection_score(truth, found, mpp=1, radius_um=5)["m"]
+    expected = average_precision_score(is_true, probability)
+    assert score["average_precision"] == pytest.approx(expected)
+
+
+def test_the_nearest_cell_is_taken_and_the_surest_chooses_first():
+    truth = {"x": [0.0, 10.0], "y": [0.0, 0.0], "label": ["m", "m"]}
+    found = {"x": [4.0, 6.0], "y": [0.0, 0.0], "label": ["m", "m"], "probability": [0.6, 0.9]}
+    # Both are within 8 of both; 6 takes 10 first, so that 0 is left for 4.
+    assert detection_score(truth, found, mpp=1, radius_um=8)["m"]["true_positives"] == 2
+    # Now the surer one is nearer to the only cell within reach of the other.
+    found["x"] = [9.0, 5.1]
+    found["y"] = [0.0, 0.0]
+    assert detection_score(truth, found, mpp=1, radius_um=5)["m"]["true_positives"] == 1
+
+
+def test_a_distance_equal_to_the_radius_counts():
+    truth = {"x": [100.0], "y": [50.0], "label": ["m"]}
+    for x, hits in ((130.0, 1), (130.01, 0), (70.0, 1)):
+        found = {"x": [x], "y": [50.0], "label": ["m"]}
+        assert detection_score(truth, found, mpp=0.25)["m"]["true_positives"] == hits
+
+
+def test_what_is_not_defined_is_none():
+    nothing = {"x": [], "y": [], "label": []}
+    some = {"x": [1, 2], "y": [1, 2], "label": ["m", "m"]}
+    missed = detection_score(some, nothing, mpp=1)["m"]
+    assert (missed["precision"], missed["recall"], missed["f1"]) == (None, 0, 0)
+    assert (missed["average_precision"], missed["false_negatives"]) == (0, 2)
+    false = detection_score(nothing, some, mpp=1)["m"]
+    assert (false["precision"], false["recall"], false["f1"]) == (0, None, 0)
+    assert (false["average_precision"], false["false_positives"]) == (None, 2)
+    assert detection_score(nothing, nothing, mpp=1) == {}
+    assert detection_score(nothing, nothing, mpp=1, labels=["m"])["m"]["f1"] is None
+
+
+def test_tables_of_pandas_without_labels_or_images():
+    import pandas as pd
+
+    truth = pd.DataFrame({"x": [0, 50, 90], "y": 0, "label": ["m", None, pd.NA]}, index=[7, 8, 9])
+    found = pd.DataFrame({"x": [1, 51], "y": 0, "label": ["m", "m"], "image": "a.svs"})
+    # Only one table knows images, so they do not count; cells without a label belong nowhere.
+    scores = detection_score(truth, found, mpp=1)
+    assert list(scores) == ["m"]
+    assert (scores["m"]["n_truth"], scores["m"]["true_positives"]) == (1, 1)
+    both = detection_score(truth.assign(image="b.svs"), found, mpp=1)
+    assert both["m"]["true_positives"] == 0
+    numbers = detection_score({"x": [0], "y": [0], "label": [3]}, found, mpp=1)
+    assert list(numbers) == [3, "m"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mpp": 0}, "mpp must be a positive number, got 0"),
+        ({"mpp": None}, "mpp must be a positive number, got None"),
+        ({"radius_um": -1}, "radius_um must be a positive number, got -1"),
+        ({"truth": {"x": [1], "y": [1]}}, "truth must have a column 'label'"),
+        ({"detections": [1, 2]}, "detections must have a column 'x'"),
+        (
+            {"truth": {"x": [1], "y": [1, 2], "label": ["m"]}},
+            "truth must have columns of one length",
+        ),
+        ({"truth": {"x": [1, np.nan], "y": [1, 2], "label": ["m"] * 2}}, "in 1 of 2 .* row 1"),
+        (
+            {"detections": {"x": [1], "y": [1], "label": ["m"], "probability": [np.inf]}},
+            "detections holds NaN or infinity",
+        ),
+    ],
+)
+def test_bad_detections_are_named(change, message):
+    cells = {"x": [1], "y": [1], "label": ["m"]}
+    arguments = {"truth": cells, "detections": cells, "mpp": 0.25, **change}
+    with pytest.raises(ValueError, match=message):
+        detection_score(**arguments)
