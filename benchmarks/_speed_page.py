@@ -16,7 +16,7 @@ def page(record):
     parts = ["# Performance", about]
     makers = (stages, growth, jobs, fit, accuracy)  # each has the name of its part
     parts += [make(record[make.__name__]) for make in makers if make.__name__ in record]
-    for name, make in {"precision": precision, "gpu": gpu}.items():
+    for name, make in {"gpu": gpu}.items():
         path = RESULTS / f"{name}.json"
         if path.exists():
             parts.append(make(json.loads(path.read_text(encoding="utf-8"))))
@@ -140,30 +140,6 @@ def accuracy(part):
         f"One fold of {part['data']}: the baseline's 200 epochs, and growing schedules of the STN "
         f"until one scores as well. {where(part)}\n\n"
         + table(["method", "epochs", "macro F1", "seconds"], rows)
-    )
-
-
-def precision(part):
-    """Scores of both precisions, mean and range over the seeds."""
-    rows, found = [], {}
-    for row in part["rows"]:
-        key = (row["protocol"], row["score"].replace("_", " "))
-        found.setdefault(key, {}).setdefault(row["precision"], []).append(row)
-    for (protocol, score), kinds in found.items():
-        cells = [f"{protocol}, {score}"]
-        for kind in ("float32", "bfloat16"):
-            values = [row["value"] for row in kinds[kind]]
-            mean = sum(values) / len(values)
-            cells.append(f"{mean:.3f} ({min(values):.3f} to {max(values):.3f})")
-        seconds = [sum(row["fit_cpu_seconds"] for row in kinds[k]) for k in kinds]
-        rows.append([*cells, f"{seconds[0] / seconds[1]:.2f}"])
-    seeds = sorted({row["seed"] for row in part["rows"]})
-    return (
-        "## Scores in bfloat16\n\n"
-        "One fold of each data set, short schedules, mean and range over the seeds "
-        f"{', '.join(map(str, seeds))} (`benchmarks/precision.py`); the last column is float32's "
-        f"processor time over bfloat16's. {where(part)}\n\n"
-        + table(["data, score", "float32", "bfloat16", "time"], rows)
     )
 
 

@@ -334,24 +334,3 @@ def test_the_demo_writes_table_numbers_and_figure(cells, build, tmp_path, monkey
     assert record["n_samples"] == 60
     assert "| centre guess" in (tmp_path / "demo/table.md").read_text()
     assert (tmp_path / "demo/examples.png").stat().st_size > 10_000
-
-
-def test_the_transfer_page_is_that_of_the_stored_results():
-    import transfer
-
-    store = json.loads(transfer.RESULTS.read_text(encoding="utf-8"))
-    assert transfer.PAGE.read_text(encoding="utf-8") == transfer.page(store)
-
-
-def test_shares_are_made_of_whole_groups():
-    import transfer
-
-    groups = np.repeat(np.arange(10), [30, 1, 5, 20, 3, 8, 9, 4, 10, 10])
-    train = np.flatnonzero(groups != 4)
-    part = transfer.some_groups(groups, train, 0.3, seed=0)
-    assert set(part) <= set(train)
-    assert len(part) >= 0.3 * len(train)
-    for group in set(groups[part]):
-        assert (groups[part] == group).sum() == (groups == group).sum()
-    assert np.array_equal(part, transfer.some_groups(groups, train, 0.3, seed=0))
-    assert np.array_equal(transfer.some_groups(groups, train, 1.0, seed=0), train)

@@ -14,11 +14,9 @@ import torch
 import stnclf
 from stnclf import CiresanBaseline
 from tests.conftest import make_blobs
+from tests.persistence.mutations import File, mutate
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-from _mutations import File, mutate  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -184,8 +182,8 @@ def test_mutated_files_load_as_models_or_are_refused(tmp_path):
 
 @pytest.mark.parametrize("kind", ["models", "checkpoints"])
 def test_the_script_that_counts_outcomes(kind):
-    script = ROOT / "benchmarks" / "fuzz_model_files.py"
-    command = [sys.executable, script, "40", "--kind", kind, "--workers", "1"]
+    command = [sys.executable, "-m", "tests.persistence.fuzz", "40", "--kind", kind]
+    command += ["--workers", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"40 {kind}, 0 failures, seed 0" in done.stdout
