@@ -148,6 +148,7 @@ def describe(error, params=()):
         option = max(param.opts, key=len)
         if option.startswith("-"):
             text = re.sub(rf"^{param.name}(?=:| must )", option, text)
+            text = re.sub(rf"\b{param.name}='(\w+)'", rf"{option} \1", text)
     return text
 
 
@@ -179,9 +180,16 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):
 
 @contextlib.contextmanager
 def about_file(path):
-    """Have errors about data name the file that they come from; those about options stay."""
+    """Name the file in errors and warnings about its data; errors about options stay."""
+    show = warnings.showwarning
+
+    def named(message, *args, **kwargs):
+        show(re.sub(f"^({_DATA})", f"{path}: ", _one_line(message)), *args, **kwargs)
+
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = named
+            yield
     except ValueError as error:
         text = _one_line(error)
         about = re.match(_DATA, text)

@@ -59,6 +59,13 @@ __all__ = ["patches"]
 )
 @click.option("--image", help="Name of the image, for a table that does not say it.")
 @column_option
+@click.option(
+    "--outside",
+    type=click.Choice(["error", "skip", "clip"]),
+    default="error",
+    show_default=True,
+    help="Cells outside their slide: refuse all, leave them out, or move them to the edge.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides the offsets.")
 @click.option(
     "--jobs", type=int, default=1, show_default=True, callback=check_jobs, help="Threads."
@@ -94,7 +101,6 @@ def patches(
     wanted = choose_labels(labels, sorted(set(table["label"])))
     if wanted:
         table = table[table["label"].isin(wanted)]
-    table = table.reset_index(drop=True)
     if not resume:
         _remove(work)
     work.mkdir(exist_ok=True)
@@ -127,7 +133,7 @@ def patches(
     found = load_patches(out)
     counts = ", ".join(f"{n} {name}" for name, n in count_labels(found.y).items())
     text = f"{out}: {len(found.X)} patches of {found.X.shape[1]} px ({counts})"
-    n_out = n_rows - len(table)
+    n_out = n_rows - len(found.X)
     say(f"{text}; {n_out} of {n_rows} rows left out" if n_out else text)
 
 

@@ -26,11 +26,10 @@ from .._utils.files import check_path
 from .._utils.part_file import PartFile, check_out, read_header
 from .._utils.typing import Floats, PathLike, Pixels, RandomState, Table
 from ..annotations import resolve_image
+from ._cell_table import cells_inside, check_cells
 from ._slide import Slide
 
 __all__ = ["context_margin", "extract_patches", "grid_corners", "tiles_of"]
-
-_COLUMNS = ("image", "x", "y", "label")
 
 #: Side of a tile in pixels of the result, and how many of them one job reads.
 _TILE, _JOB = 512, 64
@@ -65,6 +64,7 @@ def extract_patches(
     cell_size: int | None = None,
     image_size: int | None = None,
     slide_mpp: float | None = None,
+    outside: str = "error",
     out: PathLike | None = None,
     resume: bool = False,
     n_jobs: int = 1,
@@ -96,6 +96,10 @@ def extract_patches(
         every patch that training can draw, moved and turned, has real pixels (see Notes).
     slide_mpp : float, default=None
         Micrometres per pixel of level 0 of every slide; None takes each from its file.
+    outside : {"error", "skip", "clip"}, default="error"
+        What happens to cells that lie outside their image: an error names the first; "skip"
+        leaves them out; "clip" moves them to the nearest edge. A warning says how many, how far
+        outside, and names the first.
     out : str or path-like, default=None
         File for `X` in NumPy's format, .npy, which need not fit into memory. It appears when it
         is complete; until then ``out + ".part"`` and ``out + ".progress"`` lie beside it. None
@@ -131,7 +135,8 @@ def extract_patches(
     TypeError, ValueError
         If an argument is not as described, a cell lies outside its image, a slide cannot be
         read or has no resolution, or `resume` finds a run with other arguments. Nothing new is
-        left in the folder of `out` then. Rows are counted from 0.
+        left in the folder of `out` then. Rows have the number that they have in the index of a
+        DataFrame, else they are counted from 0.
 
     Notes
     -----
@@ -166,15 +171,18 @@ def extract_patches(
     if not isinstance(n_jobs, Integral) or n_jobs == 0:
         raise ValueError(f"n_jobs: got {n_jobs!r}, wants a number of threads, or -1 for all.")
     out = check_out(out, resume)
-    groups, points, y = _check_table(annotations)
-    names, first_rows, image = np.unique(groups, return_index=True, return_inverse=True)
-    slides = [Slide(_path(root, str(name), row), slide_mpp) for name, row in zip(names, first_rows)]
+    if outside not in ("error", "skip", "clip"):
+        raise ValueError(f"outside: got {outside!r}, wants 'error', 'skip' or 'clip'.")
+    groups, points, y, rows = check_cells(annotations)
+    names, first, image = np.unique(groups, return_index=True, return_inverse=True)
+    slides = [Slide(_path(root, str(name), rows[i]), slide_mpp) for name, i in zip(names, first)]
     sizes, scales = [], np.empty(len(names))
     for i, slide in enumerate(slides):
         with slide:
             sizes.append(slide.size)
             scales[i] = slide.scale(mpp)
-    _check_inside(points, groups, np.array(sizes)[image])
+    points, kept = cells_inside(points, groups, np.array(sizes)[image], rows, outside)
+    groups, points, y, image = groups[kept], points[kept], y[kept], image[kept]
 
     fingerprint = _fingerprint(
         groups, points, [sizes, scales.tolist(), side, float(max_offset), _TILE]
@@ -352,56 +360,6 @@ def _check_sizes(size, max_offset, cell_size, image_size):
     if image_size < size:
         raise ValueError(f"image_size: got {image_size}, less than size, {size}.")
     return int(image_size)
-
-
-def _check_table(annotations):
-    """Check the table; give names (n,), points (n, 2) and labels (n,) as arrays."""
-    values = {}
-    for name in _COLUMNS:
-        try:
-            values[name] = list(annotations[name])
-        except (KeyError, IndexError, TypeError) as error:
-            raise ValueError(
-                f"annotations: wants a table with the columns {', '.join(_COLUMNS)}; it has no "
-                f"{name!r}."
-            ) from error
-        if len(values[name]) != len(values["image"]):
-            raise ValueError(f"annotations: {name!r} and 'image' differ in length.")
-    if not values["image"]:
-        raise ValueError("annotations: has no rows.")
-    for row, (name, label) in enumerate(zip(values["image"], values["label"])):
-        if not isinstance(name, str):
-            raise ValueError(f"annotations, row {row}: image {name!r} is no file name.")
-        if _is_missing(label):
-            raise ValueError(f"annotations, row {row}: has no label.")
-    try:
-        points = np.array([values["x"], values["y"]], dtype=np.float64).T
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"annotations: x and y want to be numbers ({error}).") from error
-    broken = ~np.isfinite(points).all(axis=1)
-    if broken.any():
-        row = int(broken.argmax())
-        raise ValueError(f"annotations, row {row}: x, y are {points[row].tolist()}.")
-    return np.array(values["image"]), np.ascontiguousarray(points), np.array(values["label"])
-
-
-def _is_missing(label):
-    try:
-        return label is None or bool(label != label)  # NaN is the one that differs from itself
-    except TypeError:  # pandas.NA says neither
-        return True
-
-
-def _check_inside(points, groups, sizes):
-    outside = ((points < -0.5) | (points > sizes - 0.5)).any(axis=1)
-    if outside.any():
-        row = int(outside.argmax())
-        x, y = points[row].tolist()
-        width, height = sizes[row].tolist()
-        raise ValueError(
-            f"annotations, row {row}: x, y = {x:.10g}, {y:.10g} lies outside image "
-            f"{str(groups[row])!r} of {width} x {height} px (width x height)."
-        )
 
 
 def _fingerprint(groups, points, settings):

@@ -354,3 +354,23 @@ def test_tables_are_read_as_one(cells, tmp_path):
     both = read_tables([cells, more])
     assert both["x"].tolist() == [1.5, 20.0, 3.25, 7.0, 8.0, 9.0]
     assert both.index.tolist() == list(range(6))
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_cells_outside_are_named_by_file_and_row_and_left_out_on_request(work, invoke):
+    table = read_annotations(work / "cells.sqlite")[["image", "x", "y", "label"]]
+    n_disc = int((table.label == "disc").sum())
+    row = int(table.index[table.label == "disc"][2])
+    table.loc[row, "x"] = 5000.0
+    write_annotations(table, work / "cells.csv")
+    line = ("patches", work / "cells.csv", work / "slides", "-o", work / "out", *CUT)
+    code, _, lines = invoke(*line, "--label", "disc")
+    # The row of the file, not of what the option leaves of it.
+    assert code == 1
+    assert f"cells.csv: row {row}: x, y = 5000" in lines[0]
+    assert "--outside skip leaves them out" in lines[0]
+    code, _, lines = invoke(*line, "--label", "disc", "--outside", "skip")
+    assert code == 0
+    assert f"cells.csv: 1 of {n_disc} cells lie outside their image" in lines[0]
+    assert f"{n_disc - 1} patches" in lines[1]
+    assert f"{len(table) - n_disc + 1} of {len(table)} rows left out" in lines[1]

@@ -1,0 +1,138 @@
+"""The table of cells of which patches are cut: its checks, and cells outside their image."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+__all__ = ["cells_inside", "check_cells"]
+
+_COLUMNS = ("image", "x", "y", "label")
+
+
+def check_cells(annotations):
+    """Check a table of cells.
+
+    Parameters
+    ----------
+    annotations : DataFrame or mapping of columns
+        ``image``, ``x``, ``y`` and ``label``.
+
+    Returns
+    -------
+    groups : ndarray of shape (n,), str
+        Names of the images.
+    points : float64 ndarray of shape (n, 2)
+        ``(x, y)``.
+    y : ndarray of shape (n,)
+        Labels.
+    rows : sequence of length n
+        What messages call the rows: the index of a DataFrame, else numbers from 0.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or empty, or a row lacks a name, a position or a label.
+    """
+    values = {}
+    for name in _COLUMNS:
+        try:
+            values[name] = list(annotations[name])
+        except (KeyError, IndexError, TypeError) as error:
+            raise ValueError(
+                f"annotations: wants a table with the columns {', '.join(_COLUMNS)}; it has no "
+                f"{name!r}."
+            ) from error
+        if len(values[name]) != len(values["image"]):
+            raise ValueError(f"annotations: {name!r} and 'image' differ in length.")
+    if not values["image"]:
+        raise ValueError("annotations: has no rows.")
+    # A table that was filtered still knows which row of its file each row is.
+    index = getattr(annotations, "index", None)
+    rows = range(len(values["image"])) if index is None or callable(index) else index.tolist()
+    for row, name, label in zip(rows, values["image"], values["label"]):
+        if not isinstance(name, str):
+            raise ValueError(f"annotations, row {row}: image {name!r} is no file name.")
+        if _is_missing(label):
+            raise ValueError(f"annotations, row {row}: has no label.")
+    try:
+        points = np.array([values["x"], values["y"]], dtype=np.float64).T
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"annotations: x and y want to be numbers ({error}).") from error
+    broken = ~np.isfinite(points).all(axis=1)
+    if broken.any():
+        first = int(broken.argmax())
+        raise ValueError(f"annotations, row {rows[first]}: x, y are {points[first].tolist()}.")
+    return np.array(values["image"]), np.ascontiguousarray(points), np.array(values["label"]), rows
+
+
+def _is_missing(label):
+    try:
+        return label is None or bool(label != label)  # NaN is the one that differs from itself
+    except TypeError:  # pandas.NA says neither
+        return True
+
+
+def cells_inside(points, groups, sizes, rows, outside):
+    """Find the cells that lie outside their image, and refuse, leave out or move them.
+
+    Parameters
+    ----------
+    points : float64 ndarray of shape (n, 2)
+        ``(x, y)`` in pixels of level 0; a pixel reaches from -0.5 to 0.5 around its number.
+    groups : ndarray of shape (n,), str
+        Names of the images.
+    sizes : int ndarray of shape (n, 2)
+        ``(width, height)`` of the image of each cell.
+    rows : sequence of length n
+        What messages call the rows.
+    outside : {"error", "skip", "clip"}
+        What to do.
+
+    Returns
+    -------
+    points : float64 ndarray of shape (n, 2)
+        Moved to the edge with "clip".
+    kept : bool ndarray of shape (n,)
+        Which to keep; all but with "skip".
+
+    Raises
+    ------
+    ValueError
+        If a cell lies outside and `outside` is "error", or if none is left.
+
+    Warns
+    -----
+    UserWarning
+        Once, with the number of cells that were left out or moved.
+    """
+    moved = np.clip(points, -0.5, sizes - 0.5)
+    far = np.abs(points - moved).max(axis=1)
+    out = far > 0
+    kept = np.ones(len(points), dtype=bool)
+    if not out.any():
+        return points, kept
+    first = int(out.argmax())
+    x, y = points[first].tolist()
+    width, height = sizes[first].tolist()
+    text = (
+        f"row {rows[first]}: x, y = {x:.10g}, {y:.10g} lies outside image "
+        f"{str(groups[first])!r} of {width} x {height} px (width x height)"
+    )
+    n_out, done = int(out.sum()), "left out" if outside == "skip" else "moved to its edge"
+    if outside == "error":
+        raise ValueError(
+            f"annotations, {text}; {n_out} of {len(points)} cells do. "
+            "outside='skip' leaves them out, 'clip' moves them to the edge."
+        )
+    if outside == "skip":
+        kept = ~out
+        if not kept.any():
+            raise ValueError(f"annotations, {text}; so do all of {n_out}, and none is left.")
+    warnings.warn(
+        f"annotations: {n_out} of {len(points)} cells lie outside their image, by up to "
+        f"{far.max():.3g} px, and were {done}; the first, {text}.",
+        stacklevel=3,
+    )
+    return moved if outside == "clip" else points, kept

@@ -1,0 +1,71 @@
+"""Cells outside their image: refused with their row, left out, or moved to the edge."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from stnclf.slides import extract_patches
+
+# An image of 90 x 60 px: positions from -0.5 to 89.5 and 59.5 are inside.
+TABLE = {
+    "image": ["a.png"] * 5,
+    "x": [10.0, -0.75, 89.5, 89.9, 40.0],
+    "y": [20.0, 30.0, 59.5, -1.5, 50.0],
+    "label": ["p", "q", "r", "s", "t"],
+}
+
+
+@pytest.fixture
+def root(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    return tmp_path
+
+
+def cut(root, table=TABLE, **how):
+    return extract_patches(table, root, size=16, image_size=16, mpp=None, random_state=0, **how)
+
+
+def test_the_first_cell_outside_is_named_with_its_row(root):
+    message = r"row 1: x, y = -0\.75, 30 lies .*'a\.png' of 90 x 60 px .*; 2 of 5 cells do"
+    with pytest.raises(ValueError, match=message):
+        cut(root)
+    # A table that was filtered names the row of the file.
+    table = pd.DataFrame(TABLE)
+    with pytest.raises(ValueError, match=r"row 3: .*; 1 of 3 cells do"):
+        cut(root, table[table.index >= 2])
+
+
+def test_cells_outside_are_left_out_and_counted(root):
+    message = r"2 of 5 cells .* by up to 1 px, and were left out; the first, row 1: x, y = -0\.75"
+    with pytest.warns(UserWarning, match=message):
+        X, y, centers, groups = cut(root, outside="skip")
+    assert y.tolist() == ["p", "r", "t"]
+    assert len(X) == len(centers) == len(groups) == 3
+    inside = {name: [values[i] for i in (0, 2, 4)] for name, values in TABLE.items()}
+    np.testing.assert_array_equal(X, cut(root, inside)[0])
+
+
+def test_cells_outside_are_moved_to_the_edge_and_counted(root):
+    with pytest.warns(UserWarning, match="2 of 5 cells .* were moved to its edge"):
+        X, y, centers, _ = cut(root, outside="clip")
+    assert y.tolist() == TABLE["label"]
+    moved = {**TABLE, "x": [10.0, -0.5, 89.5, 89.5, 40.0], "y": [20.0, 30.0, 59.5, -0.5, 50.0]}
+    expected = cut(root, moved)
+    np.testing.assert_array_equal(X, expected[0])
+    np.testing.assert_array_equal(centers, expected[2])
+
+
+def test_nothing_is_said_where_all_cells_are_inside(root):
+    table = {name: values[:1] for name, values in TABLE.items()}
+    for outside in ("error", "skip", "clip"):  # a warning is an error here
+        assert len(cut(root, table, outside=outside)[0]) == 1
+
+
+def test_none_left_is_an_error(root):
+    table = {name: values[1:2] for name, values in TABLE.items()}
+    with pytest.raises(ValueError, match=r"row 0: .*, and none is left"):
+        cut(root, table, outside="skip")
+    with pytest.raises(ValueError, match=r"outside: got 'drop', wants 'error', 'skip' or 'clip'"):
+        cut(root, outside="drop")
