@@ -1,4 +1,4 @@
-"""What both classifiers promise: labels, shapes, seeds, weights, pickles, devices."""
+"""What both classifiers promise: labels, seeds, weights, pickles, devices."""
 
 import io
 import pickle
@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback, EpochScoring, GradientNormClipping, LRScheduler
 
 from stnclf import CiresanBaseline, STNCellClassifier
@@ -20,24 +19,6 @@ from tests.conftest import QUICK, make_blobs
 
 def state(clf):
     return torch.cat([v.flatten().double() for v in clf.net_.module_.state_dict().values()])
-
-
-def test_shapes_and_types(quick, blobs):
-    X, y, centers = blobs
-    clf = quick.fit(X, y, centers=centers)
-    proba = clf.predict_proba(X[:7])
-    assert proba.shape == (7, 2)
-    np.testing.assert_allclose(proba.sum(1), 1)
-    np.testing.assert_allclose(np.log(proba), clf.predict_log_proba(X[:7]))
-    assert set(clf.predict(X)) <= {"cross", "disc"}
-    assert clf.transform(X[:7]).shape == (7, 2)
-    assert clf.transform(X[:7]).dtype == np.float32
-    assert clf.localize(X[:7]).shape == (7, 2, 3)
-    assert clf.attend(X[:7]).shape == (7, *clf.attend(X[:1]).shape[1:3], 3)
-    assert (clf.image_shape_, clf.n_features_in_) == ((24, 36, 3), 24 * 36 * 3)
-    assert (clf.patch_size_, clf.cell_size_) == ((24, 36), (12, 18))
-    assert clf.get_feature_names_out().tolist() == ["cell_x", "cell_y"]
-    assert 0 <= clf.score(X, y) <= 1
 
 
 @pytest.mark.parametrize(
@@ -117,17 +98,6 @@ def test_same_weights_in_new_processes_with_one_and_two_threads():
         for threads in (1, 2)
     }
     assert len(digests) == 1
-
-
-def test_rows_in_another_order_give_the_same_predictions(quick, blobs):
-    X, y, centers = blobs
-    quick.fit(X, y, centers=centers)
-    order = np.random.default_rng(0).permutation(len(X))
-    # Bit for bit: a prediction does not depend on what is predicted beside it.
-    assert np.array_equal(quick.predict_proba(X[order]), quick.predict_proba(X)[order])
-    assert np.array_equal(quick.transform(X[order]), quick.transform(X)[order])
-    one = np.concatenate([quick.predict_proba(X[i : i + 1]) for i in range(5)])
-    assert np.array_equal(one, quick.predict_proba(X)[:5])
 
 
 def test_layouts_of_the_same_pixels_train_the_same(quick_stn, blobs, tmp_path):
@@ -396,14 +366,6 @@ def test_long_rows_stay_cheap(quick_stn):
     # Oversampling both axes for the long one took a gigabyte here.
     X, y = np.random.default_rng(0).random((8, 20_011)), np.arange(8) % 2
     assert quick_stn.fit(X, y).predict(X).shape == (8,)
-
-
-def test_unfitted(quick, blobs):
-    for method in ("predict", "predict_proba", "predict_log_proba", "transform", "localize"):
-        with pytest.raises(NotFittedError):
-            getattr(quick, method)(blobs[0])
-    with pytest.raises(NotFittedError):
-        quick.get_feature_names_out()
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 9, 1), (2, 2, 3), (3, 5, 7), (7, 2, 1)])

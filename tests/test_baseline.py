@@ -3,7 +3,7 @@
 import numpy as np
 
 from stnclf import CiresanBaseline
-from tests.test_classifier import make_context
+from tests.test_prediction import make_context
 
 
 def test_learns_and_ignores_the_context():

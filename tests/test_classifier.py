@@ -1,84 +1,14 @@
-"""The STN: stages, warm start, finding cells, the paper's configuration."""
+"""The STN: stages, warm start, the paper's configuration."""
 
 import numpy as np
-import pytest
 import torch
 from sklearn.base import clone
 
 from stnclf import PAPER, STNCellClassifier
-from stnclf.geometry import theta_centers, window_corners
 from stnclf.networks import DenseLocalizer, FixedLocalizer, HeatmapLocalizer, InceptionClassifier
 from tests.conftest import QUICK, make_blobs
 from tests.test_base import state
-
-
-@pytest.fixture(scope="module")
-def trained():
-    """An STN that has learned discs and crosses in 40 x 64 px patches of 56 x 96 px images."""
-    X, y, centers = make_context(160, seed=0)
-    clf = STNCellClassifier(
-        patch_size=(40, 64),
-        cell_size=(16, 16),
-        classifier_epochs=8,
-        localizer_epochs=12,
-        joint_epochs=2,
-        batch_size=16,
-        random_state=0,
-    )
-    return clf.fit(X, y, centers=centers)
-
-
-def make_context(n, seed):
-    """Blobs in the middle part of larger images, the whole cell inside the central patch."""
-    X, y, centers = make_blobs(n, height=56, width=96, seed=seed, margin=0)
-    rng = np.random.default_rng(seed)
-    X[:] = rng.integers(80, 110, X.shape)
-    centers = np.array([47.5, 27.5]) + np.round(rng.uniform(-1, 1, (n, 2)) * (23, 11)) + 0.5
-    yy, xx = np.mgrid[:56, :96]
-    for image, label, (x, yc) in zip(X, y, centers):
-        dx, dy = np.abs(xx - x), np.abs(yy - yc)
-        disc = dx**2 + dy**2 <= 12
-        cross = (np.minimum(dx, dy) == 0) & (np.maximum(dx, dy) <= 4)
-        image[disc if label == "disc" else cross] = (230, 60, 90)
-    return X, y, centers
-
-
-def test_finds_the_cell_at_x_y_and_names_it(trained):
-    X, y, centers = make_context(80, seed=1)
-    found = trained.transform(X)
-    error = np.linalg.norm(found - centers, axis=1)
-    swapped = np.linalg.norm(found[:, ::-1] - centers, axis=1)
-    guess = np.linalg.norm([47.5, 27.5] - centers, axis=1)
-    assert np.median(error) < 1.5
-    assert np.median(error) < np.median(guess) / 5 < np.median(swapped)
-    assert trained.score(X, y) > 0.9
-
-
-def test_transform_localize_and_attend_agree(trained):
-    X, _, _ = make_context(10, seed=2)
-    theta, found = trained.localize(X), trained.transform(X)
-    # The patch of 40 x 64 px starts at (16, 8) of the image.
-    np.testing.assert_allclose(theta_centers(theta, (40, 64)) + (16, 8), found, atol=1e-4)
-    corners = window_corners(theta, (40, 64), (56, 96))
-    np.testing.assert_allclose(corners.mean(1), found, atol=1e-4)
-    np.testing.assert_allclose(np.ptp(corners, axis=1), np.full((10, 2), 16.0), atol=1e-4)
-    # 16 px in 64 px: the middle of the window is the pixel at the centre.
-    windows = trained.attend(X)
-    assert windows.shape == (10, 64, 64, 3)
-    for image, window, (x, y) in zip(X, windows, np.round(found).astype(int)):
-        middle = window[28:36, 28:36].mean((0, 1))
-        around = image[y - 1 : y + 2, x - 1 : x + 2].mean((0, 1)) / 255
-        np.testing.assert_allclose(middle, around, atol=0.35)
-        assert middle[0] > 0.48  # the red of the cell, not the grey (0.31 to 0.43) around it
-
-
-def test_what_lies_around_the_patch_does_not_matter_to_prediction(trained):
-    X, _, _ = make_context(6, seed=3)
-    changed = X.copy()
-    changed[:, :8], changed[:, :, :16], changed[:, 48:], changed[:, :, 80:] = 0, 255, 9, 70
-    assert np.array_equal(trained.predict_proba(X), trained.predict_proba(changed))
-    changed[:, 20, 40] = 255 - changed[:, 20, 40]
-    assert not np.array_equal(trained.predict_proba(X), trained.predict_proba(changed))
+from tests.test_prediction import make_context
 
 
 def test_stages_one_by_one_equal_all_at_once(blobs):

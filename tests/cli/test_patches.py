@@ -1,19 +1,21 @@
-"""``info``, ``patches`` and ``export``: what they say, what they write, what they refuse."""
+"""``patches``: what it writes, what it refuses, and that a death costs nothing."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from stnclf._utils import part_file
 from stnclf.annotations import read_annotations, write_annotations
-from stnclf.cli.export import read_tables
 from stnclf.cli.patch_set import load_patches
-from stnclf.slides import extract_patches
+from stnclf.slides import _extract, extract_patches
+from tests.cli.processes import KILLED, NO_LIMIT, kill, n_lines
 from tests.conftest import CUT, write_enormous
 
 
@@ -33,27 +35,6 @@ def cut(invoke, work, *more):
     return invoke(
         "patches", work / "cells.sqlite", work / "slides", "-o", work / "out", *CUT, *more
     )
-
-
-def test_info(road, invoke):
-    paths = [road / name for name in ("cells.sqlite", "patches", "model.safetensors")]
-    slides = [road / "slides" / name for name in ("a b.tif", "ü.png")]
-    code, out, lines = invoke("info", "--json", *paths, *slides)
-    assert (code, lines) == (0, [])
-    cells, patches, model, pyramid, plain = json.loads(out)
-    assert (cells["rows"], cells["images"]) == (60, 2)
-    assert cells["counts"] == patches["counts"] == {"cross": 30, "disc": 30}
-    assert (patches["images"], patches["shape"], patches["size"]) == (60, [48, 48, 3], 32)
-    assert model["classes"] == ["cross", "disc"]
-    assert (model["image_shape"], model["patch_size"]) == ([48, 48, 3], [32, 32])
-    assert pyramid["size"] == plain["size"] == [420, 300]
-    assert pyramid["mpp"] == pytest.approx(0.25, rel=1e-3)
-    assert plain["mpp"] is None
-    assert pyramid["levels"][1][:2] == [210, 150]
-    code, out, _ = invoke("info", *paths)
-    assert code == 0
-    assert "{'cross': 30, 'disc': 30}" in out
-    assert "# STNCellClassifier" in out
 
 
 def test_patches_are_those_of_extract_patches(road):
@@ -262,98 +243,35 @@ def test_a_missing_folder_names_the_option(work, invoke):
         assert "'--out': the folder of" in lines[0]
 
 
-TABLE = pd.DataFrame(
-    {
-        "image": ["a.tif", "a.tif", "ü.png"],
-        "x": [1.5, 20.0, 3.25],
-        "y": [2.0, 30.5, 4.0],
-        "label": ["disc", "cross", "disc"],
-        "probability": [0.9, 0.4, 0.75],
-    }
-)
-
-
-@pytest.fixture
-def cells(tmp_path):
-    return write_annotations(TABLE, tmp_path / "cells.csv")
-
-
-@pytest.mark.parametrize("name", ["x.csv", "x.sqlite", "x.geojson", "x.json"])
-def test_export_writes_every_format(name, cells, tmp_path, invoke):
-    out = tmp_path / name
-    more = ["--to", "midog"] if name == "x.json" else []
-    more += ["--image", "a.tif"] if name == "x.geojson" else []
-    code, _, lines = invoke("export", cells, "-o", out, *more)
-    n = 2 if name == "x.geojson" else 3
-    assert (code, lines) == (0, [f"{out}: {n} rows"])
-    back = read_annotations(out)
-    for column in ("image", "x", "y", "label"):
-        assert sorted(back[column]) == sorted(TABLE[column][:n])
-    code, _, lines = invoke("export", cells, "-o", out, *more)
-    assert (code, len(lines)) == (2, 1)
-    assert invoke("export", cells, "-o", out, "--overwrite", *more)[0] == 0
-
-
-def test_export_to_grand_challenge(cells, tmp_path, invoke):
-    line = ("export", cells, "-o", tmp_path / "x.json", "--to", "grand-challenge")
-    code, _, lines = invoke(*line, "--image", "a.tif")
-    assert (code, len(lines)) == (1, 1)
-    assert "mpp" in lines[0]
-    assert invoke(*line, "--image", "a.tif", "--mpp", 0.25)[0] == 0
-    again = tmp_path / "again.csv"
-    line = ("export", tmp_path / "x.json", "-o", again, "--image", "a.tif", "--mpp", 0.25)
-    assert invoke(*line)[0] == 0
-    assert read_annotations(again)["x"].tolist() == [1.5, 20.0]
-
-
-def test_export_selects_and_colours(cells, tmp_path, invoke):
-    out = tmp_path / "x.geojson"
-    line = ("--image", "a.tif", "--min-probability", 0.5, "--color", "disc=#010203")
-    assert invoke("export", cells, "-o", out, *line)[0] == 0
-    (feature,) = json.loads(out.read_text())["features"]
-    assert feature["properties"]["objectType"] == "detection"
-    assert feature["properties"]["classification"] == {"name": "disc", "color": [1, 2, 3]}
-    code, _, _ = invoke("export", cells, "-o", tmp_path / "y.csv", "--label", "cross")
-    assert code == 0
-    assert read_annotations(tmp_path / "y.csv")["x"].tolist() == [20.0]
-
-
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        (["--image", "b.tif"], "'--image': 'b.tif' is none of"),
-        (["--color", "red"], "'--color'"),
-        (["--label", "x"], "'--label'"),
-    ],
-)
-def test_export_refuses_what_is_not_there(more, words, cells, tmp_path, invoke):
-    code, _, lines = invoke("export", cells, "-o", tmp_path / "x.csv", *more)
-    assert (code, len(lines)) == (2, 1)
-    assert words in lines[0]
-    assert not (tmp_path / "x.csv").exists()
-
-
-def test_one_file_is_about_one_image(cells, tmp_path, invoke):
-    code, _, lines = invoke("export", cells, "-o", tmp_path / "x.geojson")
-    assert (code, len(lines)) == (1, 1)
-    assert "choose by --image" in lines[0]
-    code, _, lines = invoke("export", cells, "-o", tmp_path / "x.odd")
-    assert code == 1
-    assert "--to must be one of" in lines[0]
-
-
-def test_probabilities_must_be_there_to_be_compared(tmp_path, invoke):
-    path = write_annotations(TABLE.drop(columns="probability"), tmp_path / "a.csv")
-    code, _, lines = invoke("export", path, "-o", tmp_path / "b.csv", "--min-probability", 0.5)
-    assert code == 2
-    assert "'--min-probability'" in lines[0]
-
-
-def test_tables_are_read_as_one(cells, tmp_path):
-    more = write_annotations(TABLE.assign(x=[7.0, 8.0, 9.0]), tmp_path / "more.csv")
-    both = read_tables([cells, more])
-    assert both["x"].tolist() == [1.5, 20.0, 3.25, 7.0, 8.0, 9.0]
-    assert both.index.tolist() == list(range(6))
+@NO_LIMIT
+@pytest.mark.parametrize("name", ["out", "out.npz"])
+def test_killed_patches_go_on(name, road, tmp_path, invoke, monkeypatch):
+    monkeypatch.setattr(_extract, "_TILE", 100)
+    line = ("patches", road / "cells.sqlite", road / "slides", *CUT, "-o")
+    whole, out = tmp_path / f"whole {name}", tmp_path / name
+    assert invoke(*line, whole)[0] == 0
+    code = KILLED.format(module="part_file", kind="PartFile.mark")
+    code = code.replace(
+        "import sys, time", "import sys, time; import stnclf.slides._extract as e; e._TILE = 100"
+    )
+    part = Path(f"{out}.part")
+    kill(code, (*line, out, 25), lambda: n_lines(part / "X.npy.progress") == 1 + 25)
+    assert not out.exists()
+    code, _, lines = invoke(*line, out)
+    assert (code, "--resume" in lines[0]) == (2, True)
+    marks, mark = [], part_file.PartFile.mark
+    monkeypatch.setattr(
+        part_file.PartFile, "mark", lambda *args: (marks.append(args[1]), mark(*args))[1]
+    )
+    assert invoke(*line, out, "--resume")[0] == 0
+    assert min(marks) == 25
+    assert not part.exists()
+    if out.is_dir():
+        assert sorted(os.listdir(out)) == sorted(os.listdir(whole))
+        for file in os.listdir(out):
+            assert (out / file).read_bytes() == (whole / file).read_bytes()
+    else:
+        assert out.read_bytes() == whole.read_bytes()
 
 
 @pytest.mark.filterwarnings("default::UserWarning")

@@ -1,48 +1,22 @@
-"""``scan`` and ``hotspots``: deaths cost nothing, bad slides are named and stop nobody."""
+"""``scan``: deaths cost nothing, bad slides are named and stop nobody."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import stnclf
-from stnclf._utils import part_file, progress
+from stnclf._utils import progress
 from stnclf._utils.files import write_atomically
-from stnclf.annotations import read_annotations, write_annotations
+from stnclf.annotations import read_annotations
 from stnclf.scan import scan
-from stnclf.slides import Slide, _extract
-from tests.cli.test_evaluate import NO_LIMIT, kill
+from stnclf.slides import Slide
+from tests.cli.processes import KILLED, NO_LIMIT, kill, n_lines
 from tests.cli.test_main import SCAN
-from tests.conftest import CUT, write_enormous
-
-# Stops when so many units of work are noted, and waits to be killed.
-KILLED = """if True:
-    import sys, time
-    from stnclf._utils import {module}
-    from stnclf.cli import main
-
-    {module}._INTERVAL = 0.0
-    note = {module}.{kind}
-    left = [int(sys.argv.pop())]
-
-    def stop(self, *arguments):
-        note(self, *arguments)
-        left[0] -= 1
-        if not left[0]:
-            print("ready", flush=True)
-            time.sleep(100)
-
-    {module}.{kind} = stop
-    main()
-"""
-
-
-def n_lines(path):
-    return len(Path(path).read_bytes().splitlines())
+from tests.conftest import write_enormous
 
 
 @NO_LIMIT
@@ -83,37 +57,6 @@ def test_a_killed_scan_goes_on(road, tmp_path, invoke, monkeypatch):
     assert sorted(os.listdir(out)) == ["a b.csv", "ü.csv"]
     for name in os.listdir(out):
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-
-
-@NO_LIMIT
-@pytest.mark.parametrize("name", ["out", "out.npz"])
-def test_killed_patches_go_on(name, road, tmp_path, invoke, monkeypatch):
-    monkeypatch.setattr(_extract, "_TILE", 100)
-    line = ("patches", road / "cells.sqlite", road / "slides", *CUT, "-o")
-    whole, out = tmp_path / f"whole {name}", tmp_path / name
-    assert invoke(*line, whole)[0] == 0
-    code = KILLED.format(module="part_file", kind="PartFile.mark")
-    code = code.replace(
-        "import sys, time", "import sys, time; import stnclf.slides._extract as e; e._TILE = 100"
-    )
-    part = Path(f"{out}.part")
-    kill(code, (*line, out, 25), lambda: n_lines(part / "X.npy.progress") == 1 + 25)
-    assert not out.exists()
-    code, _, lines = invoke(*line, out)
-    assert (code, "--resume" in lines[0]) == (2, True)
-    marks, mark = [], part_file.PartFile.mark
-    monkeypatch.setattr(
-        part_file.PartFile, "mark", lambda *args: (marks.append(args[1]), mark(*args))[1]
-    )
-    assert invoke(*line, out, "--resume")[0] == 0
-    assert min(marks) == 25
-    assert not part.exists()
-    if out.is_dir():
-        assert sorted(os.listdir(out)) == sorted(os.listdir(whole))
-        for file in os.listdir(out):
-            assert (out / file).read_bytes() == (whole / file).read_bytes()
-    else:
-        assert out.read_bytes() == whole.read_bytes()
 
 
 def test_a_table_is_that_of_scan(road, tmp_path, invoke):
@@ -222,61 +165,3 @@ def test_two_slides_of_one_name(road, tmp_path, invoke):
     code, _, lines = invoke("scan", road / "model.safetensors", *slides, "-o", tmp_path / "a.csv")
     assert (code, len(lines)) == (2, 1)
     assert "wants a folder" in lines[0]
-
-
-def hot(invoke, road, table, *more):
-    slide = road / "slides" / "a b.tif"
-    return invoke("hotspots", table, slide, "--area", 0.001, *more)
-
-
-def test_hotspots_of_one_class(road, tmp_path, invoke):
-    table = read_annotations(road / "cells.sqlite")
-    table = table[table["image"] == "a b.tif"][["image", "x", "y", "label"]]
-    path = write_annotations(table, tmp_path / "cells.csv")
-    out = tmp_path / "f.geojson"
-    code, printed, lines = hot(invoke, road, path, "-o", out, "--label", "disc", "-n", 2)
-    assert (code, printed) == (0, "")
-    fields = read_annotations(out)
-    count = fields["count"].tolist()
-    field = fields.loc[0]
-    discs = table[table["label"] == "disc"]
-    off_x, off_y = (discs["x"] - field["x"]).abs(), (discs["y"] - field["y"]).abs()
-    assert ((off_x < field["width"] / 2) & (off_y < field["height"] / 2)).sum() == count[0]
-    assert lines == [f"{out}: 2 field(s) of 0.001 mm2, {count[0]:.0f} cells in the first"]
-    assert hot(invoke, road, path, "-o", out)[0] == 2
-    assert hot(invoke, road, path, "-o", out, "--overwrite")[0] == 0
-
-
-@pytest.mark.parametrize(
-    ("more", "code", "words"),
-    [
-        (["--label", "x"], 2, "'--label': 'x' is none of"),
-        (["--area", 99], 1, "--area: a field of 99 mm2"),
-        (["-n", 0], 1, "--number: got 0"),
-        (["-o", "x.odd"], 2, "'--out'"),
-        (["--map", "no/x.png"], 2, "'--map': the folder of"),
-    ],
-)
-def test_wrong_options_of_hotspots_are_named(
-    more, code, words, road, invoke, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    status, printed, lines = hot(invoke, road, road / "cells.sqlite", *more)
-    assert (status, printed, len(lines)) == (code, "", 1)
-    assert words in lines[0]
-    assert os.listdir(tmp_path) == []
-
-
-def test_cells_outside_the_slide_and_tables_of_nothing(road, tmp_path, invoke):
-    path = tmp_path / "a.csv"
-    path.write_text("image,x,y,label\na b.tif,5000,3,disc\n")
-    code, _, lines = hot(invoke, road, path, "-o", tmp_path / "f.csv")
-    assert (code, len(lines)) == (1, 1)
-    assert f"{path}: 1 of 1 cells lie outside" in lines[0]
-    path.write_text("a,b\n1,2\n")
-    code, _, lines = hot(invoke, road, path, "-o", tmp_path / "f.csv")
-    assert (code, len(lines)) == (1, 1)
-    assert str(path) in lines[0]
-    path.write_text("image,x,y,label\n")
-    code, _, lines = hot(invoke, road, path, "-o", tmp_path / "f.csv")
-    assert (code, lines) == (0, [f"{tmp_path / 'f.csv'}: 0 field(s) of 0.001 mm2"])

@@ -7,9 +7,6 @@ import torch.nn.functional as F
 
 from stnclf import STNCellClassifier
 from stnclf.networks import Location, MapClassifier, SharedLocalizer, SharedNet, flips, initialize
-from stnclf.sampling import TrainingBatches
-from stnclf.training import CellNet, guided_stages, stage_loss
-from tests.sampling.test_batches import make_data
 
 
 def make_shared(patch=(64, 96), cell=(32, 48), channels=3, maps=False, seed=0):
@@ -135,41 +132,6 @@ def test_class_maps_speak_for_what_is_not_looked_at():
     seen = system.recognize(patches, location).softmax(1)
     expected = peaks.exp() * seen + others.exp()
     torch.testing.assert_close(system.scores(patches).softmax(1), expected)
-
-
-def stages():
-    params = STNCellClassifier(classifier_epochs=1, localizer_epochs=1, joint_epochs=1)
-    return guided_stages(params, shared=True)
-
-
-def moved(name):
-    """Names of the parts whose weights a stage changes, first and second level."""
-    system, data = make_shared((32, 32), (16, 16)), make_data(24, (48, 48), (32, 32), (16, 16))
-    before = {n: p.clone() for n, p in system.named_parameters()}
-    CellNet.around(system).run_stage(stages()[name], data)
-    changed = {n for n, p in system.named_parameters() if not torch.equal(p, before[n])}
-    return {".".join(n.split(".")[: 3 if "features" in n else 2]) for n in changed}
-
-
-READERS = {"classifier.window", "classifier.patch", "classifier.output"}
-OWN = {"localizer.features.own", "localizer.position"}
-
-
-def test_stages_begin_with_the_class_and_then_guide_the_localizer():
-    assert moved("classifier") == {"localizer.features.shared", *READERS}
-    assert moved("localizer") == moved("joint") == {"localizer.features.shared", *READERS, *OWN}
-
-
-def test_only_the_joint_stage_shows_the_window_that_was_found():
-    system, data = make_shared((32, 32), (16, 16)), make_data(8, (48, 48), (32, 32), (16, 16))
-    (batch,) = TrainingBatches(data, [0], 8, None, False, True)
-    losses = {}
-    for name, stage in stages().items():
-        parts = stage_loss(system, batch, stage)[1]
-        assert ("localization_loss" in parts) == (name != "classifier")
-        losses[name] = parts["classification_loss"]
-    torch.testing.assert_close(losses["classifier"], losses["localizer"])
-    assert (losses["joint"] - losses["classifier"]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("changes", [{"cell_size": 24}, {"localizer": "dense"}])

@@ -19,7 +19,7 @@ from stnclf.networks import (
 from stnclf.sampling import TrainingBatches
 from stnclf.training import CellNet, guided_stages, stage_loss
 from tests.conftest import QUICK
-from tests.sampling.test_batches import make_data
+from tests.sampling.samples import make_data
 
 
 def make_zoom(patch=(64, 96), cell=(32, 48), channels=3, maps=False, k=3, seed=0):

@@ -1,147 +1,94 @@
-"""Scores against hand-counted answers, tables cell by cell, and what the figure shows."""
+"""write_report: pages without patches or of any images, and a failure half-way."""
 
 import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import balanced_accuracy_score, classification_report
+from PIL import Image
 
-from stnclf.report import classification_table, evaluate, summary_table
-
-# 5 g, 3 m, 2 t; the rows of the confusion matrix differ from its columns.
-Y_TRUE = np.array(list("gggggmmmtt"))
-Y_PRED = np.array(list("ggggmmmtmm"))
+from stnclf.report import evaluate, summary_table, write_report
+from tests.report.test_html import LABELS, NASTY, SLIDE, cells, checked, embedded, picture, written
 
 
-def example(**changes):
-    rng = np.random.default_rng(0)
-    true = rng.uniform(20, 80, (10, 2))
-    pred = true + np.repeat([[3.0, 4.0], [12.0, 16.0]], [6, 4], axis=0)
-    known = {"centers_true": true, "centers_pred": pred, "image_size": 100, "fit_seconds": 12.34}
-    return evaluate(Y_TRUE, Y_PRED, **{**known, **changes})
+def test_scores_are_those_of_evaluate(tmp_path):
+    _, y, centers, predictions = cells()
+    page = written(tmp_path / "r.html")
+    second = evaluate(
+        y,
+        y,
+        labels=LABELS,
+        centers_true=centers,
+        centers_pred=centers + (3, 4),
+        image_size=(20, 30),
+    )
+    for cell in summary_table({"SVC": second}).splitlines()[2].split()[1:4]:
+        assert f"<td>{cell}</td>" in page
+    assert '<tr class="start"><td class="text">SVC</td>' in page
+    assert "<td>5.0</td><td>5.0</td><td>100.0 %</td>" in page
+    assert "centre guess" in page
+    assert page.count('class="confusion"') == 2
+    ece = evaluate(y, y, proba=predictions[NASTY]["proba"], labels=LABELS)["calibration"]["ece"]
+    assert f"expected calibration error {ece:.3f}" in page
 
 
-def test_scores_equal_scikit_learn_and_a_count_by_hand():
-    scores = evaluate(Y_TRUE, Y_PRED)
-    assert scores["labels"] == ["g", "m", "t"]
-    assert scores["confusion"] == [[4, 1, 0], [0, 2, 1], [0, 2, 0]]
-    assert scores["accuracy"] == 0.6
-    assert scores["classes"]["m"] == {"precision": 0.4, "recall": 2 / 3, "f1": 0.5, "support": 3}
-    want = classification_report(Y_TRUE, Y_PRED, output_dict=True, zero_division=0)
-    assert scores["macro_f1"] == pytest.approx(want["macro avg"]["f1-score"])
-    for ours, theirs in [("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")]:
-        assert scores["average"][ours] == pytest.approx(want["weighted avg"][theirs])
-    assert scores["balanced_accuracy"] == balanced_accuracy_score(Y_TRUE, Y_PRED)
+def test_stored_results_without_calibration_are_taken(tmp_path):
+    results = {"old": evaluate(["a", "b"], ["a", "a"])}
+    del results["old"]["calibration"]
+    path = write_report(tmp_path / "r.html", json.loads(json.dumps(results)))
+    checker = checked(path.read_text(encoding="utf-8"))
+    assert "summary" in checker.ids
+    assert not {"probabilities", "localisation", "patches", "training"} & set(checker.ids)
 
 
-def test_a_class_that_was_only_predicted_does_not_count_in_balanced_accuracy():
-    scores = evaluate(["a", "a"], ["a", "b"])
-    assert scores["balanced_accuracy"] == 0.5
-    assert scores["classes"]["b"]["support"] == 0
+def test_a_slide_alone_is_a_report(tmp_path):
+    path = write_report(
+        tmp_path / "r.html", slides={"one": SLIDE, "two": {"slide": SLIDE["slide"]}}
+    )
+    page = path.read_text(encoding="utf-8")
+    one, two = embedded(page)["slides"]
+    checked(page)
+    assert (one["width"], one["height"], one["mpp"]) == (90, 60, None)
+    assert one["cells"]["probability"] == [0.9, 0.5]  # the most probable first
+    assert one["cells"]["x"] == [80.0, 1.0]
+    assert one["fields"] == [{"x": 40.0, "y": 30.0, "width": 20.0, "height": 10.0, "count": 2.0}]
+    assert picture(one["thumbnail"]).size == (90, 60)
+    density = np.asarray(picture(one["density"]).convert("RGBA"))
+    assert density.shape == (60, 90, 4)
+    assert density[2, 1, 3] > 150 > density[30, 45, 3]  # opaque at a cell, clear between them
+    assert (two["cells"], two["density"], two["fields"]) == (None, None, [])
 
 
-def test_labels_give_order_and_may_be_numbers():
-    scores = evaluate([3, 1, 1], [3, 1, 3], labels=[3, 1])
-    assert scores["labels"] == ["3", "1"]
-    assert scores["confusion"] == [[1, 0], [1, 1]]
-
-
-def test_localization_is_summed_up_overall_and_by_class():
-    scores = example()
-    assert scores["localization"]["mean"] == pytest.approx((6 * 5 + 4 * 20) / 10)
-    assert scores["localization"]["median"] == pytest.approx(5)
-    assert scores["localization"]["within"] == 0.6
-    by_class = scores["localization"]["classes"]
-    assert [by_class[c]["n"] for c in "gmt"] == [5, 3, 2]
-    assert [round(by_class[c]["mean"], 6) for c in "gmt"] == [5, 15, 20]
-    assert example(radius=20.5)["localization"]["within"] == 1.0
-
-
-def test_a_method_that_does_not_localise_still_gets_the_centre_guess():
-    scores = example(centers_pred=None, centers_true=np.full((10, 2), [49.5, 52.5]))
-    assert scores["localization"] is None
-    assert scores["center_guess"]["mean"] == 3.0
-
-
-def test_probabilities_give_the_calibration():
-    proba = np.tile([0.55, 0.25, 0.2], (10, 1))
-    proba[3:5] = [0.05, 0.05, 0.9]
-    calibration = example(proba=proba)["calibration"]
-    # Eight are 0.55 sure of g, of which 3 are g; two are 0.9 sure of t, of which none is.
-    assert calibration["count"] == [0, 0, 0, 0, 0, 8, 0, 0, 2, 0]
-    assert calibration["confidence"][5] == pytest.approx(0.55)
-    assert calibration["accuracy"][5] == pytest.approx(3 / 8)
-    assert calibration["accuracy"][0] is None
-    assert calibration["ece"] == pytest.approx(0.8 * (0.55 - 3 / 8) + 0.2 * 0.9)
-    assert example()["calibration"] is None
-
-
-def test_scores_survive_json():
-    scores = example(proba=np.tile([0.5, 0.25, 0.25], (10, 1)))
-    assert json.loads(json.dumps(scores)) == scores
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"y_pred": ["g"]}, "y_pred must have 10 rows, got 1"),
-        ({"y_true": [], "y_pred": []}, "y_true must be 1-D and not empty"),
-        ({"y_true": [["g"]] * 10}, r"y_true must be 1-D and not empty, got shape \(10, 1\)"),
-        ({"proba": np.ones((10, 2)) / 2}, r"proba must have shape \(10, 3\)"),
-        ({"labels": ["g", "m"]}, r"labels must hold every class .* lacks \['t'\]"),
-        ({"centers_pred": np.zeros((10, 2))}, "centers_true must be given"),
-        ({"centers_true": np.zeros((9, 2))}, r"centers_true must have shape \(10, 2\), got \(9"),
-        ({"centers_true": np.full((10, 2), np.nan)}, "centers_true holds NaN"),
-    ],
-)
-def test_bad_arguments_are_named(changes, message):
-    arguments = {"y_true": Y_TRUE, "y_pred": Y_PRED, **changes}
-    with pytest.raises(ValueError, match=message):
-        evaluate(**arguments)
-
-
-def test_classification_table_has_a_row_for_each_class_of_each_method():
-    results = {"STN": evaluate(Y_TRUE, Y_PRED), "CNN": evaluate(Y_TRUE, Y_TRUE)}
-    lines = classification_table(results).splitlines()
-    assert len(lines) == 2 + 2 * 4
-    assert lines[2].split() == ["STN", "g", "1.000", "0.800", "0.889", "5"]
-    assert lines[3].split() == ["m", "0.400", "0.667", "0.500", "3"]
-    assert lines[5].split() == ["avg", "/", "total", "0.620", "0.600", "0.594", "10"]
-    assert lines[9].split()[-4:] == ["1.000", "1.000", "1.000", "10"]
-
-
-def test_summary_table_has_a_dash_where_nothing_is_known():
-    results = {
-        "STN": example(predict_seconds=0.26),
-        "SVC": example(centers_pred=None, fit_seconds=None),
+def test_images_may_be_paths_grey_or_float(tmp_path):
+    X, y, _, _ = cells(6)
+    paths = []
+    for i, image in enumerate(X):
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(image).save(paths[-1])
+    predictions = {"SVC": {"y_pred": y}}
+    forms = {
+        "paths": paths,
+        "float": X / 255,
+        "grey": X.mean(axis=3).astype(np.uint8),
+        "one channel": X[..., :1],
+        "pictures": [Image.fromarray(image) for image in X],
     }
-    header, _, stn, svc, guess = summary_table(results).splitlines()
-    assert "within 8 px" in header
-    assert stn.split()[1:] == [
-        *("0.600", "0.489", "0.463"),
-        *("11.0", "5.0", "60.0", "%", "12.3", "0.3"),
-    ]
-    assert svc.split()[1:] == ["0.600", "0.489", "0.463", *"-----"]
-    assert guess.startswith("centre guess")
-    assert guess.split()[2:5] == ["-", "-", "-"]
-    assert float(guess.split()[5]) == pytest.approx(results["SVC"]["center_guess"]["mean"], abs=0.1)
+    for form in forms.values():
+        path = write_report(tmp_path / "r.html", predictions=predictions, y_true=y, X=form)
+        patches = embedded(path.read_text(encoding="utf-8"))["patches"]
+        assert patches["size"] == [20, 30]
+        middle = np.asarray(picture(patches["sheets"][0]).convert("RGB"))[10, 15].astype(int)
+        want = X[0, 10, 15] if form is not forms["grey"] else np.full(3, X[0].mean())
+        if form is forms["one channel"]:
+            want = np.full(3, X[0, 10, 15, 0])
+        assert np.abs(middle - want).max() < 25
 
 
-def test_markdown_tables_are_regular():
-    for table in (classification_table, summary_table):
-        lines = table({"a|b": example()}, fmt="markdown").splitlines()
-        columns = {line.replace(r"\|", "").count("|") for line in lines}
-        assert len(columns) == 1
-        assert set(lines[1]) <= set("|-: ")
-        assert r"a\|b" in lines[2]
-
-
-@pytest.mark.parametrize("table", [classification_table, summary_table])
-def test_bad_table_arguments_are_named(table):
-    with pytest.raises(ValueError, match="results must hold"):
-        table({})
-    with pytest.raises(ValueError, match="fmt must be 'text' or 'markdown', got 'html'"):
-        table({"STN": example()}, fmt="html")
-
-
-# The figure
+def test_a_failure_leaves_the_old_page(tmp_path):
+    path = tmp_path / "r.html"
+    path.write_text("old")
+    with pytest.raises(ValueError, match="must have 1 rows, got 40"):
+        written(path, y_true=["a"])
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["r.html"]
+    with pytest.raises(OSError, match="could not be written"):
+        written(tmp_path / "none" / "r.html")

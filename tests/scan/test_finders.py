@@ -7,31 +7,31 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from stnclf import CiresanBaseline, STNCellClassifier
+from stnclf import STNCellClassifier
 from stnclf.geometry import theta_centers
 from stnclf.networks import Location
 from stnclf.scan._finders import Block, HeatFinder, PatchFinder, WindowFinder
 from stnclf.scan._map_finder import MapFinder
+from tests.scan.conftest import fitted
 
 ALL = np.arange(2)
+
+
 # The heatmap localizer sees the patch of 24 x 32 px as 48 x 64: half a pixel for each of its own.
 SIZES = {"patch_size": (24, 32), "cell_size": (12, 16)}
+
+
 UNTRAINED = {"classifier_epochs": 0, "localizer_epochs": 0, "joint_epochs": 0, "random_state": 0}
+
+
 PLANE = gaussian_filter(np.random.default_rng(0).normal(size=(150, 190, 3)), (2, 2, 0))
+
+
 PLANE = np.clip(120 + 400 * PLANE, 0, 255).astype(np.uint8)
 
 
 def everywhere(boxes):
     return np.ones(len(boxes), dtype=bool)
-
-
-def fitted(estimator, blobs):
-    X, y, centers = blobs
-    estimator = estimator.fit(X, y, centers=centers)
-    with torch.no_grad():  # scores that differ
-        for p in estimator.net_.module_.parameters():
-            p.add_(0.02 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1)))
-    return estimator, estimator.net_.module_.eval()
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +42,6 @@ def heat(blobs):
 @pytest.fixture(scope="module")
 def dense(blobs):
     return fitted(STNCellClassifier(localizer="dense", **UNTRAINED, **SIZES), blobs)
-
-
-@pytest.fixture(scope="module")
-def baseline():
-    """A network that takes its patches of 72 x 96 px as they are."""
-    X = np.random.default_rng(1).integers(0, 256, (4, 72, 96, 3), dtype=np.uint8)
-    estimator = CiresanBaseline(epochs=0, cell_size=(40, 72), random_state=0)
-    return fitted(estimator, (X, np.array([0, 1, 0, 1]), None))
 
 
 def pixels_of(box, plane=PLANE):
@@ -168,65 +160,6 @@ def test_windows_where_nothing_is_looked_for_are_left_out(dense):
     assert seen[0][1] == [16, 0, 32, 12]
     np.testing.assert_allclose(part.points, whole.points[[1, 4]], atol=1e-3)
     assert len(find(finder, Block(0, 0, 3, 2), lambda boxes: boxes[:, 0] < 0).points) == 0
-
-
-@pytest.mark.parametrize("stride", [8, 16, 10])
-def test_map_is_that_of_patches_one_by_one(baseline, stride):
-    estimator, module = baseline
-    finder = MapFinder(module, estimator, ALL, 0, (stride, stride))
-    # Neighbouring patches share their maps at a step of 8 px.
-    assert (finder.every is None) == (stride == 10)
-    block = Block(1, 2, 6, 5)
-    box = WindowFinder.box(finder, block)
-    with torch.no_grad():
-        logits = finder.logits(pixels_of(box), box, block).numpy()
-        assert logits.shape == (2, 3, 5)
-        for row in range(3):
-            for column in range(5):
-                x = (1 + column) * stride - (96 - stride) // 2
-                y = (2 + row) * stride - (72 - stride) // 2
-                expected = module.scores(patch_at(x, y, 96, 72))[0]
-                np.testing.assert_allclose(logits[:, row, column], expected, atol=1e-4)
-
-
-def test_map_peaks_are_means_over_a_disc(baseline, monkeypatch):
-    estimator, module = baseline
-    finder = MapFinder(module, estimator, np.array([1]), 0, (2, 3))
-    rng = np.random.default_rng(0)
-    whole = rng.normal(size=(2, 90, 120))
-    proba = np.exp(whole[1]) / np.exp(whole).sum(0)
-
-    def logits(pixels, box, block):
-        # What the block begins with may be at -20.
-        columns = slice(block.left + 20, block.right + 20)
-        rows = slice(block.top + 20, block.bottom + 20)
-        return torch.tensor(whole[:, rows, columns], dtype=torch.float32)
-
-    monkeypatch.setattr(finder, "logits", logits)
-    found = finder.find(None, None, Block(3, 4, 80, 60), everywhere)
-    # Training shows cells up to 12 px off the middle, a position is 2 px wide and 3 px high.
-    disc = [
-        (x, y) for x in range(-6, 7) for y in range(-4, 5) if (2 * x) ** 2 + (3 * y) ** 2 <= 144
-    ]
-    means = np.array(
-        [
-            np.roll(proba, (-y, -x), (0, 1)) * np.array([1, 2 * x, 3 * y])[:, None, None]
-            for x, y in disc
-        ]
-    ).mean(axis=0)
-    expected = []
-    # A quarter of the cell window, 18 and 10 px, are nine and three positions.
-    for row in range(4, 60):
-        for column in range(3, 80):
-            near = means[0, row + 17 : row + 24, column + 11 : column + 30]
-            here, x, y = means[:, row + 20, column + 20]
-            if here == near.max():
-                expected.append([2 * column + 0.5 + x / here, 3 * row + 1 + y / here, here])
-    assert len(expected) > 10
-    got = np.column_stack([found.points, found.proba[:, 1]])
-    np.testing.assert_allclose(got, expected, atol=1e-3)
-    np.testing.assert_allclose(found.proba.sum(axis=1), 1, atol=1e-5)
-    assert set(found.label.tolist()) == {1}
 
 
 @pytest.mark.parametrize("kind", ["heat", "dense", "baseline", "map"])

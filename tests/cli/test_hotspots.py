@@ -1,0 +1,67 @@
+"""``hotspots``: fields of a class, and options and tables that are wrong."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from stnclf.annotations import read_annotations, write_annotations
+
+
+def hot(invoke, road, table, *more):
+    slide = road / "slides" / "a b.tif"
+    return invoke("hotspots", table, slide, "--area", 0.001, *more)
+
+
+def test_hotspots_of_one_class(road, tmp_path, invoke):
+    table = read_annotations(road / "cells.sqlite")
+    table = table[table["image"] == "a b.tif"][["image", "x", "y", "label"]]
+    path = write_annotations(table, tmp_path / "cells.csv")
+    out = tmp_path / "f.geojson"
+    code, printed, lines = hot(invoke, road, path, "-o", out, "--label", "disc", "-n", 2)
+    assert (code, printed) == (0, "")
+    fields = read_annotations(out)
+    count = fields["count"].tolist()
+    field = fields.loc[0]
+    discs = table[table["label"] == "disc"]
+    off_x, off_y = (discs["x"] - field["x"]).abs(), (discs["y"] - field["y"]).abs()
+    assert ((off_x < field["width"] / 2) & (off_y < field["height"] / 2)).sum() == count[0]
+    assert lines == [f"{out}: 2 field(s) of 0.001 mm2, {count[0]:.0f} cells in the first"]
+    assert hot(invoke, road, path, "-o", out)[0] == 2
+    assert hot(invoke, road, path, "-o", out, "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        (["--label", "x"], 2, "'--label': 'x' is none of"),
+        (["--area", 99], 1, "--area: a field of 99 mm2"),
+        (["-n", 0], 1, "--number: got 0"),
+        (["-o", "x.odd"], 2, "'--out'"),
+        (["--map", "no/x.png"], 2, "'--map': the folder of"),
+    ],
+)
+def test_wrong_options_of_hotspots_are_named(
+    more, code, words, road, invoke, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    status, printed, lines = hot(invoke, road, road / "cells.sqlite", *more)
+    assert (status, printed, len(lines)) == (code, "", 1)
+    assert words in lines[0]
+    assert os.listdir(tmp_path) == []
+
+
+def test_cells_outside_the_slide_and_tables_of_nothing(road, tmp_path, invoke):
+    path = tmp_path / "a.csv"
+    path.write_text("image,x,y,label\na b.tif,5000,3,disc\n")
+    code, _, lines = hot(invoke, road, path, "-o", tmp_path / "f.csv")
+    assert (code, len(lines)) == (1, 1)
+    assert f"{path}: 1 of 1 cells lie outside" in lines[0]
+    path.write_text("a,b\n1,2\n")
+    code, _, lines = hot(invoke, road, path, "-o", tmp_path / "f.csv")
+    assert (code, len(lines)) == (1, 1)
+    assert str(path) in lines[0]
+    path.write_text("image,x,y,label\n")
+    code, _, lines = hot(invoke, road, path, "-o", tmp_path / "f.csv")
+    assert (code, lines) == (0, [f"{tmp_path / 'f.csv'}: 0 field(s) of 0.001 mm2"])

@@ -1,0 +1,54 @@
+"""HotspotDisplay: cells and fields over a slide."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+matplotlib = pytest.importorskip("matplotlib", reason="displays need the extra [plot]")
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+from stnclf.displays import HotspotDisplay  # noqa: E402
+
+CELLS = pd.DataFrame(
+    {
+        "x": [100.0, 120.0, 700.0],
+        "y": [200.0, 220.0, 50.0],
+        "label": ["mitosis", "mitosis", "other"],
+    }
+)
+
+
+FIELDS = pd.DataFrame({"x": [110.0], "y": [210.0], "width": [200.0], "height": [100.0]})
+
+
+def test_hotspots_are_drawn_in_millimetres(slide):
+    display = HotspotDisplay.from_detections(CELLS, slide, fields=FIELDS.assign(count=2))
+    right, bottom = display.ax_.get_xlim()[1], display.ax_.get_ylim()[0]
+    assert (right, bottom) == pytest.approx((1.6, 1.2))
+    places = {group.get_label(): group.get_offsets() for group in display.cells_}
+    np.testing.assert_allclose(places["mitosis"], [[0.201, 0.401], [0.241, 0.441]])
+    np.testing.assert_allclose(places["other"], [[1.401, 0.101]])
+    (field,) = display.fields_
+    assert field.get_xy() == pytest.approx((0.021, 0.321))
+    assert (field.get_width(), field.get_height()) == pytest.approx((0.4, 0.2))
+    assert [text.get_text() for text in display.ax_.texts] == ["1: 2 cells"]
+    assert len(display.figure_.axes) == 2  # with the colour bar
+
+
+def test_hotspots_of_one_class_in_given_axes(slide):
+    _, ax = plt.subplots()
+    display = HotspotDisplay.from_detections(
+        CELLS, slide, fields=FIELDS, label="other", ax=ax, colorbar=False
+    )
+    assert display.ax_ is ax
+    assert [group.get_label() for group in display.cells_] == ["other"]
+    assert [text.get_text() for text in ax.texts] == ["1"]
+    assert len(ax.figure.axes) == 1
+    assert HotspotDisplay.from_detections(CELLS, slide, cells=False, ax=ax).cells_ == []
+
+
+def test_cells_of_other_slides_are_left_out(slide):
+    table = CELLS.assign(image=["array", "b.svs", "array"])
+    display = HotspotDisplay.from_detections(table, slide, colorbar=False)
+    assert [len(group.get_offsets()) for group in display.cells_] == [1, 1]

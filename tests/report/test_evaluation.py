@@ -1,0 +1,105 @@
+"""Scores against hand-counted answers, tables cell by cell, and what the figure shows."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, classification_report
+
+from stnclf.report import evaluate
+
+# 5 g, 3 m, 2 t; the rows of the confusion matrix differ from its columns.
+Y_TRUE = np.array(list("gggggmmmtt"))
+
+
+Y_PRED = np.array(list("ggggmmmtmm"))
+
+
+def example(**changes):
+    rng = np.random.default_rng(0)
+    true = rng.uniform(20, 80, (10, 2))
+    pred = true + np.repeat([[3.0, 4.0], [12.0, 16.0]], [6, 4], axis=0)
+    known = {"centers_true": true, "centers_pred": pred, "image_size": 100, "fit_seconds": 12.34}
+    return evaluate(Y_TRUE, Y_PRED, **{**known, **changes})
+
+
+def test_scores_equal_scikit_learn_and_a_count_by_hand():
+    scores = evaluate(Y_TRUE, Y_PRED)
+    assert scores["labels"] == ["g", "m", "t"]
+    assert scores["confusion"] == [[4, 1, 0], [0, 2, 1], [0, 2, 0]]
+    assert scores["accuracy"] == 0.6
+    assert scores["classes"]["m"] == {"precision": 0.4, "recall": 2 / 3, "f1": 0.5, "support": 3}
+    want = classification_report(Y_TRUE, Y_PRED, output_dict=True, zero_division=0)
+    assert scores["macro_f1"] == pytest.approx(want["macro avg"]["f1-score"])
+    for ours, theirs in [("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")]:
+        assert scores["average"][ours] == pytest.approx(want["weighted avg"][theirs])
+    assert scores["balanced_accuracy"] == balanced_accuracy_score(Y_TRUE, Y_PRED)
+
+
+def test_a_class_that_was_only_predicted_does_not_count_in_balanced_accuracy():
+    scores = evaluate(["a", "a"], ["a", "b"])
+    assert scores["balanced_accuracy"] == 0.5
+    assert scores["classes"]["b"]["support"] == 0
+
+
+def test_labels_give_order_and_may_be_numbers():
+    scores = evaluate([3, 1, 1], [3, 1, 3], labels=[3, 1])
+    assert scores["labels"] == ["3", "1"]
+    assert scores["confusion"] == [[1, 0], [1, 1]]
+
+
+def test_localization_is_summed_up_overall_and_by_class():
+    scores = example()
+    assert scores["localization"]["mean"] == pytest.approx((6 * 5 + 4 * 20) / 10)
+    assert scores["localization"]["median"] == pytest.approx(5)
+    assert scores["localization"]["within"] == 0.6
+    by_class = scores["localization"]["classes"]
+    assert [by_class[c]["n"] for c in "gmt"] == [5, 3, 2]
+    assert [round(by_class[c]["mean"], 6) for c in "gmt"] == [5, 15, 20]
+    assert example(radius=20.5)["localization"]["within"] == 1.0
+
+
+def test_a_method_that_does_not_localise_still_gets_the_centre_guess():
+    scores = example(centers_pred=None, centers_true=np.full((10, 2), [49.5, 52.5]))
+    assert scores["localization"] is None
+    assert scores["center_guess"]["mean"] == 3.0
+
+
+def test_probabilities_give_the_calibration():
+    proba = np.tile([0.55, 0.25, 0.2], (10, 1))
+    proba[3:5] = [0.05, 0.05, 0.9]
+    calibration = example(proba=proba)["calibration"]
+    # Eight are 0.55 sure of g, of which 3 are g; two are 0.9 sure of t, of which none is.
+    assert calibration["count"] == [0, 0, 0, 0, 0, 8, 0, 0, 2, 0]
+    assert calibration["confidence"][5] == pytest.approx(0.55)
+    assert calibration["accuracy"][5] == pytest.approx(3 / 8)
+    assert calibration["accuracy"][0] is None
+    assert calibration["ece"] == pytest.approx(0.8 * (0.55 - 3 / 8) + 0.2 * 0.9)
+    assert example()["calibration"] is None
+
+
+def test_scores_survive_json():
+    scores = example(proba=np.tile([0.5, 0.25, 0.25], (10, 1)))
+    assert json.loads(json.dumps(scores)) == scores
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y_pred": ["g"]}, "y_pred must have 10 rows, got 1"),
+        ({"y_true": [], "y_pred": []}, "y_true must be 1-D and not empty"),
+        ({"y_true": [["g"]] * 10}, r"y_true must be 1-D and not empty, got shape \(10, 1\)"),
+        ({"proba": np.ones((10, 2)) / 2}, r"proba must have shape \(10, 3\)"),
+        ({"labels": ["g", "m"]}, r"labels must hold every class .* lacks \['t'\]"),
+        ({"centers_pred": np.zeros((10, 2))}, "centers_true must be given"),
+        ({"centers_true": np.zeros((9, 2))}, r"centers_true must have shape \(10, 2\), got \(9"),
+        ({"centers_true": np.full((10, 2), np.nan)}, "centers_true holds NaN"),
+    ],
+)
+def test_bad_arguments_are_named(changes, message):
+    arguments = {"y_true": Y_TRUE, "y_pred": Y_PRED, **changes}
+    with pytest.raises(ValueError, match=message):
+        evaluate(**arguments)
+
+
+# The figure

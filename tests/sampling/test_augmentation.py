@@ -1,0 +1,248 @@
+"""What an epoch draws, and the patches that come of it, pixel by pixel."""
+
+import numpy as np
+import pytest
+import torch
+
+from stnclf.geometry import theta_centers, view_theta
+from stnclf.networks import compose, sample
+from stnclf.sampling import (
+    CellDataset,
+    Draws,
+    Frame,
+    TrainingBatches,
+    cut,
+    draw_batch,
+    draw_places,
+)
+from tests.sampling.samples import drawn, make_data, patches_of
+
+
+def test_unturned_patch_is_an_integer_crop():
+    data = make_data()
+    index, offsets = np.array([3, 7]), np.array([[5.5, -2.5], [-7.5, 6.5]])
+    batch = drawn(data, index, np.zeros(2), offsets)
+    patches = patches_of(batch, (32, 48)).numpy()
+    for patch, i, (dx, dy) in zip(patches, index, offsets):
+        # The patch's middle is (23.5, 15.5), so that the cell comes to lie at integers.
+        left = int(data.centers[i, 0] - (23.5 + dx))
+        top = int(data.centers[i, 1] - (15.5 + dy))
+        crop = data.X[i, top : top + 32, left : left + 48] / 255
+        np.testing.assert_allclose(patch.transpose(1, 2, 0), crop, atol=1e-5)
+    found = theta_centers(batch.theta, (32, 48))
+    np.testing.assert_allclose(found, np.array([23.5, 15.5]) + offsets, atol=1e-4)
+
+
+def test_turning_about_the_cell_leaves_the_cell_where_theta_says():
+    # A bright dot at the annotated centre must come out at theta's centre, however turned.
+    data = make_data(n=6, image=(96, 96), patch=(48, 64), cell=(16, 16))
+    data.X[:] = 0
+    for image, (x, y) in zip(data.X, data.centers.astype(int)):
+        image[y, x] = 255
+    rng = np.random.default_rng(1)
+    offsets = rng.uniform(-1, 1, (6, 2)) * data.frame.reach
+    batch = drawn(data, np.arange(6), rng.uniform(0, 2 * np.pi, 6), offsets)
+    patches = patches_of(batch, (48, 64)).numpy().sum(1)
+    mass = patches.sum((1, 2))
+    x = (patches.sum(1) * np.arange(64)).sum(1) / mass
+    y = (patches.sum(2) * np.arange(48)).sum(1) / mass
+    expected = theta_centers(batch.theta, (48, 64))
+    # Bilinear weights of a turned single pixel pull its centre of mass a little.
+    np.testing.assert_allclose(np.stack([x, y], 1), expected, atol=0.35)
+
+
+def test_window_through_theta_is_the_cell_turned_only():
+    # Wherever the patch lies, the window on the true centre shows the same pixels.
+    data = make_data(image=(120, 120), patch=(48, 48), cell=(16, 16))
+    index, angles = np.array([2, 2]), np.array([0.8, 0.8])
+    batch = drawn(data, index, angles, np.array([[0.0, 0.0], [15.0, -11.0]]))
+    windows = sample(batch.images(), compose(batch.place, batch.theta), (16, 16))
+    torch.testing.assert_close(windows[0], windows[1], atol=2e-3, rtol=0)
+    small = drawn(data, index[:1], angles[:1], np.array([[3.0, 4.0]]), around=1.0)
+    window = sample(small.images(), compose(small.place, small.theta), (16, 16))
+    torch.testing.assert_close(window[0], windows[0], atol=2e-3, rtol=0)
+    assert small.source.shape[1] < batch.source.shape[1]
+
+
+def test_context_outside_the_patch_is_used_and_reflection_only_beyond_the_image():
+    data = make_data(n=1, image=(40, 40), patch=(32, 32), cell=(16, 16))
+    data.centers[:] = [[19.5, 19.5]]
+    # The cell moved 7 px to the right and down: the patch starts 3 px beyond the image.
+    batch = drawn(data, np.array([0]), np.zeros(1), np.array([[7.0, 7.0]]))
+    patch = patches_of(batch, (32, 32))[0].numpy().transpose(1, 2, 0)
+    reflected = np.pad(data.X[0], ((3, 0), (3, 0), (0, 0)), mode="symmetric")[:32, :32] / 255
+    np.testing.assert_allclose(patch, reflected, atol=1e-5)
+
+
+@pytest.mark.parametrize("center", [(0.0, 0.0), (79.0, 59.0), (40.2, 0.4)])
+def test_cut_stays_inside_the_image(center):
+    data = make_data(n=1)
+    source, corners = cut(data.X, np.array([0]), np.array([center]), (20, 30))
+    (left, top), (height, width) = corners[0], source.shape[1:3]
+    assert (height, width) == (20, 30)
+    np.testing.assert_array_equal(source[0], data.X[0, top : top + 20, left : left + 30])
+
+
+def test_cut_takes_all_of_a_small_image():
+    data = make_data(n=1)
+    source, corners = cut(data.X, np.array([0]), np.array([[40.0, 30.0]]), (100, 50))
+    assert source.shape == (1, 60, 50, 3)
+    assert corners.tolist() == [[15, 0]]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cut_holds_every_pixel_that_a_turned_view_reads(seed):
+    # With a cut the patch must look as it does from the whole image.
+    rng = np.random.default_rng(seed)
+    data = make_data(n=4, image=(150, 170), patch=(40, 60), cell=(20, 30), seed=seed)
+    data.centers = rng.uniform((0, 0), (169, 149), (4, 2))
+    angles, offsets = rng.uniform(0, 2 * np.pi, 4), rng.uniform(-1, 1, (4, 2)) * (15, 10)
+    batch = drawn(data, np.arange(4), angles, offsets)
+    assert batch.source.shape[1] < 150
+    near = patches_of(batch, (40, 60))
+    huge = Frame((150, 170), (40, 60), (20, 30))
+    whole = CellDataset(data.X, data.rows, data.y, data.centers, data.weight, huge)
+    import stnclf.sampling as sampling
+
+    original, sampling.cut = sampling.cut, lambda X, i, c, s: cut(X, i, c, (150, 170))
+    try:
+        far = patches_of(drawn(whole, np.arange(4), angles, offsets), (40, 60))
+    finally:
+        sampling.cut = original
+    torch.testing.assert_close(near, far, atol=1e-3, rtol=0)
+
+
+def changed(data, index, **changes):
+    return Draws.plain(data, index)._replace(**{k: np.asarray(v) for k, v in changes.items()})
+
+
+def test_a_flip_mirrors_the_patch_and_not_where_the_cell_is():
+    data = make_data(n=3, image=(90, 90), patch=(40, 40), cell=(16, 20))
+    index = np.array([1, 2])
+    draws = changed(data, index, offsets=[[6.0, 3.0], [-2.0, 5.0]], flips=[-1.0, 1.0])
+    plain = changed(data, index, offsets=[[-6.0, 3.0], [-2.0, 5.0]])
+    batch, straight = draw_batch(data, draws), draw_batch(data, plain)
+    mirrored, same = patches_of(batch, (40, 40))
+    torch.testing.assert_close(
+        mirrored, patches_of(straight, (40, 40))[0].flip(2), atol=1e-4, rtol=0
+    )
+    torch.testing.assert_close(same, patches_of(straight, (40, 40))[1])
+    found = theta_centers(batch.theta, (40, 40))
+    np.testing.assert_allclose(found, 19.5 + draws.offsets, atol=1e-4)
+
+
+def test_a_magnified_patch_keeps_its_cell_where_it_was():
+    # At twice the size, 20 x 24 px of the image fill the patch; whatever its angle, and mirrored.
+    data = make_data(n=3, image=(90, 90), patch=(40, 48), cell=(16, 20))
+    index, offsets = np.array([2, 0, 1]), [[6.0, 4.0], [-4.0, 8.0], [2.0, -6.0]]
+    draws = changed(data, index, offsets=offsets, angles=[0.0, 0.0, np.pi / 2], zooms=[2.0, 1, 2])
+    mirrored = draws._replace(flips=np.array([-1.0, 1.0, 1.0]))
+    big, plain, turned = patches_of(draw_batch(data, draws), (40, 48))
+    np.testing.assert_allclose(
+        theta_centers(draw_batch(data, draws).theta, (40, 48)),
+        (23.5, 19.5) + draws.offsets,
+        atol=1e-4,
+    )
+    x, y = data.centers[2]
+    place = view_theta([[x - 3.0, y - 2.0]], (20, 24), 0.0, (90, 90))
+    torch.testing.assert_close(big, pixels_at(data, 2, place, (40, 48)), atol=2e-3, rtol=0)
+    x, y = data.centers[0]
+    place = view_theta([[x + 4.0, y - 8.0]], (40, 48), 0.0, (90, 90))
+    torch.testing.assert_close(plain, pixels_at(data, 0, place, (40, 48)), atol=2e-3, rtol=0)
+    # Turned by a quarter, right in the patch is down in the image, and down is left.
+    x, y = data.centers[1]
+    place = view_theta([[x - 3.0, y - 1.0]], (20, 24), np.pi / 2, (90, 90))
+    torch.testing.assert_close(turned, pixels_at(data, 1, place, (40, 48)), atol=2e-3, rtol=0)
+    x, y = data.centers[2]
+    place = view_theta([[x + 3.0, y - 2.0]], (20, 24), 0.0, (90, 90))
+    straight = pixels_at(data, 2, place, (40, 48))
+    torch.testing.assert_close(
+        patches_of(draw_batch(data, mirrored), (40, 48))[0], straight.flip(2), atol=2e-3, rtol=0
+    )
+
+
+def pixels_at(data, row, place, size):
+    """What a transform shows of one whole image."""
+    image = torch.from_numpy(data.X[data.rows[row]][None]).permute(0, 3, 1, 2) / 255
+    return sample(image, torch.from_numpy(place).float(), size)[0]
+
+
+@pytest.mark.parametrize("around", [None, 1.0])
+def test_sources_hold_all_that_a_patch_made_smaller_shows(around):
+    data = make_data(n=4, image=(150, 160))
+    index, angles = np.arange(4), [0.3, 1.2, 2.0, 4.0]
+    draws = changed(data, index, offsets=[[4.0, 3.0]] * 4, angles=angles, zooms=[0.7, 1, 1.3, 0.8])
+    batch = draw_batch(data, draws, around)
+    assert batch.source.shape[1] < 150
+    whole = torch.from_numpy(data.X[data.rows[index]]).permute(0, 3, 1, 2) / 255
+    places = draw_places(data, draws).place
+    if around:
+        near = sample(batch.images(), batch.theta, (16, 24), place=batch.place)
+        far = sample(whole, batch.theta, (16, 24), place=places)
+    else:
+        near, far = sample(batch.images(), batch.place, (32, 48)), sample(whole, places, (32, 48))
+    torch.testing.assert_close(near, far, atol=2e-3, rtol=0)
+
+
+def test_a_row_of_pixels_is_not_magnified():
+    data = make_data(n=40, image=(1, 90), patch=(1, 48), cell=(1, 16))
+    options = {"flip": True, "scale_jitter": 0.5}
+    draws = TrainingBatches(data, (0, 1), 32, None, False, True, **options).plan(0)
+    assert (draws.zooms == 1).all()
+
+
+def test_what_is_drawn_beside_places_stays_in_its_bounds():
+    options = {"flip": True, "color_jitter": 0.2, "center_jitter": 0.1, "scale_jitter": 0.25}
+    data = make_data(n=400)
+    draws = TrainingBatches(data, (0, 1), 32, None, False, True, **options).plan(0)
+    plain = TrainingBatches(data, (0, 1), 32, None, False, True).plan(0)
+    for name in ("index", "angles", "offsets"):  # these are the same with and without
+        np.testing.assert_array_equal(getattr(draws, name), getattr(plain, name))
+    assert 150 < (draws.flips == -1).sum() < 250
+    assert set(draws.flips) == {-1, 1}
+    assert set(plain.flips) == {1}
+    largest = np.abs(draws.jitter).max(0)  # the cell is 24 px wide and 16 px high
+    assert (largest <= (2.4, 1.6)).all()
+    assert (largest > (2.3, 1.5)).all()
+    assert not plain.jitter.any()
+    factor, shift = draws.color.transpose(1, 0, 2)
+    assert 0.19 < np.abs(factor - 1).max() <= 0.2
+    assert 0.38 < np.abs(shift).max() <= 0.4
+    assert (plain.color == [[1, 1, 1], [0, 0, 0]]).all()
+    assert 0.8 <= draws.zooms.min() < 0.81
+    assert 1.24 < draws.zooms.max() <= 1.25
+    assert abs(np.log(draws.zooms).mean()) < 0.02  # as often smaller as larger
+    assert (plain.zooms == 1).all()
+
+
+def test_the_shown_window_misses_the_cell_by_the_jitter():
+    data = make_data(n=3)
+    draws = changed(data, np.arange(3), jitter=[[2.0, -1.0], [0.0, 0.0], [-3.0, 4.0]])
+    batch = draw_batch(data, draws, around=1.0)
+    true, shown = (theta_centers(t, (32, 48)) for t in (batch.theta, batch.shown))
+    np.testing.assert_allclose(shown - true, draws.jitter, atol=1e-4)
+    # The small source holds all that the window shows.
+    whole = draw_batch(data, draws)
+    assert batch.source.shape[1] < whole.source.shape[1]
+    windows = [sample(b.images(), b.shown, (16, 24), place=b.place) for b in (batch, whole)]
+    torch.testing.assert_close(*windows, atol=1e-4, rtol=0)
+
+
+def test_places_are_those_of_the_batches():
+    data = make_data(n=9, image=(70, 90))
+    data.rows = np.arange(9)[::-1].copy()
+    options = {"flip": True, "color_jitter": 0.2, "center_jitter": 0.1, "scale_jitter": 0.1}
+    one, other = (TrainingBatches(data, (0, 1), 4, None, False, True, **options) for _ in "ab")
+    places = one.places()
+    whole = data.X[data.rows[places.source]]
+    images = torch.from_numpy(whole).permute(0, 3, 1, 2) / 255
+    patches = sample(images, places.place, (32, 48))
+    parts = list(other)
+    near = torch.cat([patches_of(part, (32, 48)) for part in parts])
+    torch.testing.assert_close(patches, near, atol=2e-3, rtol=0)
+    for name in ("theta", "shown", "y", "weight", "color"):
+        torch.testing.assert_close(
+            getattr(places, name), torch.cat([getattr(part, name) for part in parts])
+        )
+    assert one.epoch == other.epoch == 1
+    assert len(draw_places(data, Draws.plain(data, np.array([3])))) == 1
