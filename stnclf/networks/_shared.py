@@ -146,12 +146,12 @@ class SharedNet(STNNet):
         if tta or not logits:
             views = sample(images, place, self.localizer.view, self.view_reduction)
             views = self.standardize(views, color)
-            for turned, moved in _symmetric(views, thetas, tta, known=bool(logits)):
-                n = len(turned) // len(views)
+            for n, turned, moved in _symmetric(views, thetas, tta, known=bool(logits)):
                 many = None if weights is None else weights.repeat(n, 1)
                 with self.autocast():
                     features = self.trunk(turned)
-                logits += self._glimpsed(features, moved, many).chunk(n)
+                again = self._glimpsed(features, moved, many)
+                logits += again.unflatten(0, (n, views.shape[0])).unbind(0)
         if len(logits) == 1:
             return logits[0]
         return torch.stack(logits).log_softmax(2).logsumexp(0) - math.log(len(logits))
@@ -196,4 +196,4 @@ def _symmetric(views, thetas, tta, known):
         batch = torch.cat([views.flip([axis - 2 for axis in axes]) for axes, _ in chosen])
         signs = torch.tensor([signs for _, signs in chosen], dtype=shift.dtype, device=shift.device)
         moved = [torch.cat([linear, shift * sign[:, None]], dim=3) for sign in signs]
-        yield batch.contiguous(memory_format=torch.channels_last), torch.cat(moved)
+        yield len(chosen), batch.contiguous(memory_format=torch.channels_last), torch.cat(moved)

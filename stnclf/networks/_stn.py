@@ -191,7 +191,7 @@ class STNNet(System):
         """
         if location.heatmap is None or self.n_glimpses == 1:
             return self._name(self.attend(images, location.theta, place), color, tta)
-        k, n = self.n_glimpses, len(images)
+        k, n = self.n_glimpses, images.shape[0]
         theta, weights = self.localizer.glimpses(location.heatmap, k)
         windows = torch.cat([self.attend(images, theta[:, j], place) for j in range(k)])
         color = None if color is None else color.repeat(k, 1, 1)
@@ -208,7 +208,7 @@ class STNNet(System):
         n = len(SYMMETRIES)
         color = None if color is None else color.repeat(n, 1, 1)
         logits = self.classify(torch.cat([turned(windows) for turned in SYMMETRIES]), color)
-        logits = logits.view(n, len(windows), -1)
+        logits = logits.view(n, windows.shape[0], -1)
         return logits.log_softmax(2).logsumexp(0) - math.log(n)
 
     def look(self, patches):

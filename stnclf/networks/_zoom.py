@@ -44,7 +44,7 @@ class Candidates(NamedTuple):
 
     def best(self):
         """Give the transforms of the places with the highest scores: (n, 2, 3)."""
-        rows = torch.arange(len(self.scores), device=self.scores.device)
+        rows = torch.arange(self.scores.shape[0], device=self.scores.device)
         return self.thetas[rows, self.scores.argmax(1)]
 
 

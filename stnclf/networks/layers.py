@@ -139,7 +139,7 @@ def identity(images):
     -------
     Tensor of shape (n, 2, 3)
     """
-    return torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
+    return torch.eye(2, 3, device=images.device).expand(images.shape[0], 2, 3)
 
 
 def initialize(module, generator):

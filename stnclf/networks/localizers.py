@@ -55,7 +55,7 @@ class FixedLocalizer(nn.Module):
     def forward(self, views):
         """Return the identity for each view."""
         eye = torch.eye(2, 3, dtype=torch.float32, device=views.device)
-        return Location(eye.expand(len(views), 2, 3), None)
+        return Location(eye.expand(views.shape[0], 2, 3), None)
 
 
 class DenseLocalizer(nn.Module):
