@@ -3,7 +3,7 @@
 A fold's answers are one array of numbers, so that `stnclf._utils.progress.Progress` keeps it: for
 each held-out sample its row, the index of the predicted class, ``(x, y)`` of the cell, the four
 corners of the window, seconds to fit and to predict the fold, and the class probabilities. NaN
-is what a method does not give.
+is what a method does not give. The losses of its training are another array, see `mean_history`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,18 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
+from .._serialization.training_record import LOSSES
 from .._utils.images import naming
 from ..report import evaluate
 from .patch_set import load_patches
 
-__all__ = ["answers", "make_folds", "run_folds", "scores_of"]
+__all__ = ["answers", "make_folds", "mean_history", "run_folds", "scores_of"]
 
 _N_FIXED = 12
+
+#: Stages in the order of training, and columns of a fold's history.
+_STAGES = ("classifier", "localizer", "joint")
+_COLUMNS = ("epoch", "train_loss", "valid_loss", *LOSSES)
 
 
 def make_folds(y, groups, n_folds, seed):
@@ -74,25 +79,27 @@ def run_folds(path, methods, folds, classes, progress, *, n_jobs, verbose):
     classes : ndarray of shape (n_classes,)
         All classes.
     progress : Progress
-        Gets the answers; number ``method * len(folds) + fold``.
+        Gets the answers as number ``method * len(folds) + fold``, and the history of that
+        training, if there is one, as ``len(methods) * len(folds)`` more than that.
     n_jobs : int
         Folds at a time.
     verbose : int
         Above 0 shows a progress bar.
     """
-    waiting = [
-        number for number in range(len(methods) * len(folds)) if number not in progress.cells
-    ]
+    n = len(methods) * len(folds)
+    waiting = [number for number in range(n) if number not in progress.cells]
     jobs = [
         delayed(_run_fold)(
             path, methods[number // len(folds)], *folds[number % len(folds)], classes
         )
         for number in waiting
     ]
-    done = len(progress.cells)
+    done = n - len(waiting)
     with tqdm(total=done + len(jobs), initial=done, unit="fold", disable=not verbose) as bar:
         found = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
-        for number, cells in zip(waiting, found):
+        for number, (cells, history) in zip(waiting, found):
+            if history is not None:  # before the answers: a fold that has these is done
+                progress.add(n + number, history, lambda: None)
             progress.add(number, cells, bar.update)
             progress.save()
 
@@ -106,7 +113,45 @@ def _run_fold(path, estimator, train, test, classes):
     start = time.perf_counter()
     estimator.fit(patches.X[train], patches.y[train], **known)
     seconds = time.perf_counter() - start
-    return answers(estimator, patches.X[test], test, classes, seconds)
+    history = getattr(estimator, "history_", None)
+    cells = answers(estimator, patches.X[test], test, classes, seconds)
+    return cells, None if history is None else _history_numbers(history)
+
+
+def _history_numbers(history):
+    """Turn ``history_`` into an array (n_epochs, 1 + n_columns): index of the stage, columns."""
+    rows = [
+        [_STAGES.index(row["stage"]), *(row.get(name, np.nan) for name in _COLUMNS)]
+        for row in history
+    ]
+    return np.array(rows, dtype=np.float64).reshape(-1, 1 + len(_COLUMNS))
+
+
+def mean_history(parts):
+    """Average the losses of several trainings, epoch by epoch.
+
+    Parameters
+    ----------
+    parts : list of ndarray of shape (n_epochs, 8)
+        One training each, as `run_folds` keeps it: index of the stage, epoch, and losses, NaN
+        where a stage has no such loss. One that stopped early counts in the epochs it has.
+
+    Returns
+    -------
+    history : list of dict
+        Rows as ``history_`` of an estimator has them, with the mean losses.
+    """
+    # A training without an epoch is an empty array of any shape.
+    rows = np.concatenate([part.reshape(-1, 1 + len(_COLUMNS)) for part in parts])
+    history = []
+    for stage, epoch in np.unique(rows[:, :2], axis=0).tolist():
+        same = rows[(rows[:, 0] == stage) & (rows[:, 1] == epoch), 2:]
+        row = {"stage": _STAGES[int(stage)], "epoch": int(epoch)}
+        for name, values in zip(_COLUMNS[1:], same.T):
+            if not np.isnan(values).any():
+                row[name] = float(values.mean())
+        history.append(row)
+    return history
 
 
 def answers(estimator, X, rows, classes, fit_seconds=np.nan):
@@ -184,6 +229,7 @@ def scores_of(parts, patches, classes):
     scores = evaluate(
         patches.y,
         predictions["y_pred"],
+        proba=predictions["proba"],
         labels=classes,
         fit_seconds=None if np.isnan(fit_seconds) else fit_seconds,
         predict_seconds=predict_seconds,

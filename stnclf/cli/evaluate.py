@@ -28,8 +28,8 @@ from .common import (
     say,
     shows_progress,
 )
-from .crossval import answers, make_folds, run_folds, scores_of
-from .methods import TITLES, build, method_options
+from .crossval import answers, make_folds, mean_history, run_folds, scores_of
+from .methods import TITLES, build, method_options, patch_size_of
 from .patch_set import digest, load_patches
 
 __all__ = ["evaluate"]
@@ -103,6 +103,7 @@ def evaluate(
             parts = [answers(estimator, found.X, np.arange(len(found.X)), classes)]
         scored = {model.stem: scores_of(parts, found, classes)}
         settings |= {"model": str(model)}
+        histories, patch_size = {model.stem: estimator.history_}, estimator.patch_size_
     else:
         methods = list(dict.fromkeys(methods or ["stn"]))
         estimators = build(methods, found.facts, **options)
@@ -122,11 +123,15 @@ def evaluate(
                 n_jobs=-1 if scheduler else jobs,
                 verbose=shows_progress(progress),
             )
-        parts = [cells for _, cells in progress_file.in_order()]
-        scored = {
-            TITLES[method]: scores_of(parts[i * folds : (i + 1) * folds], found, classes)
-            for i, method in enumerate(methods)
-        }
+        scored, histories = {}, {}
+        for i, method in enumerate(methods):
+            numbers = range(i * folds, (i + 1) * folds)
+            parts = [progress_file.cells[number] for number in numbers]
+            scored[TITLES[method]] = scores_of(parts, found, classes)
+            numbers = [len(methods) * folds + number for number in numbers]
+            if trained := [p for k in numbers if (p := progress_file.cells.get(k)) is not None]:
+                histories[f"{TITLES[method]}, mean of {len(trained)} folds"] = mean_history(trained)
+        patch_size = patch_size_of(estimators[methods[0]])
         settings |= {"folds": folds, "seed": seed, "parameters": parameters}
     results = {name: scores for name, (scores, _) in scored.items()}
     click.echo(classification_table(results))
@@ -141,7 +146,8 @@ def evaluate(
             X=found.X,
             centers=found.centers,
             labels=classes,
-            patch_size=options["patch_size"] or found.facts.get("size"),
+            patch_size=patch_size,
+            histories=histories or None,
             notes={name: str(value) for name, value in settings.items() if name != "parameters"},
         )
     if out is not None:

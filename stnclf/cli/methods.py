@@ -14,7 +14,7 @@ from ..baseline import CiresanBaseline
 from ..classifier import PAPER, STNCellClassifier
 from ..features import CellFeatures
 
-__all__ = ["TITLES", "build", "method_options", "read_settings"]
+__all__ = ["TITLES", "build", "method_options", "patch_size_of", "read_settings"]
 
 #: Methods, and their names in tables.
 TITLES = {"stn": "STN", "cnn": "CNN (Ciresan)", "features": "features + SVC"}
@@ -143,6 +143,12 @@ def build(methods, facts, *, paper, settings, **options):
         else:
             estimator.set_params(**own)
     return estimators
+
+
+def patch_size_of(estimator):
+    """Find the ``patch_size`` of an estimator that `build` made; None is the whole image."""
+    parameters = estimator.get_params()
+    return parameters.get("patch_size", parameters.get("cellfeatures__patch_size"))
 
 
 def _estimator(method, known_facts, paper):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.dummy import DummyClassifier
 
+from stnclf import CiresanBaseline
 from stnclf._utils.progress import Progress
 from stnclf.cli import crossval as _crossval
-from stnclf.cli.crossval import answers, make_folds, run_folds, scores_of
+from stnclf.cli.crossval import answers, make_folds, mean_history, run_folds, scores_of
 from stnclf.cli.patch_set import PatchSet
 
 CLASSES = np.array(["a", "b", "c"])
@@ -29,7 +31,8 @@ class Sure(Told):
     """Likewise, with probabilities."""
 
     def predict_proba(self, X):
-        return (self.classes_ == CLASSES[X[:, 0, 0, 0]][:, None]) * 0.5 + 0.25
+        told = self.classes_ == CLASSES[X[:, 0, 0, 0]][:, None]
+        return told * 0.5 + 0.5 / len(self.classes_)
 
 
 @pytest.fixture
@@ -120,3 +123,42 @@ def test_folds_that_are_done_are_not_done_again(patches, tmp_path):
     assert Once.count == 1
     for (_, a), (_, b) in zip(again.in_order(), whole.in_order()):
         np.testing.assert_array_equal(np.delete(a, (2, 3), 1), np.delete(b, (2, 3), 1))
+
+
+def test_the_mean_history_is_that_of_the_folds_that_reached_an_epoch():
+    a, nothing = _crossval._history_numbers([]), np.nan
+    # Index of the stage, epoch, train, valid, localization, map, match, classification.
+    first = np.array(
+        [
+            [0, 1, 3.0, nothing, nothing, nothing, nothing, 2.0],
+            [0, 2, 1.0, nothing, nothing, nothing, nothing, 0.5],
+            [1, 1, 4.0, nothing, 0.75, nothing, nothing, nothing],
+        ]
+    )
+    second = first[[0, 2]] + [0, 0, 2, 0, 0.5, 0, 0, 1]
+    assert mean_history([first, second, a]) == [
+        {"stage": "classifier", "epoch": 1, "train_loss": 4.0, "classification_loss": 2.5},
+        {"stage": "classifier", "epoch": 2, "train_loss": 1.0, "classification_loss": 0.5},
+        {"stage": "localizer", "epoch": 1, "train_loss": 5.0, "localization_loss": 1.0},
+    ]
+    assert mean_history([np.array([])]) == []  # as it comes back from JSON
+
+
+def test_histories_of_folds_are_kept_with_their_answers(blobs, monkeypatch, tmp_path):
+    X, y, centers = blobs
+    found = PatchSet(X, y, centers)
+    monkeypatch.setattr(_crossval, "load_patches", lambda path: found)
+    folds = make_folds(y, None, 2, 0)
+    baseline = CiresanBaseline(epochs=2, random_state=0)
+    path, classes = str(tmp_path / "a.json"), np.unique(y)
+    progress = Progress(path, {}, False)
+    run_folds("path", [DummyClassifier(), baseline], folds, classes, progress, n_jobs=1, verbose=0)
+    again = Progress(path, {}, True)
+    assert sorted(again.cells) == [0, 1, 2, 3, 6, 7]  # the first has no history
+    losses = [
+        [row["train_loss"] for row in clone(baseline).fit(X[a], y[a], centers=centers[a]).history_]
+        for a, _ in folds
+    ]
+    rows = mean_history([again.cells[6], again.cells[7]])
+    np.testing.assert_allclose([row["train_loss"] for row in rows], np.mean(losses, axis=0))
+    assert [row["epoch"] for row in rows] == [1, 2]

@@ -12,7 +12,9 @@ import pytest
 import stnclf
 from stnclf.cli import crossval as _crossval
 from stnclf.cli.patch_set import load_patches
+from stnclf.geometry import window_corners
 from tests.cli.test_train import QUICK
+from tests.report.test_html import embedded
 
 
 def test_evaluate_prints_the_tables_and_keeps_the_scores(road, tmp_path, invoke):
@@ -33,6 +35,12 @@ def test_evaluate_prints_the_tables_and_keeps_the_scores(road, tmp_path, invoke)
     text = page.read_text(encoding="utf-8")
     assert text.startswith("<!DOCTYPE html>") or text.lower().startswith("<!doctype html>")
     assert "features + SVC" in text
+    # The vector machine has neither probabilities nor epochs.
+    assert '"CNN (Ciresan), mean of 2 folds, stage classifier: losses over 1 epochs' in text
+    calibration = [result["calibration"] for result in scores["results"].values()]
+    assert calibration[0]["ece"] > 0
+    assert calibration[1] is None
+    assert f"expected calibration error {calibration[0]['ece']:.3f}" in text
     assert sorted(os.listdir(tmp_path)) == ["r.html", "scores.json"]
     assert invoke(*line)[0] == 2
 
@@ -68,6 +76,37 @@ def test_a_model_is_evaluated_as_it_is(road, tmp_path, invoke):
     line = ("evaluate", road / "patches", "--model", model, "--method", "stn")
     assert invoke(*line)[0] == 2
     assert invoke("evaluate", road / "patches", "--resume")[0] == 2
+
+
+def test_the_report_of_a_model_has_its_curves_probabilities_and_patch(road, tmp_path, invoke):
+    model, page = road / "model.safetensors", tmp_path / "r.html"
+    shutil.copytree(road / "patches", tmp_path / "p")
+    facts = json.loads((tmp_path / "p" / "patches.json").read_text())
+    # What the patches were cut for is not what the model looks at, 32 px.
+    (tmp_path / "p" / "patches.json").write_text(json.dumps({**facts, "size": 44}))
+    line = ("evaluate", tmp_path / "p", "--model", model, "--report", page)
+    code, _, lines = invoke(*line)
+    assert code == 0, lines
+    text, clf = page.read_text(encoding="utf-8"), stnclf.load(model)
+    for stage in ("classifier", "localizer"):
+        n = sum(row["stage"] == stage for row in clf.history_)
+        assert f"model, stage {stage}: losses over {n} epochs" in text
+    assert "expected calibration error" in text
+    shown = embedded(text)["patches"]
+    assert shown["size"] == [32, 32]
+    X = load_patches(tmp_path / "p").X
+    corners = window_corners(clf.localize(X), (32, 32), X.shape[1:3]) - 8  # (48 - 32) / 2
+    np.testing.assert_allclose(shown["methods"][0]["corners"], corners, atol=0.051)
+
+
+@pytest.mark.parametrize("option", [("--set", "patch_size=(24, 28)"), ("--patch-size", 26)])
+def test_the_report_of_folds_shows_the_patch_that_was_set(option, road, tmp_path, invoke):
+    page = tmp_path / "r.html"
+    line = ("evaluate", road / "patches", "--folds", 2, "--method", "cnn", "--epochs", 1)
+    code, _, lines = invoke(*line, *option, "--cell-size", 12, "--report", page)
+    assert code == 0, lines
+    size = [24, 28] if option[0] == "--set" else [26, 26]
+    assert embedded(page.read_text(encoding="utf-8"))["patches"]["size"] == size
 
 
 def test_an_interrupted_evaluation_goes_on(road, tmp_path, invoke, monkeypatch):
