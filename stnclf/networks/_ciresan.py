@@ -152,13 +152,44 @@ class CiresanNet(System):
         The translation of theta is the peak of the class-activation map of the predicted
         class, maps times gradients (Draelos and Carin, 2020), its scale the known one.
         """
-        views = self.standardize(self.look(patches))
-        with torch.enable_grad():
-            maps = self.trunk(views).detach().requires_grad_()
-            logits = self.tail(maps)
-            (slope,) = torch.autograd.grad(logits.max(1).values.sum(), maps)
-        heat = F.relu((slope * maps.detach()).sum(1))
+        maps = self.trunk(self.standardize(self.look(patches)))
+        logits, slope = self.tail_and_slope(maps)
+        heat = F.relu((slope * maps).sum(1)).detach()
         return logits.detach(), centred_theta(self.peak(heat), self.scale)
+
+    def tail_and_slope(self, maps):
+        """Apply `tail`, and differentiate its highest logit.
+
+        Parameters
+        ----------
+        maps : Tensor of shape (n, width, *cam_shape)
+            From `trunk`.
+
+        Returns
+        -------
+        logits : Tensor of shape (n, n_classes)
+        slope : Tensor of shape (n, width, *cam_shape)
+            Derivative of the highest logit of each image with respect to its maps.
+
+        Notes
+        -----
+        Written out, not left to autograd, so that the graph of an export holds it.
+        """
+        x, way_back = maps, []
+        for convolution, *_ in self.blocks[self.cam_block + 1 :]:
+            filtered = convolution(x)
+            x, places = F.max_pool2d(filtered, 2, return_indices=True)
+            x = F.relu(x)
+            way_back.append((convolution, filtered, places, x))
+        hidden = F.relu(self.dense(x.flatten(1)))
+        logits = self.output(hidden)
+        slope = torch.where(hidden > 0, self.output.weight[logits.argmax(1)], 0.0)
+        slope = (slope @ self.dense.weight).view_as(x)
+        for convolution, filtered, places, x in reversed(way_back):
+            slope = torch.where(x > 0, slope, 0.0).flatten(2)
+            unpooled = torch.zeros_like(filtered).flatten(2).scatter(2, places.flatten(2), slope)
+            slope = F.conv_transpose2d(unpooled.view_as(filtered), convolution.weight)
+        return logits, slope
 
     def peak(self, heat):
         """Find the centre of mass of the 3 x 3 positions around the peak.

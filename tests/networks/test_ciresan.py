@@ -37,6 +37,28 @@ def test_activation_map_is_x_then_y():
     assert torch.equal(peak[1], torch.zeros(2))  # a flat map points to the middle
 
 
+@pytest.mark.parametrize("patch", [(128, 128), (80, 101), (30, 45)])
+def test_slope_is_that_of_the_highest_logit(patch):
+    net = CiresanNet(3, 3, patch, patch, np.zeros(3), np.ones(3))
+    initialize(net, torch.Generator().manual_seed(0))
+    with torch.no_grad():  # of both signs, so that some units are off
+        for name, value in net.named_parameters():
+            if name.endswith("bias"):
+                value += torch.linspace(-0.3, 0.3, len(value))
+    patches = torch.rand(8, 3, *patch, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        maps = net.trunk(net.standardize(net.look(patches)))
+        net.output.bias -= net.tail(maps).mean(0)  # no class is the highest of all images
+        logits, slope = net.tail_and_slope(maps)
+    assert len(set(logits.argmax(1).tolist())) > 1
+    maps.requires_grad_()
+    wanted = net.tail(maps)
+    torch.testing.assert_close(logits, wanted.detach())
+    (by_autograd,) = torch.autograd.grad(wanted.max(1).values.sum(), maps)
+    torch.testing.assert_close(slope, by_autograd, rtol=1e-4, atol=1e-6)
+    assert (slope != 0).any()
+
+
 def test_position_is_where_its_maps_look():
     # The pixels that reach position (2, 9) of the maps are centred on (8 * 9 + 10, 8 * 2 + 10).
     net = CiresanNet(1, 3, (80, 128), (40, 64), np.zeros(1), np.ones(1))
