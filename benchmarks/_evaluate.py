@@ -1,12 +1,7 @@
-"""What the demo and the accuracy benchmark share: methods, folds, one fold, where it ran."""
+"""What the comparisons share: methods, folds, and the measurement of one fold."""
 
-import os
-import platform
-import subprocess
 import time
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,16 +12,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.validation import has_fit_parameter
 
-from stnclf import STNCellClassifier
+from stnclf import PAPER, CiresanBaseline, STNCellClassifier
 from stnclf._utils.images import as_images
-from stnclf.geometry import cell_theta
+from stnclf.geometry import cell_theta, window_corners
 from stnclf.networks import FixedLocalizer, Location, STNNet, WindowClassifier
 from stnclf.sampling import CellDataset, patch_batches
 from stnclf.sampling._batch import as_float
 
 METHODS = ("stn", "cnn", "oracle", "stn-paper", "ciresan", "svc", "rf")
 STAGE_EPOCHS = ("classifier_epochs", "localizer_epochs", "joint_epochs")
-PACKAGES = ("stnclf", "torch", "skorch", "scikit-learn", "numpy", "scikit-image", "pillow")
 
 
 def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
@@ -35,7 +29,7 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
     Parameters
     ----------
     method : {"stn", "cnn", "oracle", "stn-paper", "ciresan", "svc", "rf"}
-        The network with a localizer; a network of today on the whole patch, trained with the
+        The network with a localizer; a modern network on the whole patch, trained with the
         same augmentation and optimiser; the STN's classifier on windows at the true centres; the
         STN as published in 2017; its plain network; or hand-crafted features under a support
         vector machine or a random forest.
@@ -58,8 +52,6 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
     settings = dict(settings or {})
     sizes = {"patch_size": patch_size, "cell_size": cell_size, "random_state": seed}
     if method in ("stn", "stn-paper"):
-        from stnclf import PAPER
-
         published = PAPER if method == "stn-paper" else {}
         return STNCellClassifier(**{**published, **sizes, **settings})
     one_stage = {**sizes, "localizer_epochs": 0, "joint_epochs": 0}
@@ -69,8 +61,6 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
     if method == "oracle":
         return Oracle(**{**one_stage, **settings})
     if method == "ciresan":
-        from stnclf import CiresanBaseline
-
         return CiresanBaseline(**{**sizes, **settings})
     from stnclf.features import CellFeatures
 
@@ -111,8 +101,6 @@ def title(method, settings=None):
         return f"{names[method]}, {settings['epochs']} epochs"
     if method != "stn-paper":
         return names[method]
-    from stnclf import PAPER
-
     published = [PAPER[key] for key in STAGE_EPOCHS]
     used = [settings.get(key, PAPER[key]) for key in STAGE_EPOCHS]
     if used == published:
@@ -122,7 +110,7 @@ def title(method, settings=None):
 
 
 class WholePatch(STNCellClassifier):
-    """Control: a network of today on the whole patch, with all that the STN's classifier has.
+    """Control: a modern network on the whole patch, with all that the STN's classifier has.
 
     Four blocks on a view of 64 px of the patch, as large as the one that the STN's networks share,
     up to the same number of maps; the same offsets, rotations, jitter and optimiser.
@@ -155,15 +143,15 @@ class Oracle(STNCellClassifier):
         module, found = self.net_.module_.eval(), []
         with torch.no_grad():
             for start, patches in enumerate(patch_batches(data, 64)):
-                place = torch.from_numpy(theta[64 * start : 64 * start + len(patches)])
-                logits = module.recognize(as_float(patches), Location(place, None), tta=self.tta)
+                chunk = torch.from_numpy(theta[64 * start : 64 * start + len(patches)])
+                logits = module.recognize(as_float(patches), Location(chunk, None), tta=self.tta)
                 found.append(logits.double().softmax(1))
         return torch.cat(found).numpy()
 
 
 @dataclass
 class FoldResult:
-    """What one method said about the held-out samples of one fold.
+    """Predictions of one method for the held-out samples of one fold.
 
     Attributes
     ----------
@@ -178,9 +166,9 @@ class FoldResult:
     corners : ndarray of shape (n_test, 4, 2) or None
         Corners of the chosen windows, likewise.
     fit_seconds, predict_seconds : float
-        Time for training, and for the classes of the test samples.
+        Wall time of training, and of predicting the test samples.
     fit_cpu_seconds : float
-        Processor time of all threads for training: what else runs does not change it.
+        CPU time of training, of all threads: what else runs does not change it.
     """
 
     test: np.ndarray
@@ -230,8 +218,6 @@ def run_fold(estimator, cells, train, test):
     if hasattr(estimator, "transform") and not isinstance(estimator, Oracle):
         centers = np.asarray(estimator.transform(X))
     if hasattr(estimator, "localize") and not isinstance(estimator, Oracle):
-        from stnclf.geometry import window_corners
-
         corners = window_corners(estimator.localize(X), estimator.patch_size_, X.shape[1:3])
     times = (fitted - start, predicted - fitted, cpu_fitted - cpu_start)
     return FoldResult(test, y_pred, proba, centers, corners, *times)
@@ -254,46 +240,3 @@ def joined(results):
     names = ("fit_seconds", "predict_seconds", "fit_cpu_seconds")
     times = [sum(getattr(result, name) for result in results) for name in names]
     return FoldResult(*vectors, *times)
-
-
-def environment(threads=None):
-    """Record the machine and the versions of what was measured with."""
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = None
-    return {
-        "cpu": _cpu(),
-        "n_cpus": os.cpu_count(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "threads": torch.get_num_threads() if threads is None else threads,
-        "versions": versions,
-    }
-
-
-def commit():
-    """Name the commit that runs, with ``-dirty`` where its code was changed; None if unknown."""
-    root = Path(__file__).resolve().parents[1]
-    # Stored results are left out: they change while the code that makes them does not.
-    state = ["git", "status", "--porcelain", "--", "stnclf", "benchmarks/*.py", "examples"]
-    try:
-        head, changes = (
-            subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
-            for command in (["git", "rev-parse", "--short=12", "HEAD"], state)
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head.strip() + ("-dirty" if changes.strip() else "")
-
-
-def _cpu():
-    try:
-        with open("/proc/cpuinfo") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -1,31 +1,24 @@
 """Accuracy of all methods on the public data sets, by grouped cross-validation.
 
-    python benchmarks/accuracy.py --data ROOT [--protocols bccd amibr crchisto]
-        [--methods stn cnn oracle stn-paper ciresan svc rf] [--seeds 0] [--folds 5]
-        [--max-samples N] [--threads N] [--out FILE] [--predictions DIR]
-    python benchmarks/accuracy.py --table-only
+    python benchmarks/accuracy.py --data ROOT [--protocols bccd amibr crchisto chula]
+        [--methods stn cnn oracle stn-paper ciresan svc rf] [--seeds 0] [--folds 0 1 2 3 4]
+        [--max-samples N] [--threads N] [--out FILE]
+    python benchmarks/accuracy.py --page-only
 
-ROOT holds the folders bccd, amibr and crchisto. Every fold is stored as soon as it is done, and
-a later run takes up what is missing or was made with other settings. Scores are those of the
-test vectors of all folds put together. Run one process for each output file. Without ``--out`` the
-page docs/accuracy.md is written too.
+ROOT holds the folders bccd, amibr and so on. Scores are those of the test vectors of the five folds
+put together. Run one process for each output file. Without ``--out`` docs/accuracy.md is written.
 """
 
-import argparse
-import json
-import sys
-from pathlib import Path
-
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 import protocols
-from _accuracy_page import page, tables
-from _accuracy_store import answers_name, note_data, put_row, read_store, row_key
-from _evaluate import METHODS, build, commit, environment, folds, run_fold, title
+from _evaluate import METHODS, build, folds, run_fold, title
+from _run import HEADLINES, carry_out, mean_and_range, needs_data, parameters, parser
 
-from stnclf.report import evaluate
+from stnclf.metrics import error_summary, localization_summary
+from stnclf.report import classification_table, evaluate, summary_table
+
+KEY = ("protocol", "method", "seed", "fold", "n_folds", "max_samples")
+N_FOLDS = 5
 
 # Parameters that differ from the estimators' own defaults: for all protocols, then for one.
 # The published system is cut short here; its row says by how much.
@@ -68,88 +61,58 @@ SETTINGS = {
         "amibr": {"scoring": "balanced_accuracy"},
     },
 }
-UNTOLD = ("mpp", "n_jobs", "verbose")  # parameters that cannot change a result
-# Parameters that stored results know nothing of, and the value that they were made with.
-LATER = {"scale_jitter": 0.0}
-RESULTS = Path(__file__).resolve().parent / "results" / "accuracy.json"
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "accuracy.md"
 
 
 def main(arguments=None):
-    options = read_options(arguments)
-    if not options.table_only:
-        measure(options)
-    print(tables(read_store(options.out)), flush=True)
-    if options.out == RESULTS:
-        PAGE.write_text(page(read_store(RESULTS)), encoding="utf-8")
+    line = parser(__doc__, "accuracy.json", protocols=list(protocols.PROTOCOLS), methods=METHODS)
+    line.add_argument("--protocols", nargs="+", choices=protocols.PROTOCOLS, metavar="NAME")
+    line.add_argument("--methods", nargs="+", choices=METHODS, metavar="NAME")
+    line.add_argument("--folds", nargs="+", type=int, default=range(N_FOLDS), metavar="FOLD")
+    carry_out(line.parse_args(arguments), KEY, measure, sections, "accuracy.md")
 
 
-def read_options(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="folder that holds the data sets' folders")
-    parser.add_argument("--protocols", nargs="+", choices=protocols.PROTOCOLS, metavar="NAME")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="NAME")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--max-samples", type=int, help="try things out on fewer cells")
-    parser.add_argument("--threads", type=int, help="threads of torch and of the forest")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="JSON file to add to")
-    parser.add_argument("--predictions", type=Path, help="folder for the answers, one by one")
-    parser.add_argument("--table-only", action="store_true", help="print what is stored")
-    options = parser.parse_args(arguments)
-    if options.data is None and not options.table_only:
-        parser.error("--data is needed, unless --table-only is given")
-    options.protocols = options.protocols or list(protocols.PROTOCOLS)
-    return options
+def measure(options, store, variants=None):
+    """Measure every fold that is not stored yet.
 
-
-def measure(options):
-    """Compute and store every fold that is asked for and not there yet."""
-    import torch
-
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    here = {"commit": commit(), "environment": environment()}
+    Parameters
+    ----------
+    options : Namespace
+        Protocols, methods, seeds, folds and the rest of the command line.
+    store : Store
+        Takes the rows.
+    variants : callable, default=None
+        ``variants(protocol)`` returns parameters by a name to add to the method's; one, "", that
+        changes nothing, by default.
+    """
+    needs_data(options)
     for name in options.protocols:
         cells, protocol = protocols.load(options.data, name)
         cells = thinned(cells, options.max_samples)
-        note_data(options.out, cells, protocol, options.max_samples)
+        store.note(data_key(name, options.max_samples), describe(cells, protocol))
         for seed in options.seeds:
-            splits = folds(cells.y, cells.groups, options.folds, seed)
+            splits = folds(cells.y, cells.groups, N_FOLDS, seed)
             for method in options.methods:
-                for fold, (train, test) in enumerate(splits):
-                    measure_fold(options, cells, protocol, method, seed, fold, train, test, here)
+                for fold in options.folds:
+                    for variant, changes in (variants(name) if variants else {"": {}}).items():
+                        row = {"protocol": name, "method": method + variant, "seed": seed}
+                        row |= {"fold": fold, "n_folds": N_FOLDS}
+                        row["max_samples"] = options.max_samples
+                        chosen = SETTINGS[method]
+                        chosen = {**chosen["all"], **chosen.get(name, {}), **changes}
+                        measure_fold(
+                            options, store, cells, protocol, row, method, chosen, splits[fold]
+                        )
 
 
-def measure_fold(
-    options, cells, protocol, method, seed, fold, train, test, here, variant="", changes=None
-):
-    """Compute one row of the store, unless it is there with the same settings."""
-    chosen = SETTINGS[method]
-    chosen = {**chosen["all"], **chosen.get(protocol.name, {}), **(changes or {})}
-    estimator = build(
-        method,
-        protocol.patch_size,
-        protocol.cell_size,
-        seed=seed,
-        settings=chosen,
-        n_jobs=here["environment"]["threads"],
-    )
-    row = {
-        "protocol": protocol.name,
-        "method": method + variant,
-        "seed": seed,
-        "fold": fold,
-        "n_folds": options.folds,
-        "max_samples": options.max_samples,
-        "title": title(method, chosen),
-        "settings": plain_parameters(estimator),
-    }
-    stored = read_store(options.out)["rows"].get(row_key(row), {})
-    which = (row[key] for key in ("protocol", "method", "seed", "fold", "n_folds", "max_samples"))
-    answers = options.predictions and options.predictions / answers_name(*which)
-    if stored.get("settings") == row["settings"] and not (answers and not answers.exists()):
+def measure_fold(options, store, cells, protocol, row, method, chosen, split):
+    """Measure one row, unless it is stored with the same settings."""
+    sizes = protocol.patch_size, protocol.cell_size
+    jobs = options.threads or 1
+    estimator = build(method, *sizes, seed=row["seed"], settings=chosen, n_jobs=jobs)
+    row |= {"title": title(method, chosen), "settings": parameters(estimator)}
+    if store.is_done(row):
         return
+    train, test = split
     result = run_fold(estimator, cells, train, test)
     labels = np.unique(cells.y)
     scores = evaluate(cells.y[test], result.y_pred, labels=labels)
@@ -163,14 +126,10 @@ def measure_fold(
         "confusion": scores["confusion"],
         "errors": error_tenths(cells, test, result.centers),
     }
-    if answers:
-        write_answers(answers, labels, result)
-    put_row(options.out, row, here)
-    print(
-        f"{row_key(row)}: {protocol.headline} {scores[protocol.headline]:.3f}, "
-        f"{result.fit_seconds:.1f} s to fit, {result.predict_seconds:.1f} s to predict",
-        flush=True,
-    )
+    store.put(row)
+    score = f"{protocol.headline} {scores[protocol.headline]:.3f}"
+    which = "{protocol} {method} seed {seed} fold {fold}".format(**row)
+    print(f"{which}: {score}, {result.fit_cpu_seconds:.1f} CPU s to fit", flush=True)
 
 
 def thinned(cells, max_samples):
@@ -181,16 +140,24 @@ def thinned(cells, max_samples):
     return protocols.CellSet(*(values[kept] for values in cells))
 
 
-def plain_parameters(estimator):
-    """All parameters of an estimator that JSON can hold: what its result depends on."""
-    plain = {
-        name: value
-        for name, value in estimator.get_params().items()
-        if isinstance(value, (int, float, str, tuple, list, dict, type(None)))
-        and name.rsplit("__")[-1] not in (*UNTOLD, "steps", "memory")
-        and not (name in LATER and value == LATER[name])
+def describe(cells, protocol):
+    """Say what a data set holds, and how far off the centre guess is on it."""
+    guess = {
+        str(c): localization_summary(points, points, image_size=cells.X.shape[1:3])["center_guess"]
+        for c in [None, *np.unique(cells.y)]
+        for points in [cells.centers if c is None else cells.centers[cells.y == c]]
     }
-    return json.loads(json.dumps(plain, sort_keys=True))
+    names = ("title", "headline", "patch_size", "cell_size")
+    return {
+        **{name: getattr(protocol, name) for name in names},
+        "n_samples": len(cells.y),
+        "n_groups": len(np.unique(cells.groups)),
+        "center_guess": {**guess.pop("None"), "classes": guess},
+    }
+
+
+def data_key(name, max_samples):
+    return name if max_samples is None else f"{name}/max{max_samples}"
 
 
 def error_tenths(cells, test, centers):
@@ -203,16 +170,102 @@ def error_tenths(cells, test, centers):
     return {str(c): np.sort(tenths[y == c]).tolist() for c in np.unique(cells.y)}
 
 
-def write_answers(path, labels, result):
-    """Write class, probabilities and centre of every test sample, rounded, to one file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {"index": result.test, "predicted": np.searchsorted(labels, result.y_pred)}
-    if result.proba is not None:
-        arrays["proba"] = np.round(result.proba, 4).astype(np.float32)
-    if result.centers is not None:
-        arrays["centers"] = np.round(result.centers, 1).astype(np.float32)
-    with open(path, "wb") as file:
-        np.savez_compressed(file, labels=labels, **arrays)
+def confusion_scores(rows, **more):
+    """Score the samples of rows together, from their confusion matrices."""
+    labels = np.array(rows[0]["labels"])
+    confusion = np.sum([row["confusion"] for row in rows], axis=0)
+    true, pred = (np.repeat(i.ravel(), confusion.ravel()) for i in np.indices(confusion.shape))
+    return evaluate(labels[true], labels[pred], labels=labels, **more)
+
+
+def joined(rows, guess=None):
+    """Score the samples of all folds together, as `evaluate` does."""
+    scores = confusion_scores(
+        rows,
+        fit_seconds=sum(row["fit_cpu_seconds"] for row in rows),
+        predict_seconds=sum(row["predict_seconds"] for row in rows),
+    )
+    if rows[0]["errors"] is not None:
+        errors = {c: np.concatenate([r["errors"][c] for r in rows]) / 10 for c in rows[0]["errors"]}
+        classes = {c: error_summary(values) for c, values in errors.items()}
+        whole = error_summary(np.concatenate(list(errors.values())))
+        scores["localization"] = {**whole, "classes": classes}
+    scores["center_guess"] = guess
+    return scores
+
+
+def complete_runs(store):
+    """Scores of every complete set of folds, by data set, title and seed."""
+    runs, found = {}, {}
+    for row in store.rows:
+        runs.setdefault(tuple(row[name] for name in KEY if name != "fold"), []).append(row)
+    protocol_names = list(protocols.PROTOCOLS)
+    for rows in sorted(
+        runs.values(),
+        key=lambda rows: (
+            protocol_names.index(rows[0]["protocol"]),
+            METHODS.index(rows[0]["method"]),
+            rows[0]["seed"],
+        ),
+    ):
+        first = rows[0]
+        if len(rows) == first["n_folds"] and all(r["settings"] == first["settings"] for r in rows):
+            data = data_key(first["protocol"], first["max_samples"])
+            methods = found.setdefault(data, {}).setdefault(first["title"], {})
+            methods[first["seed"]] = joined(rows, store.data[data]["center_guess"])
+    return found
+
+
+def summaries(store):
+    """Summary of each data set as a Markdown table, by its name; means over seeds."""
+    made = {}
+    for name, methods in complete_runs(store).items():
+        headline, rows = store.data[name]["headline"], {}
+        for method, seeds in methods.items():
+            scores = [run[headline] for run in seeds.values()]
+            if len(seeds) > 1:
+                method += f"; {len(seeds)} seeds, {HEADLINES[headline]} "
+                method += f"{min(scores):.3f} to {max(scores):.3f}"
+            rows[method] = mean(list(seeds.values()))
+        made[name] = summary_table(rows, fmt="markdown")
+    return made
+
+
+def mean(values):
+    """Average the scores of several runs; words and lists are those of the first."""
+    first = values[0]
+    if isinstance(first, dict):
+        return {key: mean([value[key] for value in values]) for key in first}
+    numbers = isinstance(first, (int, float)) and not isinstance(first, bool)
+    return float(np.mean(values)) if numbers else first
+
+
+def sections(store):
+    """Write the page: for each data set the summary, then every run by class."""
+    parts, means = [], summaries(store)
+    for name, methods in complete_runs(store).items():
+        data = store.data[name]
+        several = any(len(seeds) > 1 for seeds in methods.values())
+        named = {
+            method + (f", seed {seed}" if several else ""): run
+            for method, seeds in methods.items()
+            for seed, run in seeds.items()
+        }
+        best = "; ".join(
+            f"{method} {mean_and_range([run[data['headline']] for run in seeds.values()])}"
+            for method, seeds in methods.items()
+        )
+        headline = HEADLINES[data["headline"]]
+        parts += [
+            f"## {data['title']}" + (" (a part of the set)" if "/max" in name else ""),
+            f"{data['n_samples']} cells from {data['n_groups']} images; {headline}: {best}.",
+            *([means[name], "### Every run"] if several else []),
+            summary_table(named, fmt="markdown"),
+            classification_table(named, fmt="markdown"),
+        ]
+    if not parts:
+        return {"accuracy": "No complete set of folds is stored yet."}
+    return {"accuracy": "\n\n".join([f"Measured on {store.where(store.rows)}", *parts])}
 
 
 if __name__ == "__main__":

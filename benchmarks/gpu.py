@@ -1,39 +1,31 @@
 """Training on a GPU: patches per second of each stage, and the paper's whole schedule.
 
     python benchmarks/gpu.py [--samples 24800] [--epochs 3] [--paper] [--out FILE]
+    python benchmarks/gpu.py --page-only
 
 Each stage is trained in five ways: bfloat16 with each step recorded as a CUDA graph (the
 default), the same compiled, the same compiled in batches of 256, float32, and bfloat16 kernel by
 kernel, which is what a callback that watches batches brings about. The first epoch, with its
 recording, is left out. Predictions are timed too. With ``--paper`` one fit of
 ``STNCellClassifier(**PAPER)`` follows, compiled, in batches of 256 (the paper names no size): 50,
-200 and 100 epochs, each sample shown twice an epoch, on ``--samples`` synthetic patches of 128 px.
+200 and 100 epochs, each sample shown twice per epoch, on ``--samples`` synthetic patches of 128 px.
 The paper's 31,000 patches leave 24,800 for each fit of a five-fold cross-validation.
 """
 
-import argparse
-import json
-import os
 import statistics
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
+from _run import carry_out, parser, table
 from sklearn.base import clone
 from skorch.callbacks import Callback
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from _evaluate import commit, environment
 
 from stnclf import PAPER, CiresanBaseline, STNCellClassifier
 from stnclf.datasets import make_cells
 
-#: Samples an epoch where only rates are measured.
+#: Samples per epoch where only rates are measured.
 RATED = 6144
-RESULTS = Path(__file__).resolve().parent / "results" / "gpu.json"
 
 WAYS = {
     "graph, bfloat16": {"precision": "bfloat16"},
@@ -55,37 +47,27 @@ class Watcher(Callback):
         """Do nothing."""
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=24800)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--paper", action="store_true")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
+def main(arguments=None):
+    line = parser(__doc__, "gpu.json")
+    line.add_argument("--samples", type=int, default=24800)
+    line.add_argument("--epochs", type=int, default=3)
+    line.add_argument("--paper", action="store_true")
+    carry_out(line.parse_args(arguments), ("job",), measure, sections, "performance.md")
+
+
+def measure(options, store):
     X, y, centers = cells(options.samples)
     some = X[:RATED], y[:RATED], centers[:RATED]
-    record = {
-        "commit": commit(),
-        "environment": environment(),
-        "gpu": torch.cuda.get_device_name(),
-        "samples": options.samples,
-        "rated": RATED,
-        "epochs": options.epochs,
-        "rows": [],
-    }
+    store.note("run", {"samples": options.samples, "rated": RATED, "epochs": options.epochs})
     for name, estimator, stage in jobs():
         row = {"job": name}
         for way, settings in WAYS.items():
             row[way] = rate(estimator, stage, *some, options.epochs, **settings)
-        record["rows"].append(row)
+        store.put(row)
         print(row, flush=True)
-        write(record, options.out)
-    record["predict"] = predict_rates(X, y, centers)
-    print(record["predict"], flush=True)
+    store.note("predict", predict_rates(X, y, centers))
     if options.paper:
-        record["paper"] = paper(X, y, centers)
-        print(record["paper"], flush=True)
-    write(record, options.out)
+        store.note("paper", paper(X, y, centers))
 
 
 def cells(n, distinct=2000):
@@ -156,11 +138,14 @@ def paper(X, y, centers):
     }
 
 
-def write(record, path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    os.replace(draft, path)
+def sections(store):
+    """Write the rates of all ways."""
+    lines = [[row["job"], *(f"{row[way]:,}" for way in WAYS)] for row in store.rows]
+    text = f"{store.data['run']['rated']} patches of 128 px. {store.where(store.rows)}"
+    made = f"{text}\n\n{table(['stage', *WAYS], lines)}"
+    if "paper" in store.data:
+        made += f"\n\nThe paper's whole schedule took {store.data['paper']['seconds']} s."
+    return {"gpu": made}
 
 
 if __name__ == "__main__":

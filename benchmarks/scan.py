@@ -1,88 +1,72 @@
-"""Whole slides: square millimetres a second, F1 of mitotic figures, the best field, memory.
+"""Cells found on slides and photographs: F1, average precision, the best field, speed.
 
-    python benchmarks/scan.py [--parts slides real huge] [--methods NAME ...] [--side 8192]
+    python benchmarks/scan.py [--parts slides real] [--methods NAME ...] [--side 8192]
         [--train-seed 11] [--test-seeds 21] [--work DIR] [--data DIR]
-        [--out benchmarks/results/scan.json] [--page docs/scan_results.md]
+    python benchmarks/scan.py --page-only
 
 slides  A slide is painted and the cells of its upper three quarters are cut out at 0.5 um per
-        pixel, in patches of 64 px with a window of 32 px: the networks look at patches of 128 px
-        at 0.25 um. Dark spots that nobody annotated are a class of their own. Copies of the
-        patches that are stained in other ways are added. That trains
+        pixel, in patches of 64 px with a window of 32 px: the networks see patches of 128 px at
+        0.25 um. Dark spots that nobody annotated are a class of their own. Copies of the patches
+        that are stained in other ways are added. The methods, each scanning slides of other seeds
+        with one thread, are
 
             heatmap   the STN with the heatmap localizer, over whole tiles
-            context   the same with classifier="context": pixels of the window and of one of twice
-                      its size
+            context   the same with classifier="context"
             dense     the STN with the paper's localizer, patch by patch
             baseline  the plain network: patch by patch, and as maps at strides of 16 and 8 px of
                       0.25 um
+            several, several-context
+                      as heatmap and context, with small slides of other seeds, and so of other
+                      stains, beside the large one
 
-            several   as heatmap, with small slides of other seeds beside the large one: it sees
-                      several stains
-            several-context
-                      the same with classifier="context"
+real    needs --data, a folder with bccd and amibr. White cells in photographs of blood, scanned at
+        a third of their size; mitotic figures in a mosaic of AMi-Br's crops, where a second figure
+        in a crop that nobody marked counts against the network. Three quarters of the photographs
+        or slides train.
 
-        and each of them scans slides of other seeds with one thread. ``threshold`` is the least
-        probability that gives the best F1 on the lower quarter of the training slides.
-        ``windows/s`` are those that cover the tissue at the stride of the method (the heatmap
-        localizer: that of the dense one), over the time of the scan, reading included; ``of
-        predict`` is that over the windows that ``predict`` manages in memory.
-real    needs --data: BCCD's white cells in whole photographs, and mitotic figures in a mosaic of
-        AMi-Br's crops; see `_scan_real`
-huge    memory of a scan of 40,000 x 40,000 px with more and more tissue on it (needs the model
-        ``heatmap.safetensors`` in --work)
-
-A later run replaces what it measures and keeps the rest. --work keeps slides and models, which
-are not made again.
+A later run replaces what it measures. --work keeps slides and models, which are not made again.
 """
 
-import argparse
+import csv
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from _evaluate import commit, environment
-from _scan_huge import measure_huge, scan_huge
-from _scan_page import page
-from _scan_real import measure_real
-from _slide_cells import (
+from _run import carry_out, parser, table
+from _slides import (
+    apart,
     count_inside,
+    mosaic,
     other_cells,
     paint_slide,
     some_of_each,
     threshold_of_best_f1,
     with_other_stains,
 )
+from protocols import SMALLEST_BOX
 
 from stnclf import CiresanBaseline, STNCellClassifier, load, save
-from stnclf._utils.files import write_atomically
+from stnclf.annotations import read_annotations
 from stnclf.metrics import detection_score
 from stnclf.scan import hotspots, scan
 from stnclf.slides import Slide, extract_patches
 from stnclf.slides._tissue import find_slide_tissue
 
+KEY = ("part", "method", "stride")
 MPP, LEVEL_0 = 0.5, 0.25
 SIZES = {"patch_size": 64, "cell_size": 32, "random_state": 0}
 CUT = {"size": 64, "mpp": MPP, "image_size": 96}
 MITOSIS = "mitotic figure"
-PARTS = ("slides", "real", "huge")
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "scan.json"
-PAGE = ROOT / "docs" / "scan_results.md"
 
 TRAINING = {"mitoses": 600, "granulocytes": 600, "tumour_cells": 1500, "other_cells": 4000}
 COPIES, ANNOTATED = 3, 0.75
 
 
 def stn(classifier_epochs, localizer_epochs, more_slides=None, **parameters):
-    """Give the stages, the parameters and the strides of an STN, and what else it learns from."""
+    """Stages, parameters and strides of an STN, and what else it learns from."""
     epochs = {"classifier_epochs": classifier_epochs, "localizer_epochs": localizer_epochs}
     return {
         "stages": ("classifier", "localizer"),
@@ -93,9 +77,8 @@ def stn(classifier_epochs, localizer_epochs, more_slides=None, **parameters):
 
 
 MORE_SLIDES = {"number": 8, "side": 2048, "mitoses": 75, "granulocytes": 75}
-# The stages, the parameters of the estimator, and the strides of its scans. Where layers are
-# shared, the second stage teaches places and classes together: it is as long, in proportion, as by
-# default.
+# Stages, parameters of the estimator, and strides of its scans. Where layers are shared, the second
+# stage teaches positions and classes together: it is as long, in proportion, as by default.
 METHODS = {
     "heatmap": stn(28, 18),
     "context": stn(40, 6, classifier="context"),
@@ -110,87 +93,72 @@ METHODS = {
 }
 N_WINDOWS = 1024
 
+# Photographs have no resolution; their pixels are called micrometres.
+BCCD_MPP, BCCD_RADIUS = 3.0, 20.0
+REAL = {
+    "bccd": "white cells in photographs of blood (BCCD)",
+    "amibr": "mitotic figures in a mosaic of crops (AMi-Br)",
+}
+EPOCHS = {
+    "bccd": {"classifier_epochs": 40, "localizer_epochs": 30, "random_state": 0},
+    "amibr": {"classifier_epochs": 20, "localizer_epochs": 6, "random_state": 0},
+}
 
-def main():
-    options = read_options()
-    if options.huge_slide:
-        print(json.dumps(scan_huge(*options.huge_slide, labels=[MITOSIS], mpp=MPP)))
-        return
-    torch.set_num_threads(1)
+
+def main(arguments=None):
+    line = parser(__doc__, "scan.json", threads=1)
+    line.add_argument("--parts", nargs="*", choices=("slides", "real"), default=["slides"])
+    line.add_argument("--side", type=int, default=8192, help="of the slides, in pixels")
+    line.add_argument("--train-seed", type=int, default=11)
+    line.add_argument("--test-seeds", type=int, nargs="+", default=[21])
+    line.add_argument("--work", type=Path, help="folder that keeps slides and models")
+    line.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
+    carry_out(line.parse_args(arguments), KEY, measure, sections, "scan_results.md")
+
+
+def measure(options, store):
     with tempfile.TemporaryDirectory() as folder:
         work = options.work or Path(folder)
         work.mkdir(parents=True, exist_ok=True)
-        for name in options.parts:
-            measure = {"slides": measure_slides, "real": add_real, "huge": add_huge}[name]
-            measure(options, work)
-    record = read_store(options.out)
-    write_atomically(options.page, page(record).encode())
+        if "slides" in options.parts:
+            measure_slides(options, store, work)
+        if "real" in options.parts:
+            if options.data is None:
+                raise SystemExit("the part real needs --data, a folder with bccd and amibr")
+            for name, function in (("bccd", measure_bccd), ("amibr", measure_amibr)):
+                if (options.data / name).is_dir():
+                    row = {"part": "real", "method": name}
+                    row |= function(options.data / name, work)
+                    print(json.dumps(row), flush=True)
+                    store.put(row)
 
 
-def read_options(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", nargs="*", choices=PARTS, default=["slides", "huge"])
-    parser.add_argument("--side", type=int, default=8192, help="of the slides, in pixels")
-    parser.add_argument("--train-seed", type=int, default=11)
-    parser.add_argument("--test-seeds", type=int, nargs="+", default=[21])
-    parser.add_argument("--work", type=Path, help="folder that keeps slides and models")
-    parser.add_argument("--data", type=Path, help="folder with bccd and amibr, for the part real")
-    parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--page", type=Path, default=PAGE)
-    parser.add_argument("--huge-slide", nargs=2, help=argparse.SUPPRESS)
-    return parser.parse_args(arguments)
-
-
-def read_store(path):
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def put(path, part, facts, row=None):
-    """Store what a part is about, and one row of it in the place of the earlier one."""
-    record = read_store(path)
-    made = {"commit": commit(), "environment": environment()}
-    here = {**made, **facts}
-    rows = [] if row is None else [{**row, **made}]
-    key = ("method", "stride")
-    before = record.get(part, {})
-    for old in before.get("rows", []):
-        if all([old.get(name) for name in key] != [new.get(name) for name in key] for new in rows):
-            # Rows of former runs may have been made on the machine of their part.
-            rows.append({"environment": before["environment"], **old})
-    record[part] = {**here, "rows": rows}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, (json.dumps(record, indent=1) + "\n").encode())
-
-
-def measure_slides(options, work):
+def measure_slides(options, store, work):
     rare = {"n_mitoses": TRAINING["mitoses"], "n_granulocytes": TRAINING["granulocytes"]}
     large = painted(work, options.side, options.train_seed, **rare)
     tests = [painted(work, options.side, seed) for seed in options.test_seeds]
-    facts = {
-        "side": options.side,
-        "train_seed": options.train_seed,
-        "training": {**TRAINING, "copies": COPIES, "annotated": ANNOTATED, "methods": METHODS},
-    }
+    made = {**TRAINING, "copies": COPIES, "annotated": ANNOTATED, "methods": METHODS}
+    facts = {"side": options.side, "train_seed": options.train_seed, "training": made}
+    store.note("slides", json.loads(json.dumps(facts)))
     for name in options.methods:
         slides = [large, *more_slides(name, options.train_seed, work)]
         model, seconds = trained(name, slides, work)
         for stride in METHODS[name]["strides"]:
             threshold = best_threshold(model, stride, slides)
-            row = {"method": name, "stride": stride, "fit_seconds": round(seconds, 1)}
-            row["threshold"] = threshold
+            row = {"part": "slides", "method": name, "stride": stride, "threshold": threshold}
+            row["fit_seconds"] = round(seconds, 1)
             row["slides"] = [measure_scan(model, stride, *test, threshold) for test in tests]
             print(json.dumps(row), flush=True)
-            put(options.out, "slides", facts, row)
+            store.put(row)
 
 
 def painted(work, side, seed, **cells):
-    """Give a slide's path and truth; painted unless it is there."""
+    """Path and truth of a slide, which is painted unless it is there."""
     path = work / f"slide_{side}_{seed}{'_train' if cells else ''}.tif"
-    table = path.with_suffix(".csv")
-    if not table.exists():
-        paint_slide(path, side, seed, **cells).to_csv(table, index=False)
-    return path, pd.read_csv(table)
+    truth = path.with_suffix(".csv")
+    if not truth.exists():
+        paint_slide(path, side, seed, **cells).to_csv(truth, index=False)
+    return path, pd.read_csv(truth)
 
 
 def more_slides(name, seed, work):
@@ -227,7 +195,7 @@ def annotated_cells(path, truth):
 
 
 def trained(name, slides, work):
-    """Train a method on slides, unless that is done; give the model and its seconds."""
+    """Train a method on slides, unless that is done; return the model and its seconds."""
     path = work / f"{name}.safetensors"
     times = path.with_suffix(".json")
     if not times.exists():
@@ -259,15 +227,15 @@ def best_threshold(model, stride, slides):
 
 
 def measure_scan(model, stride, path, truth, threshold):
-    """Scan a slide, and let predict look at windows of it in memory."""
+    """Scan a slide, and predict windows of it in memory."""
     slide = Slide(path)
     tissue = find_slide_tissue(slide, True)
     patch = SIZES["patch_size"]
     step = (stride or patch - SIZES["cell_size"]) * MPP / LEVEL_0
     columns, rows = (int(np.ceil(side / step)) for side in slide.size)
     x, y = (v.ravel() * step for v in np.meshgrid(np.arange(columns), np.arange(rows)))
-    places = np.stack([x, y], 1)[tissue.touches(np.stack([x, y, x + step, y + step], 1))]
-    chosen = places[np.linspace(0, len(places) - 1, N_WINDOWS).astype(int)] + step / 2 - patch
+    corners = np.stack([x, y], 1)[tissue.touches(np.stack([x, y, x + step, y + step], 1))]
+    chosen = corners[np.linspace(0, len(corners) - 1, N_WINDOWS).astype(int)] + step / 2 - patch
     windows = np.stack([slide.read_region(*place, patch, patch, MPP) for place in chosen])
     if model.image_shape_[0] > patch:  # predict wants images of the size it was trained on
         around = (model.image_shape_[0] - patch) // 2
@@ -280,25 +248,22 @@ def measure_scan(model, stride, path, truth, threshold):
     found = scan(model, path, labels=[MITOSIS], mpp=MPP, min_probability=0.1, stride=stride)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     mm2 = tissue.mask.sum() * (tissue.scale * LEVEL_0 / 1000) ** 2
+    how = {"label": MITOSIS, "mpp": LEVEL_0}
+    score = scores(truth, found, **how, least=threshold)
     likely = found[found["probability"] >= threshold]
-    score = detection_score(truth, likely, mpp=LEVEL_0, labels=[MITOSIS])[MITOSIS]
-    half = found[found["probability"] >= 0.5]
-    half = detection_score(truth, half, mpp=LEVEL_0, labels=[MITOSIS])[MITOSIS]
-    every = detection_score(truth, found, mpp=LEVEL_0, labels=[MITOSIS])[MITOSIS]
     return {
         "slide": path.name,
         "seconds": round(seconds, 2),
         "cpu_seconds": round(cpu, 2),
         "tissue_mm2": round(float(mm2), 3),
         "mm2_per_second": round(float(mm2) / seconds, 4),
-        "windows": len(places),
-        "windows_per_second": round(len(places) / seconds, 1),
+        "windows": len(corners),
+        "windows_per_second": round(len(corners) / seconds, 1),
         "predict_windows_per_second": round(len(windows) / predict[0], 1),
-        "of_predict": round(len(places) / seconds / len(windows) * predict[0], 3),
-        "of_predict_cpu": round(len(places) / cpu / len(windows) * predict[1], 3),
-        **{name: score[name] for name in ("n_truth", "precision", "recall", "f1")},
-        "f1_at_half": half["f1"],
-        "average_precision": every["average_precision"],
+        "of_predict": round(len(corners) / seconds / len(windows) * predict[0], 3),
+        "of_predict_cpu": round(len(corners) / cpu / len(windows) * predict[1], 3),
+        **score,
+        "f1_at_half": scores(truth, found, **how)["f1"],
         "field": best_field(slide, truth, likely),
     }
 
@@ -312,19 +277,144 @@ def best_field(slide, truth, found):
     return {"true": true, "best": int(best)}
 
 
-def add_real(options, work):
-    if options.data is None:
-        raise SystemExit("the part real needs --data, a folder with bccd and amibr")
-    for row in measure_real(options.data, work):
-        print(json.dumps(row), flush=True)
-        put(options.out, "real", {}, row)
+def measure_bccd(folder, work):
+    cells = read_annotations(folder)
+    # A handful of boxes are empty; what is listed twice is one cell.
+    cells = cells[cells[["width", "height"]].min(axis=1) >= SMALLEST_BOX]
+    cells = cells.drop_duplicates(["image", "x", "y", "label"])
+    names, others = apart(cells["image"])
+    chosen = cells[cells["image"].isin(names)]
+    X, y, centers, _ = extract_patches(
+        chosen, folder / "JPEGImages", size=128, mpp=BCCD_MPP, slide_mpp=1.0, image_size=192
+    )
+    model, seconds = fitted("bccd", X, y, centers)
+    found = []
+    for name in sorted(others):
+        slide = Slide(folder / "JPEGImages" / name, mpp=1.0)
+        how = {"labels": ["WBC"], "mpp": BCCD_MPP, "nms_radius_um": BCCD_RADIUS * BCCD_MPP}
+        found.append(scan(model, slide, tissue=False, min_probability=0.1, **how))
+    truth, found = cells[cells["image"].isin(others)], pd.concat(found)
+    row = {"n_train": len(names), "n_test": len(others), "fit_seconds": seconds}
+    return row | scores(truth, found, "WBC", mpp=1.0, radius_um=BCCD_RADIUS * BCCD_MPP)
 
 
-def add_huge(options, work):
-    slide, _ = painted(work, options.side, options.test_seeds[0])
-    for row in measure_huge(Path(__file__), work / "heatmap.safetensors", slide, work):
-        print(json.dumps(row), flush=True)
-        put(options.out, "huge", {}, row)
+def measure_amibr(folder, work):
+    with open(folder / "AMI-BR.csv", newline="", encoding="utf-8") as file:
+        slide_of = {f"{row['dataset']}_{row['uid']}": row["slide"] for row in csv.DictReader(file)}
+    crops = sorted(folder.glob("patches/*/*.png"))
+    names, others = apart([slide_of[path.stem] for path in crops])
+    training = [path for path in crops if slide_of[path.stem] in names]
+    cells = mosaic(work / "amibr_train.tif", training, MITOSIS)
+    with Slide(work / "amibr_train.tif") as slide:
+        dark = other_cells(slide, cells)
+    cells = pd.concat([cells, some_of_each(dark, 2 * len(cells), seed=0)])
+    X, y, centers, _ = extract_patches(cells, work, **CUT)
+    model, seconds = fitted("amibr", X, y, centers)
+    test = [path for path in crops if slide_of[path.stem] in others]
+    truth = mosaic(work / "amibr_test.tif", test, MITOSIS)
+    how = {"labels": [MITOSIS], "mpp": MPP, "min_probability": 0.1}
+    found = scan(model, work / "amibr_test.tif", tissue=False, **how)
+    row = {"n_train": len(training), "n_test": len(test), "fit_seconds": seconds}
+    return row | scores(truth, found, MITOSIS, mpp=LEVEL_0, radius_um=7.5)
+
+
+def fitted(name, X, y, centers):
+    """Train for a real data set; return the model and its seconds."""
+    sizes = {"patch_size": CUT["size"], "cell_size": CUT["size"] // 2}
+    if name == "bccd":
+        sizes = {"patch_size": 128, "cell_size": 64}
+    model = STNCellClassifier(**sizes, **EPOCHS[name])
+    start = time.perf_counter()
+    model.fit(X, y, centers=centers, stages=("classifier", "localizer"))
+    return model, round(time.perf_counter() - start, 1)
+
+
+def scores(truth, found, label, *, least=0.5, **how):
+    """Score the detections of at least some probability, and the order of all."""
+    likely = found[found["probability"] >= least]
+    one = detection_score(truth, likely, labels=[label], **how)[label]
+    every = detection_score(truth, found, labels=[label], **how)[label]
+    wanted = ("n_truth", "n_detections", "precision", "recall", "f1")
+    return {
+        **{name: one[name] for name in wanted},
+        "average_precision": every["average_precision"],
+    }
+
+
+def sections(store):
+    """Write the tables of both parts."""
+    made = {part: [row for row in store.rows if row["part"] == part] for part in ("slides", "real")}
+    writers = {"slides": slides_table, "real": real_table}
+    return {name: writers[name](store, rows) for name, rows in made.items() if rows}
+
+
+def title(row):
+    """Name a method and how it scanned."""
+    if row["stride"] is not None:
+        return f"{row['method']}, map at {row['stride'] * MPP / LEVEL_0:.0f} px"
+    whole = {
+        "heatmap": "heatmap (the default)",
+        "context": 'heatmap, classifier="context"',
+        "several": "heatmap (the default), several slides",
+        "several-context": 'heatmap, classifier="context", several slides',
+    }
+    return whole.get(row["method"], f"{row['method']}, patches")
+
+
+def slides_table(store, rows):
+    """Speed and scores on synthetic slides; means over the slides."""
+
+    def mean(row, name):
+        return float(np.mean([slide[name] or 0.0 for slide in row["slides"]]))
+
+    def rate(row, name):
+        return sum(s[name] for s in row["slides"]) / sum(s["cpu_seconds"] for s in row["slides"])
+
+    facts = store.data["slides"]
+    training, lines = facts["training"], []
+    order = list(training["methods"])
+    for row in sorted(rows, key=lambda row: (order.index(row["method"]), -(row["stride"] or 99))):
+        measures = ("precision", "recall", "f1", "f1_at_half", "average_precision")
+        lines.append(
+            [
+                title(row),
+                f"{rate(row, 'tissue_mm2'):.3f}",
+                f"{rate(row, 'windows'):.0f}",
+                f"{mean(row, 'of_predict_cpu'):.2f}",
+                f"{row['threshold']:.2f}",
+                *(f"{mean(row, name):.3f}" for name in measures),
+                ", ".join(f"{s['field']['true']} of {s['field']['best']}" for s in row["slides"]),
+            ]
+        )
+    header = ["method", "mm2/s", "windows/s", "of predict", "threshold", "precision", "recall"]
+    header += ["F1", "F1 at 0.5", "AP", "field"]
+    names = sorted({slide["slide"] for row in rows for slide in row["slides"]})
+    text = (
+        f"Trained on {training['annotated']:.0%} of one slide of {facts['side']} px (seed "
+        f"{facts['train_seed']}; {training['mitoses']} mitotic figures and "
+        f"{training['granulocytes']} granulocytes on the whole of it, {training['copies']} copies "
+        f"of each patch), scanned: {', '.join(names)}."
+    )
+    more = training["methods"].get("several", {}).get("more_slides")
+    if more is not None:
+        text += f" `several slides`: {more['number']} more of {more['side']} px, with "
+        text += f"{more['mitoses']} mitotic figures each."
+    return f"{text} {store.where(rows, title)}\n\n{table(header, lines)}"
+
+
+def real_table(store, rows):
+    """Scores on real images."""
+
+    def number(value):
+        return "-" if value is None else f"{value:.3f}"
+
+    lines = [
+        [REAL[row["method"]], row["n_train"], row["n_test"], row["n_truth"]]
+        + [number(row[name]) for name in ("precision", "recall", "f1", "average_precision")]
+        for row in rows
+    ]
+    header = ["cells", "training", "test", "cells there", "precision", "recall", "F1", "AP"]
+    return f"{store.where(rows, lambda row: REAL[row['method']])}\n\n{table(header, lines)}"
 
 
 if __name__ == "__main__":

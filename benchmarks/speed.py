@@ -1,49 +1,27 @@
-"""Speed: training and prediction, growth, parallel cross-validation, time to fit and to accuracy.
+"""Speed: images per second of each stage, of the baseline and of predict.
 
     python benchmarks/speed.py [--samples 4096] [--epochs 1] [--repeats 3] [--threads N]
-        [--parts stages growth jobs fit accuracy] [--jobs NAME ...] [--data BCCD]
-        [--out benchmarks/results/speed.json] [--page docs/performance.md]
+        [--jobs NAME ...]
+    python benchmarks/speed.py --page-only
 
-stages    images per second of each stage, of the baseline and of predict, in four ways, one after
-          the other in every repeat:
-            bare      a loop over the same batches, micro-batches, precision and threads, and
-                      nothing else: what the estimator's own housekeeping is measured against
-            stnclf    fit or predict of the estimator, from the call to its return
-            float32   the same with precision="float32"
-            tutorial  a Dataset that turns and crops one image at a time with Pillow, in a
-                      DataLoader, and a plain float32 loop over whole batches
-          Given are medians with the lowest and highest of the repeats, and the share of this
-          machine's float32 matrix product that ``float32`` reaches, counting convolutions and
-          dense layers.
-growth    seconds for an image and peak memory of an epoch of the localizer, for 1,000 to 37,800
-          images of 192 px, in memory and memory-mapped, each in a process of its own
-jobs      cross_val_score with n_jobs=1 and n_jobs=2
-fit       seconds of the STN's defaults and of the baseline's 200 epochs on the five folds of BCCD,
-          fold by fold in turns (needs --data)
-accuracy  seconds until the STN reaches the baseline's final score (needs --data)
+Each job is timed in three ways, one after the other in every repeat:
 
-A later run replaces the parts that it measures and keeps the others.
+    bare      a loop over the same batches, micro-batches, precision and threads, and nothing else:
+              what the estimator's own housekeeping is measured against
+    stnclf    fit or predict of the estimator, from the call to its return
+    float32   the same with precision="float32"
+
+Stored are medians with the lowest and highest of the repeats.
 """
 
-import argparse
 import copy
-import json
 import math
-import os
 import statistics
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from _evaluate import commit, environment
-from _speed_page import page
-from _speed_parts import cross_validation, growth, parallel, time_to_accuracy
+from _run import carry_out, parser, table
 
 from stnclf import CiresanBaseline, STNCellClassifier
 from stnclf._utils.checks import uses_bfloat16
@@ -53,14 +31,10 @@ from stnclf.sampling._batch import as_float
 from stnclf.training import stage_loss
 from stnclf.training._net import MICRO_BATCH
 
+KEY = ("part", "job")
 FRAME = Frame((192, 192), (128, 128), (64, 64))
 BATCH = 64
 CHANGES = {"flip": True, "color_jitter": 0.1, "center_jitter": 0.03}
-ON_BCCD = {"fit": cross_validation, "accuracy": time_to_accuracy}
-PARTS = ("stages", "growth", "jobs", *ON_BCCD)
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "speed.json"
-PAGE = ROOT / "docs" / "performance.md"
 
 
 def stn(**parameters):
@@ -90,98 +64,47 @@ JOBS = {
 }
 
 
-def main():
-    options = read_options()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    record = json.loads(options.out.read_text()) if options.out.exists() else {}
-    here = {"commit": commit(), "environment": environment()}
-    for part in options.parts:
-        if part == "stages":
-            found = stages(options)
-        elif part == "growth":
-            found = growth(options.sizes)
-        elif part == "jobs":
-            found = parallel(options.repeats)
-        elif options.data:
-            found = ON_BCCD[part](options.data)
-        else:
-            print(f"{part}: left out, it needs --data", flush=True)
-            continue
-        record[part] = {**here, **found}
-        write(options.out, json.dumps(record, indent=1) + "\n")
-    text = page(record)
-    write(options.page, text)
-    print(text)
+def main(arguments=None):
+    line = parser(__doc__, "speed.json")
+    line.add_argument("--samples", type=int, default=4096)
+    line.add_argument("--epochs", type=int, default=1)
+    line.add_argument("--repeats", type=int, default=3)
+    line.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS), metavar="NAME")
+    carry_out(line.parse_args(arguments), KEY, measure, sections, "performance.md")
 
 
-def stages(options):
-    rng = np.random.default_rng(0)
+def measure(options, store):
     n = options.samples
+    rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (n, 192, 192, 3), dtype=np.uint8)
     y, centers = np.arange(n) % 3, 95.5 + rng.uniform(-20, 20, (n, 2))
-    peaks = {str(kind)[6:]: matrix_product_rate(kind) for kind in (torch.float32, torch.bfloat16)}
-    rows = []
-    for name in options.jobs or JOBS:
-        rows.append(measure(name, X, y, centers, options, peaks["float32"]))
-        print(rows[-1], flush=True)
-    return {
-        "samples": n,
-        "epochs": options.epochs,
-        "repeats": options.repeats,
-        "peak_gflops": {kind: round(rate / 1e9, 1) for kind, rate in peaks.items()},
-        "rows": rows,
-    }
+    facts = {name: getattr(options, name) for name in ("samples", "epochs", "repeats")}
+    store.note("stages", facts)
+    for name in options.jobs:
+        row = {"part": "stages", **rates(name, X, y, centers, options)}
+        print(row, flush=True)
+        store.put(row)
 
 
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
-
-
-def read_options():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=4096)
-    parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
-    parser.add_argument("--jobs", nargs="+", choices=JOBS, metavar="NAME")
-    parser.add_argument("--sizes", nargs="+", type=int, default=[1000, 4000, 16000, 37800])
-    parser.add_argument("--data", type=Path, help="folder of BCCD, for fit and accuracy")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--page", type=Path, default=PAGE)
-    return parser.parse_args()
-
-
-def measure(name, X, y, centers, options, peak):
-    """Time the three ways of one job, interleaved; give rates in images per second."""
+def rates(name, X, y, centers, options):
+    """Time the ways of one job, interleaved; return rates in images per second."""
     estimator, stage_name = JOBS[name]
     estimator = copy.deepcopy(estimator)
     n_passes = len(X) * (options.epochs if stage_name else 1)
     data = CellDataset(X, np.arange(len(X)), y, centers, np.ones(len(X), np.float32), FRAME)
-    # The tutorial is slow and its rate does not depend on the number of images.
-    ways = {"bare": bare, "stnclf": package, "float32": package, "tutorial": tutorial}
-    some = CellDataset(X, np.arange(len(X) // 4), y, centers, data.weight, FRAME)
+    ways = {"bare": bare, "stnclf": package, "float32": package}
     exact = copy.deepcopy(estimator).set_params(precision="float32")
-    rates = {way: [] for way in ways}
+    found = {way: [] for way in ways}
     start(estimator, X[:BATCH], y[:BATCH], centers[:BATCH])  # warm caches and thread pools
     for _ in range(options.repeats):
         for way, function in ways.items():
-            precise = way in ("float32", "tutorial")
-            fitted = start(copy.deepcopy(exact if precise else estimator), X, y, centers)
-            shown = some if way == "tutorial" else data
+            fitted = start(copy.deepcopy(exact if way == "float32" else estimator), X, y, centers)
             begin = time.perf_counter()
-            function(fitted, stage_name, shown, options.epochs)
-            seconds = time.perf_counter() - begin
-            rates[way].append(n_passes * len(shown) / len(data) / seconds)
-    flops = operations(start(estimator, X[:BATCH], y[:BATCH], centers[:BATCH]), stage_name, data)
-    row = {"job": name, "megaflop_per_image": round(flops / 1e6, 1)}
-    for way, values in rates.items():
+            function(fitted, stage_name, data, options.epochs)
+            found[way].append(n_passes / (time.perf_counter() - begin))
+    row = {"job": name}
+    for way, values in found.items():
         row[way] = [round(f(values), 1) for f in (statistics.median, min, max)]
-    row["share_of_peak"] = round(row["float32"][0] * flops / peak, 3)
     return row
 
 
@@ -266,96 +189,21 @@ def batches(data, stage, epochs, module):
         yield from epoch
 
 
-class PillowCells(torch.utils.data.Dataset):
-    """One image at a time: turned about the cell, cropped to the patch, by Pillow."""
-
-    def __init__(self, data, view=None):
-        self.data, self.view = data, view
-        self.rng = np.random.default_rng(0)
-
-    def __len__(self):
-        return len(self.data)
-
-    def __getitem__(self, i):
-        (x, y), size = self.data.centers[i], 128
-        dx, dy = (0, 0) if self.view else self.rng.uniform(-32, 32, 2)
-        image = Image.fromarray(self.data.X[i])
-        angle = self.rng.uniform(0, 360)
-        image = image.rotate(angle, resample=Image.Resampling.BILINEAR, center=(x, y))
-        left, top = round(x - dx - size / 2), round(y - dy - size / 2)
-        image = image.crop((left, top, left + size, top + size))
-        pixels = self.tensor(image)
-        if self.view:  # the window, and twice its size around it
-            inner = image.crop((32, 32, 96, 96)).resize(self.view, Image.Resampling.BILINEAR)
-            outer = image.resize(self.view, Image.Resampling.BOX)
-            pixels = torch.cat([self.tensor(inner), self.tensor(outer)])
-        theta = torch.tensor([[0.5, 0.0, dx / 64], [0.0, 0.5, dy / 64]], dtype=torch.float32)
-        return pixels, theta, int(self.data.y[i])
-
-    @staticmethod
-    def tensor(image):
-        """Make a tensor of a Pillow image, channels first."""
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
-
-
-def tutorial(fitted, stage_name, data, epochs):
-    module = fitted.net_.module_
-    if stage_name is None:
-        loader = torch.utils.data.DataLoader(PillowCells(data), batch_size=BATCH)
-        with torch.no_grad():
-            for pixels, _, _ in loader:
-                module.scores(pixels)
-        return
-    from stnclf.sampling import Batch
-
-    stage = stage_of(fitted, stage_name, epochs)
-    optimizer = torch.optim.Adam(learning(module, stage), lr=stage.lr)
-    window = stage.classifies == "cell" and module.around is not None
-    view = tuple(module.classifier.view) if window else None
-    loader = torch.utils.data.DataLoader(PillowCells(data, view), BATCH, shuffle=True)
-    for _ in range(epochs):
-        for pixels, theta, y in loader:
-            optimizer.zero_grad()
-            if window:
-                loss = torch.nn.functional.cross_entropy(module.classify(pixels), y)
-            else:
-                place = torch.eye(2, 3).expand(len(y), 2, 3)
-                plain = torch.tensor([[1.0] * 3, [0.0] * 3]).expand(len(y), 2, 3)
-                pixels, ones = pixels.permute(0, 2, 3, 1), torch.ones(len(y))
-                whole = Batch(pixels, place, theta, theta, y, ones, plain)
-                loss = stage_loss(module, whole, stage)[0].mean()
-            loss.backward()
-            optimizer.step()
-
-
-def operations(fitted, stage_name, data):
-    """Floating-point operations for one image, forward and, in training, backward."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    module = fitted.net_.module_
-    with FlopCounterMode(display=False) as counter:
-        if stage_name is None:
-            batch = next(patch_batches(data, 8))
-            no_grad_scores(module, batch)
-        else:
-            stage = stage_of(fitted, stage_name, 1)
-            parameters = learning(module, stage)
-            batch = next(iter(batches(data, stage, 1, module)))
-            loss, _ = stage_loss(module, batch, stage)
-            torch.autograd.grad(loss.sum(), parameters, allow_unused=True)
-    return counter.get_total_flops() / len(batch)
-
-
-def matrix_product_rate(dtype, n=2048, repeats=9):
-    """Operations a second of a large matrix product, on all threads."""
-    a = torch.ones(n, n, dtype=dtype)
-    a @ a
-    times = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        a @ a
-        times.append(time.perf_counter() - begin)
-    return 2 * n**3 / min(times)
+def sections(store):
+    """Write the table of rates; median, lowest and highest of the repeats."""
+    lines, ways = [], ("bare", "stnclf", "float32")
+    for row in store.rows:
+        rate = {way: row[way][0] for way in ways}
+        cells = ["{:.0f} ({:.0f} to {:.0f})".format(*row[way]) for way in ways]
+        cells += [f"{rate['stnclf'] / rate[way]:.2f}" for way in ("bare", "float32")]
+        lines.append([row["job"], *cells])
+    facts = store.data["stages"]
+    text = (
+        f"{facts['samples']} images of 192 px, patches of 128 px, {facts['epochs']} epoch(s), "
+        f"{facts['repeats']} repeats. {store.where(store.rows)}"
+    )
+    header = ["job", *ways, "stnclf / bare", "stnclf / float32"]
+    return {"stages": f"{text}\n\n{table(header, lines)}"}
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ extensions = [
 ]
 templates_path = ["_templates"]
 # Notes are parts of generated pages already.
-exclude_patterns = ["_build", "*_notes.md", "figures"]
+exclude_patterns = ["_build", "figures"]
 suppress_warnings = ["config.cache"]  # functions in the configuration cannot be pickled
 nitpicky = True
 # Other packages are not linked to: that would take their inventories from the network.
@@ -122,7 +122,7 @@ def find_by_name(app, env, node, contnode):
 
 def leave_out_missing(app, docname, source):
     """Take patterns such as ``ablation*`` that no page fits out of tables of contents."""
-    pages = [page.stem for page in Path(app.srcdir).glob("*.md") if "_notes" not in page.stem]
+    pages = [page.stem for page in Path(app.srcdir).glob("*.md")]
     source[0] = re.sub(
         r"^(\w+)\*\n",
         lambda line: line[0] if any(page.startswith(line[1]) for page in pages) else "",

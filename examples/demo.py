@@ -19,7 +19,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 import protocols
-from _evaluate import build, commit, environment, folds, joined, run_fold, title
+from _evaluate import build, folds, joined, run_fold, title
+from _run import commit, environment
 
 from stnclf.datasets import make_cells
 from stnclf.report import classification_table, evaluate, plot_examples, summary_table

@@ -34,7 +34,7 @@ sys.path.insert(
     0, str(Path(globals().get("__file__", "plot_slide.py")).resolve().parents[1] / "benchmarks")
 )
 
-from _slide_cells import (
+from _slides import (
     count_inside,
     other_cells,
     paint_slide,

@@ -1,15 +1,9 @@
-"""The table of what each part is worth: its numbers, its gaps, and the page made of it."""
-
-import sys
-from pathlib import Path
-
-import pytest
-
-from stnclf import STNCellClassifier
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+"""The table of what each part is worth: its numbers and its gaps."""
 
 import ablation
+from _run import Store
+
+from stnclf import STNCellClassifier
 
 LABELS = ["a", "b"]
 DATA = {"bccd": {"headline": "macro_f1"}, "amibr": {"headline": "balanced_accuracy"}}
@@ -26,55 +20,58 @@ def row(variant, confusion, fold=0, protocol="amibr", seconds=10.0, environment=
         "seed": 0,
         "fold": fold,
         "environment": environment,
+        "commit": "c",
     }
 
 
-def store(*rows):
-    return {"rows": dict(enumerate(rows)), "data": DATA}
+def lines_of(tmp_path, *rows):
+    """Lines of the table of some rows."""
+    store = Store(tmp_path / "none.json", ())
+    machine = {"cpu": "C", "threads": 1, "versions": {"torch": "2.9"}}
+    store.rows, store.data, store.environments = list(rows), DATA, [machine] * 2
+    return ablation.sections(store)["ablation"].split("\n\n")[1].splitlines()
 
 
-def test_differences_to_the_default_are_in_points_of_the_score():
+def test_differences_to_the_default_are_in_points_of_the_score(tmp_path):
     # Balanced accuracies: (0.9 + 0.5) / 2 and (0.8 + 0.75) / 2.
-    lines = ablation.table(
-        store(
-            row("default", [[9, 1], [2, 2]]),
-            row("no rotation", [[8, 2], [1, 3]], seconds=21.0),
-        )
-    ).splitlines()
-    assert lines[0] == "| variant | amibr, balanced accuracy | fit/s |"
+    lines = lines_of(
+        tmp_path,
+        row("default", [[9, 1], [2, 2]]),
+        row("no rotation", [[8, 2], [1, 3]], seconds=21.0),
+    )
+    assert lines[0] == "| variant | amibr, balanced accuracy | fit (CPU s) |"
     assert lines[2:] == ["| default | 0.700 | 10 |", "| no rotation | 0.775 (+7.5) | 21 |"]
 
 
-def test_seconds_of_another_machine_are_marked():
-    lines = ablation.table(
-        store(
-            row("default", [[9, 1], [2, 2]]),
-            row("no rotation", [[9, 1], [2, 2]], environment=1),
-            row("no mirrored patches", [[9, 1], [2, 2]]),
-        )
-    ).splitlines()
+def test_seconds_of_another_machine_are_marked(tmp_path):
+    lines = lines_of(
+        tmp_path,
+        row("default", [[9, 1], [2, 2]]),
+        row("no rotation", [[9, 1], [2, 2]], environment=1),
+        row("no mirrored patches", [[9, 1], [2, 2]]),
+    )
     assert [line.split("|")[-2].strip() for line in lines[2:]] == ["10", "10", "10*"]
 
 
-def test_folds_are_averaged_and_variants_without_all_of_them_left_out():
-    lines = ablation.table(
-        store(
-            row("default", [[9, 1], [2, 2]]),
-            row("default", [[10, 0], [0, 4]], fold=1, seconds=20.0),
-            row("no rotation", [[8, 2], [1, 3]]),
-            row("default", [[5, 0], [0, 5]], protocol="bccd"),
-            row("no rotation", [[4, 1], [1, 4]], protocol="bccd"),
-            row("no mirrored patches", [[8, 2], [1, 3]]),
-        )
-    ).splitlines()
+def test_folds_are_averaged_and_variants_without_all_of_them_left_out(tmp_path):
+    lines = lines_of(
+        tmp_path,
+        row("default", [[9, 1], [2, 2]]),
+        row("default", [[10, 0], [0, 4]], fold=1, seconds=20.0),
+        row("no rotation", [[8, 2], [1, 3]]),
+        row("default", [[5, 0], [0, 5]], protocol="bccd"),
+        row("no rotation", [[4, 1], [1, 4]], protocol="bccd"),
+        row("no mirrored patches", [[8, 2], [1, 3]]),
+    )
     assert lines[2:] == [
         "| default | 1.000 | 10 | 0.850 | 15 |",
         "| no rotation | 0.800 (-20.0) | 10 | - | - |",
     ]
 
 
-def test_nothing_stored_is_said():
-    assert ablation.table({"rows": {}, "data": {}}) == "Nothing is stored yet."
+def test_nothing_stored_is_said(tmp_path):
+    store = Store(tmp_path / "none.json", ())
+    assert ablation.sections(store) == {"ablation": "Nothing is stored yet."}
 
 
 def test_every_variant_is_an_estimator_of_its_own():
@@ -82,16 +79,3 @@ def test_every_variant_is_an_estimator_of_its_own():
     for name, changes in ablation.VARIANTS.items():
         changed = STNCellClassifier(**changes).get_params()
         assert (changed == default) == (name == "default"), name
-
-
-def test_data_is_asked_for(capsys):
-    with pytest.raises(SystemExit):
-        ablation.main(["--variants", "default"])
-    assert "--data is needed" in capsys.readouterr().err
-
-
-def test_the_page_is_that_of_the_stored_results():
-    page = ablation.page(ablation.read_store(ablation.RESULTS))
-    assert ablation.PAGE.read_text(encoding="utf-8") == page
-    for name in ablation.VARIANTS:
-        assert f"\n| {name} | " in page

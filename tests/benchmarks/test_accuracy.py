@@ -5,25 +5,21 @@ import runpy
 import sys
 from pathlib import Path
 
+import _evaluate
+import accuracy
 import numpy as np
+import protocols
 import pytest
+from _run import Store, parameters
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import f1_score
 from sklearn.svm import SVC
 
-from stnclf import STNCellClassifier
 from stnclf.datasets import make_cells
 from stnclf.geometry import cell_theta, patch_origin
 from stnclf.report import evaluate
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-import _accuracy_page  # noqa: E402
-import _accuracy_store  # noqa: E402
-import _evaluate  # noqa: E402
-import accuracy  # noqa: E402
-import protocols  # noqa: E402
 
 
 class DarkestSpot(ClassifierMixin, BaseEstimator):
@@ -89,6 +85,7 @@ def build(monkeypatch):
     """Let every method be the stand-in; its parameter can be set from the table."""
     settings = {"all": {"strength": 1}}
     monkeypatch.setattr(accuracy, "SETTINGS", {"stn": settings, "svc": settings})
+    monkeypatch.setattr(accuracy, "N_FOLDS", 3)
     monkeypatch.setattr(
         accuracy,
         "build",
@@ -101,7 +98,7 @@ def build(monkeypatch):
 
 
 def run(tmp_path, *more):
-    options = ["--data", str(tmp_path), "--protocols", "bccd", "--methods", "stn", "--folds", "3"]
+    options = ["--data", str(tmp_path), "--protocols", "bccd", "--methods", "stn"]
     accuracy.main([*options, "--out", str(tmp_path / "out.json"), *more])
     return json.loads((tmp_path / "out.json").read_text())
 
@@ -125,13 +122,6 @@ def test_a_fold_is_predicted_in_the_order_of_its_samples():
     np.testing.assert_allclose(result.corners.mean(axis=1), cells.centers[test])
     np.testing.assert_allclose(np.ptp(result.corners, axis=1), 8)
     assert result.fit_seconds > 0 < result.predict_seconds
-
-
-def test_a_parameter_that_came_later_leaves_older_results_valid_where_it_is_off():
-    known = accuracy.plain_parameters(STNCellClassifier(kappa=0.5))
-    assert known["kappa"] == 0.5
-    assert "scale_jitter" not in known
-    assert accuracy.plain_parameters(STNCellClassifier(scale_jitter=0.2))["scale_jitter"] == 0.2
 
 
 def test_a_title_says_what_differs_from_the_defaults():
@@ -171,7 +161,7 @@ def test_classical_machines_are_tuned_on_folds_that_share_no_group():
         assert score == pytest.approx(np.mean(scores))
     assert search.best_params_ == {"C": 5, "gamma": 0.01}
     assert (result.y_pred == y[test]).mean() > 0.5
-    known = accuracy.plain_parameters(svc)
+    known = parameters(svc)
     assert known["gridsearchcv__param_grid"] == grid
     assert json.loads(json.dumps(known)) == known
     assert not hasattr(_evaluate.build("svc", 64, 32, seed=3)[-1], "param_grid")
@@ -205,30 +195,30 @@ def test_accuracy_stores_every_fold_and_the_scores_of_all(cells, build, tmp_path
     store = run(tmp_path)
     assert [row["fold"] for row in store["rows"]] == [0, 1, 2]
     assert sum(row["n_test"] for row in store["rows"]) == 60
-    (scores,) = store["scores"]
+    runs = accuracy.complete_runs(Store(tmp_path / "out.json", accuracy.KEY))
+    scores = runs["bccd"]["STN"][0]
     assert scores["macro_f1"] == 1.0
     assert scores["localization"]["mean"] == 0.0
     assert scores["localization"]["classes"]["b"]["n"] == 20
     want = np.hypot(*(cells.centers - [19.5, 15.5]).T)
     assert scores["center_guess"]["median"] == pytest.approx(np.median(want), abs=1e-4)
-    assert set(store["environments"][0]["versions"]) > {"python", "torch", "numpy"}
     printed = capsys.readouterr().out
-    assert "bccd/stn/seed0/fold2of3: macro_f1 1.000" in printed
+    assert "bccd stn seed 0 fold 2: macro_f1 1.000" in printed
     assert "| STN " in printed
 
 
 def test_accuracy_goes_on_where_it_was_interrupted(cells, build, tmp_path):
     before = run(tmp_path)
     assert DarkestSpot.fitted == 3
-    path = tmp_path / "out.json"
-    store = _accuracy_store.read_store(path)
-    del store["rows"]["bccd/stn/seed0/fold1of3"]
-    _accuracy_store.write_store(path, store)
-    assert json.loads(path.read_text())["scores"] == []  # two of three folds are no result
+    store = Store(tmp_path / "out.json", accuracy.KEY)
+    del store.rows[1]
+    store.write()
+    assert accuracy.complete_runs(store) == {}  # two of three folds are no result
     after = run(tmp_path)
     assert DarkestSpot.fitted == 4
-    assert [row["confusion"] for row in after["rows"]] == [r["confusion"] for r in before["rows"]]
-    assert [file.name for file in tmp_path.iterdir()] == ["out.json"]  # no drafts left
+    assert sorted(row["fold"] for row in after["rows"]) == [0, 1, 2]
+    by_fold = sorted(after["rows"], key=lambda row: row["fold"])
+    assert [row["confusion"] for row in by_fold] == [row["confusion"] for row in before["rows"]]
 
 
 def test_accuracy_recomputes_what_had_other_settings(cells, build, tmp_path):
@@ -242,24 +232,20 @@ def test_accuracy_recomputes_what_had_other_settings(cells, build, tmp_path):
     assert DarkestSpot.fitted == 9
 
 
+def test_one_fold_alone(cells, build, tmp_path):
+    store = run(tmp_path, "--folds", "1")
+    assert [row["fold"] for row in store["rows"]] == [1]
+
+
 def test_a_trial_on_few_samples_does_not_replace_the_real_thing(cells, build, tmp_path):
     run(tmp_path)
     store = run(tmp_path, "--max-samples", "45")
     assert len(store["rows"]) == 6
-    assert [scores["n"] for scores in store["scores"]] == [60, 45]
-
-
-def test_accuracy_writes_single_answers_when_asked(cells, build, tmp_path):
-    run(tmp_path)
-    run(tmp_path, "--predictions", str(tmp_path / "answers"))
-    files = sorted((tmp_path / "answers").glob("*.npz"))
-    assert len(files) == 3
-    assert files[1].name == _accuracy_store.answers_name("bccd", "stn", 0, 1, 3)
-    assert sorted(files[0].parent.glob(_accuracy_store.answers_name("bccd", "stn", 0))) == files
-    with np.load(files[0]) as answers:
-        found = answers["labels"][answers["predicted"]]
-        np.testing.assert_array_equal(found, cells.y[answers["index"]])
-        np.testing.assert_array_equal(answers["centers"], cells.centers[answers["index"]])
+    runs = accuracy.complete_runs(Store(tmp_path / "out.json", accuracy.KEY))
+    assert {name: methods["STN"][0]["n"] for name, methods in runs.items()} == {
+        "bccd": 60,
+        "bccd/max45": 45,
+    }
 
 
 def test_joined_rows_give_what_the_samples_would_give():
@@ -274,11 +260,11 @@ def test_joined_rows_give_what_the_samples_would_give():
             | {"errors": accuracy.error_tenths(cells, test, points[test])}
             | {"fit_seconds": 2.0, "predict_seconds": 0.5, "fit_cpu_seconds": 3.0}
         )
-    got = _accuracy_store.join(rows, guess=None)
+    got = accuracy.joined(rows)
     want = evaluate(cells.y, pred, centers_true=cells.centers, centers_pred=points)
     for key in ("confusion", "classes", "balanced_accuracy"):
         assert got[key] == want[key]
-    assert got["fit_seconds"] == 9.0  # processor time
+    assert got["fit_seconds"] == 9.0  # CPU time
     assert got["localization"]["mean"] == pytest.approx(want["localization"]["mean"], abs=0.05)
     assert got["localization"]["within"] == pytest.approx(
         want["localization"]["within"], abs=1 / 60
@@ -287,36 +273,34 @@ def test_joined_rows_give_what_the_samples_would_give():
 
 def test_summaries_are_means_over_seeds(cells, build, tmp_path):
     run(tmp_path, "--seeds", "3")
-    path = tmp_path / "out.json"
-    store = _accuracy_store.read_store(path)
-    second = [{**row, "seed": 4} for row in store["rows"].values()]
+    store = Store(tmp_path / "out.json", accuracy.KEY)
+    second = [{**row, "seed": 4} for row in store.rows]
     labels = second[0]["labels"]
     for row in second:  # all called by the first name
         sums = np.sum(row["confusion"], axis=1)
         row["confusion"] = [[int(n), *[0] * (len(labels) - 1)] for n in sums]
         row["fit_cpu_seconds"] += 2.0
-    store["rows"] |= {_accuracy_store.row_key(row): row for row in second}
-    stn = [s for s in _accuracy_store.joined_scores(store) if s["method"] == "stn"]
-    assert [s["seed"] for s in stn] == [3, 4]
-    one, two = (s["macro_f1"] for s in stn)
+    store.rows += second
+    runs = accuracy.complete_runs(store)["bccd"]["STN"]
+    one, two = (runs[seed]["macro_f1"] for seed in (3, 4))
     assert one > two > 0
-    (table,) = _accuracy_page.summaries(store).values()
+    (table,) = accuracy.summaries(store).values()
     (line,) = [line for line in table.splitlines() if line.startswith("| STN;")]
     assert f"2 seeds, macro F1 {two:.3f} to {one:.3f}" in line
     assert f" {(one + two) / 2:.3f} " in line
-    assert f" {(stn[0]['fit_seconds'] + stn[1]['fit_seconds']) / 2:.1f} " in line
+    assert f" {(runs[3]['fit_seconds'] + runs[4]['fit_seconds']) / 2:.1f} " in line
+    page = accuracy.sections(store)["accuracy"]
+    assert page.index(line) < page.index("| STN, seed 3 ") < page.index("| STN, seed 4 ")
 
 
-def test_table_only_needs_no_data(cells, build, tmp_path, capsys):
+def test_the_page_alone_needs_no_data(cells, build, tmp_path, capsys):
     run(tmp_path)
     capsys.readouterr()
-    accuracy.main(["--table-only", "--out", str(tmp_path / "out.json")])
+    accuracy.main(["--page-only", "--out", str(tmp_path / "out.json")])
     assert "## BCCD" in capsys.readouterr().out
-    accuracy.main(["--table-only", "--out", str(tmp_path / "none.json")])
+    accuracy.main(["--page-only", "--out", str(tmp_path / "none.json")])
     assert "No complete set" in capsys.readouterr().out
     assert not (tmp_path / "none.json").exists()
-    with pytest.raises(SystemExit):
-        accuracy.main([])
 
 
 def test_the_demo_writes_table_numbers_and_figure(cells, build, tmp_path, monkeypatch, capsys):

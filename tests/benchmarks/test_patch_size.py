@@ -1,14 +1,10 @@
-"""The benchmark of cells that get smaller in their patches: its data, its store and its page."""
+"""The benchmark of cells that get smaller in their patches: its data, its store and its table."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
 import patch_size
+from _run import Store
 
 
 def test_cells_get_smaller_in_their_patches():
@@ -32,27 +28,32 @@ def test_patch_sizes_are_measured_once(monkeypatch, tmp_path):
     assert rows[:1] == first
     assert [row["ratio"] for row in rows] == [2, 3]
     assert all(0 < row["macro_f1"] <= 1 and row["median_error"] > 0 for row in rows)
-    assert len(patch_size.table({"rows": rows}).splitlines()) == 4
+    table = patch_size.sections(Store(out, patch_size.KEY))["patch sizes"]
+    assert table.count("| CNN baseline (Ciresan) |") == 2
 
 
-def test_the_mean_over_seeds_is_shown():
-    row = {"method": "stn", "ratio": 2.0, "title": "STN", "median_error": 3.0, "machine": "A"}
+def test_the_mean_over_seeds_is_shown(tmp_path):
+    store = Store(tmp_path / "none.json", patch_size.KEY)
+    store.environments = [
+        {"cpu": cpu, "threads": 1, "versions": {"torch": "2.9"}} for cpu in ("A", "B")
+    ]
+
+    def last_lines(rows, n):
+        store.rows = rows
+        return patch_size.sections(store)["patch sizes"].splitlines()[-n:]
+
+    row = {"method": "stn", "ratio": 2.0, "title": "STN", "median_error": 3.0, "n": 9}
+    row |= {"environment": 0, "commit": "c"}
     rows = [
         {**row, "seed": seed, "macro_f1": f1, "fit_cpu_seconds": seconds}
         for seed, f1, seconds in [(0, 0.8, 10.0), (1, 0.9, 20.0)]
     ]
     expected = "| 2 | STN | 0.850 (0.800 to 0.900) | 3.0 | 15 | 0, 1 |"
-    assert patch_size.table({"rows": rows}).endswith(expected)
-    assert patch_size.table({"rows": rows[1:]}).endswith("| 2 | STN | 0.900 | 3.0 | 20 | 1 |")
-    other = {**rows[1], "method": "cnn", "title": "CNN", "machine": "B"}
-    found = patch_size.table({"rows": [*rows, other]})
-    assert found.splitlines()[-2:] == [expected, "| 2 | CNN | 0.900 | 3.0 | 20* | 1 |"]
-    axes = patch_size.draw({"rows": [*rows, other]}).axes
+    assert last_lines(rows, 1) == [expected]
+    assert last_lines(rows[1:], 1) == ["| 2 | STN | 0.900 | 3.0 | 20 | 1 |"]
+    other = {**rows[1], "method": "cnn", "title": "CNN", "environment": 1}
+    assert last_lines([*rows, other], 2) == [expected, "| 2 | CNN | 0.900 | 3.0 | 20* | 1 |"]
+    axes = patch_size.draw(store).axes
     drawn = [[len(line.get_xdata()) for line in axis.lines] for axis in axes]
     assert drawn[0][:4] == [1, 0, 0, 1]  # STN, zoom, context, CNN
     assert drawn[1][:4] == [1, 0, 0, 0]
-
-
-def test_the_page_of_patch_sizes_is_that_of_the_stored_results():
-    store = patch_size.read_store(patch_size.RESULTS)
-    assert patch_size.PAGE.read_text(encoding="utf-8") == patch_size.page(store)

@@ -1,7 +1,10 @@
-"""Training cells from one slide, for the scan benchmark and the slide example."""
+"""Slides and training cells, for the scan benchmark and the slide example."""
+
+import math
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from scipy.ndimage import gaussian_filter, minimum_filter
 from scipy.spatial import cKDTree
 
@@ -11,10 +14,12 @@ from stnclf.slides import write_pyramid_tiff
 
 #: Micrometres within which a nucleus belongs to an annotated cell.
 NEAR_UM = 7.5
+#: Side in pixels and micrometres per pixel of AMi-Br's crops.
+CROP, CROP_MPP = 128, 0.25
 
 
 def paint_slide(path, side, seed, **cells):
-    """Paint a square slide at 0.25 um per pixel into a pyramid TIFF; give its cells as a table."""
+    """Paint a square slide at 0.25 um per pixel into a pyramid TIFF; return its cells."""
     image, truth, mpp = make_slide((side, side), random_state=seed, **cells)
     write_pyramid_tiff(image, path, mpp)
     return pd.DataFrame({"image": path.name, **truth})
@@ -84,3 +89,23 @@ def count_inside(cells, field):
     """Count the cells in a field, a row of what `stnclf.scan.hotspots` gives."""
     off_x, off_y = (cells["x"] - field.x).abs(), (cells["y"] - field.y).abs()
     return int(((off_x <= field.width / 2) & (off_y <= field.height / 2)).sum())
+
+
+def apart(names, seed=0):
+    """Split names into three quarters, and the others."""
+    names = np.random.default_rng(seed).permutation(np.unique(names))
+    n_train = math.ceil(0.75 * len(names))
+    return set(names[:n_train].tolist()), set(names[n_train:].tolist())
+
+
+def mosaic(path, crops, label):
+    """Join crops to a square slide, row by row; return a table of their middles."""
+    side = math.ceil(math.sqrt(len(crops)))
+    pixels = np.full((side * CROP, side * CROP, 3), 255, np.uint8)
+    corners = CROP * np.array([(i % side, i // side) for i in range(len(crops))])
+    for (left, top), crop in zip(corners, crops):
+        with Image.open(crop) as image:
+            pixels[top : top + CROP, left : left + CROP] = np.asarray(image.convert("RGB"))
+    write_pyramid_tiff(pixels, path, CROP_MPP, compression="deflate")
+    x, y = (corners + CROP // 2).T.astype(float)
+    return pd.DataFrame({"image": path.name, "x": x, "y": y, "label": label})

@@ -1,0 +1,316 @@
+"""The one way in which benchmarks run, resume, store what they found and write their pages.
+
+Results are one JSON file for each benchmark: ``data`` (facts by name), ``environments`` and
+``rows``. A row names the commit and the environment that made it. It is written as soon as it is
+measured, and a later run computes only what is missing or was made with other settings.
+
+The generated part of a page of the documentation stands between two comments, ``<!-- NAME: made by
+benchmarks/SCRIPT.py -->`` and ``<!-- end of NAME -->``; what is around them is written by hand.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stnclf._utils.files import write_atomically
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
+PACKAGES = ("stnclf", "torch", "skorch", "scikit-learn", "numpy", "scikit-image", "pillow")
+HEADLINES = {"macro_f1": "macro F1", "balanced_accuracy": "balanced accuracy"}
+
+#: Parameters that cannot change a result.
+WITHOUT_EFFECT = ("mpp", "n_jobs", "verbose", "steps", "memory")
+#: Earlier names of parameters in stored rows.
+RENAMED = {
+    "rotate": "augment__rotate",
+    "flip": "augment__flip",
+    "scale_jitter": "augment__scale",
+    "color_jitter": "augment__color",
+    "center_jitter": "augment__center",
+}
+NO_CHANGE = {
+    "augment__rotate": False,
+    "augment__flip": False,
+    "augment__scale": 0.0,
+    "augment__color": 0.0,
+    "augment__center": 0.0,
+}
+#: Values of `augment` that have a name.
+AUGMENTS = {
+    None: NO_CHANGE,
+    "paper": {**NO_CHANGE, "augment__rotate": "copy"},
+    "default": {
+        "augment__rotate": True,
+        "augment__flip": True,
+        "augment__scale": 0.0,
+        "augment__color": 0.1,
+        "augment__center": 0.03,
+    },
+}
+#: What a parameter was for a row that does not name it, since it came later (or went).
+LATER = {
+    **{name: value for name, value in NO_CHANGE.items() if name != "augment__rotate"},
+    "callbacks": None,
+    "checkpoint": None,
+    "class_maps": False,
+    "compile": False,
+    "init": None,
+    "label_smoothing": 0.0,
+    "n_glimpses": 1,
+    "precision": "auto",
+    "tta": False,
+}
+
+
+def parser(doc, out, **defaults):
+    """Make the command line that all benchmarks share; `defaults` are of its options."""
+    made = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--data", type=Path, help="folder that holds the data")
+    made.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
+    made.add_argument("--threads", type=int, help="threads of torch")
+    made.add_argument("--max-samples", type=int, metavar="N", help="try things out on fewer cells")
+    made.add_argument("--out", type=Path, default=RESULTS / out, help="JSON file to add to")
+    made.add_argument("--page-only", action="store_true", help="measure nothing, write the page")
+    made.set_defaults(**defaults, kept=RESULTS / out)
+    return made
+
+
+def carry_out(options, key, measure, sections, page):
+    """Measure what is missing, print the tables, and write the page of the stored results.
+
+    Parameters
+    ----------
+    options : Namespace
+        Of `parser`.
+    key : tuple of str
+        The fields that identify a row.
+    measure : callable
+        ``measure(options, store)`` puts rows into the store.
+    sections : callable
+        ``sections(store)`` returns Markdown by the name of its place in the page.
+    page : str
+        File name in docs, which is written unless ``--out`` is given.
+    """
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    store = Store(options.out, key)
+    if not options.page_only:
+        measure(options, store)
+    made = sections(store)
+    print("\n\n".join(made.values()), flush=True)
+    if options.out == options.kept:
+        text = (DOCS / page).read_text(encoding="utf-8")
+        write_atomically(DOCS / page, filled(text, made).encode())
+
+
+def needs_data(options):
+    if options.data is None:
+        raise SystemExit("--data is needed, unless --page-only is given")
+
+
+class Store:
+    """Rows of one benchmark in a JSON file, which is replaced as a whole after each of them.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; it need not exist.
+    key : tuple of str
+        The fields that identify a row. A row that lacks one counts as having None.
+
+    Attributes
+    ----------
+    data : dict
+        What is known about the data or the run, by name.
+    environments : list of dict
+        Machines and versions.
+    rows : list of dict
+        Measurements; ``environment`` is an index of `environments`.
+    """
+
+    def __init__(self, path, key):
+        self.path, self.key = Path(path), key
+        found = json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
+        self.data = found.get("data", {})
+        self.environments = found.get("environments", [])
+        self.rows = found.get("rows", [])
+
+    def find(self, row):
+        """Find the stored row with the key of this one, or None."""
+        wanted = [row.get(name) for name in self.key]
+        same = (old for old in self.rows if [old.get(name) for name in self.key] == wanted)
+        return next(same, None)
+
+    def is_done(self, row):
+        """Whether a row with this key was measured with the same settings."""
+        stored = self.find(row)
+        return stored is not None and canonical(stored.get("settings", {})) == canonical(
+            row.get("settings", {})
+        )
+
+    def put(self, row):
+        """Store a row in the place of the one with its key."""
+        here, stored = environment(), self.find(row)
+        if here not in self.environments:
+            self.environments.append(here)
+        row = {**row, "commit": commit(), "environment": self.environments.index(here)}
+        if stored is None:
+            self.rows.append(row)
+        else:
+            self.rows[self.rows.index(stored)] = row
+        self.write()
+
+    def note(self, name, facts):
+        """Store facts under a name."""
+        self.data[name] = facts
+        self.write()
+
+    def write(self):
+        """Replace the file, a line for each row."""
+        parts = {"data": self.data, "environments": self.environments, "rows": self.rows}
+        lines = {
+            name: json.dumps(part, indent=1)
+            if isinstance(part, dict)
+            else "[\n" + ",\n".join(map(json.dumps, part)) + "\n]"
+            for name, part in parts.items()
+        }
+        text = ",\n".join(f'"{name}": {part}' for name, part in lines.items())
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path, f"{{\n{text}\n}}\n".encode())
+
+    def where(self, rows, name=None):
+        """Say on which machines and at which commits rows were measured.
+
+        Parameters
+        ----------
+        rows : list of dict
+            Some of the store's.
+        name : callable, default=None
+            What a row is called, where several machines are told apart.
+        """
+        machines = {}
+        for row in rows:
+            machine = machine_of(self.environments[row["environment"]])
+            machines.setdefault(machine, {})[name(row) if name else ""] = None
+        commits = ", ".join(sorted({str(row["commit"])[:10] for row in rows}))
+        if len(machines) == 1 or name is None:
+            return f"{'; '.join(machines)}; commit {commits}."
+        which = "; ".join(f"{machine} ({', '.join(names)})" for machine, names in machines.items())
+        return f"{which}; commit {commits}. Times on different machines do not compare."
+
+
+def machine_of(environment):
+    torch_version = environment["versions"]["torch"].split("+")[0]
+    name = environment.get("gpu") or environment["cpu"]
+    return f"{name}, {environment['threads']} thread(s), torch {torch_version}"
+
+
+def canonical(settings):
+    """Write parameters in one way, whatever their names were when a row was stored."""
+    known = {RENAMED.get(name, name): value for name, value in settings.items()}
+    if "augment" in known:  # a name or None; an object is given by its parameters
+        known |= AUGMENTS[known.pop("augment")]
+    if known.get("classifier") in ("auto", "shared"):
+        known["classifier"] = "context" if known.get("localizer") == "dense" else "shared"
+    known = {
+        name: value for name, value in known.items() if name not in LATER or value != LATER[name]
+    }
+    return json.loads(json.dumps(known, sort_keys=True))
+
+
+def parameters(estimator):
+    """All parameters of an estimator that JSON can hold: what its result depends on."""
+    plain = (int, float, str, tuple, list, dict, type(None))
+    found = {
+        name: value
+        for name, value in estimator.get_params().items()
+        if isinstance(value, plain) and name.rsplit("__")[-1] not in WITHOUT_EFFECT
+    }
+    return json.loads(json.dumps(found, sort_keys=True))
+
+
+def filled(text, sections):
+    """Put the generated sections into a page.
+
+    Raises
+    ------
+    ValueError
+        If the page has no place for one of them.
+    """
+    for name, section in sections.items():
+        marks = rf"(<!-- {name}: made by \S+ -->\n).*?(<!-- end of {name} -->)"
+        # A function, so that nothing in the section is taken for a reference to a group.
+        text, n = re.subn(
+            marks, lambda m, s=section: f"{m[1]}\n{s}\n\n{m[2]}", text, flags=re.DOTALL
+        )
+        if n != 1:
+            raise ValueError(f"the page has {n} places for {name!r}, wants one")
+    return text
+
+
+def table(header, rows):
+    """Markdown; all columns but the first are aligned to the right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def mean_and_range(values, digits=3):
+    """Write the mean, and the least and the largest if there are several."""
+    values = [float(value) for value in values]
+    mean = f"{np.mean(values):.{digits}f}"
+    if len(values) == 1:
+        return mean
+    return f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def environment():
+    """Describe the machine and the versions of what is measured with."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = None
+    return {
+        "cpu": _cpu(),
+        "n_cpus": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "threads": torch.get_num_threads(),
+        "versions": versions,
+    }
+
+
+def commit():
+    """Name the commit that runs, with ``-dirty`` where its code was changed; None if unknown."""
+    # Stored results are left out: they change while the code that makes them does not.
+    state = ["git", "status", "--porcelain", "--", "stnclf", "benchmarks/*.py", "examples"]
+    try:
+        head, changes = (
+            subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+            for command in (["git", "rev-parse", "--short=12", "HEAD"], state)
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.strip() + ("-dirty" if changes.strip() else "")
+
+
+def _cpu():
+    try:
+        with open("/proc/cpuinfo") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
