@@ -9,7 +9,7 @@ DATA ?=
 PARALLEL ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-lowest test-newest lint audit wheel format docs bench clean
+.PHONY: help install demo check test browser test-lowest test-newest lint words audit wheel format docs bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -24,8 +24,16 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## compare STN, baseline and classical features; DATA=folder takes real images
 	$(BIN)/python examples/demo.py $(if $(DATA),--data '$(DATA)')
 
-test: $(STAMP)  ## run the tests
-	$(BIN)/python -m pytest $(PARALLEL)
+# What takes long is marked in tests/slow.py: training, whole slides, processes that are killed.
+check: lint  ## lint, types and the tests that take little, about a minute
+	$(BIN)/python -m pytest $(PARALLEL) -q -m 'not slow' $(ARGS)
+
+test: $(STAMP)  ## run all tests
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+browser: $(STAMP)  ## install Chromium where apt-get may, and run the tests that need it
+	tools/install_browser.sh
+	$(BIN)/python -m pytest tests/report/test_browser.py $(ARGS)
 
 # Environments of their own, made anew: what is resolved today counts, not what was.
 test-lowest:  ## run the tests with the lowest versions that pyproject.toml names
@@ -43,11 +51,15 @@ define tested_with
 	rm -rf .venv-$(@:test-%=%)
 endef
 
-lint: $(STAMP)  ## check style, docstrings and types
+lint: words  ## check style, docstrings, types, words and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@echo 'dependencies: not audited here; "make audit" does, and needs a vulnerability service'
+
+words: $(STAMP)  ## check spelling, and that the field's words are used
+	$(BIN)/python tools/check_words.py
+	$(BIN)/codespell
 
 audit: $(STAMP)  ## look up the installed versions in a list of known vulnerabilities
 	$(BIN)/python -m pip list --format freeze --exclude-editable | sed 's/+.*//' > $(VENV)/versions.txt

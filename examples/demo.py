@@ -2,7 +2,7 @@
 =====================================================================
 
 A cross-validation of three methods on the same folds, as in table 1 of the paper, and examples
-of right and wrong answers, as in its figure 4. Without data, synthetic cells are drawn; with
+of correct and wrong predictions, as in its figure 4. Without data, synthetic cells are drawn; with
 ``--data`` it takes the folder of BCCD, AMi-Br or CRCHistoPhenotypes.
 
     python examples/demo.py [--data FOLDER] [--out demo] [--seed 0]

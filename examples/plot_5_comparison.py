@@ -2,7 +2,7 @@
 Against the baseline and classical features
 ===========================================
 
-Does it pay to look first? The comparison of the paper's table 1 on painted cells: the spatial
+Does it pay to look first? The comparison of the paper's table 1 on synthetic cells: the spatial
 transformer network, the plain 12-layer network over the whole patch, and what came before both,
 hand-crafted features under a support vector machine. All three see the same patches in the same
 folds.

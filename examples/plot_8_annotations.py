@@ -3,7 +3,7 @@ Your own annotations
 ====================
 
 Annotations come in the files of other programs: SlideRunner's databases, MIDOG's JSON, QuPath's
-GeoJSON, and tables. They are read into one table with one row a cell, from which the training
+GeoJSON, and tables. They are read into one table with one row per cell, from which the training
 images are cut. Here the three files are written first, so that the example needs no data.
 """
 

@@ -92,7 +92,7 @@ def denormalize_points(points: ArrayLike, size: Size) -> Floats:
 
 
 def patch_origin(image_size: Size, patch_size: Size) -> tuple[int, int]:
-    """Give the top-left pixel ``(x, y)`` of the central patch of an image.
+    """Find the top-left pixel ``(x, y)`` of the central patch of an image.
 
     Parameters
     ----------
@@ -286,7 +286,7 @@ def window_corners(theta: ArrayLike, patch_size: Size, image_size: Size | None =
 
 
 def _as_numbers(values, name, shape):
-    """Give an array of numbers whose last axes have the sizes in `shape`; "n" is any."""
+    """Return an array of numbers whose last axes have the sizes in `shape`; "n" is any."""
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -144,3 +144,74 @@ def test_the_list_of_files_is_that_of_the_package():
     files = check_wheel.package_files(ROOT)
     assert "stnclf/py.typed" in files
     assert not [name for name in files if "__pycache__" in name or not name.startswith("stnclf/")]
+
+
+@pytest.fixture(scope="module")
+def workflow():
+    yaml = pytest.importorskip("yaml", reason="PyYAML reads the workflow")
+    return yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8"))
+
+
+def pythons(project):
+    """Python versions that the classifiers name, in order."""
+    prefix = "Programming Language :: Python :: 3."
+    minors = [int(c.removeprefix(prefix)) for c in project["classifiers"] if c.startswith(prefix)]
+    return [f"3.{minor}" for minor in sorted(minors)]
+
+
+def test_the_workflow_tries_every_python_that_pyproject_names(project, workflow):
+    stated = pythons(project)
+    assert project["requires-python"] == f">={stated[0]}"
+    minors = [int(version.split(".")[1]) for version in stated]
+    assert minors == list(range(minors[0], minors[-1] + 1))
+    matrix = workflow["jobs"]["tests"]["strategy"]["matrix"]
+    assert matrix["python"] == stated
+    # The lowest versions of all that is required, and the newest Python with the newest ones.
+    targets = {row["target"]: row["python"] for row in matrix["include"]}
+    assert targets.keys() == {"test-lowest", "test-newest"}
+    assert targets["test-lowest"] in stated
+    assert targets["test-newest"] == stated[-1]
+    tried = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8")
+    assert f"tried together on Python {targets['test-lowest']}." in tried
+
+
+def test_the_workflow_runs_targets_that_there_are(workflow):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    there = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    lines = [step["run"] for step in steps if "run" in step]
+    matrix = workflow["jobs"]["tests"]["strategy"]["matrix"]
+    named = {*matrix["target"], *(row["target"] for row in matrix["include"])}
+    named |= {word for line in lines for word in re.findall(r"^make ([a-z-]+)", line)}
+    assert named == {"lint", "test", "test-lowest", "test-newest", "wheel", "docs"}
+    assert named <= there
+    for line in lines:
+        if not line.startswith("make "):
+            script = ROOT / line.split()[0]
+            assert script.stat().st_mode & 0o111
+
+
+def test_hooks_and_templates_can_be_read():
+    yaml = pytest.importorskip("yaml", reason="PyYAML reads the hooks")
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert {repo["repo"] for repo in hooks["repos"]} == {"local"}  # nothing is fetched
+    assert all(hook["language"] == "system" for repo in hooks["repos"] for hook in repo["hooks"])
+    form = yaml.safe_load((ROOT / ".github/ISSUE_TEMPLATE/bug_report.yml").read_text("utf-8"))
+    required = {
+        item["id"] for item in form["body"] if item.get("validations", {}).get("required", False)
+    }
+    assert required == {"code", "expected", "data", "versions"}
+
+
+def test_the_map_of_the_packages_is_complete_and_leads_somewhere():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)", text)
+    assert len(links) > 20
+    assert [link for link in links if not (ROOT / link).exists()] == []
+    rows = re.findall(r"^\| (`.+?) \|.*\]\((.+?)\) \|$", text, re.MULTILINE)
+    named = [re.findall(r"`(\w+)`", names) for names, _ in rows]
+    there = {p.stem for p in (ROOT / "stnclf").iterdir() if p.suffix == ".py" or p.is_dir()}
+    there -= {"__init__", "_version", "__pycache__"}
+    assert sorted(name for names in named for name in names) == sorted(there)
+    for names, (_, link) in zip(named, rows):
+        assert any(link.startswith((f"stnclf/{name}/", f"stnclf/{name}.py")) for name in names)

@@ -1,4 +1,4 @@
-"""`LocalizationDisplay`: patches with the window that was looked at, and the answers."""
+"""`LocalizationDisplay`: patches with the window that was looked at, and the predictions."""
 
 from __future__ import annotations
 

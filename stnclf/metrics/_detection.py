@@ -126,7 +126,7 @@ def _score_class(cells, found, radius):
 
 
 def _match(targets, points, radius):
-    """Tell of points, the most certain one first, whether each takes a target of its own."""
+    """Match points greedily, in order of confidence, each to at most one target."""
     is_true = np.zeros(len(points), dtype=bool)
     # Sorted, so that only the targets in a strip around each point are looked at.
     targets = targets[np.argsort(targets[:, 0], kind="stable")]
@@ -156,7 +156,7 @@ def _average_precision(probability, is_true, n_truth):
 
 
 def _as_cells(table, name):
-    """Give the columns of a table of cells, checked: points, label, probability, image."""
+    """Check the columns of a table of cells: points, label, probability, image."""
     columns = {}
     for column in ("x", "y", "label", "probability", "image"):
         try:
@@ -188,7 +188,7 @@ def _as_cells(table, name):
 
 
 def _by_image(cells, label):
-    """Give the points and probabilities of the cells of a class by image."""
+    """Group the points and probabilities of the cells of a class by image."""
     rows = {}
     for row, (image, name) in enumerate(zip(cells["image"], cells["label"])):
         if name is not None and name == label:

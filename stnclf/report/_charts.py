@@ -195,7 +195,7 @@ def _is_finite(value):
 
 
 def _ticks(low, high, n):
-    """Give round numbers from `low` to `high`, about `n` of them."""
+    """Choose round numbers from `low` to `high`, about `n` of them."""
     raw = (high - low) / max(n, 1)
     power = 10 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)

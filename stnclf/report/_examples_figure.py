@@ -186,7 +186,7 @@ def draw_patch(axes, image, patch_size, window, center):
 
 
 def _draw_bars(axes, proba, classes, true, pred, n_bars):
-    """One line a class: name, bar, probability."""
+    """One line per class: name, bar, probability."""
     rank = np.argsort(-proba, kind="stable")
     shown = np.sort(rank[:n_bars])
     axes.set(xlim=(0, 1), ylim=(n_bars - 0.5, -0.5))

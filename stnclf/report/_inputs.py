@@ -65,7 +65,7 @@ class Predictions:
         }
 
     def is_wrong(self):
-        """Tell of each sample whether any method was wrong."""
+        """Mark the samples that at least one method got wrong."""
         return np.any([method["y_pred"] != self.true for method in self.methods.values()], axis=0)
 
     def errors(self):

@@ -42,7 +42,7 @@ def classification_table(results, *, fmt="text"):
 
 
 def classification_rows(results):
-    """Give the header and the rows of `classification_table`, in strings."""
+    """Format the header and the rows of `classification_table`, in strings."""
     _check_results(results)
     header = ["approach", "class", "precision", "recall", "f1-score", "support"]
     rows = []
@@ -90,12 +90,12 @@ def summary_table(results, *, fmt="text"):
 
 
 def summary_rows(results):
-    """Give the header and the rows of `summary_table`, in strings."""
+    """Format the header and the rows of `summary_table`, in strings."""
     _check_results(results)
     found = [s[key] for s in results.values() for key in ("localization", "center_guess") if s[key]]
     radius = f"{found[0]['radius']:g}" if found else "8"
     header = ["approach", "accuracy", "balanced acc.", "macro F1"]
-    header += ["error mean/px", "median/px", f"within {radius} px", "fit/s", "predict/s"]
+    header += ["error mean (px)", "median (px)", f"within {radius} px", "fit (s)", "predict (s)"]
     rows = [
         [
             name,

@@ -72,7 +72,7 @@ def test_a_model_is_evaluated_as_it_is(road, tmp_path, invoke):
     found = load_patches(road / "patches")
     accuracy = stnclf.load(model).score(found.X, found.y)
     assert json.loads(out.read_text())["results"]["model"]["accuracy"] == pytest.approx(accuracy)
-    assert "fit/s" in printed
+    assert "fit (s)" in printed
     line = ("evaluate", road / "patches", "--model", model, "--method", "stn")
     assert invoke(*line)[0] == 2
     assert invoke("evaluate", road / "patches", "--resume")[0] == 2

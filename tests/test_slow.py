@@ -1,0 +1,36 @@
+"""The list of tests that take long names what is there, and marks it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.slow import SLOW, TESTS, names
+
+
+@pytest.mark.parametrize("entry", sorted(SLOW))
+def test_entries_name_what_is_there(entry):
+    path, _, function = entry.partition("::")
+    assert (TESTS / path).exists()
+    assert not any(entry != other and Path(entry).is_relative_to(other) for other in SLOW)
+    if function:
+        assert path not in SLOW
+        tree = ast.parse((TESTS / path).read_text(encoding="utf-8"))
+        assert function in [n.name for n in tree.body if isinstance(n, ast.FunctionDef)]
+
+
+def test_a_test_is_named_by_folder_file_and_function():
+    assert names(TESTS / "cli" / "test_a.py", "test_b") == {
+        "cli",
+        "cli/test_a.py",
+        "cli/test_a.py::test_b",
+    }
+    assert names(TESTS / "test_a.py", "test_b") == {"test_a.py", "test_a.py::test_b"}
+
+
+def test_the_marker_is_on_those_of_the_list_only(request):
+    marked = {item.nodeid: item.get_closest_marker("slow") for item in request.session.items}
+    assert marked[request.node.nodeid] is None
+    for nodeid, marker in marked.items():
+        file = nodeid.partition("::")[0].removeprefix("tests/")
+        assert (marker is not None) or file not in SLOW
