@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
@@ -13,13 +12,10 @@ from sklearn.svm import SVC
 from sklearn.utils.validation import has_fit_parameter
 
 from stnclf import PAPER, CiresanBaseline, STNCellClassifier
-from stnclf._utils.images import as_images
-from stnclf.geometry import cell_theta, window_corners
-from stnclf.networks import FixedLocalizer, Location, STNNet, WindowClassifier
-from stnclf.sampling import CellDataset, patch_batches
-from stnclf.sampling._batch import as_float
+from stnclf.geometry import window_corners
+from stnclf.networks import FixedLocalizer, STNNet, WindowClassifier
 
-METHODS = ("stn", "cnn", "oracle", "stn-paper", "ciresan", "svc", "rf")
+METHODS = ("stn", "cnn", "stn-paper", "ciresan", "svc", "rf")
 STAGE_EPOCHS = ("classifier_epochs", "localizer_epochs", "joint_epochs")
 
 
@@ -28,11 +24,10 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
 
     Parameters
     ----------
-    method : {"stn", "cnn", "oracle", "stn-paper", "ciresan", "svc", "rf"}
+    method : {"stn", "cnn", "stn-paper", "ciresan", "svc", "rf"}
         The network with a localizer; a modern network on the whole patch, trained with the
-        same augmentation and optimiser; the STN's classifier on windows at the true centres; the
-        STN as published in 2017; its plain network; or hand-crafted features under a support
-        vector machine or a random forest.
+        same augmentation and optimiser; the STN as published in 2017; its plain network; or
+        hand-crafted features under a support vector machine or a random forest.
     patch_size, cell_size : int
         Pixels.
     seed : int
@@ -58,8 +53,6 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
     if method == "cnn":
         # These two do nothing here; they keep what is stored of a run from looking outdated.
         return WholePatch(**{**one_stage, "classifier": "context", "joint_lr": 1e-4, **settings})
-    if method == "oracle":
-        return Oracle(**{**one_stage, **settings})
     if method == "ciresan":
         return CiresanBaseline(**{**sizes, **settings})
     from stnclf.features import CellFeatures
@@ -84,7 +77,6 @@ def title(method, settings=None):
     names = {
         "stn": "STN",
         "cnn": "modern CNN on the whole patch",
-        "oracle": "STN's classifier on the true centres",
         "ciresan": "CNN baseline (Ciresan)",
         "svc": "features + SVC",
         "rf": "features + random forest",
@@ -129,26 +121,6 @@ class WholePatch(STNCellClassifier):
         return module
 
 
-class Oracle(STNCellClassifier):
-    """Classifier of the STN that is told where the cells are, in the test too."""
-
-    def predict_proba(self, X, centers):
-        """Class probabilities of the windows around given centres."""
-        check = as_images(self, X, self.image_shape, reset=False)
-        frame = self._fitted_frame()
-        theta = cell_theta(centers - frame.origin, frame.patch, frame.cell).astype(np.float32)
-        n = len(check)
-        none = np.zeros(n, np.int64)
-        data = CellDataset(check, np.arange(n), none, np.zeros((n, 2)), none, frame)
-        module, found = self.net_.module_.eval(), []
-        with torch.no_grad():
-            for start, patches in enumerate(patch_batches(data, 64)):
-                chunk = torch.from_numpy(theta[64 * start : 64 * start + len(patches)])
-                logits = module.recognize(as_float(patches), Location(chunk, None), tta=self.tta)
-                found.append(logits.double().softmax(1))
-        return torch.cat(found).numpy()
-
-
 @dataclass
 class FoldResult:
     """Predictions of one method for the held-out samples of one fold.
@@ -187,24 +159,27 @@ def folds(y, groups, n_splits, seed):
     return list(splitter.split(np.zeros(len(y)), y, groups))
 
 
+def fit_timed(estimator, X, y, centers, groups):
+    """Train an estimator with what its ``fit`` takes; return wall time and CPU time in seconds."""
+    known = {"centers": centers} if has_fit_parameter(estimator, "centers") else {}
+    if "gridsearchcv" in getattr(estimator, "named_steps", ()):
+        known["gridsearchcv__groups"] = groups
+    start, cpu_start = time.perf_counter(), time.process_time()
+    estimator.fit(X, y, **known)
+    return time.perf_counter() - start, time.process_time() - cpu_start
+
+
 def run_fold(estimator, cells, train, test):
     """Train on one part of a `CellSet` and predict the other.
 
-    The true centres of the test samples are shown to no estimator but `Oracle`.
+    The true centres of the test samples are shown to no estimator.
     """
-    known = {}
-    if has_fit_parameter(estimator, "centers"):
-        known["centers"] = cells.centers[train]
-    if "gridsearchcv" in getattr(estimator, "named_steps", ()):
-        known["gridsearchcv__groups"] = cells.groups[train]
-    start, cpu_start = time.perf_counter(), time.process_time()
-    estimator.fit(cells.X[train], cells.y[train], **known)
-    fitted, cpu_fitted = time.perf_counter(), time.process_time()
+    seconds = fit_timed(estimator, *(values[train] for values in cells))
+    fitted = time.perf_counter()
     X, proba = cells.X[test], None
     if hasattr(estimator, "predict_proba"):
         # One pass gives both; predict would only take the class of the largest column.
-        told = {"centers": cells.centers[test]} if isinstance(estimator, Oracle) else {}
-        found = estimator.predict_proba(X, **told)
+        found = estimator.predict_proba(X)
         y_pred = estimator.classes_[found.argmax(axis=1)]
         # A rare class may be missing from the training part.
         classes = np.unique(cells.y)
@@ -215,11 +190,11 @@ def run_fold(estimator, cells, train, test):
     predicted = time.perf_counter()
 
     centers = corners = None
-    if hasattr(estimator, "transform") and not isinstance(estimator, Oracle):
+    if hasattr(estimator, "transform"):
         centers = np.asarray(estimator.transform(X))
-    if hasattr(estimator, "localize") and not isinstance(estimator, Oracle):
+    if hasattr(estimator, "localize"):
         corners = window_corners(estimator.localize(X), estimator.patch_size_, X.shape[1:3])
-    times = (fitted - start, predicted - fitted, cpu_fitted - cpu_start)
+    times = (seconds[0], predicted - fitted, seconds[1])
     return FoldResult(test, y_pred, proba, centers, corners, *times)
 
 

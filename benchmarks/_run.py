@@ -89,18 +89,9 @@ def parser(doc, out, **defaults):
 def carry_out(options, key, measure, sections, page):
     """Measure what is missing, print the tables, and write the page of the stored results.
 
-    Parameters
-    ----------
-    options : Namespace
-        Of `parser`.
-    key : tuple of str
-        The fields that identify a row.
-    measure : callable
-        ``measure(options, store)`` puts rows into the store.
-    sections : callable
-        ``sections(store)`` returns Markdown by the name of its place in the page.
-    page : str
-        File name in docs, which is written unless ``--out`` is given.
+    ``measure(options, store)`` puts rows into the store, which knows them by `key`;
+    ``sections(store)`` returns Markdown by the name of its place in `page`, a file in docs, which
+    is written unless ``--out`` is given.
     """
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -190,15 +181,7 @@ class Store:
         write_atomically(self.path, f"{{\n{text}\n}}\n".encode())
 
     def where(self, rows, name=None):
-        """Say on which machines and at which commits rows were measured.
-
-        Parameters
-        ----------
-        rows : list of dict
-            Some of the store's.
-        name : callable, default=None
-            What a row is called, where several machines are told apart.
-        """
+        """Say on which machines and commits rows were measured; with ``name(row)``, which where."""
         machines = {}
         for row in rows:
             machine = machine_of(self.environments[row["environment"]])
@@ -241,13 +224,7 @@ def parameters(estimator):
 
 
 def filled(text, sections):
-    """Put the generated sections into a page.
-
-    Raises
-    ------
-    ValueError
-        If the page has no place for one of them.
-    """
+    """Put the generated sections into their places in a page."""
     for name, section in sections.items():
         marks = rf"(<!-- {name}: made by \S+ -->\n).*?(<!-- end of {name} -->)"
         # A function, so that nothing in the section is taken for a reference to a group.

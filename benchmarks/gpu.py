@@ -6,7 +6,7 @@
 Each stage is trained in five ways: bfloat16 with each step recorded as a CUDA graph (the
 default), the same compiled, the same compiled in batches of 256, float32, and bfloat16 kernel by
 kernel, which is what a callback that watches batches brings about. The first epoch, with its
-recording, is left out. Predictions are timed too. With ``--paper`` one fit of
+recording, is left out. With ``--paper`` one fit of
 ``STNCellClassifier(**PAPER)`` follows, compiled, in batches of 256 (the paper names no size): 50,
 200 and 100 epochs, each sample shown twice per epoch, on ``--samples`` synthetic patches of 128 px.
 The paper's 31,000 patches leave 24,800 for each fit of a five-fold cross-validation.
@@ -65,7 +65,6 @@ def measure(options, store):
             row[way] = rate(estimator, stage, *some, options.epochs, **settings)
         store.put(row)
         print(row, flush=True)
-    store.note("predict", predict_rates(X, y, centers))
     if options.paper:
         store.note("paper", paper(X, y, centers))
 
@@ -105,18 +104,6 @@ def rate(estimator, stage, X, y, centers, epochs, watched=False, **settings):
     n = counts.min() * len(counts)
     seconds = [row["seconds"] for row in estimator.history_[1:]]
     return round(n / statistics.median(seconds))
-
-
-def predict_rates(X, y, centers):
-    rates = {}
-    for name, estimator, _ in jobs()[-3:]:
-        epochs = {key: 0 for key in estimator.get_params() if key.endswith("epochs")}
-        estimator.set_params(**epochs).fit(X[:99], y[:99], centers=centers[:99])
-        estimator.predict_proba(X[:2000])
-        begin = time.perf_counter()
-        estimator.predict_proba(X)
-        rates[f"predict, {name}"] = round(len(X) / (time.perf_counter() - begin))
-    return rates
 
 
 def paper(X, y, centers):

@@ -1,4 +1,4 @@
-"""Three public cell data sets as arrays: images, classes, cell centres and groups.
+"""Public cell data sets as arrays: images, classes, cell centres and groups.
 
 Each set is read from the layout in which its authors hand it out; nothing is downloaded. Around
 every annotated cell an image is cut in which the cell lies off the middle by a random amount,
@@ -29,6 +29,9 @@ SMALLEST_BOX = 5  # pixels of the original; a handful of BCCD's boxes are empty
 CLEARANCE = 84  # half a patch, and 20 px more so that no rim of a sparser cell shows
 OFFSET_DRAWS = 50
 RED_CELLS_PER_IMAGE = 4
+# Chula: target cells, teardrops, burr cells and schistocytes are rare forms of red cells.
+RARE_FORMS = (4, 7, 8, 9)
+RARE_CLEARANCE = 96  # half a patch, and 16 px more
 NUCLEI = ("epithelial", "fibroblast", "inflammatory", "others")
 NUCLEI_PER_IMAGE = 100
 
@@ -108,7 +111,7 @@ def load(folder, name=None, *, seed=0):
     ----------
     folder : path-like
         The folder of the set, or one that holds it under the protocol's name.
-    name : {"bccd", "amibr", "crchisto"}, default=None
+    name : {"bccd", "amibr", "crchisto", "chula"}, default=None
         The protocol; None recognises it from the files in `folder`.
     seed : int, default=0
         Decides the offsets, and which cells are taken where a protocol takes some only.
@@ -123,7 +126,7 @@ def load(folder, name=None, *, seed=0):
     Raises
     ------
     FileNotFoundError
-        If `folder` does not hold the set, or none of the three.
+        If `folder` does not hold the set, or none of them.
     ValueError
         If `name` is not a protocol's.
     """
@@ -137,13 +140,7 @@ def load(folder, name=None, *, seed=0):
 
 
 def find(folder, protocol):
-    """Find the folder of a data set: the one that is given, or the one inside of its name.
-
-    Raises
-    ------
-    FileNotFoundError
-        If neither holds the set.
-    """
+    """Find the folder of a data set: the one that is given, or the one inside of its name."""
     for place in (folder, folder / protocol.name):
         if _holds(place, protocol):
             return place
@@ -151,23 +148,7 @@ def find(folder, protocol):
 
 
 def recognise(folder):
-    """Say which of the three data sets a folder holds.
-
-    Parameters
-    ----------
-    folder : path-like
-        The folder of a set.
-
-    Returns
-    -------
-    name : str
-        Key of `PROTOCOLS`.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder has the layout of none; the message gives the three.
-    """
+    """Name the data set that a folder holds, a key of `PROTOCOLS`."""
     folder = Path(folder)
     for name, protocol in PROTOCOLS.items():
         if _holds(folder, protocol):
@@ -252,6 +233,32 @@ def _read_crchisto(folder, protocol, seed) -> Iterator[_Cell]:
             yield _Cell(photo, *points[i], labels[i], group)
 
 
+def _read_chula(folder, protocol, seed) -> Iterator[_Cell]:
+    """Red cells: as many common as rare ones of each image, and no other rare one in view."""
+    rng = np.random.default_rng(seed)
+    reach = protocol.largest_offset
+    tables = sorted(folder.glob("Label/*.txt"), key=lambda path: int(path.stem))
+    for group, table in enumerate(tables):
+        lines = (line.split() for line in table.read_text(encoding="utf-8").splitlines())
+        cells = np.array([[float(v) for v in line] for line in lines if len(line) == 3])
+        cells = cells.astype(int).reshape(-1, 3)
+        points, is_rare = cells[:, :2], np.isin(cells[:, 2], RARE_FORMS)
+        found = {"rare": [], "common": []}
+        for point, rare in zip(points, is_rare):
+            offsets = rng.integers(-reach, reach + 1, (OFFSET_DRAWS, 2))
+            others = points[is_rare & (points != point).any(axis=1)]
+            seen = others - point + offsets[:, None]
+            allowed = (np.abs(seen).max(axis=2) >= RARE_CLEARANCE).all(axis=1)
+            if allowed.any():
+                label = "rare" if rare else "common"
+                found[label].append((*point, label, group, offsets[allowed.argmax()]))
+        n = min(map(len, found.values()))
+        photo = _open_scaled(folder / "Dataset" / f"{table.stem}.jpg", 1, None) if n else None
+        for drawn in found.values():
+            for i in rng.permutation(len(drawn))[:n]:
+                yield _Cell(photo, *drawn[i])
+
+
 def _open_scaled(path, factor, resample):
     with Image.open(path) as image:
         image = image.convert("RGB")
@@ -326,6 +333,17 @@ PROTOCOLS = {
             layout="img*/img*.bmp and img*/img*_<class>.mat",
             marks=("img*/img*.bmp", "img*/img*_epithelial.mat"),
             read=_read_crchisto,
+        ),
+        Protocol(
+            name="chula",
+            title="Chula RBC-12: a rare form of red cell among common ones",
+            image_size=288,
+            patch_size=160,
+            cell_size=48,
+            headline="macro_f1",
+            layout="Dataset/*.jpg and Label/*.txt",
+            marks=("Dataset", "Label/*.txt"),
+            read=_read_chula,
         ),
     )
 }

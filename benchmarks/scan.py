@@ -91,7 +91,6 @@ METHODS = {
     "several": stn(46, 29, MORE_SLIDES),
     "several-context": stn(100, 8, MORE_SLIDES, classifier="context"),
 }
-N_WINDOWS = 1024
 
 # Photographs have no resolution; their pixels are called micrometres.
 BCCD_MPP, BCCD_RADIUS = 3.0, 20.0
@@ -227,23 +226,13 @@ def best_threshold(model, stride, slides):
 
 
 def measure_scan(model, stride, path, truth, threshold):
-    """Scan a slide, and predict windows of it in memory."""
+    """Scan a slide; speed and scores."""
     slide = Slide(path)
     tissue = find_slide_tissue(slide, True)
-    patch = SIZES["patch_size"]
-    step = (stride or patch - SIZES["cell_size"]) * MPP / LEVEL_0
+    step = (stride or SIZES["patch_size"] - SIZES["cell_size"]) * MPP / LEVEL_0
     columns, rows = (int(np.ceil(side / step)) for side in slide.size)
     x, y = (v.ravel() * step for v in np.meshgrid(np.arange(columns), np.arange(rows)))
     corners = np.stack([x, y], 1)[tissue.touches(np.stack([x, y, x + step, y + step], 1))]
-    chosen = corners[np.linspace(0, len(corners) - 1, N_WINDOWS).astype(int)] + step / 2 - patch
-    windows = np.stack([slide.read_region(*place, patch, patch, MPP) for place in chosen])
-    if model.image_shape_[0] > patch:  # predict wants images of the size it was trained on
-        around = (model.image_shape_[0] - patch) // 2
-        windows = np.pad(windows, [(0, 0), (around,) * 2, (around,) * 2, (0, 0)], mode="reflect")
-    model.predict(windows[:64])
-    start, cpu = time.perf_counter(), time.process_time()
-    model.predict(windows)
-    predict = time.perf_counter() - start, time.process_time() - cpu
     start, cpu = time.perf_counter(), time.process_time()
     found = scan(model, path, labels=[MITOSIS], mpp=MPP, min_probability=0.1, stride=stride)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
@@ -259,9 +248,6 @@ def measure_scan(model, stride, path, truth, threshold):
         "mm2_per_second": round(float(mm2) / seconds, 4),
         "windows": len(corners),
         "windows_per_second": round(len(corners) / seconds, 1),
-        "predict_windows_per_second": round(len(windows) / predict[0], 1),
-        "of_predict": round(len(corners) / seconds / len(windows) * predict[0], 3),
-        "of_predict_cpu": round(len(corners) / cpu / len(windows) * predict[1], 3),
         **score,
         "f1_at_half": scores(truth, found, **how)["f1"],
         "field": best_field(slide, truth, likely),
@@ -380,13 +366,12 @@ def slides_table(store, rows):
                 title(row),
                 f"{rate(row, 'tissue_mm2'):.3f}",
                 f"{rate(row, 'windows'):.0f}",
-                f"{mean(row, 'of_predict_cpu'):.2f}",
                 f"{row['threshold']:.2f}",
                 *(f"{mean(row, name):.3f}" for name in measures),
                 ", ".join(f"{s['field']['true']} of {s['field']['best']}" for s in row["slides"]),
             ]
         )
-    header = ["method", "mm2/s", "windows/s", "of predict", "threshold", "precision", "recall"]
+    header = ["method", "mm2/s", "windows/s", "threshold", "precision", "recall"]
     header += ["F1", "F1 at 0.5", "AP", "field"]
     names = sorted({slide["slide"] for row in rows for slide in row["slides"]})
     text = (

@@ -3,7 +3,7 @@
 
 A cross-validation of three methods on the same folds, as in table 1 of the paper, and examples
 of correct and wrong predictions, as in its figure 4. Without data, synthetic cells are drawn; with
-``--data`` it takes the folder of BCCD, AMi-Br or CRCHistoPhenotypes.
+``--data`` it takes the folder of BCCD, AMi-Br, CRCHistoPhenotypes or Chula RBC-12.
 
     python examples/demo.py [--data FOLDER] [--out demo] [--seed 0]
 """
@@ -47,6 +47,11 @@ SETTINGS = {
     "crchisto": {
         "stn": {"classifier_epochs": 16, "localizer_epochs": 8, "joint_epochs": 4},
         "ciresan": {"epochs": 30},
+        "svc": {},
+    },
+    "chula": {
+        "stn": {"classifier_epochs": 20, "localizer_epochs": 30, "joint_epochs": 5},
+        "ciresan": {"epochs": 50},
         "svc": {},
     },
 }
@@ -96,7 +101,7 @@ def main():
 
 def read_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="folder of BCCD, AMi-Br or CRCHistoPhenotypes")
+    parser.add_argument("--data", type=Path, help="folder of one of these data sets")
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for the results")
     parser.add_argument("--seed", type=int, default=0, help="decides data, folds and training")
     parser.set_defaults(start=time.perf_counter())

@@ -1,19 +1,16 @@
-"""The three readers: exact arrays, wherever the data lie, and small folders made here."""
+"""The readers: exact arrays, wherever the data lie, and small folders made here."""
 
 import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
+import protocols
 import pytest
 from PIL import Image
 from scipy.io import savemat
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT / "../shared"
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-import protocols  # noqa: E402
 
 
 def reference(name, folder):
@@ -29,6 +26,7 @@ def part_of(folder, part):
         # As words, img10 comes before img2.
         "crchisto": [f"img{i}/*" for i in (2, 10, 1, 33)],
         "bccd": ["JPEGImages/*_000[0-3]*", "Annotations/*_000[0-3]*"],
+        "chula": ["Dataset/1*.jpg", "Label/1*.txt"],
         "amibr": ["AMI-BR.csv", "patches/normal/*1?.png", "patches/atypical/*3.png"],
     }
     for pattern in few[folder.name]:
@@ -43,7 +41,7 @@ def part_of(folder, part):
     not (SHARED / "protocol/patches.py").exists(),
     reason="the reference protocols and images are not beside the repository",
 )
-@pytest.mark.parametrize("name", ["bccd", "amibr", "crchisto"])
+@pytest.mark.parametrize("name", ["bccd", "amibr", "crchisto", "chula"])
 def test_arrays_equal_the_reference(name, tmp_path):
     folder = part_of(SHARED / "data" / name, tmp_path)
     (_, patch_size, cell_size), arrays = reference(name, folder)
@@ -157,6 +155,41 @@ def test_crchisto_doubles_small_integers_without_overflow(tmp_path):
     assert cells.y[3] == "others"
     assert sorted(cells.y[:3]) == ["epithelial", "fibroblast", "fibroblast"]
     assert color_at_center(cells).max() < 80
+
+
+def write_chula(folder, photos):
+    """Write photos, each a list of (x, y, kind); a cell is a disc as bright as its kind."""
+    (folder / "Dataset").mkdir()
+    (folder / "Label").mkdir()
+    for number, cells in photos.items():
+        pixels = np.full((480, 640, 3), 240, np.uint8)
+        for x, y, kind in cells:
+            pixels[y - 8 : y + 9, x - 8 : x + 9] = 15 * kind
+        Image.fromarray(pixels).save(folder / f"Dataset/{number}.jpg", quality=95)
+        lines = [f"{x} {y} {kind}" for x, y, kind in cells]
+        (folder / f"Label/{number}.txt").write_text("\n".join(lines) + "\n")
+
+
+def test_chula_takes_as_many_common_cells_as_rare_ones(tmp_path):
+    write_chula(
+        tmp_path,
+        {
+            # The second and the third rare cell see each other wherever they lie: they are 30 px
+            # apart, offsets reach 56, and 96 are wanted.
+            10: [(60, 400, 8), (500, 100, 4), (530, 130, 7), (60, 60, 0), (250, 420, 1)],
+            2: [(100, 100, 0), (300, 300, 11)],
+            3: [(320, 240, 9)],
+        },
+    )
+    cells, protocol = protocols.load(tmp_path)
+    assert (protocol.name, protocol.headline) == ("chula", "macro_f1")
+    assert cells.X.shape == (2, 288, 288, 3)
+    assert cells.y.tolist() == ["rare", "common"]
+    assert cells.groups.tolist() == [2, 2]  # 2 and 3 come first, and give nothing
+    brightness = color_at_center(cells).mean(axis=1)
+    assert abs(brightness[0] - 120) < 6
+    assert brightness[1] < 30
+    assert np.abs(cells.centers - 144).max() <= 56
 
 
 def test_images_go_on_as_their_mirror_image():

@@ -164,7 +164,6 @@ def slide_row(**more):
         "tissue_mm2": 4.0,
         "windows": 3200,
         "cpu_seconds": 8.0,
-        "of_predict_cpu": 1.25,
         "precision": 0.8,
         "recall": 0.6,
         "f1": 0.7,
@@ -207,7 +206,7 @@ def test_the_table_has_means_over_slides(tmp_path):
     lines = made["slides"].splitlines()
     (row,) = [line for line in lines if line.startswith("| heatmap")]
     assert row == (
-        "| heatmap (the default) | 0.800 | 640 | 1.25 | 0.70 | 0.400 | 0.600 | 0.800 | 0.550 | "
+        "| heatmap (the default) | 0.800 | 640 | 0.70 | 0.400 | 0.600 | 0.800 | 0.550 | "
         "0.650 | 30 of 31, 7 of 7 |"
     )
     assert lines[lines.index(row) + 1].startswith("| baseline, map at 16 px | 0.500 | ")
