@@ -26,6 +26,7 @@ from ._utils.checks import (
     weight_of_class,
 )
 from ._utils.images import as_images, check_image_shape, check_size, naming
+from ._utils.neutral import neutral
 from .networks import initialize
 from .sampling import CellDataset, Frame, channel_statistics
 from .training import CellNet
@@ -94,6 +95,7 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         """Return the module; its weights are drawn afterwards."""
         raise NotImplementedError
 
+    @neutral()
     @_fit_context(prefer_skip_nested_validation=True)
     def _fit(self, X, y, centers, sample_weight, stages):
         """Check everything, then train the stages one after the other."""
@@ -225,7 +227,8 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
     def _new_module(self, frame, n_channels, n_classes, mean, std):
         """Make the module; the weights that it draws for itself are for nobody."""
         with _GENERATOR_LOCK, torch.random.fork_rng(devices=[]):
-            return self._build(frame, n_channels, n_classes, mean, std)
+            # Whatever torch's default dtype is.
+            return self._build(frame, n_channels, n_classes, mean, std).float()
 
     def _all_callbacks(self):
         callbacks = [copy.deepcopy(callback) for callback in self.callbacks or ()]

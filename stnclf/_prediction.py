@@ -12,6 +12,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from ._utils.checks import check_device
 from ._utils.images import as_images
+from ._utils.neutral import neutral
 from ._utils.threads import Workers
 from ._utils.typing import Floats, Images
 from .geometry import theta_centers
@@ -27,6 +28,7 @@ class PredictionMixin(TransformerMixin, ClassifierMixin):
     def _fitted_frame(self):
         return Frame(self.image_shape_[:2], self.patch_size_, self.cell_size_)
 
+    @neutral()
     def _predict_batches(self, X, function, batch_size=8):
         """Apply ``function(module, patches)`` to all central patches; concatenate its arrays."""
         check_is_fitted(self)
@@ -35,7 +37,8 @@ class PredictionMixin(TransformerMixin, ClassifierMixin):
         module = self.net_.module_
         if device != "cpu":
             module, batch_size = copy.deepcopy(module).to(device), 512
-        module.eval()
+        if any(part.training for part in module.modules()):  # somebody wants it so
+            module = copy.deepcopy(module).eval()
         n = len(X)
         none = np.zeros(n, np.int64)
         data = CellDataset(X, np.arange(n), none, np.zeros((n, 2)), none, self._fitted_frame())
@@ -72,6 +75,7 @@ class PredictionMixin(TransformerMixin, ClassifierMixin):
                 )
         return arrays
 
+    @neutral()
     def predict_log_proba(self, X: Images) -> Floats:
         """Logarithm of the class probabilities.
 
@@ -99,6 +103,7 @@ class PredictionMixin(TransformerMixin, ClassifierMixin):
         logits -= logits.max(axis=1, keepdims=True)
         return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
+    @neutral()
     def predict_proba(self, X: Images) -> Floats:
         """Class probabilities.
 
@@ -173,6 +178,7 @@ class PredictionMixin(TransformerMixin, ClassifierMixin):
         """
         return self._predict_batches(X, lambda module, patches: [module(patches)[1]])[0]
 
+    @neutral()
     def transform(self, X: Images) -> NDArray[np.float32]:
         """Positions of the cells.
 

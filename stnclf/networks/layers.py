@@ -139,7 +139,8 @@ def identity(images):
     -------
     Tensor of shape (n, 2, 3)
     """
-    return torch.eye(2, 3, device=images.device).expand(images.shape[0], 2, 3)
+    eye = torch.eye(2, 3, dtype=torch.float32, device=images.device)
+    return eye.expand(images.shape[0], 2, 3)
 
 
 def initialize(module, generator):

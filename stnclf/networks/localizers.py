@@ -261,8 +261,8 @@ class HeatmapLocalizer(nn.Module):
     def _read(self, logits, near):
         """Soft-argmax over some positions: (n, 2) normalised ``(u, v)``."""
         height, width = logits.shape[1:]
-        rows = torch.arange(height, device=logits.device)
-        columns = torch.arange(width, device=logits.device)
+        rows = torch.arange(height, dtype=torch.float32, device=logits.device)
+        columns = torch.arange(width, dtype=torch.float32, device=logits.device)
         weight = logits.masked_fill(~near, -torch.inf).flatten(1).softmax(1).view_as(logits)
         u = (weight.sum(1) * ((2 * columns + 1) / width - 1)).sum(1)
         v = (weight.sum(2) * ((2 * rows + 1) / height - 1)).sum(1)

@@ -6,6 +6,7 @@ import json
 
 from .._serialization.codec import encode_classes
 from .._utils.files import write_atomically
+from .._utils.neutral import neutral
 from .._version import __version__
 from ..persistence._model_file import _as_str, _check_estimator
 from ._graph import Graph
@@ -19,6 +20,7 @@ OPSET, _IR_VERSION = 17, 8
 _DTYPES = ("uint8", "float32")
 
 
+@neutral()
 def to_onnx(estimator, path, *, dtype="uint8"):
     """Write the networks of a fitted estimator as an ONNX model.
 

@@ -23,6 +23,7 @@ from .._serialization.training_record import TrainingRecord
 from .._utils.checks import check_device
 from .._utils.files import write_atomically
 from .._utils.images import check_image_shape
+from .._utils.neutral import neutral
 from .._utils.typing import PathLike
 from .._version import __version__
 from ..baseline import CiresanBaseline
@@ -40,6 +41,7 @@ _KINDS = {kind.__name__: kind for kind in (CiresanBaseline, STNCellClassifier)}
 _LEFT_OUT = ("callbacks", "init", "checkpoint")
 
 
+@neutral()
 def save(estimator: CiresanBaseline | STNCellClassifier, path: PathLike) -> None:
     """Write a fitted estimator to a file that is safe to open.
 
@@ -110,6 +112,7 @@ def save(estimator: CiresanBaseline | STNCellClassifier, path: PathLike) -> None
         )
 
 
+@neutral()
 def load(path: PathLike, device: str | None = None) -> CiresanBaseline | STNCellClassifier:
     """Load an estimator from a file that `save` wrote.
 

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._base import BaseCellClassifier
 from .._utils.checks import check_device, check_positive
+from .._utils.neutral import neutral
 from .._utils.optional import import_pandas
 from .._utils.part_file import check_out
 from .._utils.progress import Progress
@@ -32,6 +33,7 @@ from ._plane import Plane, run, table_of, without_duplicates
 __all__ = ["scan"]
 
 
+@neutral()
 def scan(
     estimator: BaseCellClassifier,
     slide: Slide | PathLike | Pixels,

@@ -102,7 +102,8 @@ class CellNet(NeuralNet):
         -------
         CellNet
         """
-        module.to(memory_format=torch.channels_last)
+        # It stays in evaluation mode: replicas learn, and meanwhile others may predict with it.
+        module.eval().to(memory_format=torch.channels_last)
         net = cls(module, device="cpu").initialize()
         net.module = type(module)  # net.module_ is the trained one; twice would be pickled twice
         return net
@@ -143,8 +144,6 @@ class CellNet(NeuralNet):
                 callback.initialize()  # the best loss of another stage is no measure
         micro = MICRO_BATCH if self.device == "cpu" else self.batch_size
         self.module_.eval()
-        for part in learning:
-            part.train()
         most = (2 if self.rotate == "copy" else 1) * len(train)
         n_replicas = math.ceil(min(self.batch_size, most) / micro)
         shared = list(self.module_.parameters())
@@ -157,6 +156,8 @@ class CellNet(NeuralNet):
         compiled = self.compiled and self._compiles(train)
         for replica in self.replicas:
             replica.bfloat16 = self.bfloat16
+            for name in stage.learns:
+                _part(replica, name).train()
             if compiled:
                 replica.compile_networks()
         self.micro_batch = micro
@@ -183,13 +184,14 @@ class CellNet(NeuralNet):
             self.optimizer_.state.clear()  # each stage starts anew; keeps pickles small
             for group in self.optimizer_.param_groups:
                 group["lr"] = float(group["lr"])
-            self.module_.eval()
         return self
 
     def _compiles(self, train):
         """Try one compiled step on a copy; warn where it fails."""
         trial = copy.deepcopy(self.module_)
         trial.bfloat16 = self.bfloat16
+        for name in self.stage.learns:
+            _part(trial, name).train()
         trial.compile_networks()
         batch = next(held_out_batches(train, self.batch_size, [0])).to(self.device)
         try:
@@ -231,7 +233,7 @@ class CellNet(NeuralNet):
 
     def part(self, name):
         """Give a network by the name that stages have for it."""
-        return self.module_ if name == "all" else getattr(self.module_, name)
+        return _part(self.module_, name)
 
     def _stopped_early(self):
         stoppers = [c for _, c in self.callbacks_ if isinstance(c, EarlyStopping)]
@@ -337,15 +339,16 @@ class CellNet(NeuralNet):
 
     def validation_step(self, batch, **fit_params):
         """Loss of a batch without augmentation, in evaluation mode."""
-        training = [m for m in self.module_.modules() if m.training]
-        self.module_.eval()
         with torch.no_grad():
             batch = batch.to(self.device)
             loss, _ = stage_loss(self.module_, batch, self.stage)
             loss = (loss * batch.weight).mean()
-        for part in training:
-            part.training = True
         return {"loss": loss, "y_pred": None}
+
+
+def _part(module, name):
+    """Return a network of a system by the name that stages have for it."""
+    return module if name == "all" else getattr(module, name)
 
 
 def _statistics(module):
