@@ -1,10 +1,15 @@
 """What the estimators predict: its shapes, types, order, and what lies around the patch."""
 
+import threading
+from typing import ClassVar
+
 import numpy as np
 import pytest
+import torch
 from sklearn.exceptions import NotFittedError
+from skorch.callbacks import Callback
 
-from stnclf import STNCellClassifier
+from stnclf import CiresanBaseline, STNCellClassifier
 from stnclf.geometry import theta_centers, window_corners
 from tests.conftest import make_blobs
 
@@ -113,3 +118,57 @@ def test_what_lies_around_the_patch_does_not_matter_to_prediction(trained):
     assert np.array_equal(trained.predict_proba(X), trained.predict_proba(changed))
     changed[:, 20, 40] = 255 - changed[:, 20, 40]
     assert not np.array_equal(trained.predict_proba(X), trained.predict_proba(changed))
+
+
+def test_predicting_leaves_the_training_of_the_same_estimator_alone(quick, blobs):
+    X, y, centers = blobs
+    quick.fit(X, y, centers=centers)
+    expected = {n: t.clone() for n, t in quick.net_.module_.state_dict().items()}
+    ended, n_predicted = threading.Event(), []
+
+    def predict():
+        while not ended.is_set():
+            n_predicted.append(len(quick.predict(X[:3])))
+
+    thread = threading.Thread(target=predict)
+    thread.start()
+    try:
+        quick.fit(X, y, centers=centers)
+    finally:
+        ended.set()
+        thread.join()
+    assert n_predicted
+    assert set(n_predicted) == {3}
+    for name, tensor in quick.net_.module_.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+
+
+class Watch(Callback):
+    """While replicas learn, the module that others may predict with stays in evaluation mode."""
+
+    seen: ClassVar[list] = []
+
+    def on_batch_end(self, net, **kwargs):
+        learning = [part.training for part in net.replicas[0].modules()]
+        Watch.seen.append((any(learning), any(part.training for part in net.module_.modules())))
+
+
+def test_the_module_that_predicts_is_never_in_training_mode(blobs):
+    X, y, centers = blobs
+    Watch.seen.clear()
+    clf = CiresanBaseline(epochs=1, validation_fraction=0.2, callbacks=[Watch()], random_state=0)
+    clf.fit(X, y, centers=centers)
+    assert set(Watch.seen) == {(True, False)}
+
+
+def test_a_module_that_somebody_has_put_in_training_mode_predicts_as_before(blobs):
+    X, y, centers = blobs
+    clf = STNCellClassifier(classifier_epochs=1, random_state=0)
+    clf.fit(X, y, centers=centers, stages=("classifier",))
+    expected = clf.predict_proba(X)
+    module = clf.net_.module_.train()
+    statistics = {n: t.clone() for n, t in module.named_buffers()}
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
+    assert module.training
+    for name, tensor in module.named_buffers():
+        assert torch.equal(tensor, statistics[name])
