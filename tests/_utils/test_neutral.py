@@ -115,18 +115,23 @@ def state():
     )
 
 
+@neutral()
+def inside():
+    assert state()[:3] == (True, False, False)
+    assert torch.zeros(1).device.type == "cpu"
+    assert torch.get_num_threads() == 1
+    assert np.geterr()["under"] == "ignore"
+    raise ValueError("stop")
+
+
 def test_what_was_set_is_set_again_even_after_an_error():
     with ExitStack() as stack:
         for name, surroundings in SURROUNDINGS.items():
             if name != "inference_mode":  # it cannot be entered beside the others
                 stack.enter_context(surroundings())
         before = state()
-        with pytest.raises(ValueError, match="stop"), neutral():
-            assert state()[:3] == (True, False, False)
-            assert torch.zeros(1).device.type == "cpu"
-            assert torch.get_num_threads() == 1
-            assert np.geterr()["under"] == "ignore"
-            raise ValueError("stop")
+        with pytest.raises(ValueError, match="stop"):
+            inside()
         assert state() == before
 
 
