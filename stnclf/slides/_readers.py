@@ -1,32 +1,41 @@
 """How files of slides and images are opened, and how the pixels of a pyramid level are read.
 
 A reader has ``size``, ``(width, height)`` of level 0 in pixels; ``mpp``, micrometres per pixel or
-None; ``downsamples``, level-0 pixels per pixel of each level; and ``read``. OpenSlide reads
-whole-slide formats, Pillow plain images.
+None; ``downsamples``, level-0 pixels per pixel of each level; ``tile_size``; and ``read``.
+OpenSlide reads whole-slide formats, `TiffReader` other TIFF files, Pillow plain images.
 """
 
 from __future__ import annotations
 
-import math
+import contextlib
 import os
 import threading
+import warnings
 
 import numpy as np
 from PIL import Image
 
 from .._utils.checks import check_file
 from .._utils.images import EIGHT_BIT_MODES
+from ._levels import downsample
+from ._read_errors import SlideReadError
+from ._resolution import Resolution, resolution_of_dpi, resolution_of_pair, resolution_of_tiff
+from ._tiff import TiffReader
+from ._tiff_pixels import check_planes, is_decoded, kind_of, refuse_compression
+from ._tiff_tags import Tag, is_tiff, read_directories
 
 __all__ = ["ArrayReader", "ImageReader", "Opener", "SlideReader", "open_reader"]
 
 #: Endings of what only Pillow can read, so that OpenSlide need not be there.
 _PLAIN = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 
-#: Micrometres per pixel. 72 dots per inch, which many programs write without having been told,
-#: are 353; no slide is scanned as coarsely as this.
-_COARSEST = 20.0
+#: OpenSlide's name of TIFF files of no vendor.
+_GENERIC = "generic-tiff"
 
-_TILE_WIDTH = 322  # a tag that tiled TIFF files have
+#: Compressions of TIFF that it reads: none, LZW, JPEG, deflate, packed bits.
+_OF_OPENSLIDE = (1, 5, 7, 8, 32946, 32773)
+
+_ORIENTATION = 274  # of EXIF
 
 
 class ArrayReader:
@@ -38,17 +47,21 @@ class ArrayReader:
         The image.
     """
 
-    mpp, downsamples = None, (1.0,)
+    mpp, resolution, downsamples = None, Resolution(), (1.0,)
 
     def __init__(self, pixels):
         self.pixels, self.size = pixels, pixels.shape[1::-1]
 
     def level_size(self, level):
-        """Give ``(width, height)`` of the only level."""
+        """``(width, height)`` of the only level."""
+        return self.size
+
+    def tile_size(self, level):
+        """``(width, height)`` of what is read at a time: all."""
         return self.size
 
     def read(self, level, x, y, width, height):
-        """Give a rectangle that lies inside, and the ``(x, y)`` by which it is off, none."""
+        """Return a rectangle that lies inside, and the ``(x, y)`` by which it is off, none."""
         return self.pixels[y : y + height, x : x + width], (0.0, 0.0)
 
 
@@ -58,7 +71,7 @@ class ImageReader(ArrayReader):
     Parameters
     ----------
     path : str
-        The file; the first image in it is taken.
+        The file; the first image in it is taken, as it is stored, whatever its orientation says.
 
     Raises
     ------
@@ -70,18 +83,36 @@ class ImageReader(ArrayReader):
         self.path, self._lock, self._pixels = path, threading.Lock(), None
         with self._open() as file:
             self.size = file.size
-            self.mpp = _mpp_of_dpi(file.info.get("dpi"))
-            self.is_tiled = _TILE_WIDTH in getattr(file, "tag_v2", ())
+            self.resolution = resolution_of_dpi(file.info.get("dpi"))
+            self.mpp = self.resolution.mpp
             mode = file.mode
-        if mode not in EIGHT_BIT_MODES:
-            raise ValueError(f"{path!r}: has pixels of mode {mode!r}, wants 8-bit grey or colour.")
+            self.orientation = _orientation(file)
+        bits = _bits_of_png(path)
+        if mode not in EIGHT_BIT_MODES or bits > 8:
+            what = f"{bits}-bit pixels" if bits > 8 else f"pixels of mode {mode!r}"
+            raise ValueError(
+                f"{path!r}: has {what}, wants 8-bit grey or colour. To convert it: magick IN "
+                "-depth 8 -colorspace sRGB OUT.png"
+            )
 
     @property
     def pixels(self):
-        """The whole image, uint8 of shape (height, width, 3)."""
+        """The whole image, uint8 of shape (height, width, 3).
+
+        Raises
+        ------
+        SlideReadError
+            If the file is damaged.
+        OSError
+            If it cannot be read.
+        """
         with self._lock:
             if self._pixels is None:
-                with self._open() as file:
+                try:
+                    file = self._open()
+                except ValueError as error:
+                    raise SlideReadError(self.path, error) from error
+                with file:
                     self._pixels = self._decode(file)
             return self._pixels
 
@@ -94,6 +125,8 @@ class ImageReader(ArrayReader):
                 "TIFF may be of any size. PIL.Image.MAX_IMAGE_PIXELS sets the limit."
             ) from error
         except Exception as error:  # as below
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
             raise _unreadable(self.path, error) from error
 
     def _decode(self, file):
@@ -102,7 +135,9 @@ class ImageReader(ArrayReader):
                 return _over_white(np.asarray(file.convert("RGBA")))
             return np.asarray(file.convert("RGB"))
         except Exception as error:  # plugins raise whatever a damaged file makes them trip over
-            raise _unreadable(self.path, error) from error
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise SlideReadError(self.path, error) from error
 
 
 class SlideReader:
@@ -114,6 +149,8 @@ class SlideReader:
         The file.
     openslide : module
         OpenSlide's.
+    resolution : Resolution, default=None
+        What else is known of it; None takes what OpenSlide says.
 
     Raises
     ------
@@ -121,7 +158,7 @@ class SlideReader:
         If OpenSlide cannot open it.
     """
 
-    def __init__(self, path, openslide):
+    def __init__(self, path, openslide, resolution=None):
         self.path, self._error = path, openslide.OpenSlideError
         try:
             self._slide = openslide.OpenSlide(path)
@@ -132,15 +169,26 @@ class SlideReader:
             pair = [properties.get(f"openslide.mpp-{axis}") for axis in "xy"]
         except self._error as error:
             raise _unreadable(path, error) from error
-        self.mpp = _usable_mpp(*pair)
-        self.downsamples = tuple(_downsample(self.size, size) for size in self._sizes)
+        if resolution is None:
+            resolution = resolution_of_pair(*pair)
+        self.resolution, self.mpp = resolution, resolution.mpp
+        self.downsamples = tuple(downsample(self.size, size) for size in self._sizes)
 
     def level_size(self, level):
-        """Give ``(width, height)`` of a level in its pixels."""
+        """``(width, height)`` of a level in its pixels."""
         return self._sizes[level]
 
+    def tile_size(self, level):
+        """``(width, height)`` of the tiles of a level; None where OpenSlide does not say."""
+        names = (f"openslide.level[{level}].tile-{side}" for side in ("width", "height"))
+        try:
+            width, height = (int(self._slide.properties[name]) for name in names)
+        except (KeyError, ValueError):
+            return None
+        return (width, height) if min(width, height) > 0 else None
+
     def read(self, level, x, y, width, height):
-        """Give a rectangle that lies inside a level, over white.
+        """Read a rectangle that lies inside a level, over white.
 
         Parameters
         ----------
@@ -160,15 +208,15 @@ class SlideReader:
 
         Raises
         ------
-        ValueError
-            If the file is damaged there.
+        SlideReadError
+            If the file is damaged there, or cannot be read.
         """
         claimed = self._claimed[level]
         place = round(x * claimed), round(y * claimed)
         try:
             pixels = np.asarray(self._slide.read_region(place, level, (width, height)))
         except self._error as error:
-            raise _unreadable(self.path, error) from error
+            raise SlideReadError(self.path, error) from error
         return _over_white(pixels), (place[0] / claimed - x, place[1] / claimed - y)
 
 
@@ -188,13 +236,23 @@ class Opener:
         self.source, self._of_process = source, {}
 
     def reader(self):
-        """Give the reader of this process; whichever thread asks first opens it."""
+        """Return the reader of this process; whichever thread asks first opens it."""
         lock, held = self._of_process.setdefault(os.getpid(), (threading.Lock(), []))
         with lock:
             if not held:
-                array = isinstance(self.source, np.ndarray)
-                held.append(ArrayReader(self.source) if array else open_reader(self.source))
+                held.append(self.anew())
             return held[0]
+
+    def anew(self):
+        """Open the slide for one caller."""
+        array = isinstance(self.source, np.ndarray)
+        return ArrayReader(self.source) if array else open_reader(self.source)
+
+    def drop(self, reader):
+        """Let go of a reader that failed, unless another one has taken its place."""
+        lock, held = self._of_process.get(os.getpid(), (threading.Lock(), []))
+        with lock:
+            held[:] = [other for other in held if other is not reader]
 
     def close(self):
         """Let go of the reader; a thread that is still reading keeps it until it is done."""
@@ -214,7 +272,7 @@ def open_reader(path):
 
     Returns
     -------
-    SlideReader or ImageReader
+    SlideReader, TiffReader or ImageReader
 
     Raises
     ------
@@ -222,81 +280,141 @@ def open_reader(path):
         If there is no such file.
     ImportError
         If the file wants OpenSlide and it is not installed.
+    OSError
+        If it cannot be read at the moment.
     ValueError
-        If the file cannot be read. Every message is one line that begins with the path.
+        If it is no slide or image, or its pixels are of a kind that is not read. Every message is
+        one line that begins with the path.
     """
     check_file(path)
+    if is_tiff(path):
+        return _open_tiff(path)
     if path.lower().endswith(_PLAIN):
-        return ImageReader(path)
+        return _with_warning(ImageReader(path))
+    openslide = _import_openslide()
+    if openslide is None:
+        return _without_openslide(path)
+    if _detect(path, openslide) is not None:
+        return SlideReader(path, openslide)
+    return _with_warning(ImageReader(path))
+
+
+def _open_tiff(path):
+    """Open a TIFF file with what reads it as its tags say."""
+    openslide = _import_openslide()
+    known = None
+    if openslide is not None:
+        with contextlib.suppress(ValueError):  # a compression, for example, that it does not know
+            known = _detect(path, openslide)
+    try:
+        pages, below = read_directories(path)
+    except ValueError as error:
+        if known not in (None, _GENERIC):  # Hamamatsu's files are no TIFF in all respects
+            return SlideReader(path, openslide)
+        raise _unreadable(path, error) from error
+    try:
+        if known not in (None, _GENERIC):
+            if max(pages[0].many(Tag.BITS, (1,))) > 8:
+                kind_of(pages[0])
+            return SlideReader(path, openslide)
+        if openslide is None and pages[0].is_tiled:
+            raise _needs_openslide(path)
+        kind = kind_of(pages[0])
+        note = check_planes(pages, kind)
+        reader = _reader_of_tiff(path, pages, below, kind, known and openslide)
+    except ValueError as error:
+        text = _one_line(error)
+        raise (error if text.startswith(repr(path)) else ValueError(f"{path!r}: {text}")) from None
+    reader.orientation = pages[0].one(Tag.ORIENTATION, 1)
+    return _with_warning(reader, note)
+
+
+def _reader_of_tiff(path, pages, below, kind, openslide):
+    first = pages[0]
+    # OpenSlide's library takes any fourth sample for alpha, turns tiles one by one, knows no
+    # SubIFDs and takes reduced masks for levels.
+    is_simple = (
+        (kind.samples, kind.bits) == (kind.colours, 8)
+        and kind.photometric in (1, 2, 6)
+        and first.one(Tag.PLANAR, 1) == 1
+        and all(page.one(Tag.ORIENTATION, 1) == 1 and not page.is_mask for page in pages)
+    )
+    may = openslide is not None and is_simple
+    if may and not below and first.one(Tag.COMPRESSION, 1) in _OF_OPENSLIDE:
+        return SlideReader(path, openslide, resolution_of_tiff(first))
+    if is_decoded(first):
+        return TiffReader(path, pages, below)
+    if may:
+        with contextlib.suppress(ValueError):
+            return SlideReader(path, openslide, resolution_of_tiff(first))
+    if first.is_tiled or first.one(Tag.ORIENTATION, 1) != 1:
+        raise refuse_compression(first)
+    return ImageReader(path)
+
+
+def _import_openslide():
     try:
         import openslide
-    except (ImportError, OSError) as error:  # OSError: the package is there, its library is not
-        return _without_openslide(path, error)
+    except (ImportError, OSError):  # OSError: the package is there, its library is not
+        return None
+    return openslide
+
+
+def _detect(path, openslide):
+    """Name of the format; None for what OpenSlide does not know, TIFF without tiles among it."""
     try:
-        # None for what OpenSlide does not know, TIFF files without tiles among it.
-        known = openslide.OpenSlide.detect_format(path)
+        return openslide.OpenSlide.detect_format(path)
     except openslide.OpenSlideError as error:
         raise _unreadable(path, error) from error
-    if known is not None:
-        return SlideReader(path, openslide)
-    image = ImageReader(path)
-    if image.is_tiled:
-        # Pillow would read what is left of a pyramid that was cut off.
-        raise _unreadable(path, "a tiled TIFF that OpenSlide does not know, or that is truncated")
-    return image
 
 
-def _without_openslide(path, error):
+def _without_openslide(path):
     try:
-        image = ImageReader(path)
+        return _with_warning(ImageReader(path))
     except ValueError:
-        image = None
-    if image is None or image.is_tiled:
-        raise ImportError(
-            f"{path!r}: needs openslide-python; install it with: pip install 'stnclf[slides]'"
-        ) from error
-    return image
+        raise _needs_openslide(path) from None
+
+
+def _needs_openslide(path):
+    return ImportError(
+        f"{path!r}: needs openslide-python; install it with: pip install 'stnclf[slides]'"
+    )
+
+
+def _with_warning(reader, note=""):
+    """Say, once for each file, what was assumed of it."""
+    turn = getattr(reader, "orientation", 1)
+    if turn not in (0, 1):
+        note = (
+            f"its orientation ({turn}) is not applied: pixels are read and positions count as they "
+            "are stored."
+        )
+    if note:
+        warnings.warn(f"{reader.path!r}: {note}", UserWarning, stacklevel=2)
+    return reader
+
+
+def _orientation(file):
+    try:
+        return int(file.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged EXIF data, of which Pillow raises anything
+        return 1
+
+
+def _bits_of_png(path):
+    """Bits of the samples of a PNG file, of which Pillow drops the lower eight; else 8."""
+    with open(path, "rb") as file:
+        head = file.read(25)
+    return head[24] if head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) == 25 else 8
 
 
 def _over_white(pixels):
-    """Lay RGBA pixels of shape (height, width, 4) over white; gives RGB."""
+    """Lay RGBA pixels of shape (height, width, 4) over white, as RGB."""
     alpha = pixels[:, :, 3:].astype(np.uint16)
     if alpha.min() == 255:
         return pixels[:, :, :3]
     covered = pixels[:, :, :3] * alpha + (255 - alpha) * 255
     return ((covered + 127) // 255).astype(np.uint8)
-
-
-def _downsample(whole, size):
-    """Level-0 pixels per pixel of a level: a whole number wherever sizes were only rounded.
-
-    A level of 250 pixels under 1001 is at one quarter, without the last column; the ratio of
-    the sizes would be off by a pixel at the far end.
-    """
-    ratios = [w / s for w, s in zip(whole, size)]
-    nearest = round(sum(ratios) / 2)
-    if nearest and all(s in (w // nearest, math.ceil(w / nearest)) for w, s in zip(whole, size)):
-        return float(nearest)
-    return sum(ratios) / 2
-
-
-def _mpp_of_dpi(dpi):
-    try:
-        x, y = dpi
-        return _usable_mpp(25400 / x, 25400 / y)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-
-
-def _usable_mpp(x, y):
-    """One number for both axes; None unless they say the same, something plausible."""
-    try:
-        x, y = float(x), float(y)
-    except (TypeError, ValueError):
-        return None
-    if not (0 < x <= _COARSEST and 0 < y <= _COARSEST) or abs(x - y) > 0.02 * x:
-        return None
-    return (x + y) / 2
 
 
 def _one_line(error):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .._utils.checks import check_file, check_pixels, check_positive
 from .._utils.typing import PathLike, Pixels
+from ._read_errors import BrokenTiles, PatientReader
 from ._readers import Opener
 from ._regions import read_scaled
 from ._tissue import find_tissue
@@ -86,6 +87,7 @@ class Slide:
                 f"path: got {type(path).__name__}, wants a path or a uint8 array of shape "
                 "(height, width, 3)."
             )
+        self._broken: BrokenTiles | None = None
         self._mpp = None if mpp is None else check_positive("mpp", mpp, "micrometres per pixel")
 
     @property
@@ -98,9 +100,10 @@ class Slide:
         """Micrometres per pixel of level 0; a ValueError where nobody knows."""
         mpp = self._opener.reader().mpp if self._mpp is None else self._mpp
         if mpp is None:
+            why = self._opener.reader().resolution.why_not
             raise ValueError(
-                f"{self._name}: has no usable resolution in it; pass mpp= to Slide, or "
-                "slide_mpp= to extract_patches."
+                f"{self._name}: has no usable resolution in it{f' ({why})' if why else ''}; pass "
+                "mpp= to Slide, or slide_mpp= to extract_patches."
             )
         return mpp
 
@@ -262,11 +265,8 @@ class Slide:
         return self._read(0, 0, width, height, scale), scale
 
     def _read(self, x, y, width, height, scale):
-        try:
-            return read_scaled(self._opener.reader(), x, y, width, height, scale)
-        except ValueError:
-            self.close()  # OpenSlide reads nothing more from a file that failed once
-            raise
+        reader = PatientReader(self._opener, self.path or self._name, self._broken)
+        return read_scaled(reader, x, y, width, height, scale)
 
 
 @contextlib.contextmanager

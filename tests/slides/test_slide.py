@@ -18,6 +18,7 @@ from PIL import Image
 import stnclf
 from stnclf.datasets import make_slide
 from stnclf.slides import Slide, write_pyramid_tiff
+from stnclf.slides._read_errors import SlideReadError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared/data"
 
@@ -318,9 +319,10 @@ def test_a_damaged_tile_is_one_line_and_the_rest_can_be_read(pyramid, tmp_path):
     damaged = tmp_path / "damaged.tif"
     damaged.write_bytes(data)
     slide = Slide(damaged)
-    with pytest.raises(ValueError, match=r"damaged\.tif': cannot be read") as error:
+    with pytest.raises(SlideReadError, match=r"damaged\.tif': cannot be read at x, y") as error:
         slide.read_region(0, 0, 50, 40)
     assert "\n" not in str(error.value)
+    assert error.value.regions == ((0, 0, 128, 128),)
     np.testing.assert_array_equal(slide.read_region(300, 200, 50, 40), pixels[200:240, 300:350])
 
 

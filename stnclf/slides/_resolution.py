@@ -1,0 +1,182 @@
+"""Micrometres per pixel, from the places where files say them."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+from ._tiff_tags import Directory, Tag
+
+__all__ = [
+    "Resolution",
+    "ome_pixels",
+    "resolution_of_dpi",
+    "resolution_of_pair",
+    "resolution_of_tiff",
+]
+
+#: Micrometres per pixel. 72 dots per inch, which many programs write without having been told,
+#: are 353; no slide is scanned as coarsely as this.
+_COARSEST = 20.0
+
+#: By how much two numbers may differ that are meant to be the same.
+_SAME = 0.02
+
+_INCH, _CENTIMETRE = 2, 3
+
+#: Micrometres in one of each.
+_UNITS = {
+    "m": 1e6,
+    "cm": 1e4,
+    "mm": 1e3,
+    "nm": 1e-3,
+    "pm": 1e-6,
+    "\u00c5": 1e-4,
+    "in": 25400.0,
+    "inch": 25400.0,
+    "um": 1.0,
+    "micron": 1.0,
+    "microns": 1.0,
+    "micrometer": 1.0,
+    "micrometre": 1.0,
+    "\u00b5m": 1.0,  # the micro sign
+    "\u03bcm": 1.0,  # the Greek letter
+}
+
+
+class Resolution:
+    """Micrometres per pixel, or why they are not known.
+
+    Parameters
+    ----------
+    mpp : float, default=None
+        One number for both axes; None if it is not known.
+    why_not : str, default=""
+        What is wrong with what the file says.
+    """
+
+    def __init__(self, mpp: float | None = None, why_not: str = ""):
+        self.mpp, self.why_not = mpp, why_not
+
+
+def resolution_of_pair(x: object, y: object, where: str = "the file") -> Resolution:
+    """Judge what a file says of both axes.
+
+    Parameters
+    ----------
+    x, y : float, str or None
+        Micrometres per pixel.
+    where : str, default="the file"
+        Where they stand, for the words.
+
+    Returns
+    -------
+    Resolution
+        Known only if both say the same, something plausible.
+    """
+    try:
+        across, down = float(x), float(y)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return Resolution()
+    if not (0 < across < math.inf and 0 < down < math.inf):
+        return Resolution()
+    if abs(across - down) > _SAME * across and min(across, down) <= _COARSEST:
+        return Resolution(None, f"{where} says {across:g} um per pixel across and {down:g} down")
+    if max(across, down) > _COARSEST:
+        return Resolution()
+    return Resolution((across + down) / 2)
+
+
+def resolution_of_dpi(dpi: object) -> Resolution:
+    """Judge dots per inch on both axes, as Pillow reads them."""
+    pair: Any = dpi
+    try:
+        return resolution_of_pair(25400 / pair[0], 25400 / pair[1])
+    except (TypeError, IndexError, ZeroDivisionError):
+        return Resolution()
+
+
+def resolution_of_tiff(page: Directory) -> Resolution:
+    """Find the resolution in OME-XML, in ImageJ's description or in the tags of a TIFF file.
+
+    Parameters
+    ----------
+    page : Directory
+        Its first image.
+
+    Returns
+    -------
+    Resolution
+        Not known where description and tags contradict each other.
+    """
+    x, y = (page.fraction(tag) for tag in (Tag.X_RESOLUTION, Tag.Y_RESOLUTION))
+    if page.text.startswith("ImageJ="):
+        # The numbers stand in the tags, their unit here; the tag of the unit means nothing.
+        unit = re.search(r"^unit=(.*)$", page.text, re.MULTILINE)
+        factor = _UNITS.get(_unescaped(unit[1])) if unit else None
+        if factor is None or not x or not y:
+            return Resolution()
+        return resolution_of_pair(factor / x, factor / y, "ImageJ's description")
+    factor = {_INCH: 25400.0, _CENTIMETRE: 1e4}.get(page.one(Tag.UNIT, _INCH))
+    tags = Resolution()
+    if factor and x and y:
+        tags = resolution_of_pair(factor / x, factor / y, "the file")
+    ome = _of_ome(page.text)
+    if ome is None or (ome.mpp is None and not ome.why_not):
+        return tags
+    if ome.mpp and tags.mpp and abs(ome.mpp - tags.mpp) > _SAME * ome.mpp:
+        return Resolution(
+            None, f"OME-XML says {ome.mpp:g} um per pixel, the resolution tags {tags.mpp:g}"
+        )
+    return ome
+
+
+def ome_pixels(text: str) -> dict[str, str] | None:
+    """Read the attributes of ``Pixels`` of the first image in OME-XML; None where it is none.
+
+    The key ``samples`` has the number of samples of the first channel.
+    """
+    head = text.lstrip("\ufeff \n\r\t")
+    if not head.startswith("<") or "<!DOCTYPE" in text or "<!ENTITY" in text or "OME" not in text:
+        return None
+    try:
+        root = ElementTree.fromstring(head)
+    except (ElementTree.ParseError, ValueError):
+        return None
+    if _local(root.tag) != "OME":
+        return None
+    for element in root.iter():
+        if _local(element.tag) == "Pixels":
+            channels = [e for e in element if _local(e.tag) == "Channel"]
+            samples = channels[0].get("SamplesPerPixel", "1") if channels else "1"
+            return {**element.attrib, "samples": samples}
+    return {}
+
+
+def _of_ome(text: str) -> Resolution | None:
+    pixels = ome_pixels(text)
+    if pixels is None:
+        return None
+    sizes = []
+    for axis in "XY":
+        factor = _UNITS.get(pixels.get(f"PhysicalSize{axis}Unit", "um"))
+        try:
+            sizes.append(float(pixels[f"PhysicalSize{axis}"]) * factor)  # type: ignore[operator]
+        except (KeyError, TypeError, ValueError):
+            return Resolution()
+    return resolution_of_pair(sizes[0], sizes[1], "OME-XML")
+
+
+def _unescaped(unit: str) -> str:
+    r"""Read ``\u00B5m`` as ImageJ writes it."""
+
+    def decode(match: re.Match[str]) -> str:
+        return chr(int(match[1], 16))
+
+    return re.sub(r"\\u([0-9a-fA-F]{4})", decode, unit).strip()
+
+
+def _local(tag: object) -> str:
+    return str(tag).rpartition("}")[2]
