@@ -82,7 +82,7 @@ def cells(monkeypatch):
 
 @pytest.fixture
 def build(monkeypatch):
-    """Let every method be the stand-in; its parameter can be set from the table."""
+    """Every method is the stand-in; its parameter can be set from the table."""
     settings = {"all": {"strength": 1}}
     monkeypatch.setattr(accuracy, "SETTINGS", {"stn": settings, "svc": settings})
     monkeypatch.setattr(accuracy, "N_FOLDS", 3)

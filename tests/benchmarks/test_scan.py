@@ -112,6 +112,30 @@ def test_the_threshold_comes_from_the_other_part(tmp_path, monkeypatch):
     assert benchmark.best_threshold(None, None, [(path, truth)]) == 0.35
 
 
+def test_a_scan_is_scored_at_the_threshold_and_at_one_half(tmp_path, monkeypatch):
+    path = tmp_path / "a.tif"
+    truth = _slides.paint_slide(path, 512, 0, n_mitoses=4)
+    mitoses = truth[truth["label"] == "mitotic figure"]
+
+    def found(model, slide, *, stride, **how):
+        assert (slide, stride) == (path, 8)
+        wrong = cells([[2.0, 2.0], [2.0, 90.0]], "mitotic figure")
+        both = pd.concat([mitoses, wrong])
+        return both.assign(probability=[0.9, 0.8, 0.7, 0.45, 0.6, 0.3])
+
+    monkeypatch.setattr(benchmark, "scan", found)
+    monkeypatch.setattr(benchmark, "best_field", lambda slide, truth, likely: len(likely))
+    row = benchmark.measure_scan(None, 8, path, truth, 0.4)
+    assert (row["n_truth"], row["field"]) == (4, 5)
+    assert (row["precision"], row["recall"]) == (4 / 5, 1)
+    assert row["f1_at_half"] == pytest.approx(3 / 4)
+    # Precision is 1 at the first three of four, and 4 / 5 at the last.
+    assert row["average_precision"] == pytest.approx((3 + 4 / 5) / 4)
+    # 512 px in steps of 8 px at 0.5 um, or 16 px; nearly all of it is tissue.
+    assert 0.8 * 32**2 < row["windows"] <= 32**2
+    assert row["tissue_mm2"] == pytest.approx(0.128**2, rel=0.2)
+
+
 def test_cells_of_the_best_field_are_counted_in_the_truth():
     slide = Slide(np.zeros((6000, 8000, 3), np.uint8), mpp=0.25)
     truth = cells([[100, 100]] * 9 + [[7900, 5900]] * 4, "mitotic figure")
