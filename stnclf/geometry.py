@@ -14,6 +14,7 @@ down in code:
 from __future__ import annotations
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -285,7 +286,7 @@ def window_corners(theta: ArrayLike, patch_size: Size, image_size: Size | None =
     return points + patch_origin(patch_size if image_size is None else image_size, patch_size)
 
 
-def _as_numbers(values, name, shape):
+def _as_numbers(values: ArrayLike, name: str, shape: tuple[Any, ...]) -> Floats:
     """Return an array of numbers whose last axes have the sizes in `shape`; "n" is any."""
     try:
         array = np.asarray(values, dtype=np.float64)
@@ -300,8 +301,9 @@ def _as_numbers(values, name, shape):
     return array
 
 
-def _as_size(size, name):
-    pair = size if isinstance(size, (tuple, list, np.ndarray)) else ()
-    if len(pair) != 2 or not all(isinstance(side, Real) and side > 0 for side in pair):
+def _as_size(size: Size, name: str) -> Size:
+    pair: Any = size if isinstance(size, (tuple, list, np.ndarray)) else ()
+    if len(pair) != 2 or not all(isinstance(side, Real) and float(side) > 0 for side in pair):
         raise ValueError(f"{name} must be (height, width), two positive numbers, got {size!r}.")
-    return tuple(pair)
+    height, width = pair
+    return height, width

@@ -6,8 +6,11 @@ added up by whoever calls.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 __all__ = [
     "class_map_loss",
@@ -19,7 +22,7 @@ __all__ = [
 ]
 
 
-def classification_loss(logits, target, label_smoothing=0.0):
+def classification_loss(logits: Tensor, target: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Cross-entropy of the class: equation 4.
 
     Parameters
@@ -47,7 +50,7 @@ def classification_loss(logits, target, label_smoothing=0.0):
     return F.cross_entropy(logits, target, reduction="none", label_smoothing=label_smoothing)
 
 
-def localization_loss(theta_hat, theta):
+def localization_loss(theta_hat: Tensor, theta: Tensor) -> Tensor:
     """Distance of an estimated transform to the true one: equations 6 to 8.
 
     Parameters
@@ -93,7 +96,7 @@ def localization_loss(theta_hat, theta):
     )
 
 
-def heatmap_loss(logits, theta, sigma=1.0):
+def heatmap_loss(logits: Tensor, theta: Tensor, sigma: float = 1.0) -> Tensor:
     """Cross-entropy over positions against a Gaussian at the true centre.
 
     Parameters
@@ -126,7 +129,7 @@ def heatmap_loss(logits, theta, sigma=1.0):
     return F.kl_div(estimate, target, reduction="none").sum(1)
 
 
-def class_map_loss(maps, theta, y, sigma=1.0):
+def class_map_loss(maps: Tensor, theta: Tensor, y: Tensor, sigma: float = 1.0) -> Tensor:
     """Cross-entropy of the classes at the positions around the true centre.
 
     With `heatmap_loss` it makes the cross-entropy of positions and classes together.
@@ -159,7 +162,7 @@ def class_map_loss(maps, theta, y, sigma=1.0):
     return -(weight * said).sum((1, 2))
 
 
-def match_loss(scores, thetas, theta, reach=0.4):
+def match_loss(scores: Tensor, thetas: Tensor, theta: Tensor, reach: float = 0.4) -> Tensor:
     """Cross-entropy of which of several places is that of the cell.
 
     Parameters
@@ -193,21 +196,21 @@ def match_loss(scores, thetas, theta, reach=0.4):
     return F.cross_entropy(scores, which, reduction="none") * (nearest < reach)
 
 
-def _target(theta, size, sigma):
+def _target(theta: Tensor, size: Sequence[int], sigma: float) -> Tensor:
     """Gaussians over positions around true centres, (n, height, width), each summing to one."""
     target_x = _gaussian(theta[:, 0, 2], size[1], sigma)
     target_y = _gaussian(theta[:, 1, 2], size[0], sigma)
     return target_y[:, :, None] * target_x[:, None, :]
 
 
-def _gaussian(center, size, sigma):
+def _gaussian(center: Tensor, size: int, sigma: float) -> Tensor:
     """Gaussian over ``size`` positions for each normalised centre, summing to one."""
     position = torch.arange(size, dtype=center.dtype, device=center.device)
     pixel = ((center + 1) * size - 1) / 2
     return torch.softmax(-((position - pixel[:, None]) ** 2) / (2 * sigma**2), dim=1)
 
 
-def guided_loss(localization, classification, kappa=1.0):
+def guided_loss(localization: Tensor, classification: Tensor, kappa: float = 1.0) -> Tensor:
     """Combine the losses for the joint stage: equation 9.
 
     Parameters

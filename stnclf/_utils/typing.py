@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Floats", "Images", "PathLike", "Pixels", "RandomState", "Size", "Table"]
+__all__ = ["Floats", "Images", "PathLike", "Pixels", "RandomState", "Scores", "Size", "Table"]
 
 PathLike = str | os.PathLike[str]
 
@@ -23,6 +23,9 @@ Size = tuple[int, int]
 
 #: A pandas DataFrame, or columns by name.
 Table = Any
+
+#: What `stnclf.report.evaluate` returns: numbers, lists and dicts of them, as JSON holds them.
+Scores = dict[str, Any]
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]

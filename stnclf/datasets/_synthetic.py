@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ _SHARES = np.array([share for _, share, _ in _CLUTTER])
 _STROMA_SHARES = np.array([0.06, 0.48, 0.2, 0.04, 0.16, 0.02, 0.04])
 
 
-def _check_int(name, value, least):
+def _check_int(name: str, value: Any, least: int) -> int:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an integer of at least {least}, got {value!r}.")
     if value < least:
@@ -50,15 +51,15 @@ def _check_int(name, value, least):
     return int(value)
 
 
-def _check_real(name, value, low, high, wanted):
+def _check_real(name: str, value: Any, low: float, high: float, wanted: str) -> float:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be {wanted}, got {value!r}.")
-    if not low <= value <= high:  # false for nan as well
+    if not low <= float(value) <= high:  # false for nan as well
         raise ValueError(f"{name} must be {wanted}, got {value!r}.")
     return float(value)
 
 
-def _check_classes(classes):
+def _check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     known = ", ".join(map(repr, CELL_TYPES))
     if isinstance(classes, str) or not np.iterable(classes):
         raise TypeError(f"classes must be a sequence of names out of {known}, got {classes!r}.")
@@ -73,7 +74,7 @@ def _check_classes(classes):
     return classes
 
 
-def _seed_sequence(random_state):
+def _seed_sequence(random_state: RandomState | np.random.Generator) -> np.random.SeedSequence:
     """Turn any `random_state` into a SeedSequence; None takes fresh entropy."""
     if random_state is None:
         return np.random.SeedSequence()
@@ -90,13 +91,15 @@ def _seed_sequence(random_state):
     return np.random.SeedSequence(int(random_state))
 
 
-def _scatter(center, size, clutter, rng):
+def _scatter(
+    center: Floats, size: int, clutter: float, rng: np.random.Generator
+) -> list[tuple[Any, float, float, np.random.Generator]]:
     """Return (painter, x, y, rng) of cells that leave the one at `center` free."""
     count = rng.poisson(clutter * size * size / _AREA)
     kinds = rng.choice(len(_CLUTTER), size=count, p=_SHARES)
     taken = np.empty((count + 1, 3))
     taken[0] = (*center, _FREE_RADIUS)
-    cells = []
+    cells: list[tuple[Any, float, float, np.random.Generator]] = []
     for kind in kinds:
         painter, _, radius = _CLUTTER[kind]
         here = taken[: len(cells) + 1]
@@ -113,7 +116,9 @@ def _scatter(center, size, clutter, rng):
     return cells
 
 
-def _make_cell(label, size, offset, clutter, rng):
+def _make_cell(
+    label: str, size: int, offset: float, clutter: float, rng: np.random.Generator
+) -> tuple[Pixels, Floats]:
     """Return one image (size, size, 3), and the (x, y) of its cell."""
     look = Look(rng)
     center = (size - 1) / 2 + rng.uniform(-offset, offset, 2)
@@ -341,7 +346,14 @@ def make_slide(
     return image, truth, mpp
 
 
-def _populate(shape, scale, clutter, n_rare, ground, rng):
+def _populate(
+    shape: Sequence[int],
+    scale: float,
+    clutter: float,
+    n_rare: Sequence[int],
+    ground: Ground,
+    rng: np.random.Generator,
+) -> tuple[Floats, NDArray[np.str_], NDArray[np.object_]]:
     """Return points (n, 2), labels ("" for cells of no class) and painters of all cells."""
     points = cell_sites(shape, scale, clutter, rng)
     x, y = points.T

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils.plot_style import COLOURS, DASHES, LOSS_TITLES, MARKERS, new_axes
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["StageHistoryDisplay"]
 
@@ -42,7 +47,7 @@ class StageHistoryDisplay:
     >>> display = StageHistoryDisplay.from_history(rows)                # doctest: +SKIP
     """
 
-    def __init__(self, history):
+    def __init__(self, history: Iterable[Mapping[str, Any]]) -> None:
         history = list(history)
         if not history or not all("stage" in row and "epoch" in row for row in history):
             raise ValueError(
@@ -51,7 +56,7 @@ class StageHistoryDisplay:
         self.history = history
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Draw the training of a fitted estimator.
 
         Parameters
@@ -69,7 +74,7 @@ class StageHistoryDisplay:
         return cls.from_history(estimator.history_, ax=ax)
 
     @classmethod
-    def from_history(cls, history, *, ax=None):
+    def from_history(cls, history: Iterable[Mapping[str, Any]], *, ax: Any = None) -> Self:
         """Draw a stored history.
 
         Parameters
@@ -85,7 +90,7 @@ class StageHistoryDisplay:
         """
         return cls(history).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Any = None) -> Self:
         """Draw one line for each loss, the stages side by side.
 
         Parameters
@@ -105,7 +110,8 @@ class StageHistoryDisplay:
         """
         ax = new_axes("StageHistoryDisplay", ax, (8, 4))
         stages = list(dict.fromkeys(row["stage"] for row in self.history))
-        self.lines_, start = {}, 0
+        self.lines_: dict[Any, Any] = {}
+        start = 0
         for number, stage in enumerate(stages):
             rows = [row for row in self.history if row["stage"] == stage]
             if number:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._utils.plot_style import COLOURS, MARKERS, new_axes
+from .._utils.typing import Pixels, Table
 from ..scan import density_map
 from ..scan._density import density_colours
 from ..scan._hotspots import rows_of
 from ..slides._slide import opened
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["HotspotDisplay"]
 
@@ -57,23 +64,32 @@ class HotspotDisplay:
     >>> display = HotspotDisplay.from_detections(cells, slide)          # doctest: +SKIP
     """
 
-    def __init__(self, image, scale, mpp, points, labels, *, fields=None):
+    def __init__(
+        self,
+        image: Pixels,
+        scale: float,
+        mpp: float,
+        points: ArrayLike,
+        labels: ArrayLike,
+        *,
+        fields: Table | None = None,
+    ) -> None:
         self.image, self.scale, self.mpp = image, scale, mpp
         self.points, self.labels, self.fields = np.asarray(points), np.asarray(labels), fields
 
     @classmethod
     def from_detections(
         cls,
-        detections,
-        slide,
+        detections: Table,
+        slide: Any,
         *,
-        fields=None,
-        label=None,
-        sigma_um=200.0,
-        max_size=1024,
-        ax=None,
-        **options,
-    ):
+        fields: Table | None = None,
+        label: str | None = None,
+        sigma_um: float = 200.0,
+        max_size: int = 1024,
+        ax: Any = None,
+        **options: Any,
+    ) -> Self:
         """Draw what `stnclf.scan.scan` and `stnclf.scan.hotspots` found.
 
         Parameters
@@ -116,7 +132,7 @@ class HotspotDisplay:
             ax=ax, **options
         )
 
-    def plot(self, *, ax=None, cells=True, colorbar=True):
+    def plot(self, *, ax: Any = None, cells: bool = True, colorbar: bool = True) -> Self:
         """Draw the slide.
 
         Parameters
@@ -148,7 +164,7 @@ class HotspotDisplay:
         mm = self.mpp / 1000
         right, bottom = width * self.scale * mm, height * self.scale * mm
         self.image_ = ax.imshow(self.image, extent=(0, right, bottom, 0), interpolation="bilinear")
-        self.cells_ = self._draw_cells(ax, mm) if cells else []
+        self.cells_: list[Any] = self._draw_cells(ax, mm) if cells else []
         self.fields_ = self._draw_fields(ax, mm)
         ax.set(xlabel="mm", ylabel="mm", xlim=(0, right), ylim=(bottom, 0))
         if self.cells_:
@@ -171,7 +187,7 @@ class HotspotDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _draw_cells(self, ax, mm):
+    def _draw_cells(self, ax: Any, mm: float) -> list[Any]:
         # Few cells get large markers, many small ones.
         size = float(np.clip(9000 / max(1, len(self.points)), 13, 40))
         names = sorted(set(self.labels.tolist()))
@@ -188,7 +204,7 @@ class HotspotDisplay:
             for k, name in enumerate(names)
         ]
 
-    def _draw_fields(self, ax, mm):
+    def _draw_fields(self, ax: Any, mm: float) -> list[Any]:
         from matplotlib.patches import Rectangle
         from matplotlib.patheffects import withStroke
 

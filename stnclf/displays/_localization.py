@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils.plot_style import import_pyplot
+from .._utils.typing import RandomState, Size
 from ..geometry import window_corners
 from ..report._evaluation import check_count
 from ..report._examples_figure import check_examples, draw_examples, draw_patch
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["LocalizationDisplay"]
 
@@ -66,22 +73,31 @@ class LocalizationDisplay:
 
     def __init__(
         self,
-        X,
-        y_true,
-        y_pred,
-        proba=None,
-        classes=None,
+        X: ArrayLike,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        proba: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
         *,
-        corners=None,
-        centers=None,
-        patch_size=None,
-    ):
+        corners: ArrayLike | None = None,
+        centers: ArrayLike | None = None,
+        patch_size: Size | int | None = None,
+    ) -> None:
         checked = check_examples(X, y_true, y_pred, proba, classes, corners, centers, patch_size)
         self.X, self.y_true, self.y_pred, self.proba, self.classes = checked[:5]
         self.corners, self.centers, self.patch_size = checked[5:]
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, centers=None, ax=None, **options):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        centers: ArrayLike | None = None,
+        ax: Any = None,
+        **options: Any,
+    ) -> Self:
         """Predict with a fitted estimator, and draw.
 
         Parameters
@@ -108,7 +124,7 @@ class LocalizationDisplay:
         proba, y_pred = None, estimator.predict(X)
         if hasattr(estimator, "predict_proba"):
             proba = estimator.predict_proba(X)
-        patch_size = getattr(estimator, "patch_size_", None)
+        patch_size: Any = getattr(estimator, "patch_size_", None)
         corners = None
         if hasattr(estimator, "localize"):
             corners = window_corners(estimator.localize(X), patch_size, X.shape[1:3])
@@ -127,18 +143,18 @@ class LocalizationDisplay:
     @classmethod
     def from_predictions(
         cls,
-        X,
-        y_true,
-        y_pred,
-        proba=None,
-        classes=None,
+        X: ArrayLike,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        proba: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
         *,
-        corners=None,
-        centers=None,
-        patch_size=None,
-        ax=None,
-        **options,
-    ):
+        corners: ArrayLike | None = None,
+        centers: ArrayLike | None = None,
+        patch_size: Size | int | None = None,
+        ax: Any = None,
+        **options: Any,
+    ) -> Self:
         """Draw predictions that were made before, by cross-validation for example.
 
         Parameters
@@ -178,7 +194,16 @@ class LocalizationDisplay:
         )
         return display.plot(ax=ax, **options)
 
-    def plot(self, *, ax=None, n_correct=5, n_false=5, n_columns=5, title=None, random_state=None):
+    def plot(
+        self,
+        *,
+        ax: Any = None,
+        n_correct: int = 5,
+        n_false: int = 5,
+        n_columns: int = 5,
+        title: str | None = None,
+        random_state: RandomState = None,
+    ) -> Self:
         """Draw correct and false examples, or the first samples into axes that are given.
 
         Parameters
@@ -236,7 +261,7 @@ class LocalizationDisplay:
         self.indices_ = np.array([i for _, i in drawn], dtype=int)
         return self
 
-    def _draw_into(self, axes, i):
+    def _draw_into(self, axes: Any, i: int) -> None:
         window = None if self.corners is None else self.corners[i]
         center = None if self.centers is None else self.centers[i]
         draw_patch(axes, self.X[i], self.patch_size, window, center)

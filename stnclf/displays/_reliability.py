@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils.plot_style import COLOURS, DASHES, MARKERS, new_axes
+from .._utils.typing import Images
 from ..metrics import expected_calibration_error, reliability_curve
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["ReliabilityDisplay"]
 
@@ -46,12 +53,30 @@ class ReliabilityDisplay:
     >>> display = ReliabilityDisplay.from_predictions(list("abb"), proba)  # doctest: +SKIP
     """
 
-    def __init__(self, confidence, accuracy, count, error, *, name=None):
+    def __init__(
+        self,
+        confidence: ArrayLike,
+        accuracy: ArrayLike,
+        count: ArrayLike,
+        error: float,
+        *,
+        name: str | None = None,
+    ) -> None:
         self.confidence, self.accuracy = np.asarray(confidence), np.asarray(accuracy)
         self.count, self.error, self.name = np.asarray(count), error, name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, n_bins=10, name=None, ax=None, **options):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Images,
+        y: ArrayLike,
+        *,
+        n_bins: int = 10,
+        name: str | None = None,
+        ax: Any = None,
+        **options: Any,
+    ) -> Self:
         """Predict with a fitted classifier, and draw.
 
         Parameters
@@ -88,8 +113,16 @@ class ReliabilityDisplay:
 
     @classmethod
     def from_predictions(
-        cls, y_true, proba, *, labels=None, n_bins=10, name=None, ax=None, **options
-    ):
+        cls,
+        y_true: ArrayLike,
+        proba: ArrayLike,
+        *,
+        labels: ArrayLike | None = None,
+        n_bins: int = 10,
+        name: str | None = None,
+        ax: Any = None,
+        **options: Any,
+    ) -> Self:
         """Draw predictions that were made before.
 
         Parameters
@@ -117,7 +150,7 @@ class ReliabilityDisplay:
         error = expected_calibration_error(y_true, proba, labels=labels, n_bins=n_bins)
         return cls(*curve, error, name=name).plot(ax=ax, **options)
 
-    def plot(self, *, ax=None, histogram=True, **line_options):
+    def plot(self, *, ax: Any = None, histogram: bool = True, **line_options: Any) -> Self:
         """Draw the curve.
 
         Parameters

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from .._utils.typing import Floats
 
 __all__ = ["expected_calibration_error", "reliability_curve"]
 
@@ -129,7 +132,9 @@ def expected_calibration_error(
     return float(np.average(gap, weights=count[count > 0]))
 
 
-def _checked(y_true, proba, labels):
+def _checked(
+    y_true: ArrayLike, proba: ArrayLike, labels: ArrayLike | None
+) -> tuple[NDArray[Any], Floats, NDArray[Any]]:
     true = np.asarray(y_true)
     if true.ndim != 1 or not len(true):
         raise ValueError(f"y_true must be 1-D and not empty, got shape {true.shape}.")

@@ -7,9 +7,10 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._utils.checks import as_floats
-from .._utils.typing import Table
+from .._utils.typing import Floats, Table
 
 __all__ = ["detection_score"]
 
@@ -101,7 +102,9 @@ def detection_score(
     }
 
 
-def _score_class(cells, found, radius):
+def _score_class(
+    cells: dict[Any, tuple[Floats, Floats]], found: dict[Any, tuple[Floats, Floats]], radius: float
+) -> dict[str, Any]:
     """Match points by image and give the scores of a class."""
     probability, is_true = [np.empty(0)], [np.empty(0, dtype=bool)]
     for image, (points, certainty) in found.items():
@@ -125,7 +128,7 @@ def _score_class(cells, found, radius):
     }
 
 
-def _match(targets, points, radius):
+def _match(targets: Floats, points: Floats, radius: float) -> NDArray[np.bool_]:
     """Match points greedily, in order of confidence, each to at most one target."""
     is_true = np.zeros(len(points), dtype=bool)
     # Sorted, so that only the targets in a strip around each point are looked at.
@@ -144,7 +147,9 @@ def _match(targets, points, radius):
     return is_true
 
 
-def _average_precision(probability, is_true, n_truth):
+def _average_precision(
+    probability: Floats, is_true: NDArray[np.bool_], n_truth: int
+) -> float | None:
     if not n_truth:
         return None
     order = np.argsort(-probability, kind="stable")
@@ -155,9 +160,9 @@ def _average_precision(probability, is_true, n_truth):
     return float((gained * hits[steps] / (steps + 1)).sum())
 
 
-def _as_cells(table, name):
+def _as_cells(table: Table, name: str) -> dict[str, Any]:
     """Check the columns of a table of cells: points, label, probability, image."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for column in ("x", "y", "label", "probability", "image"):
         try:
             columns[column] = list(table[column])
@@ -187,9 +192,9 @@ def _as_cells(table, name):
     }
 
 
-def _by_image(cells, label):
+def _by_image(cells: dict[str, Any], label: object) -> dict[Any, tuple[Floats, Floats]]:
     """Group the points and probabilities of the cells of a class by image."""
-    rows = {}
+    rows: dict[Any, list[int]] = {}
     for row, (image, name) in enumerate(zip(cells["image"], cells["label"])):
         if name is not None and name == label:
             rows.setdefault(image, []).append(row)
@@ -199,7 +204,7 @@ def _by_image(cells, label):
     }
 
 
-def _is_missing(label):
+def _is_missing(label: object) -> bool:
     """None, NaN, and pandas.NA, which is neither equal to itself nor different."""
     try:
         return label is None or bool(label != label)

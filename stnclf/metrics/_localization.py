@@ -150,7 +150,7 @@ def localization_summary(
     return summary
 
 
-def _as_points(value, name):
+def _as_points(value: ArrayLike, name: str) -> Floats:
     points = as_floats(value, name)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"{name} must have shape (n_samples, 2), got {points.shape}.")
@@ -163,7 +163,7 @@ def _as_points(value, name):
     return points
 
 
-def _as_size(value):
+def _as_size(value: Size | int) -> Size:
     pair = (value, value) if isinstance(value, Integral) else tuple(np.ravel(value).tolist())
     whole = all(isinstance(side, Integral) and not isinstance(side, bool) for side in pair)
     if len(pair) != 2 or not whole or min(pair) < 1:

@@ -1,10 +1,16 @@
 """The numbers of `stnclf.report`: scores of a method from its test vectors."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence, Sized
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from .._utils.typing import Floats, Scores, Size
 from ..metrics import (
     error_summary,
     expected_calibration_error,
@@ -25,18 +31,18 @@ __all__ = [
 
 
 def evaluate(
-    y_true,
-    y_pred,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    proba=None,
-    labels=None,
-    centers_true=None,
-    centers_pred=None,
-    image_size=None,
-    radius=8.0,
-    fit_seconds=None,
-    predict_seconds=None,
-):
+    proba: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    centers_true: ArrayLike | None = None,
+    centers_pred: ArrayLike | None = None,
+    image_size: Size | int | None = None,
+    radius: float = 8.0,
+    fit_seconds: float | None = None,
+    predict_seconds: float | None = None,
+) -> Scores:
     """Scores of one method from its test vectors.
 
     For a cross-validation, concatenate the vectors of all folds first.
@@ -106,13 +112,14 @@ def evaluate(
     localization, guess = _localization(
         true, labels, centers_true, centers_pred, image_size, radius
     )
+    rows = zip(labels.tolist(), *by_class)
     return {
         "n": len(true),
         "accuracy": float((true == pred).mean()),
         "balanced_accuracy": float(recall[support > 0].mean()),
         "macro_f1": float(f1.mean()),
-        "average": _class_scores(*average[:3], len(true)),
-        "classes": {str(c): _class_scores(*row) for c, *row in zip(labels.tolist(), *by_class)},
+        "average": _class_scores(average[:3], len(true)),
+        "classes": {str(c): _class_scores(row, row[3]) for c, *row in rows},
         "labels": [str(c) for c in labels.tolist()],
         "confusion": confusion_matrix(true, pred, labels=labels).tolist(),
         "localization": localization,
@@ -123,7 +130,14 @@ def evaluate(
     }
 
 
-def _localization(true, labels, centers_true, centers_pred, image_size, radius):
+def _localization(
+    true: NDArray[Any],
+    labels: NDArray[Any],
+    centers_true: ArrayLike | None,
+    centers_pred: ArrayLike | None,
+    image_size: Size | int | None,
+    radius: float,
+) -> tuple[Scores | None, Scores | None]:
     """Errors of the method and of the centre guess, overall and by class, or None."""
     if centers_true is None:
         if centers_pred is not None:
@@ -146,7 +160,7 @@ def _localization(true, labels, centers_true, centers_pred, image_size, radius):
     return localization, guess
 
 
-def _calibration(true, proba, labels):
+def _calibration(true: NDArray[Any], proba: ArrayLike, labels: NDArray[Any]) -> Scores:
     confidence, accuracy, count = reliability_curve(true, proba, labels=labels)
     return {
         "ece": expected_calibration_error(true, proba, labels=labels),
@@ -156,24 +170,24 @@ def _calibration(true, proba, labels):
     }
 
 
-def _class_scores(precision, recall, f1, support):
-    scores = {"precision": float(precision), "recall": float(recall), "f1": float(f1)}
+def _class_scores(values: Sequence[Any], support: int) -> Scores:
+    scores = {name: float(value) for name, value in zip(("precision", "recall", "f1"), values)}
     return {**scores, "support": int(support)}
 
 
-def as_labels(values, name):
+def as_labels(values: ArrayLike, name: str) -> NDArray[Any]:
     labels = np.asarray(values)
     if labels.ndim != 1 or not len(labels):
         raise ValueError(f"{name} must be 1-D and not empty, got shape {labels.shape}.")
     return labels
 
 
-def check_length(values, name, n):
+def check_length(values: Sized, name: str, n: int) -> None:
     if len(values) != n:
         raise ValueError(f"{name} must have {n} rows, got {len(values)}.")
 
 
-def check_shape(values, name, shape):
+def check_shape(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
     array = np.asarray(values, dtype=float)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}.")
@@ -182,12 +196,12 @@ def check_shape(values, name, shape):
     return array
 
 
-def check_count(name, value, least):
+def check_count(name: str, value: Any, least: int) -> None:
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
 
 
-def check_image_array(X):
+def check_image_array(X: ArrayLike) -> NDArray[Any]:
     """Check images that are drawn: one or three channels, uint8 or float."""
     X = np.asanyarray(X)
     if X.ndim not in (3, 4) or (X.ndim == 4 and X.shape[3] not in (1, 3)):
@@ -200,12 +214,13 @@ def check_image_array(X):
     return X
 
 
-def central_size(patch_size, image_size):
+def central_size(patch_size: Size | int | None, image_size: Size) -> Size:
     """Check ``patch_size`` against the ``(height, width)`` of the images; None is all of them."""
     if patch_size is None:
         return image_size
-    pair = (patch_size, patch_size) if np.ndim(patch_size) == 0 else tuple(patch_size)
+    sides: Any = patch_size
+    pair = (sides, sides) if np.ndim(sides) == 0 else tuple(sides)
     whole = len(pair) == 2 and all(isinstance(side, Integral) for side in pair)
     if not whole or not all(0 < a <= b for a, b in zip(pair, image_size)):
         raise ValueError(f"patch_size must lie within the image, {image_size}, got {patch_size!r}.")
-    return pair
+    return pair[0], pair[1]

@@ -1,11 +1,16 @@
 """The tables of `stnclf.report`: text and Markdown of what `evaluate` returned."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .._utils.typing import Scores
 
 __all__ = ["classification_rows", "classification_table", "summary_rows", "summary_table"]
 
 
-def classification_table(results, *, fmt="text"):
+def classification_table(results: Mapping[str, Scores], *, fmt: str = "text") -> str:
     """Precision, recall and F1 of every class, for one or more methods.
 
     Parameters
@@ -41,7 +46,9 @@ def classification_table(results, *, fmt="text"):
     return _layout(*classification_rows(results), n_text=2, fmt=fmt)
 
 
-def classification_rows(results):
+def classification_rows(
+    results: Mapping[str, Scores],
+) -> tuple[list[str], list[list[str]]]:
     """Format the header and the rows of `classification_table`, in strings."""
     _check_results(results)
     header = ["approach", "class", "precision", "recall", "f1-score", "support"]
@@ -54,7 +61,7 @@ def classification_rows(results):
     return header, rows
 
 
-def summary_table(results, *, fmt="text"):
+def summary_table(results: Mapping[str, Scores], *, fmt: str = "text") -> str:
     """One row for each method: its overall scores, its localisation error, its time.
 
     Parameters
@@ -89,7 +96,7 @@ def summary_table(results, *, fmt="text"):
     return _layout(*summary_rows(results), n_text=1, fmt=fmt)
 
 
-def summary_rows(results):
+def summary_rows(results: Mapping[str, Scores]) -> tuple[list[str], list[list[str]]]:
     """Format the header and the rows of `summary_table`, in strings."""
     _check_results(results)
     found = [s[key] for s in results.values() for key in ("localization", "center_guess") if s[key]]
@@ -111,18 +118,18 @@ def summary_rows(results):
     return header, rows
 
 
-def _distance_cells(summary):
+def _distance_cells(summary: dict[str, Any] | None) -> list[str]:
     if summary is None:
         return ["-", "-", "-"]
     share = "-" if summary["within"] is None else f"{100 * summary['within']:.1f} %"
     return [_number(summary["mean"], 1), _number(summary["median"], 1), share]
 
 
-def _number(value, digits):
+def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _layout(header, rows, *, n_text, fmt):
+def _layout(header: Sequence[str], rows: Sequence[Sequence[str]], *, n_text: int, fmt: str) -> str:
     """Align a table: the first `n_text` columns to the left, numbers to the right."""
     if fmt not in ("text", "markdown"):
         raise ValueError(f"fmt must be 'text' or 'markdown', got {fmt!r}.")
@@ -130,7 +137,7 @@ def _layout(header, rows, *, n_text, fmt):
         rows = [[cell.replace("|", r"\|") for cell in row] for row in rows]
     widths = [max(3, *(len(row[i]) for row in [header, *rows])) for i in range(len(header))]
 
-    def line(cells):
+    def line(cells: Sequence[str]) -> str:
         parts = [
             cell.ljust(width) if i < n_text else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(cells, widths))
@@ -143,7 +150,7 @@ def _layout(header, rows, *, n_text, fmt):
     return "\n".join(line(cells) for cells in [header, rule, *rows])
 
 
-def _check_results(results):
+def _check_results(results: Mapping[str, Scores]) -> None:
     if not isinstance(results, Mapping):
         raise TypeError(f"results must be a dict by method, got {results!r:.80}.")
     if not results:

@@ -1,36 +1,44 @@
 """`write_report` and `plot_examples`."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from .._utils.files import write_atomically
+from .._utils.typing import Images, PathLike, RandomState, Scores, Size
 from ._data import choose_patches, patch_data, slide_data
 from ._evaluation import central_size, check_count
 from ._examples_figure import check_examples, draw_examples
 from ._html import render
 from ._inputs import check_histories, check_patches, check_predictions, check_slides
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 __all__ = ["plot_examples", "write_report"]
 
 
 def plot_examples(
-    X,
-    y_true,
-    y_pred,
-    proba=None,
-    classes=None,
+    X: ArrayLike,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    proba: ArrayLike | None = None,
+    classes: ArrayLike | None = None,
     *,
-    corners=None,
-    centers=None,
-    patch_size=None,
-    n_correct=5,
-    n_false=5,
-    n_columns=5,
-    title=None,
-    random_state=None,
-):
+    corners: ArrayLike | None = None,
+    centers: ArrayLike | None = None,
+    patch_size: Size | int | None = None,
+    n_correct: int = 5,
+    n_false: int = 5,
+    n_columns: int = 5,
+    title: str | None = None,
+    random_state: RandomState = None,
+) -> Figure:
     """Draw examples of correct and false predictions, with the window that was looked at.
 
     Examples are drawn at random, as many of each annotated class as can be had.
@@ -92,22 +100,22 @@ def plot_examples(
 
 
 def write_report(
-    path,
-    results=None,
+    path: PathLike,
+    results: Mapping[str, Scores] | None = None,
     *,
-    predictions=None,
-    y_true=None,
-    X=None,
-    centers=None,
-    labels=None,
-    patch_size=None,
-    histories=None,
-    slides=None,
-    title="Evaluation of cell classifiers",
-    notes=None,
-    max_patches=5000,
-    random_state=0,
-):
+    predictions: Mapping[str, Mapping[str, ArrayLike | None]] | None = None,
+    y_true: ArrayLike | None = None,
+    X: Images | None = None,
+    centers: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    patch_size: Size | int | None = None,
+    histories: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    slides: Mapping[str, Mapping[str, Any]] | None = None,
+    title: str = "Evaluation of cell classifiers",
+    notes: Mapping[str, Any] | None = None,
+    max_patches: int = 5000,
+    random_state: RandomState = 0,
+) -> Path:
     """Write an evaluation as one HTML page that needs no network.
 
     The page has, as far as they are given: a summary, the scores by class (table 1 of the paper),
