@@ -37,7 +37,8 @@ format             what the file counts                               x
 pandas comes with ``pip install 'stnclf[slides]'``.
 """
 
-from ._io import read_annotations, resolve_image, write_annotations
+from ._io import read_annotations, write_annotations
+from ._slide_facts import resolve_image
 
 __all__ = [
     "read_annotations",

@@ -1,10 +1,16 @@
-"""Boxes in JSON, as MIDOG and COCO have them."""
+"""Boxes and segmentations in JSON, as MIDOG and COCO have them."""
 
 from __future__ import annotations
 
 import math
+import re
+from typing import Any
 
+from .._utils.typing import Table
+from ._context import Context
 from ._numbers import EXACT, middle, span, to_decimal, to_float
+from ._outlines import Outlines
+from ._segmentation import mask_box
 from ._table import (
     CORE,
     check_table,
@@ -23,12 +29,39 @@ OWN_KEYS = ("bbox", "category_id", "image_id", "labels", "voters", *CORE, "width
 SHIFT = {"midog": "0", "coco": "0.5"}
 
 
-def is_boxes(document):
+def is_boxes(document: Any) -> bool:
     """Whether a parsed file has the layout that MIDOG and COCO share."""
     return isinstance(document, dict) and {"images", "annotations"} <= document.keys()
 
 
-def boxes_table(document, box_format):
+def is_results(document: Any) -> bool:
+    """Whether a parsed file is a list of COCO's results, which names images by number."""
+    first = document[0] if isinstance(document, list) and document else None
+    return isinstance(first, dict) and {"image_id", "category_id"} <= first.keys()
+
+
+def results_table(document: list[Any], context: Context) -> Table:
+    """Turn a list of results into a table; images and classes keep their numbers as names."""
+    ids: dict[str, dict[str, str]] = {"image_id": {}, "category_id": {}}
+    for i, item in enumerate(document):
+        for key, found in ids.items():
+            value = scalar(item.get(key)) if isinstance(item, dict) else None
+            if isinstance(value, bool) or not isinstance(value, (int, str)):
+                raise ValueError(f"result {i} has no {key!r}.")
+            found[str(value)] = str(value)
+    content = {
+        "images": [{"id": n, "file_name": context.image or n} for n in ids["image_id"]],
+        "categories": [{"id": n, "name": n} for n in ids["category_id"]],
+        "annotations": document,
+    }
+    if context.image is not None and len(ids["image_id"]) > 1:
+        raise ValueError("is about several images, so that image= does not apply.")
+    table = boxes_table(content, "coco")
+    probability = {"score": "probability"} if "probability" not in table else {}
+    return table.rename(columns=probability)
+
+
+def boxes_table(document: dict[str, Any], box_format: str) -> Table:
     """Turn a parsed file into a table; `box_format` is "midog", "coco" or "auto"."""
     images = _by_id(document, "images", "file_name")
     categories = _by_id(document, "categories", "name")
@@ -38,44 +71,77 @@ def boxes_table(document, box_format):
     boxes = [_box(annotation, i) for i, annotation in enumerate(annotations)]
     if box_format == "auto":
         box_format = _recognise(document, annotations, boxes, images)
-    rows = []
-    for i, (annotation, (left, top, third, fourth)) in enumerate(zip(annotations, boxes)):
-        image = images.get(scalar(annotation.get("image_id")))
+    rows: list[dict[str, Any]] = []
+    outlines = Outlines(-0.5)
+    for i, (annotation, box) in enumerate(zip(annotations, boxes)):
+        image = _of_id(images, annotation.get("image_id"))
         if image is None:
             raise ValueError(f"annotation {i} is on an image that 'images' lacks.")
         category = annotation.get("category_id")
-        if category is not None and scalar(category) not in categories:
+        about = None if category is None else _of_id(categories, category)
+        if category is not None and about is None:
             raise ValueError(f"annotation {i} is of a class that 'categories' lacks: {category}.")
-        if box_format == "coco":
-            third, fourth = EXACT.add(left, third), EXACT.add(top, fourth)
-        x, width = middle(left, third, SHIFT[box_format])
-        y, height = middle(top, fourth, SHIFT[box_format])
-        if width < 0 or height < 0:
-            raise ValueError(
-                f"annotation {i} has a box of {width} x {height} px as format={box_format!r}: "
-                f"{annotation['bbox']}."
-            )
-        row = {"image": image["file_name"], "x": x, "y": y}
-        row["label"] = None if category is None else categories[category]["name"]
-        row |= {"width": width, "height": height}
+        row = {"image": image["file_name"], "x": None, "y": None}
+        row["label"] = None if about is None else about["name"]
+        row |= {"width": None, "height": None}
+        if box is not None:
+            row |= _from_box(box, box_format, i)
+        elif not _from_segmentation(row, annotation["segmentation"], outlines, f"annotation {i}"):
+            raise ValueError(f"annotation {i} has a segmentation without any pixel.")
         votes = annotation.get("labels")
         if isinstance(votes, list):
-            row["votes"] = tuple(categories.get(v, {}).get("name") for v in map(scalar, votes))
+            row["votes"] = tuple((_of_id(categories, vote) or {}).get("name") for vote in votes)
         row["voters"] = names_of(annotation.get("voters"))
         row |= {column: scalar(image.get(key)) for column, key in IMAGE_COLUMNS.items()}
         row |= {key: scalar(v) for key, v in annotation.items() if key not in OWN_KEYS}
         rows.append(row)
+    outlines.finish()
     return make_table(rows)
 
 
-def midog_text(table, *, size):
-    """Give the text of a MIDOG file."""
+def _from_box(box: list[Any], box_format: str, number: int) -> dict[str, float]:
+    left, top, third, fourth = box
+    if box_format == "coco":
+        third, fourth = EXACT.add(left, third), EXACT.add(top, fourth)
+    x, width = middle(left, third, SHIFT[box_format])
+    y, height = middle(top, fourth, SHIFT[box_format])
+    if width < 0 or height < 0:
+        shown = [float(value) for value in box]
+        raise ValueError(
+            f"annotation {number} has a box of {width} x {height} px as format={box_format!r}: "
+            f"{[int(value) if value == int(value) else value for value in shown]}."
+        )
+    return {"x": x, "y": y, "width": width, "height": height}
+
+
+def _from_segmentation(
+    row: dict[str, Any], segmentation: Any, outlines: Outlines, name: str
+) -> bool:
+    """Fill position and size of a row from a mask or polygons; False if there is no pixel."""
+    if isinstance(segmentation, dict):
+        found = mask_box(segmentation, name)
+        if found is not None:
+            row |= dict(zip(("x", "y", "width", "height"), found))
+        return found is not None
+    polygons = []
+    for flat in segmentation:
+        if not isinstance(flat, list) or len(flat) < 2 or len(flat) % 2:
+            raise ValueError(f"{name} has a polygon that is no list of x, y, x, y ...")
+        values = [to_float(value) for value in flat]
+        polygons.append([list(zip(values[::2], values[1::2]))])
+    outlines.add(row, polygons, name)
+    return True
+
+
+def midog_text(table: Table, *, size: float) -> str:
+    """Text of a MIDOG file."""
     columns = check_table(table)
     for i, label in enumerate(columns["label"]):
         if label is None:
             raise ValueError(f"table['label'] must name a class in MIDOG JSON, row {i} has none.")
     names = {name: i for i, name in enumerate(class_names(columns), start=1)}
-    images, annotations = {}, []
+    images: dict[str, dict[str, Any]] = {}
+    annotations: list[str] = []
     for i, row in enumerate(row_dicts(columns), start=1):
         about = {key: row.pop(name) for name, key in IMAGE_COLUMNS.items() if name in row}
         number = len(images) + 1
@@ -106,10 +172,10 @@ def midog_text(table, *, size):
     return f'{json_text(head)[:-1]}, "annotations": [\n{body}\n]}}\n'
 
 
-def _by_id(document, key, name):
+def _by_id(document: dict[str, Any], key: str, name: str) -> dict[int | str, dict[str, Any]]:
     """Entries of a list by their id, each with a name."""
     entries = document.get(key, [])
-    found = {}
+    found: dict[int | str, dict[str, Any]] = {}
     for entry in entries if isinstance(entries, list) else [None]:
         known = isinstance(entry, dict) and isinstance(entry.get("id"), (int, str))
         if not known or not isinstance(entry.get(name), str) or entry["id"] in found:
@@ -120,8 +186,24 @@ def _by_id(document, key, name):
     return found
 
 
-def _box(annotation, number):
+def _of_id(entries: dict[int | str, dict[str, Any]], value: Any) -> dict[str, Any] | None:
+    """Entry of an id; one that is text in one place and a number in the other is the same."""
+    value = scalar(value)
+    if value is None or value in entries:
+        return entries.get(value)  # type: ignore[arg-type]
+    if isinstance(value, str):
+        number = int(value) if re.fullmatch(r"-?\d{1,18}", value) else None
+        return None if number is None else entries.get(number)
+    return entries.get(str(int(value))) if value == value // 1 else None
+
+
+def _box(annotation: Any, number: int) -> list[Any] | None:
+    """Four numbers of an annotation, None where there is a segmentation instead."""
     box = annotation.get("bbox") if isinstance(annotation, dict) else None
+    if box in (None, []) and isinstance(annotation, dict):
+        segmentation = annotation.get("segmentation")
+        if isinstance(segmentation, (dict, list)) and segmentation:
+            return None
     if not isinstance(box, list) or len(box) != 4:
         raise ValueError(f"annotation {number} has no 'bbox' of four numbers.")
     if not all(math.isfinite(to_float(value)) for value in box):
@@ -129,7 +211,9 @@ def _box(annotation, number):
     return [to_decimal(value) for value in box]
 
 
-def _recognise(document, annotations, boxes, images):
+def _recognise(
+    document: dict[str, Any], annotations: list[Any], found: list[Any], images: dict[Any, Any]
+) -> str:
     """Tell corners (MIDOG) from corner and size (COCO).
 
     A file may say it. Else corners are ruled out by a box that would have no size, and sizes by
@@ -139,12 +223,18 @@ def _recognise(document, annotations, boxes, images):
     said = said.get("bbox_format") if isinstance(said, dict) else None
     if said in ("xyxy", "xywh"):
         return "midog" if said == "xyxy" else "coco"
-    if not boxes:
+    if not annotations:
         return "midog"
+    boxes = [box for box in found if box is not None]
+    if not boxes:
+        return "coco"
     corners = all(x2 >= x1 and y2 >= y1 for x1, y1, x2, y2 in boxes)
     sizes = all(w >= 0 and h >= 0 for _, _, w, h in boxes)
-    for (x, y, w, h), annotation in zip(boxes, annotations):
-        image = images.get(scalar(annotation.get("image_id")), {})
+    for box, annotation in zip(found, annotations):
+        if box is None:
+            continue
+        x, y, w, h = box
+        image = _of_id(images, annotation.get("image_id")) or {}
         limits = (to_float(image.get("width")), to_float(image.get("height")))
         # One pixel is left for rounding; an image of unknown size (NaN) rules nothing out.
         if float(EXACT.add(x, w)) > limits[0] + 1 or float(EXACT.add(y, h)) > limits[1] + 1:

@@ -5,51 +5,87 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
-from ._table import CORE, LISTS, check_table, json_text, make_table, parse_list
+from .._utils.typing import Table
+from ._context import Context
+from ._files import read_text
+from ._numbers import EXACT, to_decimal
+from ._slide_facts import UNBOUNDED
+from ._table import (
+    CORE,
+    LISTS,
+    DoesNotApply,
+    NeedsLabel,
+    NeedsResolution,
+    check_table,
+    json_text,
+    make_table,
+    parse_list,
+)
 
 WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
 # Not "007": leading zeros belong to a name.
 NUMBER = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?|nan|-?inf")
 TRUTH = {"True": True, "False": False}
 
+#: Micrometres in the units that the name of a column may end with.
+UNITS = {
+    "px": 0,
+    "\u03bcm": 1,
+    "um": 1,
+    "micron": 1,
+    "microns": 1,
+    "mm": 1000,
+    "nm": Decimal("0.001"),
+}
+_unit = re.compile(rf"[ _.(\[]({'|'.join(UNITS)})[)\]]?$", re.IGNORECASE).search
+#: Columns of QuPath, which counts along the edges of pixels as in its GeoJSON.
+_qupath = re.compile(r"(?:.*: )?Centroid ([XY])(?: .*)?").fullmatch
+_QUPATH_NAMES = {"image": ("Image",), "label": ("Classification", "Class")}
 
-def read_csv(path, image, columns):
+
+def read_csv(context: Context) -> Table:
     """Read a table; see `stnclf.annotations.read_annotations` for the arguments."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        first = file.readline()
-        if not first.strip():
-            raise ValueError("has no header.")
-        file.seek(0)
-        try:
-            header, *lines = csv.reader(file, delimiter=max(",;\t", key=first.count), strict=True)
-        except csv.Error as error:
-            raise ValueError(f"is no table: {error}.") from None
+    header, lines = _parse(read_text(context.path))
     cells = _columns(header, lines)
-    source = {name: name for name in CORE} | (columns or {})
-    if image is not None:
-        source.pop("image")
+    source = _source(header, context)
     missing = [name for name in source.values() if name not in cells]
     if missing:
         wanted = ", ".join(f"{name!r}: ..." for name in source if source[name] in missing)
-        raise ValueError(
+        kind = NeedsLabel if missing == [source.get("label")] else ValueError
+        raise kind(
             f"has no column {missing[0] if len(missing) == 1 else missing!r}; it has {header}. "
             f"Say which to take, as in columns={{{wanted}}}."
         )
-    table = {name: cells[column] for name, column in source.items()}
+    table: dict[str, Any] = {name: cells[column] for name, column in source.items()}
     others = cells.keys() - table.keys() - set(source.values()) - {"", "image"}
     for name in cells:  # in the order of the file
         if name in others:
             table[name] = _values(name, cells[name])
-    if image is not None:
-        table["image"] = [image] * len(lines)
-    for axis in "xy":
-        table[axis] = [_position(text, axis, i) for i, text in enumerate(table[axis])]
-    return make_table([dict(zip(table, row)) for row in zip(*table.values())])
+    images = [context.image] * len(lines) if context.image is not None else table.get("image", ())
+    table["image"] = images
+    if "label" not in table:
+        table["label"] = [None] * len(lines)
+    by_qupath = all(_qupath(_plain(source[axis])) for axis in "xy")
+    scales = _scales(source, context, images)
+    for axis, i in (("x", 0), ("y", 1)):
+        shift = "-0.5" if by_qupath else "0"
+        values = [_position(text, axis, row) for row, text in enumerate(table[axis])]
+        table[axis] = [
+            value if by is None and not by_qupath else _converted(value, by, i, shift)
+            for value, by in zip(values, scales)
+        ]
+    rows = [dict(zip(table, row)) for row in zip(*table.values())]
+    if by_qupath and "origin" not in table:
+        _count_from_bounds(rows, context)
+    return make_table(rows)
 
 
-def csv_text(table):
-    """Give the text of a file with every column of a table."""
+def csv_text(table: Table) -> str:
+    """Text of a file with every column of a table."""
     columns = check_table(table)
     for name in LISTS:
         if name in columns:
@@ -62,9 +98,22 @@ def csv_text(table):
     return file.getvalue()
 
 
-def _columns(header, lines):
+def _parse(text: str) -> tuple[list[str], list[list[str]]]:
+    first = text.split("\n", 1)[0]
+    if not first.strip():
+        raise ValueError("has no header.")
+    try:
+        lines = csv.reader(
+            io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True
+        )
+        header, *rest = lines
+    except csv.Error as error:
+        raise ValueError(f"is no table: {error}.") from None
+    return header, [line for line in rest if line]
+
+
+def _columns(header: list[str], lines: list[list[str]]) -> dict[str, tuple[str, ...]]:
     """Cells by column; every line must have as many as the header."""
-    lines = [line for line in lines if line]
     repeated = {name for name in header if name and header.count(name) > 1}
     if repeated:
         raise ValueError(f"has several columns of one name: {sorted(repeated)}.")
@@ -74,10 +123,103 @@ def _columns(header, lines):
     return dict(zip(header, zip(*lines))) if lines else dict.fromkeys(header, ())
 
 
-def _values(name, texts):
+def _source(header: list[str], context: Context) -> dict[str, str]:
+    """Column of the file for each of the four; QuPath's are known by their names."""
+    source = {name: name for name in CORE}
+    if not set(CORE) & set(header):
+        for name in header:
+            found = _qupath(_plain(name))
+            if found and ":" not in name:
+                source[found[1].lower()] = name
+        for core, names in _QUPATH_NAMES.items():
+            source[core] = next((name for name in names if name in header), core)
+    source |= context.columns or {}
+    for column, given in (("image", context.image), ("label", context.label)):
+        if given is None:
+            continue
+        if column == "label" and source[column] in header:
+            continue
+        if column in (context.columns or {}):
+            raise ValueError(f"{column}= does not apply: columns= says where {column!r} is.")
+        source.pop(column)
+    return source
+
+
+def _plain(name: str) -> str:
+    """Name of a column with one kind of mu."""
+    return unicodedata.normalize("NFKC", name).strip()
+
+
+def _scales(source: dict[str, str], context: Context, images: Any) -> list[tuple[Any, Any] | None]:
+    """Pixels per unit of the file along x and y, by row; None where it counts in pixels."""
+    units = [_micrometres(source[axis]) for axis in "xy"]
+    if not any(units):
+        if context.mpp is not None:
+            raise DoesNotApply(
+                "mpp",
+                f"has columns {source['x']!r} and {source['y']!r}, whose names do not say that "
+                "they are in micrometres or millimetres",
+            )
+        return [None] * len(images)
+    if not all(units):
+        raise ValueError(f"has {source['x']!r} and {source['y']!r} in different units.")
+    by_image: dict[str, tuple[Any, Any]] = {}
+    for image in images:
+        if image in by_image:
+            continue
+        pair = (context.mpp, context.mpp)
+        if context.mpp is None:
+            facts = context.facts(image)
+            pair = (None, None) if facts is None or facts.mpp is None else facts.mpp
+        if pair[0] is None:
+            raise NeedsResolution(
+                f"mpp must be the micrometres per pixel of the image, got None: column "
+                f"{source['x']!r} is not in pixels."
+            )
+        by_image[image] = (
+            EXACT.divide(units[0], to_decimal(pair[0])),
+            EXACT.divide(units[1], to_decimal(pair[1])),
+        )
+    return [by_image[image] for image in images]
+
+
+def _micrometres(column: str) -> Decimal | None:
+    """Micrometres of the unit that the name of a column says; None for pixels or no unit."""
+    found = _unit(_plain(column))
+    return Decimal(UNITS[found[1].lower()]) or None if found else None
+
+
+def _converted(value: float, by: tuple[Any, Any] | None, axis: int, shift: str) -> float:
+    try:
+        exact = to_decimal(value)
+        if by is not None:
+            exact = EXACT.multiply(exact, by[axis])
+        return float(EXACT.add(exact, Decimal(shift)))
+    except InvalidOperation:
+        return value
+
+
+def _count_from_bounds(rows: list[dict[str, Any]], context: Context) -> None:
+    """Move positions of QuPath to level 0, or say that they count from a slide's bounds."""
+    bounds: dict[str, tuple[int, int] | None] = {}
+    for row in rows:
+        image = row["image"]
+        if image not in bounds:
+            known = image.lower().endswith(UNBOUNDED)
+            facts = None if known else context.facts(image)
+            bounds[image] = (0, 0) if known else None if facts is None else facts.bounds
+        begin = bounds[image]
+        if begin is None:
+            row["origin"] = "bounds"
+        else:
+            row["x"], row["y"] = row["x"] + begin[0], row["y"] + begin[1]
+
+
+def _values(name: str, texts: Any) -> list[Any]:
     """Cells as what their text looks like: whole numbers, numbers, truth values, or text."""
     if name in LISTS:
         return [parse_list(text) for text in texts]
+    convert: Any = str
     filled = [text for text in texts if text]
     if all(WHOLE.fullmatch(text) for text in filled):
         convert = int
@@ -85,12 +227,10 @@ def _values(name, texts):
         convert = float
     elif all(text in TRUTH for text in filled):
         convert = TRUTH.get
-    else:
-        convert = str
     return [convert(text) if text else None for text in texts]
 
 
-def _position(text, axis, row):
+def _position(text: str, axis: str, row: int) -> float:
     try:
         return float(text.replace("_", "?"))  # float takes 1_0 for 10
     except ValueError:

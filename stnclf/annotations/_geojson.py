@@ -2,14 +2,23 @@
 
 QuPath's coordinates run along the edges of pixels: the first pixel reaches from 0 to 1, and its
 middle is 0.5, 0.5. In the annotation table it is 0, 0, so that half a pixel is taken off in
-reading and added in writing.
+reading and added in writing. On slides of which a part was scanned they count from the corner of
+that part, which OpenSlide knows as its bounds.
 """
 
 from __future__ import annotations
 
+import json
 import math
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
 
-from ._numbers import is_box, middle, moments, span, to_float
+from .._utils.typing import Table
+from ._files import EXACTLY, FAST, parse_json
+from ._numbers import EXACT, is_box, middle, span, to_float
+from ._outlines import Outlines
 from ._table import (
     CORE,
     LISTS,
@@ -27,55 +36,249 @@ from ._table import (
 HALF = "0.5"
 # Columns that have a place of their own in a file; any other is a measurement or metadata.
 PLACED = (*CORE, "width", "height", "object_type", "id", "name", "image_width", "image_height")
+PLACED += ("origin",)
+#: How deep lists are nested in what makes one annotation, and the geometries of several.
+DEPTH = {"Point": 0, "LineString": 1, "Polygon": 2}
+SEVERAL = {"MultiPoint": "Point", "MultiLineString": "LineString", "MultiPolygon": "Polygon"}
 
 
-def is_geojson(document):
-    """Whether a parsed file is GeoJSON: a collection, a list of features, or one."""
-    first = document[0] if isinstance(document, list) and document else document
-    return isinstance(first, dict) and first.get("type") in ("FeatureCollection", "Feature")
+class GeoJSON:
+    """Reads GeoJSON, one feature after the other.
+
+    Parameters
+    ----------
+    text : str
+        The file.
+    skipped : Counter
+        Gets how many objects of which kind were left out.
+
+    Attributes
+    ----------
+    document
+        What else the file holds: an object, or a list without features.
+    """
+
+    def __init__(self, text: str, skipped: Counter[str]) -> None:
+        self._skipped = skipped
+        self._rows: list[dict[str, Any]] = []
+        self._outlines = Outlines(-0.5)
+        self._number = 0
+        self.document = parse_json(text, "features", _is_feature, self._add)
+        if _is_feature(self.document):
+            self._add(FAST.decode(text), text)
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is GeoJSON: a collection, a list of features, or one."""
+        document = self.document
+        if document is None or document == []:  # a list of features, or of none
+            return True
+        return isinstance(document, dict) and (
+            document.get("type") in ("FeatureCollection", "Feature")
+        )
+
+    @property
+    def image(self) -> str | None:
+        """Name of the image that the file is about, where it says so."""
+        name = self._about().get("name")
+        return name if isinstance(name, str) and name else None
+
+    def table(self, image: str, bounds: tuple[int, int] | None) -> Table:
+        """Put the features into a table.
+
+        Parameters
+        ----------
+        image : str
+            Name of the image.
+        bounds : tuple of int or None
+            ``(x, y)`` of the pixel at which the scanned area begins. None where nobody knows:
+            the column ``origin`` says so.
+
+        Returns
+        -------
+        table : DataFrame
+            One row for each annotation.
+        """
+        if isinstance(self.document, dict):
+            features = self.document.get("features")
+            if not (features is None or isinstance(features, list)):
+                raise ValueError("'features' is no list.")
+        self._outlines.finish()
+        about = self._about()
+        size = {f"image_{side}": scalar(about.get(side)) for side in ("width", "height")}
+        for row in self._rows:
+            for axis, begin in zip("xy", bounds or (0, 0)):
+                value = row[axis]
+                exact = isinstance(value, Decimal)
+                row[axis] = float(EXACT.add(value, begin) if exact else value + begin)
+            row |= {"image": image, **size}
+            if bounds is None:
+                row["origin"] = "bounds"
+        return make_table(self._rows)
+
+    def _about(self) -> dict[str, Any]:
+        about = self.document.get("image") if isinstance(self.document, dict) else None
+        return about if isinstance(about, dict) else {"name": about}
+
+    def _add(self, feature: Any, text: str) -> None:
+        name = f"feature {self._number}"
+        self._number += 1
+        kept: list[Any] = []
+
+        def exactly() -> Any:  # only where digits matter: it takes five times as long
+            if not kept:
+                kept.append(EXACTLY.decode(text))
+            return kept[0]
+
+        self._feature(feature, exactly, name)
+
+    def _feature(self, feature: Any, exactly: Callable[[], Any], name: str) -> None:
+        """Read an object and those below it; `exactly` gives it again, with decimals."""
+        properties = feature.get("properties") if isinstance(feature, dict) else 0
+        properties = {} if properties is None else _unpacked(properties)
+        if not isinstance(properties, dict) or "geometry" not in feature:
+            raise ValueError(f"{name} is no feature with geometry and properties.")
+        geometry = feature["geometry"]
+        if geometry is None:
+            if properties.get("objectType") != "root":  # which is the image itself
+                self._skipped["without a shape"] += 1
+        elif not isinstance(geometry, dict):
+            raise ValueError(f"{name} is no feature with geometry and properties.")
+        else:
+            known = {
+                "label": _label(properties.get("classification")),
+                "object_type": scalar(properties.get("objectType")),
+                "id": scalar(feature.get("id")),
+                "name": scalar(properties.get("name")),
+            }
+            known |= _extras(properties)
+            self._geometry(geometry, lambda: exactly()["geometry"], known, name)
+        children = properties.get("childObjects") or []
+        if not isinstance(children, list):
+            raise ValueError(f"{name} has 'childObjects' that are no list.")
+        for i, child in enumerate(children):
+
+            def child_exactly(i: int = i) -> Any:
+                return _unpacked(exactly()["properties"])["childObjects"][i]
+
+            self._feature(child, child_exactly, f"{name}, child {i}")
+
+    def _geometry(
+        self, geometry: Any, exactly: Callable[[], Any], known: dict[str, Any], name: str
+    ) -> None:
+        """Read a geometry; each part of several is an annotation of its own."""
+        kind = scalar(geometry.get("type")) if isinstance(geometry, dict) else None
+        if kind == "GeometryCollection":
+            parts = geometry.get("geometries")
+            if not isinstance(parts, list):
+                raise ValueError(f"{name} has 'geometries' that are no list.")
+            if not parts:
+                self._skipped["without a shape"] += 1
+            for i, part in enumerate(parts):
+                self._geometry(part, lambda i=i: exactly()["geometries"][i], known, name)
+            return
+        if kind not in DEPTH and kind not in SEVERAL:
+            raise ValueError(f"{name} has a geometry of type {kind!r}, which is not read.")
+        coordinates = geometry.get("coordinates")
+        if not isinstance(coordinates, list):
+            raise ValueError(f"{name} has no coordinates where its geometry wants some.")
+        if kind == "MultiPolygon" and known["object_type"] == "cell":
+            parts = [part for part in coordinates if _filled(part, 2, name)]
+            if parts:
+                self._outline(parts, known, name)
+            else:
+                self._skipped["without a shape"] += 1
+            return
+        several = kind in SEVERAL
+        kind = SEVERAL.get(kind, kind)
+        if several and not coordinates:
+            self._skipped["without a shape"] += 1
+        for i, part in enumerate(coordinates if several else [coordinates]):
+            if not _filled(part, DEPTH[kind], name):
+                self._skipped["without a shape"] += 1
+                continue
+
+            def part_exactly(i: int = i) -> Any:
+                found = exactly()["coordinates"]
+                return found[i] if several else found
+
+            if kind == "Polygon" and not (
+                len(part) == 1 and len(part[0]) in (4, 5) and is_box(_pairs(part[0], name))
+            ):
+                self._outline([part], known, name)
+            else:
+                self._exact_part(kind, part_exactly(), known, name)
+
+    def _outline(self, polygons: list[Any], known: dict[str, Any], name: str) -> None:
+        row = {"x": None, "y": None, "type": "polygon", "width": None, "height": None, **known}
+        polygons = [[ring for ring in rings if ring] for rings in polygons]
+        self._outlines.add(row, polygons, name)
+        self._rows.append(row)
+
+    def _exact_part(self, kind: str, part: Any, known: dict[str, Any], name: str) -> None:
+        """Read a point, line or box, whose positions keep every digit."""
+        points = [part] if kind == "Point" else part if kind == "LineString" else part[0]
+        row: dict[str, Any] = {}
+        for axis, side, values in zip("xy", ("width", "height"), zip(*_pairs(points, name))):
+            low, high = min(values), max(values)
+            row[axis] = EXACT.subtract(
+                EXACT.divide(EXACT.add(low, high), Decimal(2)), Decimal(HALF)
+            )
+            row[side] = None if kind == "Point" else middle(low, high)[1]
+        kind = {"Point": "spot", "LineString": "line", "Polygon": "area"}[kind]
+        order = {"x": row["x"], "y": row["y"], "type": kind}
+        self._rows.append({**order, "width": row["width"], "height": row["height"], **known})
 
 
-def geojson_table(document, image):
-    """Turn a parsed file into a table; `image` is the name of its image."""
-    about, features = {}, document
-    if isinstance(document, dict):
-        features = document.get("features") if "features" in document else [document]
-        about = document.get("image")
-        about = about if isinstance(about, dict) else {"name": about}
-    if not isinstance(features, list):
-        raise ValueError("'features' is no list.")
-    rows = []
-    for number, feature in enumerate(features):
-        feature = feature if isinstance(feature, dict) else {}
-        geometry, properties = feature.get("geometry"), feature.get("properties") or {}
-        if not isinstance(geometry, dict) or not isinstance(properties, dict):
-            raise ValueError(f"feature {number} is no feature with geometry and properties.")
-        known = {
-            "label": _label(properties.get("classification")),
-            "object_type": scalar(properties.get("objectType")),
-            "id": scalar(feature.get("id")),
-            "name": scalar(properties.get("name")),
-            "image_width": scalar(about.get("width")),
-            "image_height": scalar(about.get("height")),
-        }
-        for place in _places(geometry, number):
-            rows.append({"image": image, **place, **known, **_extras(properties)})
-    return make_table(rows)
+def _is_feature(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("type") == "Feature"
 
 
-def geojson_image(document):
-    """Name of the image that a parsed file is about, where it says so."""
-    about = document.get("image") if isinstance(document, dict) else None
-    name = about.get("name") if isinstance(about, dict) else about
-    return name if isinstance(name, str) else None
+def _filled(part: Any, depth: int, name: str) -> bool:
+    """Whether a part has coordinates; a ValueError where they are no lists."""
+    if not isinstance(part, list):
+        raise ValueError(f"{name} has no coordinates where its geometry wants some.")
+    if depth == 2:
+        return bool(part) and _filled(part[0], 1, name)
+    return bool(part)
 
 
-def geojson_text(table, *, size, colors, object_type):
-    """Give the text of a file: one closed box an annotation, or a point where it has no size."""
+def _pairs(points: Any, name: str) -> list[tuple[Any, Any]]:
+    """Every (x, y) of a list, checked."""
+    for point in points:
+        numbers = point[:2] if isinstance(point, list) else ()
+        if len(numbers) < 2 or not all(math.isfinite(to_float(value)) for value in numbers):
+            raise ValueError(f"{name} has a point that is not two numbers.")
+    return [tuple(point[:2]) for point in points]
+
+
+def _unpacked(value: Any) -> Any:
+    """Give an object that stands in a file as the text of one, as geopandas writes them."""
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def geojson_text(
+    table: Table,
+    *,
+    size: float,
+    colors: dict[str, Any] | None,
+    object_type: str,
+    bounds: Callable[[str], tuple[int, int]],
+) -> str:
+    """Text of a file: one closed box for each annotation, or a point where it has no size.
+
+    `bounds` gives where on an image QuPath begins to count.
+    """
     columns = check_table(table)
     image = only_image(columns, "a GeoJSON file")
     colors = class_colors(class_names(columns), colors)
     features = []
+    begin = (0, 0) if image is None else bounds(image)
     for row in row_dicts(columns):
         properties = {"objectType": row.get("object_type", object_type)}
         if "name" in row:
@@ -94,7 +297,7 @@ def geojson_text(table, *, size, colors, object_type):
                 number = {math.inf: "Infinity", -math.inf: "-Infinity"}.get(number, number)
                 properties.setdefault("measurements", {})[name] = number
         identifier = {"id": row["id"]} if "id" in row else {}
-        feature = {"type": "Feature", **identifier, "geometry": _geometry(row, size)}
+        feature = {"type": "Feature", **identifier, "geometry": _box(row, size, begin)}
         features.append(json_text({**feature, "properties": properties}))
     head = {"type": "FeatureCollection"}
     if image is not None:
@@ -105,18 +308,23 @@ def geojson_text(table, *, size, colors, object_type):
     return f'{json_text(head)[:-1]}, "features": [\n{body}\n]}}\n'
 
 
-def _geometry(row, size):
+def _box(row: dict[str, Any], size: float, begin: tuple[int, int]) -> dict[str, Any]:
+    from_bounds = row.get("origin") == "bounds"
+    shifts = [Decimal(HALF) - (0 if from_bounds else n) for n in begin]
     width, height = row.get("width", size), row.get("height", size)
-    (left, right), (top, bottom) = span(row["x"], width, HALF), span(row["y"], height, HALF)
+    (left, right), (top, bottom) = (
+        span(row[axis], side, shift) for axis, side, shift in zip("xy", (width, height), shifts)
+    )
     if left == right or top == bottom:
-        point = [span(row[axis], 0, HALF)[0] for axis in "xy"]
+        point = [span(row[axis], 0, shift)[0] for axis, shift in zip("xy", shifts)]
         return {"type": "Point", "coordinates": point}
     ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
     return {"type": "Polygon", "coordinates": [ring]}
 
 
-def _label(classification):
+def _label(classification: Any) -> str | None:
     """Class of an object; QuPath joins the names of derived classes with a colon."""
+    classification = _unpacked(classification)
     if isinstance(classification, dict):
         names = classification.get("names")
         joined = ": ".join(map(str, names)) if isinstance(names, list) else None
@@ -124,68 +332,19 @@ def _label(classification):
     return classification if isinstance(classification, str) and classification else None
 
 
-def _places(geometry, number):
-    """Position, type and size of each annotation in a geometry; each point of several is one."""
-    kind, coordinates = scalar(geometry.get("type")), geometry.get("coordinates")
-    depth = {"Point": 0, "MultiPoint": 1, "LineString": 1, "Polygon": 2, "MultiPolygon": 3}
-    if kind not in depth:
-        raise ValueError(f"feature {number} has a geometry of type {kind!r}, which is not read.")
-    points = list(_points(coordinates, depth[kind], number))
-    if kind in ("Point", "MultiPoint"):
-        for x, y in points:
-            yield {"x": middle(x, x, HALF)[0], "y": middle(y, y, HALF)[0], "type": "spot"}
-        return
-    xs, ys = zip(*points)
-    x, width = middle(min(xs), max(xs), HALF)
-    y, height = middle(min(ys), max(ys), HALF)
-    box = kind == "Polygon" and len(coordinates) == 1 and is_box(points)
-    if kind.endswith("Polygon") and not box:
-        x, y = _centroid([coordinates] if kind == "Polygon" else coordinates)
-    name = "area" if box else "line" if kind == "LineString" else "polygon"
-    yield {"x": x, "y": y, "type": name, "width": width, "height": height}
-
-
-def _points(coordinates, depth, number):
-    """Every (x, y) of nested lists, checked."""
-    if not isinstance(coordinates, list) or not coordinates:
-        raise ValueError(f"feature {number} has no coordinates where its geometry wants some.")
-    if depth:
-        for inner in coordinates:
-            yield from _points(inner, depth - 1, number)
-    else:
-        point = coordinates[:2]
-        if len(point) < 2 or not all(math.isfinite(to_float(value)) for value in point):
-            raise ValueError(f"feature {number} has a point that is not two numbers.")
-        yield tuple(point)
-
-
-def _centroid(polygons):
-    """Centroid of polygons: first rings count, the holes that follow are taken off."""
-    total = x = y = 0.0
-    for rings in polygons:
-        for i, ring in enumerate(rings):
-            area, center = moments(ring)
-            area = -abs(area) if i else abs(area)
-            total, x, y = total + area, x + area * center[0], y + area * center[1]
-    if total <= 0:
-        x, y = moments(polygons[0][0])[1]
-        total = 1.0
-    return float(x / total) - 0.5, float(y / total) - 0.5
-
-
-def _extras(properties):
+def _extras(properties: dict[str, Any]) -> dict[str, Any]:
     """Measurements and metadata of an object, under their own names."""
-    measurements = properties.get("measurements") or {}
+    measurements = _unpacked(properties.get("measurements")) or {}
     if isinstance(measurements, list):  # QuPath before 0.4
         measurements = {
             str(item.get("name")): item.get("value")
             for item in measurements
             if isinstance(item, dict)
         }
-    metadata = properties.get("metadata") or {}
+    metadata = _unpacked(properties.get("metadata")) or {}
     if not isinstance(measurements, dict) or not isinstance(metadata, dict):
         raise ValueError("measurements and metadata of a feature must be objects.")
-    extras = {}
+    extras: dict[str, Any] = {}
     for name, value in measurements.items():
         if isinstance(value, str):  # NaN and infinity, as QuPath writes them
             value = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}.get(value)

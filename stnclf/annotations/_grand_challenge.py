@@ -3,26 +3,62 @@
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
+from typing import Any
 
+from .._utils.typing import Table
+from ._context import Context
 from ._numbers import EXACT, to_decimal, to_float
-from ._table import check_table, json_text, make_table, only_image, row_dicts, scalar
+from ._table import (
+    NeedsResolution,
+    check_table,
+    json_text,
+    make_table,
+    only_image,
+    row_dicts,
+    scalar,
+)
+
+#: What viewers call points that nobody has named.
+_numbered = re.compile(r"(point|annotation|dot)?[ _-]*#?\d+", re.IGNORECASE).fullmatch
 
 
-def is_points(document):
+def is_points(document: Any) -> bool:
     """Whether a parsed file is a list of points of grand-challenge.org."""
     return isinstance(document, dict) and document.get("type") == "Multiple points"
 
 
-def points_table(document, image, mpp):
-    """Turn a parsed file, in millimetres, into a table."""
-    points, image = document.get("points"), image or scalar(document.get("name"))
+def points_table(document: dict[str, Any], context: Context) -> Table:
+    """Turn a parsed file, in millimetres, into a table.
+
+    Points of MONKEY and TIGER have numbers for names, or none. Then the name of the list is
+    their class; else it is that of the image.
+    """
+    points, title = document.get("points"), document.get("name")
     if not isinstance(points, list):
         raise ValueError("'points' is no list.")
-    if not isinstance(image, str):
-        raise ValueError("does not name its image: pass image=.")
+    title = title if isinstance(title, str) and title else None
+    names = [scalar(point.get("name")) if isinstance(point, dict) else None for point in points]
+    label, about = None, document.get("image")
+    if points and all(name is None or _is_numbered(name) for name in names):
+        names = [None] * len(points)
+        if title is not None and not _is_file(title):
+            title, label = None, title
+    if isinstance(about, str):
+        title, label = about, None
+    image = context.image_name(title)
+    mpp = context.mpp
+    if mpp is None:
+        facts = context.facts(image)
+        if facts is None or facts.mpp is None or facts.mpp[0] != facts.mpp[1]:
+            raise NeedsResolution(
+                "mpp must be the micrometres per pixel of the image for "
+                "format='grand-challenge', got None."
+            )
+        mpp = facts.mpp[0]
     rows = []
-    for i, item in enumerate(points):
+    for i, (item, name) in enumerate(zip(points, names)):
         point = item.get("point") if isinstance(item, dict) else None
         if not isinstance(point, list) or len(point) < 2:
             raise ValueError(f"point {i} has no coordinates.")
@@ -31,15 +67,15 @@ def points_table(document, image, mpp):
             "image": image,
             "x": float(EXACT.divide(x, to_decimal(mpp))),
             "y": float(EXACT.divide(y, to_decimal(mpp))),
-            "label": scalar(item.get("name")),
+            "label": label if name is None else name,
             "probability": scalar(item.get("probability")),
         }
         rows.append(row)
     return make_table(rows)
 
 
-def points_text(table, *, mpp):
-    """Give the text of a result in millimetres: position, name and probability of each point."""
+def points_text(table: Table, *, mpp: float) -> str:
+    """Text of a result in millimetres: position, name and probability of each point."""
     columns = check_table(table)
     image = only_image(columns, "a grand-challenge file")
     lines = []
@@ -48,7 +84,7 @@ def points_text(table, *, mpp):
             EXACT.multiply(EXACT.multiply(to_decimal(row[axis]), to_decimal(mpp)), Decimal("0.001"))
             for axis in "xy"
         ]
-        item = {"point": [*point, 0]}
+        item: dict[str, Any] = {"point": [*point, 0]}
         if row["label"] is not None:
             item["name"] = row["label"]
         if "probability" in row:
@@ -56,13 +92,25 @@ def points_text(table, *, mpp):
                 raise ValueError(f"table['probability'] must lie from 0 to 1, row {i} does not.")
             item["probability"] = row["probability"]
         lines.append(json_text(item))
-    head = {"type": "Multiple points", "version": {"major": 1, "minor": 0}}
+    head: dict[str, Any] = {"type": "Multiple points", "version": {"major": 1, "minor": 0}}
     head |= {} if image is None else {"name": image}
+    if image is not None and not _is_file(image) and not any(columns["label"]):
+        head["image"] = image  # else its name would be read as the class
     body = ",\n".join(lines)
     return f'{json_text(head)[:-1]}, "points": [\n{body}\n]}}\n'
 
 
-def _micrometres(value, number):
+def _is_file(name: str) -> bool:
+    return any(sign in name for sign in "./\\")
+
+
+def _is_numbered(name: Any) -> bool:
+    """Whether a name is only a number, as in "Point 1"; a lone "007" may be a class."""
+    match = _numbered(name) if isinstance(name, str) else None
+    return match is not None and match[1] is not None
+
+
+def _micrometres(value: Any, number: int) -> Decimal:
     if not math.isfinite(to_float(value)):
         raise ValueError(f"point {number} has a coordinate that is no number: {value!r}.")
     return EXACT.multiply(to_decimal(value), Decimal(1000))

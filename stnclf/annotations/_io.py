@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import warnings
+from collections.abc import Iterator
 from numbers import Real
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from .._utils.files import check_path, written_whole
 from .._utils.optional import import_pandas
 from .._utils.typing import PathLike, Table
-from ._coco import boxes_table, is_boxes, midog_text
-from ._crchisto import mat_files, read_crchisto
-from ._csv import csv_text, read_csv
-from ._geojson import geojson_image, geojson_table, geojson_text, is_geojson
-from ._grand_challenge import is_points, points_table, points_text
-from ._sliderunner import MAGIC, read_slide_runner, write_slide_runner
-from ._table import CORE, read_json
-from ._voc import read_voc, voc_files
+from ._coco import midog_text
+from ._context import Context
+from ._csv import csv_text
+from ._geojson import geojson_text
+from ._grand_challenge import points_text
+from ._readers import READ, read
+from ._slide_facts import BOUNDED, UNBOUNDED, find_slide, slide_facts
+from ._sliderunner import write_slide_runner
+from ._table import CORE, ArgumentError
 
-__all__ = ["read_annotations", "resolve_image", "write_annotations"]
+__all__ = ["read_annotations", "write_annotations"]
 
-READ = ("sliderunner", "midog", "coco", "voc", "qupath", "grand-challenge", "csv", "crchisto")
 WRITE = {
     "sliderunner": (".sqlite", ".sqlite3", ".db"),
     "midog": (),
@@ -30,8 +32,17 @@ WRITE = {
     "grand-challenge": (),
     "csv": (".csv",),
 }
-ONE_IMAGE = ("qupath", "grand-challenge", "csv")
-JSON = {"qupath": is_geojson, "grand-challenge": is_points, "midog": is_boxes, "coco": is_boxes}
+#: Arguments of `write_annotations` that apply to some formats only.
+_WRITES_WITH = {
+    "size": ("qupath", "midog"),
+    "colors": ("qupath", "sliderunner"),
+    "object_type": ("qupath",),
+    "mpp": ("grand-challenge",),
+    "slides": ("qupath",),
+}
+#: Rows from which on labels that all differ are a sign that they are no classes: with numbers in
+#: them, and of any kind.
+_FEW, _MANY = 3, 10
 
 
 def read_annotations(
@@ -41,29 +52,41 @@ def read_annotations(
     image: str | None = None,
     columns: dict[str, str] | None = None,
     mpp: float | None = None,
+    label: str | None = None,
+    slides: PathLike | None = None,
 ) -> Table:
     """Read annotated cells.
 
     Parameters
     ----------
     path : path-like
-        A file, or for "voc" and "crchisto" also a folder.
+        A file, which may be packed by gzip, or a folder of files of "voc", "crchisto" or "yolo".
     format : {"auto", "sliderunner", "midog", "coco", "voc", "qupath", "grand-challenge", \
-"csv", "crchisto"}, default="auto"
+"csv", "crchisto", "asap", "imagescope", "ndpa", "hovernet", "yolo", "via", "labelme"}, \
+default="auto"
         What the file is; "auto" looks into it. Files with the layout of COCO are "midog" if
         their boxes are [x1, y1, x2, y2] and "coco" if [x, y, width, height]. What rules one of
         the two out decides: boxes without a size as corners, boxes that reach beyond their image
         as sizes; else boxes that are all equally large in one way only. If nothing decides, it
         is an error.
     image : str, default=None
-        Name of the image, for a file of "qupath", "grand-challenge" or "csv" that does not name
-        it. It goes before a name in the file. Without either, a "qupath" file is about the image
-        of its own name.
+        Name of the image, for a file about one image. It goes before a name in the file. Without
+        either, a file is about the image of its own name, or about the one slide of that stem
+        that lies where `slides` says.
     columns : dict, default=None
         For "csv": the column to take for ``"image"``, ``"x"``, ``"y"`` or ``"label"``, where it
-        has another name, as in ``{"x": "centroid_x"}``.
+        has another name, as in ``{"x": "centroid_x"}``. For "via": ``{"label": ...}``, the
+        attribute that holds the class.
     mpp : float, default=None
-        Micrometres per pixel, for "grand-challenge" only.
+        Micrometres per pixel of the images, for files that do not count in pixels:
+        "grand-challenge", "ndpa", and tables whose columns say so by their names, as
+        ``Centroid X µm`` or ``x_mm``. None takes it from the slide.
+    label : str, default=None
+        Class of all cells, for a file that names none.
+    slides : path-like, default=None
+        Where the slides lie: a folder, or the slide of a file about one image. None is the
+        folder of the file. What is needed of a slide is where its scanned area begins
+        ("qupath"), its place on the glass ("ndpa"), its size ("yolo") and its resolution.
 
     Returns
     -------
@@ -80,7 +103,13 @@ def read_annotations(
         If `path` is no path.
     ValueError
         If the file is broken, lacks something or is of another format, in one line that names
-        it; or if an argument is unknown or missing.
+        it; or if an argument is unknown, missing, or does not apply to the file.
+
+    Warns
+    -----
+    UserWarning
+        If something in the file was left out, with the number of objects of each kind; if labels
+        differ in every row or look like JSON; if results of COCO name images by number.
 
     Notes
     -----
@@ -90,8 +119,16 @@ def read_annotations(
     ``table.dropna(subset="label")`` keeps the others. The folder of a slide belongs to its name
     if it is relative, as in ``01/25.tif``.
 
-    An object of several points in QuPath [3]_ is one row for each. Outlines are reduced to their
-    centroid and the size of their bounding box.
+    An object of several points, lines or polygons in QuPath [3]_ is one row for each, but for
+    one that QuPath calls a cell. Objects within others are rows of their own. Outlines are
+    reduced to their centroid and the size of their bounding box.
+
+    On slides of which a part was scanned (MRXS, SCN) QuPath counts from the corner of that part.
+    Positions are moved to level 0 if the slide is found; else the column ``origin`` is "bounds",
+    and `stnclf.slides.extract_patches` moves them.
+
+    The class of MONKEY's and TIGER's points, which have numbers or no names, is the name of
+    their list.
 
     MIDOG's files [2]_ call their boxes COCO, but hold corners. Lists of "CRCHistoPhenotypes"
     [4]_ are taken as MATLAB's, from 1: its nuclei are darkest 1 to 1.4 pixels to the left of and
@@ -120,16 +157,36 @@ def read_annotations(
     path = Path(check_path("path", path))
     if format != "auto" and format not in READ:
         raise ValueError(f"format must be 'auto' or one of {list(READ)}, got {format!r}.")
+    for name, text in (("image", image), ("label", label)):
+        if text is not None and (not isinstance(text, str) or not text):
+            raise ValueError(f"{name} must be a name, got {text!r}.")
+    if mpp is not None:
+        mpp = _check_mpp(mpp)
+    folder = None if slides is None else _check_slides(slides)
     unknown = set(columns or ()) - set(CORE)
     if unknown:
         raise ValueError(f"columns must name {list(CORE)}, got {sorted(map(str, unknown))}.")
     import_pandas()
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
+    if not path.is_file() and not path.is_dir():
+        raise ValueError(f"{path}: is no regular file.")
+    context = Context(path, image, columns, mpp, label, folder)
     try:
-        return _read(path, format, image, columns, mpp)
+        table = read(context, format)
     except (ValueError, RecursionError, sqlite3.Error) as error:
-        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
+        text = f"{path}: {' '.join(str(error).split())}"
+        if isinstance(error, ArgumentError):  # the command line asks which
+            error.args = (text,)
+            raise
+        raise ValueError(text) from error
+    if label is not None:
+        if table["label"].notna().any():
+            raise ValueError(f"{path}: names its classes, so that label= does not apply.")
+        table["label"] = [label] * len(table)
+    for text in _doubts(table, context):
+        warnings.warn(f"{path}: {text}", stacklevel=2)
+    return table
 
 
 def write_annotations(
@@ -137,10 +194,11 @@ def write_annotations(
     path: PathLike,
     format: str = "auto",
     *,
-    size: float = 50,
+    size: float | None = None,
     colors: dict[str, Any] | None = None,
-    object_type: str = "detection",
+    object_type: str | None = None,
     mpp: float | None = None,
+    slides: PathLike | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write annotated cells or detections.
@@ -167,16 +225,20 @@ def write_annotations(
           Without votes, each label is the vote of a person called stnclf. Rows come back in the
           order of ``id``.
         - "csv": all columns. What looks like a number comes back as one.
-    size : float, default=50
+    size : float, default=None
         Side in pixels of the box that "qupath" and "midog" draw around a cell where the table
-        has no width and height. With 0, "qupath" gets points instead.
+        has no width and height; None is 50. With 0, "qupath" gets points instead.
     colors : dict, default=None
         ``(red, green, blue)`` from 0 to 255 or text like ``"#d55e00"`` by label, for "qupath"
         and "sliderunner". Labels without one take the next of a palette.
-    object_type : {"detection", "annotation"}, default="detection"
-        What the rows are to QuPath, unless a column ``object_type`` says it.
+    object_type : {"detection", "annotation"}, default=None
+        What the rows are to QuPath, unless a column ``object_type`` says it; None is
+        "detection".
     mpp : float, default=None
-        Micrometres per pixel; "grand-challenge" needs it.
+        Micrometres per pixel; "grand-challenge" needs it, and nothing else takes it.
+    slides : path-like, default=None
+        For "qupath": the slide, or the folder in which it lies; None is the folder of `path`.
+        QuPath counts from the corner of the scanned area, which the slide knows.
     overwrite : bool, default=False
         Whether a SlideRunner database that exists is replaced. Other files always are.
 
@@ -195,7 +257,13 @@ def write_annotations(
         If `table` is not a DataFrame, or `path` no path.
     ValueError
         If the table lacks a column, holds something that the format has no place for, or if an
-        argument is unknown or missing.
+        argument is unknown, missing, or does not apply to the format.
+
+    Warns
+    -----
+    UserWarning
+        If "qupath" is written for a slide of which a part may have been scanned, and the slide
+        is not found; or if another format is written of positions that count from there.
 
     Notes
     -----
@@ -224,18 +292,32 @@ def write_annotations(
         (format,) = found
     if format not in WRITE:
         raise ValueError(f"format must be 'auto' or one of {list(WRITE)}, got {format!r}.")
-    if not isinstance(size, Real) or not 0 <= size < math.inf:
+    side = 50 if size is None else size
+    if isinstance(side, bool) or not isinstance(side, Real) or not 0 <= side < math.inf:
         raise ValueError(f"size must be a length in px, 0 or more, got {size!r}.")
-    size = float(size)
-    if object_type not in ("detection", "annotation"):
+    kind = "detection" if object_type is None else object_type
+    if kind not in ("detection", "annotation"):
         raise ValueError(f"object_type must be 'detection' or 'annotation', got {object_type!r}.")
+    given = {"size": size, "colors": colors, "object_type": object_type}
+    for name, value in (given | {"mpp": mpp, "slides": slides}).items():
+        if value is not None and format not in _WRITES_WITH[name]:
+            raise ValueError(f"{name}= does not apply to format={format!r}, got {value!r}.")
+    folder = path.parent if slides is None else _check_slides(slides)
+    if format in ("sliderunner", "grand-challenge"):
+        _warn_of_origin(table)
     if format == "sliderunner":
         write_slide_runner(table, path, colors=colors, overwrite=overwrite)
         return path
     if format == "qupath":
-        text = geojson_text(table, size=size, colors=colors, object_type=object_type)
+        text = geojson_text(
+            table,
+            size=float(side),
+            colors=colors,
+            object_type=kind,
+            bounds=lambda image: _bounds(image, folder),
+        )
     elif format == "midog":
-        text = midog_text(table, size=size)
+        text = midog_text(table, size=float(side))
     elif format == "csv":
         text = csv_text(table)
     else:
@@ -246,104 +328,62 @@ def write_annotations(
     return path
 
 
-def resolve_image(root: PathLike, name: str) -> Path:
-    r"""Find the path of an image below a folder, and refuse a name that leads out of it.
-
-    Names come from files that others made; one like ``../../secrets.tif`` must not be opened.
-    Links below `root` are the user's own and are followed.
-
-    Parameters
-    ----------
-    root : path-like
-        The folder that holds the images.
-    name : str
-        Name of an image, as in the column ``image``; ``/`` and ``\`` separate folders.
-
-    Returns
-    -------
-    path : pathlib.Path
-        `root` and the name; whether it exists is not looked at.
-
-    Raises
-    ------
-    TypeError
-        If `root` is no path.
-    ValueError
-        If the name is empty, absolute, has a drive, or goes up by ``..``; in one line.
-
-    Examples
-    --------
-    >>> from stnclf.annotations import resolve_image
-    >>> resolve_image("slides", "01/25.tif").as_posix()
-    'slides/01/25.tif'
-    >>> resolve_image("slides", "../../x.svs")
-    Traceback (most recent call last):
-    ...
-    ValueError: image must be a name below its folder, got '../../x.svs'.
-    """
-    inside = isinstance(name, str) and "\0" not in name and not PureWindowsPath(name).anchor
-    parts = name.replace("\\", "/").split("/") if inside else [".."]
-    parts = [part for part in parts if part not in ("", ".")]
-    if not parts or ".." in parts:
-        raise ValueError(f"image must be a name below its folder, got {name!r}.")
-    return Path(check_path("root", root), *parts)
+def _doubts(table: Table, context: Context) -> Iterator[str]:
+    """Sentences on what was left out and on what looks as if the file was read wrongly."""
+    if context.skipped:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(context.skipped.items()))
+        total = sum(context.skipped.values())
+        yield f"{total} object(s) left out, of {total + len(table)}: {kinds}."
+    labels = table["label"].dropna().astype(str)
+    if labels.str.lstrip().str.startswith(("{", "[")).any():
+        first = labels[labels.str.lstrip().str.startswith(("{", "["))].iloc[0]
+        yield f"has labels that look like JSON, as {first:.60}: is that the class?"
+    elif len(labels) == len(table) == labels.nunique() and (
+        len(labels) >= (_FEW if labels.str.contains(r"\d").all() else _MANY)
+    ):
+        yield (
+            f"has {len(labels)} rows and as many different labels, as {labels.iloc[0]!r:.60}: "
+            "is that the class?"
+        )
 
 
-def _read(path, format, image, columns, mpp):
-    """Read `path`, whose problems the caller puts its name in front of."""
-    if format == "auto":
-        format = _recognise_file(path)
-    if format in ("json", *JSON):
-        document = read_json(path)
-        fitting = [name for name, fits in JSON.items() if fits(document)]
-        if not fitting or format not in ("json", *fitting):
-            raise ValueError(
-                f"is JSON, but no file of {list(JSON) if format == 'json' else format}."
+def _bounds(image: str, folder: Path) -> tuple[int, int]:
+    """Pixel at which QuPath begins to count on a slide."""
+    if image.lower().endswith(UNBOUNDED):
+        return 0, 0
+    slide = find_slide(folder, image)
+    facts = None if slide is None else slide_facts(slide)
+    if facts is not None:
+        return facts.bounds
+    if image.lower().endswith(BOUNDED):
+        warnings.warn(
+            f"{image}: QuPath counts from the corner of the scanned area, which is not known: "
+            "positions count from level 0. Pass slides=, the slide or its folder.",
+            stacklevel=5,
+        )
+    return 0, 0
+
+
+def _warn_of_origin(table: Table) -> None:
+    names = getattr(table, "columns", ())
+    if "origin" in names and "image" in names and (table["origin"] == "bounds").any():
+        images = table.loc[table["origin"] == "bounds", "image"]
+        if images.astype(str).str.lower().str.endswith(BOUNDED).any():
+            warnings.warn(
+                "table['origin']: positions count from the corner of the scanned area, and the "
+                "format has no place to say so. Read the file with slides=.",
+                stacklevel=3,
             )
-        boxes = "auto" if format == "json" else format
-        format = fitting[0]
-    if image is not None and format not in ONE_IMAGE:
-        raise ValueError("names its images, so that image= does not apply.")
-    if format == "sliderunner":
-        return read_slide_runner(path)
-    if format == "voc":
-        return read_voc(path)
-    if format == "crchisto":
-        return read_crchisto(path)
-    if format == "csv":
-        return read_csv(path, image, columns)
-    if format == "qupath":
-        return geojson_table(document, image or geojson_image(document) or path.stem)
-    if format == "grand-challenge":
-        return points_table(document, image, _check_mpp(mpp))
-    return boxes_table(document, boxes)
 
 
-def _recognise_file(path):
-    """Tell the format from a file's first bytes, or from what a folder holds."""
-    if path.is_dir():
-        if voc_files(path):
-            return "voc"
-        if mat_files(path):
-            return "crchisto"
-        raise ValueError("is a folder without .xml or .mat files.")
-    with open(path, "rb") as file:
-        head = file.read(512)
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head.startswith(MAGIC):
-        return "sliderunner"
-    if head.startswith(b"MATLAB"):
-        return "crchisto"
-    if text.startswith(b"<") or path.suffix.lower() == ".xml":
-        return "voc"
-    if text.startswith((b"{", b"[")):
-        return "json"
-    if path.suffix.lower() in (".csv", ".tsv", ".txt"):
-        return "csv"
-    raise ValueError(f"shows no format by itself: pass format=, one of {list(READ)}.")
+def _check_slides(slides: PathLike) -> Path:
+    path = Path(check_path("slides", slides))
+    if not path.exists():
+        raise FileNotFoundError(f"slides: {path} does not exist.")
+    return path
 
 
-def _check_mpp(mpp):
+def _check_mpp(mpp: Any) -> float:
     if not isinstance(mpp, Real) or isinstance(mpp, bool) or not 0 < mpp < math.inf:
         raise ValueError(
             f"mpp must be the micrometres per pixel of the image for format='grand-challenge', "

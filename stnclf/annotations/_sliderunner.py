@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 import sqlite3
 import struct
+from collections import Counter
 from contextlib import closing
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from .._utils.files import written_whole
+from .._utils.typing import Table
 from ._numbers import is_box, middle, moments, span, to_float
 from ._table import check_table, class_colors, class_names, make_table, row_dicts
 
@@ -41,7 +43,7 @@ CREATE TABLE Log (uid INTEGER PRIMARY KEY AUTOINCREMENT, dateTime FLOAT, labelId
 """
 
 
-def read_slide_runner(path):
+def read_slide_runner(path: Path, skipped: Counter[str]) -> Table:
     """Read a database; see `stnclf.annotations.read_annotations` for the columns."""
     with closing(_open(path)) as database:
         slides = _slides(database)
@@ -54,7 +56,10 @@ def read_slide_runner(path):
         )
     rows = []
     for uid, slide, kind, agreed, deleted in annotations:
-        if deleted or uid not in outlines:  # an annotation without a position marks no cell
+        if deleted:
+            continue
+        if uid not in outlines:  # an annotation without a position marks no cell
+            skipped["without a position"] += 1
             continue
         if slide not in slides:
             raise ValueError(f"annotation {uid} is on slide {slide}, which table Slides lacks.")

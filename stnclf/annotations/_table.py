@@ -32,6 +32,34 @@ PALETTE = (
 PLAIN = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
+class ArgumentError(ValueError):
+    """An argument is missing, or does not apply to a file."""
+
+
+class DoesNotApply(ArgumentError):
+    """An argument does not apply to a file.
+
+    Parameters
+    ----------
+    name : str
+        The argument.
+    reason : str
+        What the file is like.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{reason}, so that {name}= does not apply.")
+        self.name = name
+
+
+class NeedsResolution(ArgumentError):
+    """A file does not count in pixels, and nobody knows how large these are."""
+
+
+class NeedsLabel(ArgumentError):
+    """A file has no place for classes."""
+
+
 def make_table(rows):
     """Build a table from one dict a row, and check that each has an image and a position.
 
@@ -163,12 +191,6 @@ def class_colors(names, colors):
             )
         chosen[name] = numbers
     return chosen
-
-
-def read_json(path):
-    """Parse a file; numbers with a fraction become decimals, so that none loses a digit."""
-    with open(path, encoding="utf-8-sig") as file:
-        return json.load(file, parse_float=Decimal)
 
 
 def json_text(value):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from .._utils.optional import import_pandas
-from ..annotations import read_annotations, write_annotations
-from ..annotations._io import READ, WRITE
+from ..annotations import write_annotations
+from ..annotations._io import WRITE
+from ..annotations._readers import READ
 from .common import (
     EXISTING,
     Command,
@@ -18,14 +18,9 @@ from .common import (
     overwrite_option,
     say,
 )
+from .tables import LABEL_HELP, read_tables, slides_option
 
-__all__ = ["export", "read_tables"]
-
-
-def read_tables(paths, format="auto", **how):
-    """Read one or more tables of annotations or detections as one."""
-    tables = [read_annotations(path, format, **how) for path in paths]
-    return tables[0] if len(tables) == 1 else import_pandas().concat(tables, ignore_index=True)
+__all__ = ["export"]
 
 
 @click.command(
@@ -43,23 +38,20 @@ def read_tables(paths, format="auto", **how):
 @click.option(
     "--from", "format", type=click.Choice(["auto", *READ]), default="auto", help="What TABLES are."
 )
-@click.option("--label", "labels", multiple=True, help="Only this class; may be repeated.")
+@click.option("--label", "labels", multiple=True, help=LABEL_HELP)
 @click.option("--min-probability", type=float, help="Only cells of at least this probability.")
 @click.option("--image", help="Only cells of this image; or its name, if the table has none.")
 @column_option
-@click.option(
-    "--size", type=float, default=50.0, show_default=True, help="Side in px of boxes around cells."
-)
+@click.option("--size", type=float, help="Side in px of boxes around cells.  [default: 50]")
 @click.option("--color", "colors", multiple=True, metavar="LABEL=#RRGGBB", help="Of a class.")
 @click.option(
     "--as",
     "object_type",
     type=click.Choice(["detection", "annotation"]),
-    default="detection",
-    show_default=True,
-    help="What the cells are to QuPath.",
+    help="What the cells are to QuPath.  [default: detection]",
 )
-@click.option("--mpp", type=float, help="Micrometres per pixel, for grand-challenge.")
+@click.option("--mpp", type=float, help="Micrometres per pixel, for positions in millimetres.")
+@slides_option
 @overwrite_option
 def export(
     tables,
@@ -74,11 +66,13 @@ def export(
     colors,
     object_type,
     mpp,
+    slides,
     overwrite,
 ):
     """Write detections or annotations in the format of another program."""
     check_output(out, overwrite=overwrite)
-    table = _named(tables, format, image, columns=columns, mpp=mpp)
+    how = {"columns": columns, "mpp": mpp, "labels": labels, "slides": slides}
+    table, used_mpp = _named(tables, format, image, **how)
     wanted = choose_labels(labels, sorted(set(table["label"].dropna())))
     if wanted:
         table = table[table["label"].isin(wanted)]
@@ -103,7 +97,8 @@ def export(
             size=size,
             colors=pairs or None,
             object_type=object_type,
-            mpp=mpp,
+            mpp=None if used_mpp and not _in_millimetres(to) else mpp,
+            slides=slides if _is_qupath(out, to) else None,
             overwrite=overwrite,
         )
     except ValueError as error:
@@ -116,16 +111,24 @@ def export(
 def _named(tables, format, image, **how):
     """Read the tables; `image` selects where they name images, and names it where they do not."""
     try:
-        table = read_tables(tables, format, **how)
+        table, used_mpp = read_tables(tables, format, **how)
     except ValueError:
         if image is None:
             raise
         return read_tables(tables, format, image=image, **how)
     if image is None:
-        return table
+        return table, used_mpp
     names = sorted(set(table["image"]))
     if image not in names:
         raise click.BadParameter(
             f"'{image}' is none of {', '.join(map(repr, names[:5]))}.", param_hint="'--image'"
         )
-    return table[table["image"] == image]
+    return table[table["image"] == image], used_mpp
+
+
+def _in_millimetres(to):
+    return to == "grand-challenge"
+
+
+def _is_qupath(out, to):
+    return to == "qupath" or (to == "auto" and out.suffix.lower() in WRITE["qupath"])

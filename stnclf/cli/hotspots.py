@@ -62,7 +62,7 @@ def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **ho
             )
     if map_file is not None:
         check_output(map_file, overwrite=overwrite, option="--map")
-    table = read_annotations(detections)
+    table = read_annotations(detections, slides=slide)
     if label is not None and len(table):
         choose_labels([label], sorted(set(table["label"].dropna())))
     with Slide(slide, slide_mpp) as opened, about_file(detections):
@@ -80,6 +80,7 @@ def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **ho
         write_atomically(out, text.encode())
     else:
         kind = writes[out.suffix.lower()]
-        write_annotations(fields, out, kind, object_type="annotation")
+        how = {"object_type": "annotation", "slides": slide} if kind == "qupath" else {}
+        write_annotations(fields, out, kind, **how)
     most = f", {fields['count'].max()} cells in the first" if len(fields) else ""
     say(f"{out or slide}: {len(fields)} field(s) of {how['area_mm2']:g} mm2{most}")

@@ -8,11 +8,12 @@ import os
 import click
 import numpy as np
 
-from ..annotations import read_annotations
+from ..annotations._table import NeedsResolution
 from ..persistence import load, model_card
 from ..slides._readers import open_reader
 from .common import EXISTING, Command, column_option, count_labels, examples
 from .patch_set import is_patch_set, load_patches
+from .tables import read_table, slides_option
 
 __all__ = ["info"]
 
@@ -28,6 +29,8 @@ _TABLES = (
     ".sqlite3",
     ".db",
     ".mat",
+    ".ndpa",
+    ".gz",
 )
 
 
@@ -37,9 +40,15 @@ _TABLES = (
 @click.argument("files", nargs=-1, required=True, type=EXISTING)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a list with an object a file.")
 @column_option
-def info(files, as_json, columns):
+@slides_option
+@click.option("--mpp", type=float, help="Micrometres per pixel, for positions in millimetres.")
+def info(files, as_json, columns, slides, mpp):
     """Say what slides, annotation files, patches and model files hold."""
-    found = [{"file": str(path), **_facts(path, as_json, columns)} for path in files]
+    how = {"columns": columns, "slides": slides, "mpp": mpp}
+    found, used = zip(*(_facts(path, as_json, how) for path in files))
+    if mpp is not None and not any(used):
+        raise click.BadParameter("all files count in pixels.", param_hint="'--mpp'")
+    found = [{"file": str(path), **facts} for path, facts in zip(files, found)]
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
@@ -53,8 +62,29 @@ def info(files, as_json, columns):
         click.echo()
 
 
-def _facts(path, as_json, columns):
-    """Tell what a file is by its name, and what it holds by looking."""
+def _facts(path, as_json, how):
+    """Find what a file is by its name, and what it holds by looking; and whether mpp was used."""
+    if (path.is_dir() or path.suffix.lower() in _TABLES) and not is_patch_set(path):
+        return _annotation_facts(path, how)
+    return _other_facts(path, as_json), False
+
+
+def _annotation_facts(path, how):
+    facts = {"kind": "annotations"}
+    try:
+        (table, used), unit = read_table(path, **how), "px"
+    except NeedsResolution:
+        if how["mpp"] is not None:
+            raise
+        (table, used), unit = read_table(path, **{**how, "mpp": 1.0}), "um"
+    facts |= {"rows": len(table), "images": table["image"].nunique()}
+    if len(table):
+        corners = [f"{table[axis].agg(end):.10g}" for end in ("min", "max") for axis in "xy"]
+        facts["positions"] = "{}, {} to {}, {} {} (x, y)".format(*corners, unit)
+    return {**facts, "counts": count_labels(table["label"].tolist())}, used
+
+
+def _other_facts(path, as_json):
     if is_patch_set(path):
         found = load_patches(path)
         facts = {"kind": "patches", "images": len(found.X), "shape": list(found.X.shape[1:])}
@@ -70,10 +100,6 @@ def _facts(path, as_json, columns):
         if as_json:
             return facts
         return {**facts, "card": model_card(estimator)}
-    if path.is_dir() or path.suffix.lower() in _TABLES:
-        table = read_annotations(path, columns=columns)
-        facts = {"kind": "annotations", "rows": len(table), "images": table["image"].nunique()}
-        return {**facts, "counts": count_labels(table["label"].tolist())}
     reader = open_reader(os.fspath(path))
     levels = range(len(reader.downsamples))
     return {

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from .._version import __version__
-from ..annotations import read_annotations
-from ..annotations._io import READ
+from ..annotations import resolve_image
+from ..annotations._readers import READ
+from ..annotations._table import NeedsResolution
 from ..slides import extract_patches
 from ..slides._readers import open_reader
 from .common import (
@@ -28,6 +29,7 @@ from .common import (
     shows_progress,
 )
 from .patch_set import FILES, load_patches, save_npz, save_others
+from .tables import LABEL_HELP, read_table
 
 __all__ = ["patches"]
 
@@ -45,7 +47,11 @@ __all__ = ["patches"]
 @click.option(
     "--mpp", type=float, help="Micrometres per pixel of the patches.  [default: as level 0]"
 )
-@click.option("--slide-mpp", type=float, help="Micrometres per pixel of the slides themselves.")
+@click.option(
+    "--slide-mpp",
+    type=float,
+    help="Micrometres per pixel of the slides themselves, and of points in millimetres.",
+)
 @click.option(
     "--max-offset",
     type=float,
@@ -53,7 +59,7 @@ __all__ = ["patches"]
     show_default=True,
     help="Largest random distance in px of a cell from the middle.",
 )
-@click.option("--label", "labels", multiple=True, help="Only this class; may be repeated.")
+@click.option("--label", "labels", multiple=True, help=LABEL_HELP)
 @click.option(
     "--from", "format", type=click.Choice(["auto", *READ]), default="auto", help="Kind of the file."
 )
@@ -95,7 +101,9 @@ def patches(
         return
     _check_ours(out)
     _check_ours(work)
-    table = read_annotations(annotations, format, image=image, columns=columns)
+    table = _read(
+        annotations, root, how["slide_mpp"], format, image=image, columns=columns, labels=labels
+    )
     n_rows = len(table)
     table = table[table["label"].notna()]
     wanted = choose_labels(labels, sorted(set(table["label"])))
@@ -137,9 +145,22 @@ def patches(
     say(f"{text}; {n_out} of {n_rows} rows left out" if n_out else text)
 
 
+def _read(path, root, slide_mpp, format, **how):
+    """Read the annotations; the slides say how large pixels are where nobody else does."""
+    try:
+        return read_table(path, format, mpp=slide_mpp, slides=root, **how)[0]
+    except NeedsResolution as error:
+        error.args = (str(error).replace(" mpp must", " --slide-mpp must"),)
+        names = set(read_table(path, format, mpp=1.0, slides=root, **how)[0]["image"])
+        mpp = _resolution(root, names)
+        if mpp is None:
+            raise
+        return read_table(path, format, mpp=mpp, slides=root, **how)[0]
+
+
 def _resolution(root, names):
     """Micrometres per pixel of level 0, if they are known and the same on all slides."""
-    found = {open_reader(os.fspath(root / name)).mpp for name in names}
+    found = {open_reader(os.fspath(resolve_image(root, name))).mpp for name in names}
     return found.pop() if len(found) == 1 else None
 
 

@@ -29,6 +29,8 @@ def check_cells(annotations):
         Labels.
     rows : sequence of length n
         What messages call the rows: the index of a DataFrame, else numbers from 0.
+    from_bounds : bool ndarray of shape (n,)
+        Whether the position counts from the corner of the slide's scanned area.
 
     Raises
     ------
@@ -64,7 +66,17 @@ def check_cells(annotations):
     if broken.any():
         first = int(broken.argmax())
         raise ValueError(f"annotations, row {rows[first]}: x, y are {points[first].tolist()}.")
-    return np.array(values["image"]), np.ascontiguousarray(points), np.array(values["label"]), rows
+    names, labels = np.array(values["image"]), np.array(values["label"])
+    return names, np.ascontiguousarray(points), labels, rows, _from_bounds(annotations, len(names))
+
+
+def _from_bounds(annotations, n_rows):
+    """Whether positions count from a slide's bounds, as those of QuPath may."""
+    try:
+        origin = list(annotations["origin"])
+    except (KeyError, IndexError, TypeError, ValueError):
+        return np.zeros(n_rows, dtype=bool)
+    return np.array([isinstance(value, str) and value == "bounds" for value in origin], dtype=bool)
 
 
 def _is_missing(label):

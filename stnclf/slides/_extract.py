@@ -26,6 +26,7 @@ from .._utils.files import check_path
 from .._utils.part_file import PartFile, check_out, read_header
 from .._utils.typing import Floats, PathLike, Pixels, RandomState, Table
 from ..annotations import resolve_image
+from ..annotations._slide_facts import slide_facts
 from ._cell_table import cells_inside, check_cells
 from ._slide import Slide
 
@@ -77,7 +78,8 @@ def extract_patches(
     ----------
     annotations : DataFrame or mapping of columns
         ``image``, the file's name below `root`; ``x`` and ``y``, the cell in pixels of level 0;
-        ``label``. One row for each cell, in any order.
+        ``label``. One row for each cell, in any order. Where a column ``origin`` is "bounds",
+        positions count from the corner of the slide's scanned area, as QuPath's do.
     root : str or path-like
         Folder of the slides. Names that are absolute or hold ``..`` are refused.
     size : int
@@ -173,7 +175,7 @@ def extract_patches(
     out = check_out(out, resume)
     if outside not in ("error", "skip", "clip"):
         raise ValueError(f"outside: got {outside!r}, wants 'error', 'skip' or 'clip'.")
-    groups, points, y, rows = check_cells(annotations)
+    groups, points, y, rows, from_bounds = check_cells(annotations)
     names, first, image = np.unique(groups, return_index=True, return_inverse=True)
     slides = [Slide(_path(root, str(name), rows[i]), slide_mpp) for name, i in zip(names, first)]
     sizes, scales = [], np.empty(len(names))
@@ -181,6 +183,10 @@ def extract_patches(
         with slide:
             sizes.append(slide.size)
             scales[i] = slide.scale(mpp)
+        counted = from_bounds & (image == i)
+        if counted.any():
+            facts = slide_facts(slide.path)
+            points[counted] += (0, 0) if facts is None else facts.bounds
     points, kept = cells_inside(points, groups, np.array(sizes)[image], rows, outside)
     groups, points, y, image = groups[kept], points[kept], y[kept], image[kept]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stnclf.annotations import read_annotations, write_annotations
-from tests.annotations.test_io import cells, examples
+from tests.annotations.test_io import cells, examples, scale
 
 
 @pytest.mark.parametrize("cut", [0, 1, 7, 40, 99, 0.3, 0.5, 0.8, 0.95])
@@ -20,11 +20,12 @@ def test_files_cut_short_are_refused_in_one_line(cut, tmp_path):
         told = path.stem if path.suffix != ".mat" else "crchisto"
         for format in ("auto", told):
             with pytest.raises(ValueError, match=path.name.replace(".", r"\.")) as caught:
-                read_annotations(path, format, mpp=0.5)
+                read_annotations(path, format, **scale(told, 0.5))
             assert "\n" not in str(caught.value)
             assert str(caught.value).startswith(str(path))
 
 
+@pytest.mark.filterwarnings("ignore:.* left out:UserWarning", "ignore:.*like JSON:UserWarning")
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_bytes_give_a_table_or_a_value_error(seed, tmp_path):
     rng = np.random.default_rng(seed)
@@ -38,7 +39,7 @@ def test_damaged_bytes_give_a_table_or_a_value_error(seed, tmp_path):
             damaged[where] = rng.integers(0, 256, len(where))
             path.write_bytes(damaged.tobytes())
             try:
-                table = read_annotations(path, told, mpp=0.5)
+                table = read_annotations(path, told, **scale(told, 0.5))
             except ValueError:
                 refused += 1
             else:
@@ -58,12 +59,14 @@ def places(node, found):
     return found
 
 
+@pytest.mark.filterwarnings("ignore:.* left out:UserWarning")
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("format", ["midog", "coco", "qupath", "grand-challenge"])
 def test_json_of_any_content_gives_a_table_or_a_value_error(format, seed, tmp_path):
     rng = np.random.default_rng(seed)
     table = cells(votes=[("m",), ("n", "m")], grade=["I", "II"], probability=0.5, image_width=90)
-    path = write_annotations(table, tmp_path / "a", format if format != "coco" else "midog", mpp=1)
+    writer = format if format != "coco" else "midog"
+    path = write_annotations(table, tmp_path / "a", writer, **scale(format, 1))
     original, read = path.read_text(), 0
     for _ in range(150):
         content = json.loads(original)
@@ -73,7 +76,7 @@ def test_json_of_any_content_gives_a_table_or_a_value_error(format, seed, tmp_pa
             node[key] = copy.deepcopy(STRANGE[rng.integers(len(STRANGE))])
         path.write_text(json.dumps(content))
         try:
-            table = read_annotations(path, format, mpp=0.5)
+            table = read_annotations(path, format, **scale(format, 0.5))
         except ValueError:
             continue
         assert np.isfinite(table[["x", "y"]].to_numpy()).all()

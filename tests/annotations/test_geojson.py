@@ -57,11 +57,11 @@ def test_geometries(tmp_path):
         feature({"type": "Point", "coordinates": [3, 4, 0]}),
         feature(polygon((5, 5), (5, 5), (5, 5), (5, 5))),
     )
-    expected = [(2, 4), (2, 4), (2.5, 5), (55, 5), (2, 4), (2.5, 3.5), (4.5, 4.5)]
+    expected = [(2, 4), (2, 4), (2.5, 5), (5, 5), (105, 5), (2, 4), (2.5, 3.5), (4.5, 4.5)]
     np.testing.assert_allclose(table[["x", "y"]], expected, rtol=0, atol=1e-9)
-    assert table.type.tolist() == ["polygon"] * 4 + ["line", "spot", "polygon"]
-    np.testing.assert_array_equal(table.width, [6, 6, 10, 110, 4, np.nan, 0])
-    np.testing.assert_array_equal(table.height, [12, 12, 10, 10, 8, np.nan, 0])
+    assert table.type.tolist() == [*["polygon"] * 3, "area", "area", "line", "spot", "polygon"]
+    np.testing.assert_array_equal(table.width, [6, 6, 10, 10, 10, 4, np.nan, 0])
+    np.testing.assert_array_equal(table.height, [12, 12, 10, 10, 10, 8, np.nan, 0])
 
 
 def test_each_of_several_points_is_a_cell(tmp_path):
@@ -150,16 +150,22 @@ def test_one_feature_or_a_bare_list_of_them_is_read(tmp_path):
     ("features", "message"),
     [
         ([3], "feature 0 is no feature with geometry and properties"),
-        ([{"type": "Feature", "geometry": None}], "feature 0 is no feature"),
+        ([{"type": "Feature", "geometry": 3}], "feature 0 is no feature"),
+        ([{"type": "Feature", "properties": {}}], "feature 0 is no feature"),
+        ([feature(None, childObjects=3)], "'childObjects' that are no list"),
+        ([feature(None, childObjects=[3])], "feature 0, child 0 is no feature"),
         ([feature({"type": "Blob", "coordinates": []})], "geometry of type 'Blob'"),
-        ([feature({"type": "GeometryCollection", "geometries": []})], "'GeometryCollection'"),
+        ([feature({"type": "GeometryCollection", "geometries": 3})], "'geometries' that are no li"),
+        ([feature({"type": "GeometryCollection", "geometries": [3]})], "geometry of type None"),
         ([feature({"type": "Point"})], "feature 0 has no coordinates"),
         ([feature({"type": "Point", "coordinates": [1]})], "a point that is not two numbers"),
         ([feature({"type": "Point", "coordinates": [1, "2"]})], "a point that is not two numbers"),
         ([feature({"type": "Point", "coordinates": [1, True]})], "a point that is not two numbers"),
         ([feature({"type": "Point", "coordinates": [1, float("nan")]})], "not two numbers"),
         ([feature({"type": "Point", "coordinates": [1, 10**400]})], "not two numbers"),
-        ([feature({"type": "Polygon", "coordinates": [[]]})], "has no coordinates"),
+        ([feature({"type": "Polygon", "coordinates": [[[1, 2], [3], [4, 5]]]})], "not two numbers"),
+        ([feature({"type": "Polygon", "coordinates": [[[1, 2], [3, True]]]})], "not two numbers"),
+        ([feature({"type": "Polygon", "coordinates": [[[1, 2], [3, 1e999]]]})], "not two numbers"),
         ([feature({"type": "Polygon", "coordinates": [1, 2]})], "has no coordinates"),
         ([feature({"type": "Polygon", "coordinates": 3})], "has no coordinates"),
         ([feature({"type": "Point", "coordinates": [1, 2]}, measurements=3)], "must be objects"),

@@ -48,7 +48,7 @@ def test_results_hold_probabilities_only(tmp_path):
             {"points": [{"point": [1, float("nan"), 0]}]},
             "point 0 has a coordinate that is no number",
         ),
-        ({"name": None}, "does not name its image: pass image="),
+        ({"points": [{"point": [1, 2, 0]}, {}]}, "point 1 has no coordinates"),
     ],
 )
 def test_broken_results_are_refused(change, message, tmp_path):

@@ -1,0 +1,68 @@
+"""What a caller says about a file of annotations, and what the slide beside it adds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ._files import unpacked_name
+from ._slide_facts import SlideFacts, find_slide, plain_name, slide_facts
+
+__all__ = ["Context"]
+
+
+@dataclass
+class Context:
+    """Arguments of `stnclf.annotations.read_annotations` that are more than a format.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder.
+    image : str, default=None
+        Name of the image.
+    columns : dict, default=None
+        What a table's columns are called.
+    mpp : float, default=None
+        Micrometres per pixel.
+    label : str, default=None
+        Class of all rows.
+    slides : Path, default=None
+        Folder of the slides, or a slide. None is the folder of the file.
+    skipped : Counter
+        Gets what a reader leaves out: how many objects of which kind.
+    """
+
+    path: Path
+    image: str | None = None
+    columns: dict[str, str] | None = None
+    mpp: float | None = None
+    label: str | None = None
+    slides: Path | None = None
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def of_file(self, path: Path) -> Context:
+        """Context of one file of a folder; what is skipped is counted in one place."""
+        return Context(
+            path, self.image, self.columns, self.mpp, self.label, self.slides, self.skipped
+        )
+
+    @property
+    def folder(self) -> Path:
+        """Where slides are looked for."""
+        return self.slides or self.path.parent
+
+    def image_name(self, stated: str | None = None) -> str:
+        """Name of the image of a file: as given, as stated in it, or by the file's own name."""
+        name = self.image or stated
+        if name:
+            return name
+        stem = unpacked_name(self.path).stem
+        slide = find_slide(self.folder, stem)
+        return stem if slide is None else plain_name(self.folder, slide)
+
+    def facts(self, image: str) -> SlideFacts | None:
+        """Numbers of a slide, None where it is not found or not read."""
+        slide = find_slide(self.folder, image)
+        return None if slide is None else slide_facts(slide)

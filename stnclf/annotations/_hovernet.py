@@ -1,0 +1,90 @@
+"""JSON of HoVer-Net and CellViT: nuclei with centroid, contour and type.
+
+Both count pixels: a whole number is the middle of one. HoVer-Net's numbers are those of the image
+at the magnification at which it worked; CellViT's belong to level 0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .._utils.typing import Table
+from ._context import Context
+from ._numbers import to_float
+from ._table import make_table, scalar
+
+
+def is_nuclei(document: Any) -> bool:
+    """Whether a parsed file holds nuclei of HoVer-Net ("nuc") or CellViT ("cells")."""
+    if not isinstance(document, dict):
+        return False
+    if "nuc" in document:
+        return True
+    cells = document.get("cells")
+    return isinstance(cells, list) and all("centroid" in c for c in cells[:1] if _is_dict(c))
+
+
+def nuclei_table(document: dict[str, Any], context: Context) -> Table:
+    """Turn a parsed file into a table; the name of a type is its class, else its number."""
+    nuclei = document.get("nuc", document.get("cells"))
+    if isinstance(nuclei, dict):
+        entries = list(nuclei.items())
+    elif isinstance(nuclei, list):
+        entries = list(enumerate(nuclei))
+    else:
+        raise ValueError("'nuc' is neither an object nor a list.")
+    names = _names(document.get("type_map"))
+    image = context.image_name()
+    rows = []
+    for key, nucleus in entries:
+        centroid = nucleus.get("centroid") if isinstance(nucleus, dict) else None
+        numbers = [to_float(v) for v in centroid] if isinstance(centroid, list) else []
+        if len(numbers) != 2 or not all(map(math.isfinite, numbers)):
+            raise ValueError(f"nucleus {key!r} has no 'centroid' of two numbers.")
+        kind = scalar(nucleus.get("type"))
+        if isinstance(kind, float) and kind.is_integer():
+            kind = int(kind)
+        width, height = _size(nucleus, key)
+        row = {
+            "image": image,
+            "x": numbers[0],
+            "y": numbers[1],
+            "label": None if kind is None else names.get(str(kind), str(kind)),
+            "type": "polygon",
+            "width": width,
+            "height": height,
+            "probability": scalar(nucleus.get("type_prob")),
+            "id": key if isinstance(key, str) else None,
+        }
+        rows.append(row)
+    return make_table(rows)
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _names(types: Any) -> dict[str, str]:
+    """Names of types by number; HoVer-Net's list a colour beside the name."""
+    found = {}
+    for number, name in types.items() if isinstance(types, dict) else ():
+        name = name[0] if isinstance(name, list) and name else name
+        if isinstance(name, str):
+            found[str(number)] = name
+    return found
+
+
+def _size(nucleus: dict[str, Any], key: Any) -> tuple[float | None, float | None]:
+    """Width and height of [[top, left], [bottom, right]], whose end is excluded."""
+    box = nucleus.get("bbox")
+    if box is None:
+        return None, None
+    try:
+        (top, left), (bottom, right) = box
+        height, width = to_float(bottom) - to_float(top), to_float(right) - to_float(left)
+    except (TypeError, ValueError):
+        height = width = math.nan
+    if not (0 <= width < math.inf and 0 <= height < math.inf):
+        raise ValueError(f"nucleus {key!r} has a 'bbox' that is no [[top, left], [bottom, right]].")
+    return width, height

@@ -1,0 +1,181 @@
+"""Which format a file has, which arguments apply to it, and who reads it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._utils.typing import Table
+from . import _asap, _imagescope, _ndpa
+from ._asap import read_asap
+from ._coco import boxes_table, is_boxes, is_results, results_table
+from ._context import Context
+from ._crchisto import mat_files, read_crchisto
+from ._csv import read_csv
+from ._files import read_bytes, read_text, unpacked_name
+from ._geojson import GeoJSON
+from ._grand_challenge import is_points, points_table
+from ._hovernet import is_nuclei, nuclei_table
+from ._imagescope import read_imagescope
+from ._labelme import is_labelme, labelme_table
+from ._ndpa import read_ndpa
+from ._slide_facts import UNBOUNDED
+from ._sliderunner import MAGIC, read_slide_runner
+from ._table import DoesNotApply
+from ._via import is_via, via_table
+from ._voc import read_voc, voc_files
+from ._yolo import is_yolo, read_yolo, yolo_files
+
+__all__ = ["READ", "read"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format: how it is read, and which of the arguments apply to it.
+
+    Parameters
+    ----------
+    read : callable
+        Turns a context into a table; of JSON, a parsed file and a context.
+    takes : tuple of str, default=()
+        Those of ``image``, ``columns`` and ``mpp`` that apply.
+    fits : callable, default=None
+        Whether parsed JSON is of this format; None if it is no JSON.
+    """
+
+    read: Callable[..., Table]
+    takes: tuple[str, ...] = ()
+    fits: Callable[[Any], bool] | None = None
+
+
+def _qupath(geojson: GeoJSON, context: Context) -> Table:
+    image = context.image_name(geojson.image)
+    if image.lower().endswith(UNBOUNDED):
+        return geojson.table(image, (0, 0))
+    facts = context.facts(image)
+    return geojson.table(image, None if facts is None else facts.bounds)
+
+
+def _boxes(document: Any, context: Context, box_format: str = "auto") -> Table:
+    return boxes_table(document, box_format)
+
+
+FORMATS = {
+    "sliderunner": Format(lambda context: read_slide_runner(context.path, context.skipped)),
+    "midog": Format(_boxes, (), is_boxes),
+    "coco": Format(_boxes, (), is_boxes),
+    "voc": Format(lambda context: read_voc(context.path)),
+    "qupath": Format(_qupath, ("image",), lambda document: isinstance(document, GeoJSON)),
+    "grand-challenge": Format(points_table, ("image", "mpp"), is_points),
+    "csv": Format(read_csv, ("image", "columns", "mpp")),
+    "crchisto": Format(lambda context: read_crchisto(context.path)),
+    "asap": Format(read_asap, ("image",)),
+    "imagescope": Format(read_imagescope, ("image",)),
+    "ndpa": Format(read_ndpa, ("image", "mpp")),
+    "hovernet": Format(nuclei_table, ("image",), is_nuclei),
+    "yolo": Format(read_yolo, ("image",)),
+    "via": Format(via_table, ("columns",), is_via),
+    "labelme": Format(labelme_table, ("image",), is_labelme),
+}
+READ = tuple(FORMATS)
+_ROOTS = {_asap.ROOT: "asap", _imagescope.ROOT: "imagescope", _ndpa.ROOT: "ndpa"}
+_tag = re.compile(rb"<([A-Za-z_][\w.-]*)").search
+_PLAIN_TEXT = (".csv", ".tsv", ".txt")
+
+
+def read(context: Context, format: str) -> Table:
+    """Read a file of annotations.
+
+    Parameters
+    ----------
+    context : Context
+        The file, and what the caller says about it.
+    format : str
+        "auto", or one of `READ`.
+
+    Returns
+    -------
+    table : DataFrame
+        The table of `stnclf.annotations.read_annotations`.
+
+    Raises
+    ------
+    ValueError
+        If the file is of no such format or broken, or if an argument does not apply to it. The
+        message does not name the file.
+    """
+    if format == "auto":
+        format = _recognise(context.path)
+    document: Any = None
+    if format == "json" or FORMATS[format].fits is not None:
+        if context.path.is_dir():
+            raise ValueError("is a folder, wants a file.")
+        document, format = _parse(context, format)
+    takes = FORMATS[format].takes if format != "results" else ("image",)
+    _check_arguments(context, takes)
+    if format == "results":
+        return results_table(document, context)
+    reader = FORMATS[format].read
+    if document is None:
+        return reader(context)
+    if reader is _boxes:
+        return reader(document[0], context, document[1])
+    return reader(document, context)
+
+
+def _parse(context: Context, format: str) -> tuple[Any, str]:
+    """Parse JSON; give the document and its format. Boxes come with how they are written."""
+    geojson = GeoJSON(read_text(context.path), context.skipped)
+    document = geojson if geojson.fits else geojson.document
+    fitting = [name for name, it in FORMATS.items() if it.fits is not None and it.fits(document)]
+    if is_results(document) and format in ("json", "coco"):
+        return document, "results"
+    if not fitting or format not in ("json", *fitting):
+        names = [name for name, it in FORMATS.items() if it.fits is not None]
+        raise ValueError(f"is JSON, but no file of {names if format == 'json' else format}.")
+    if fitting[0] == "midog":  # and "coco", which has the same layout
+        return (document, "auto" if format == "json" else format), fitting[0]
+    return document, fitting[0] if format == "json" else format
+
+
+def _check_arguments(context: Context, takes: tuple[str, ...]) -> None:
+    reasons = {
+        "image": "names its images",
+        "columns": "has no columns to choose from",
+        "mpp": "has positions in pixels",
+    }
+    for name, reason in reasons.items():
+        if getattr(context, name) is not None and name not in takes:
+            raise DoesNotApply(name, reason)
+
+
+def _recognise(path: Path) -> str:
+    """Tell the format from a file's first bytes, or from what a folder holds."""
+    if path.is_dir():
+        if voc_files(path):
+            return "voc"
+        if mat_files(path):
+            return "crchisto"
+        if yolo_files(path):
+            return "yolo"
+        raise ValueError("is a folder without .xml or .mat files, or lists of YOLO.")
+    head = read_bytes(path, 4096)
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    ending = unpacked_name(path).suffix.lower()
+    if head.startswith(MAGIC):
+        return "sliderunner"
+    if head.startswith(b"MATLAB"):
+        return "crchisto"
+    if text.startswith(b"<") or ending in (".xml", ".ndpa"):
+        tag = _tag(re.sub(rb"<!--.*?-->", b"", head.replace(b"\0", b""), flags=re.DOTALL))
+        return _ROOTS.get(tag[1].decode() if tag else "", "voc")
+    if text.startswith((b"{", b"[")):
+        return "json"
+    if is_yolo(head.decode("utf-8", "replace")) and ending not in (".csv", ".tsv"):
+        return "yolo"
+    if ending in _PLAIN_TEXT:
+        return "csv"
+    raise ValueError(f"shows no format by itself: pass format=, one of {list(READ)}.")

@@ -1,0 +1,162 @@
+"""What annotation files need to know of a slide, and finding the slide that they are about."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+
+from PIL import Image
+
+from .._utils.files import check_path
+from .._utils.typing import PathLike
+
+__all__ = ["SlideFacts", "find_slide", "plain_name", "resolve_image", "slide_facts"]
+
+#: Endings of images that only Pillow reads.
+PLAIN = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
+#: Endings of slides on which OpenSlide may report where the scanned area begins.
+BOUNDED = (".mrxs", ".scn", ".bif", ".czi")
+#: Endings of files in which it begins at pixel 0.
+UNBOUNDED = (".svs", ".ndpi", ".vms", ".vmu", *PLAIN)
+_ENDINGS = (*BOUNDED, *UNBOUNDED, ".tif", ".tiff", ".dcm", ".qptiff", ".svslide")
+
+
+@dataclass(frozen=True)
+class SlideFacts:
+    """Numbers of a slide.
+
+    Parameters
+    ----------
+    size : tuple of int
+        ``(width, height)`` of level 0 in pixels.
+    mpp : tuple of float or None
+        Micrometres per pixel of level 0 along x and y.
+    bounds : tuple of int
+        ``(x, y)`` of the level-0 pixel at which the scanned area begins.
+    center : tuple of float or None
+        Nanometres from the middle of the slide's glass to that of the image, of Hamamatsu's.
+    """
+
+    size: tuple[int, int]
+    mpp: tuple[float, float] | None = None
+    bounds: tuple[int, int] = (0, 0)
+    center: tuple[float, float] | None = None
+
+
+def resolve_image(root: PathLike, name: str) -> Path:
+    r"""Find the path of an image below a folder, and refuse a name that leads out of it.
+
+    Names come from files that others made; one like ``../../secrets.tif`` must not be opened.
+    Links below `root` are the user's own and are followed.
+
+    Parameters
+    ----------
+    root : path-like
+        The folder that holds the images.
+    name : str
+        Name of an image, as in the column ``image``; ``/`` and ``\`` separate folders.
+
+    Returns
+    -------
+    path : pathlib.Path
+        `root` and the name; whether it exists is not looked at.
+
+    Raises
+    ------
+    TypeError
+        If `root` is no path.
+    ValueError
+        If the name is empty, absolute, has a drive, or goes up by ``..``; in one line.
+
+    Examples
+    --------
+    >>> from stnclf.annotations import resolve_image
+    >>> resolve_image("slides", "01/25.tif").as_posix()
+    'slides/01/25.tif'
+    >>> resolve_image("slides", "../../x.svs")
+    Traceback (most recent call last):
+    ...
+    ValueError: image must be a name below its folder, got '../../x.svs'.
+    """
+    inside = isinstance(name, str) and "\0" not in name and not PureWindowsPath(name).anchor
+    parts = name.replace("\\", "/").split("/") if inside else [".."]
+    parts = [part for part in parts if part not in ("", ".")]
+    if not parts or ".." in parts:
+        raise ValueError(f"image must be a name below its folder, got {name!r}.")
+    return Path(check_path("root", root), *parts)
+
+
+def find_slide(slides: Path, name: str | None) -> Path | None:
+    """Find a slide by the name that a file has for it; None if there is none.
+
+    `slides` is a folder, or the slide itself. A name without an ending stands for the one slide
+    of that stem.
+    """
+    if not slides.is_dir():
+        return slides if slides.is_file() else None
+    try:
+        path = resolve_image(slides, name)  # type: ignore[arg-type]
+    except ValueError:
+        return None
+    if path.is_file():
+        return path if path.suffix.lower() in _ENDINGS else None
+    if path.suffix.lower() in _ENDINGS or not path.parent.is_dir():
+        return None
+    found = [
+        path.parent / entry
+        for entry in os.listdir(path.parent)
+        if os.path.splitext(entry)[0] == path.name
+        and os.path.splitext(entry)[1].lower() in _ENDINGS
+    ]
+    return found[0] if len(found) == 1 and found[0].is_file() else None
+
+
+def plain_name(slides: Path, path: Path) -> str:
+    """Name of a slide that was found: below the folder `slides`, or that of the file itself."""
+    return path.relative_to(slides).as_posix() if slides.is_dir() else path.name
+
+
+def slide_facts(path: PathLike) -> SlideFacts | None:
+    """Read the numbers of a slide; None where no library at hand reads it."""
+    path = Path(path)
+    if path.suffix.lower() not in PLAIN:
+        try:
+            import openslide
+        except (ImportError, OSError):  # OSError: the package is there, its library is not
+            openslide = None
+        if openslide is not None:
+            try:
+                with openslide.OpenSlide(os.fspath(path)) as slide:
+                    return _facts(slide.dimensions, slide.properties)
+            except openslide.OpenSlideError:
+                pass  # not a whole-slide format
+        elif path.suffix.lower() in BOUNDED:
+            return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the size alone, nothing is decoded
+            with Image.open(path) as image:
+                return SlideFacts(image.size)
+    except Exception:  # plugins raise whatever a damaged file makes them trip over
+        return None
+
+
+def _facts(size, properties):
+    def pair(*names):
+        try:
+            return tuple(float(properties[name].replace(",", ".")) for name in names)
+        except (KeyError, ValueError):
+            return None
+
+    mpp = pair("openslide.mpp-x", "openslide.mpp-y")
+    bounds = pair("openslide.bounds-x", "openslide.bounds-y") or (0, 0)
+    names = [f"hamamatsu.{axis}OffsetFromSlideCentre" for axis in "XY"]
+    usable = mpp is not None and all(0 < value < 1000 for value in mpp)
+    return SlideFacts(
+        size,
+        mpp if usable else None,
+        (int(bounds[0]), int(bounds[1])),
+        pair(*names),
+    )
