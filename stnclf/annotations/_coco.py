@@ -56,6 +56,7 @@ def results_table(document: list[Any], context: Context) -> Table:
     }
     if context.image is not None and len(ids["image_id"]) > 1:
         raise ValueError("is about several images, so that image= does not apply.")
+    context.numbered = True
     table = boxes_table(content, "coco")
     probability = {"score": "probability"} if "probability" not in table else {}
     return table.rename(columns=probability)

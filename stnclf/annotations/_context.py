@@ -32,6 +32,8 @@ class Context:
         Folder of the slides, or a slide. None is the folder of the file.
     skipped : Counter
         Gets what a reader leaves out: how many objects of which kind.
+    numbered : bool
+        Becomes true if a reader found numbers for the names of images and classes.
     """
 
     path: Path
@@ -41,12 +43,7 @@ class Context:
     label: str | None = None
     slides: Path | None = None
     skipped: Counter[str] = field(default_factory=Counter)
-
-    def of_file(self, path: Path) -> Context:
-        """Context of one file of a folder; what is skipped is counted in one place."""
-        return Context(
-            path, self.image, self.columns, self.mpp, self.label, self.slides, self.skipped
-        )
+    numbered: bool = False
 
     @property
     def folder(self) -> Path:

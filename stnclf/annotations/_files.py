@@ -71,7 +71,10 @@ def read_text(path: Path) -> str:
 def read_xml(path: Path) -> ElementTree.Element:
     """Parse XML and give its root; a document type is refused."""
     parser = ElementTree.XMLParser(target=_NoDoctype())
-    return ElementTree.fromstring(read_bytes(path), parser)
+    try:
+        return ElementTree.fromstring(read_bytes(path), parser)
+    except (ElementTree.ParseError, LookupError) as error:  # an encoding that nobody knows
+        raise ValueError(str(error)) from error
 
 
 def parse_json(

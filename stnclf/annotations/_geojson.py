@@ -278,7 +278,9 @@ def geojson_text(
     image = only_image(columns, "a GeoJSON file")
     colors = class_colors(class_names(columns), colors)
     features = []
-    begin = (0, 0) if image is None else bounds(image)
+    # Rows that count from the bounds already need no slide.
+    resolved = [origin != "bounds" for origin in columns.get("origin", [None])]
+    begin = (0, 0) if image is None or not any(resolved) else bounds(image)
     for row in row_dicts(columns):
         properties = {"objectType": row.get("object_type", object_type)}
         if "name" in row:

@@ -334,6 +334,8 @@ def _doubts(table: Table, context: Context) -> Iterator[str]:
         kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(context.skipped.items()))
         total = sum(context.skipped.values())
         yield f"{total} object(s) left out, of {total + len(table)}: {kinds}."
+    if context.numbered:
+        yield "names images and classes by their numbers only; rename them, or pass image=."
     labels = table["label"].dropna().astype(str)
     if labels.str.lstrip().str.startswith(("{", "[")).any():
         first = labels[labels.str.lstrip().str.startswith(("{", "["))].iloc[0]

@@ -102,7 +102,7 @@ def export(
             overwrite=overwrite,
         )
     except ValueError as error:
-        text = str(error).replace("format must be", "--to must be")
+        text = str(error).replace("format must be", "--to must be").replace("format=", "--to ")
         text = text.replace("write one file each, with table.groupby('image')", "choose by --image")
         raise ValueError(f"{out}: {text}") from error
     say(f"{out}: {len(table)} rows")

@@ -80,7 +80,7 @@ def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **ho
         write_atomically(out, text.encode())
     else:
         kind = writes[out.suffix.lower()]
-        how = {"object_type": "annotation", "slides": slide} if kind == "qupath" else {}
-        write_annotations(fields, out, kind, **how)
+        more = {"object_type": "annotation", "slides": slide} if kind == "qupath" else {}
+        write_annotations(fields, out, kind, **more)
     most = f", {fields['count'].max()} cells in the first" if len(fields) else ""
     say(f"{out or slide}: {len(fields)} field(s) of {how['area_mm2']:g} mm2{most}")

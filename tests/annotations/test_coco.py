@@ -218,3 +218,93 @@ def test_midog_needs_labels_and_one_size_an_image(tmp_path):
     ):
         write_annotations(cells(score=[1.0, np.inf]), path, "midog")
     assert not path.exists()
+
+
+def segments(*segmentations, **more):
+    content = document([[0, 0, 0, 0]] * len(segmentations), 256, 200)
+    for annotation, segmentation in zip(content["annotations"], segmentations):
+        del annotation["bbox"]
+        annotation |= {"segmentation": segmentation, **more}
+    return content
+
+
+@pytest.mark.parametrize("format", ["auto", "coco"])
+def test_segmentations_without_boxes(format, tmp_path):
+    table = read(
+        tmp_path,
+        segments(
+            [[0, 0, 6, 0, 0, 12]],
+            [[0, 0, 4, 0, 4, 4, 0, 4], [10, 1, 12, 1, 12, 3, 10, 3]],
+            {"counts": [100, 20, 51080], "size": [200, 256]},
+            {"counts": [405, 10, 190, 10, 50585], "size": [200, 256]},
+            iscrowd=0,
+        ),
+        format,
+    )
+    # Polygons run along edges, masks count pixels: column 2, rows 5 to 14, and column 3, the same.
+    expected = [[1.5, 3.5], [(16 * 2 + 4 * 11) / 20 - 0.5, 1.5], [0, 109.5], [2.5, 9.5]]
+    assert table[["x", "y"]].to_numpy().tolist() == pytest.approx(np.array(expected))
+    assert table[["width", "height"]].to_numpy().tolist() == [[6, 12], [12, 4], [1, 20], [2, 10]]
+    assert set(table.label) == {"mitotic figure"}
+
+
+def test_a_box_goes_before_a_segmentation(tmp_path):
+    content = segments([[0, 0, 6, 0, 0, 12]])
+    content["annotations"][0]["bbox"] = [100, 120, 30, 31]
+    assert read(tmp_path, content, "coco")[["x", "y"]].to_numpy().tolist() == [[114.5, 135]]
+    content["annotations"][0]["bbox"] = []
+    assert read(tmp_path, content, "coco")[["x", "y"]].to_numpy().tolist() == [[1.5, 3.5]]
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "message"),
+    [
+        ([[1, 2, 3]], "annotation 0 has a polygon that is no list of x, y"),
+        ([3], "annotation 0 has a polygon"),
+        ([[1, 2, 3, "4"]], "annotation 0 has a point that is not two numbers"),
+        ([], "annotation 0 has no 'bbox' of four numbers"),
+        (
+            {"counts": [51200], "size": [200, 256]},
+            "annotation 0 has a segmentation without any pix",
+        ),
+        ({"counts": [3], "size": [200, 256]}, "annotation 0 has runs that do not fill a mask"),
+    ],
+)
+def test_broken_segmentations_are_refused(segmentation, message, tmp_path):
+    with pytest.raises(ValueError, match=rf"boxes\.json: {message}"):
+        read(tmp_path, segments(segmentation))
+
+
+def test_ids_may_be_text_in_one_place_and_numbers_in_another(tmp_path):
+    content = document([[10, 20, 60, 70], [1, 2, 3, 4]])
+    content["annotations"][0] |= {"image_id": "5", "category_id": "2"}
+    content["annotations"][1] |= {"image_id": 5.0}
+    table = read(tmp_path, content, "coco")
+    assert table.image.tolist() == ["a.tiff"] * 2
+    assert table.label.tolist() == ["mitotic figure"] * 2
+    content["images"][0]["id"], content["categories"][0]["id"] = "5", "2"
+    assert read(tmp_path, content, "coco").label.tolist() == ["mitotic figure"] * 2
+    content["annotations"][0]["image_id"] = "05"
+    with pytest.raises(ValueError, match="annotation 0 is on an image that 'images' lacks"):
+        read(tmp_path, content, "coco")
+
+
+def test_results_have_numbers_for_names(tmp_path):
+    content = [
+        {"image_id": 7, "category_id": 1, "bbox": [100, 120, 30, 31], "score": 0.5},
+        {"image_id": 7, "category_id": 2, "bbox": [10, 20, 5, 5], "score": 0.25},
+    ]
+    with pytest.warns(UserWarning, match=r"boxes\.json: names images and classes by their numbers"):
+        table = read(tmp_path, content)
+    assert table[["x", "y"]].to_numpy().tolist() == [[114.5, 135], [12, 22]]
+    assert table.image.tolist() == ["7", "7"]
+    assert table.label.tolist() == ["1", "2"]
+    assert table.probability.tolist() == [0.5, 0.25]
+    with pytest.warns(UserWarning, match="names images"):
+        assert set(read(tmp_path, content, image="a.png").image) == {"a.png"}
+    content[1]["image_id"] = 8
+    with pytest.raises(ValueError, match="several images, so that image= does not apply"):
+        read(tmp_path, content, image="a.png")
+    content[1] = {"image_id": 8}
+    with pytest.raises(ValueError, match="result 1 has no 'category_id'"):
+        read(tmp_path, content)

@@ -127,3 +127,45 @@ def test_the_table_of_a_real_data_set(shared_data):
     assert table.uid.tolist() == [int(row["uid"]) for row in rows]
     with pytest.raises(ValueError, match=r"has no column \['image', 'label'\]"):
         read_annotations(path)
+
+
+@pytest.mark.parametrize(
+    ("unit", "size"),
+    [("µm", 1), ("μm", 1), ("um", 1), ("(µm)", 1), ("[mm]", 1000), ("mm", 1000), ("nm", 0.001)],
+)
+@pytest.mark.parametrize("space", [" ", "_"])
+def test_columns_that_name_their_unit_are_converted(unit, size, space, tmp_path):
+    text = f"image,x{space}{unit},y{space}{unit},label\na,{75.125 / size:.9g},{50 / size:.9g},m\n"
+    names = {axis: f"{axis}{space}{unit}" for axis in "xy"}
+    table = read(tmp_path, text, columns=names, mpp=0.25)
+    assert table[["x", "y"]].to_numpy().tolist() == [[300.5, 200]]
+    with pytest.raises(ValueError, match=r"mpp must be the micrometres per pixel .* not in pixels"):
+        read(tmp_path, text, columns=names)
+
+
+def test_measurements_of_qupath(tmp_path):
+    text = "Image\tObject ID\tClassification\tCentroid X µm\tCentroid Y µm\tNucleus: Area µm^2\n"
+    text += "a.svs\t1f\tm\t75.125\t50.125\t20.5\na.svs\t2f\tn\t0.125\t0.375\t21.5\n"
+    table = read(tmp_path, text, mpp=0.25)
+    # QuPath counts along the edges of pixels: the middle of the first one is at 0.125 um.
+    assert table[["x", "y"]].to_numpy().tolist() == [[300, 200], [0, 1]]
+    assert table.image.tolist() == ["a.svs"] * 2
+    assert table.label.tolist() == ["m", "n"]
+    assert table["Nucleus: Area µm^2"].tolist() == [20.5, 21.5]
+    pixels = text.replace("Centroid X µm", "Centroid X px").replace(
+        "Centroid Y µm", "Centroid Y px"
+    )
+    assert read(tmp_path, pixels).x.tolist() == [74.625, -0.375]
+    with pytest.raises(ValueError, match="so that mpp= does not apply"):
+        read(tmp_path, pixels, mpp=0.25)
+    # On slides of which a part was scanned, it counts from there.
+    assert read(tmp_path, pixels.replace("a.svs", "a.scn")).origin.tolist() == ["bounds"] * 2
+    half = text.replace("Centroid X µm", "Centroid X px")
+    with pytest.raises(ValueError, match="'Centroid X px' and 'Centroid Y µm' in different units"):
+        read(tmp_path, half, mpp=0.25)
+
+
+def test_the_image_is_not_given_twice(tmp_path):
+    text = "slide,x,y,label\na,1,2,m\n"
+    with pytest.raises(ValueError, match="image= does not apply: columns= says where 'image' is"):
+        read(tmp_path, text, image="b", columns={"image": "slide"})

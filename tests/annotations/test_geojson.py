@@ -1,12 +1,16 @@
 """GeoJSON: what QuPath writes is read, and what is written is what QuPath wants."""
 
 import json
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from stnclf.annotations import read_annotations, write_annotations
+from stnclf.slides import extract_patches
+from tests.annotations.slides import write_scn
 from tests.annotations.test_io import cells
 
 
@@ -257,3 +261,137 @@ def test_files_are_valid_geojson(size, tmp_path):
     for one in document["features"]:
         assert one["properties"]["objectType"] == "detection"
         assert one["geometry"]["type"] == ("Polygon" if size else "Point")
+
+
+def test_a_multipolygon_of_a_class_is_one_cell_for_each_part(tmp_path):
+    def outline(x, y):
+        return [[[x, y], [x + 12, y], [x + 12, y + 12], [x, y + 11], [x, y]]]
+
+    parts = {"type": "MultiPolygon", "coordinates": [outline(94, 94), outline(294, 114)]}
+    table = read(tmp_path, feature(parts, objectType="annotation", classification="Neoplastic"))
+    assert table.label.tolist() == ["Neoplastic"] * 2
+    # A square of 12 without a triangle of 12 x 1 at its lower edge, two thirds to the left.
+    np.testing.assert_allclose(np.diff(table[["x", "y"]], axis=0), [[200, 20]])
+    x = (144 * 6 - 6 * 4) / 138
+    np.testing.assert_allclose(table.x[0], 94 + x - 0.5)
+    # What QuPath itself calls a cell is one, of however many parts.
+    cell = read(tmp_path, feature(parts, objectType="cell", classification="Neoplastic"))
+    np.testing.assert_allclose(cell[["x", "y"]], [table[["x", "y"]].mean()])
+    assert cell.width.tolist() == [212]
+
+
+def test_objects_within_objects_are_rows(tmp_path):
+    point = {"type": "Point", "coordinates": [1.1, 2]}
+    inner = feature(polygon((0, 0), (6, 0), (0, 12)), classification={"name": "mitosis"})
+    cell = feature(point, objectType="detection", classification="mitosis", childObjects=[inner])
+    region = polygon((0, 0), (400, 0), (400, 300), (0, 300), (0, 0))
+    tumor = feature(region, classification="Tumor", childObjects=[cell, cell])
+    table = read(tmp_path, tumor, cell)
+    assert table.label.tolist() == ["Tumor", *["mitosis"] * 6]
+    assert table.x.tolist() == [199.5, *[0.6, 1.5] * 3]
+    assert table.y.tolist() == [149.5, *[1.5, 3.5] * 3]
+
+
+def test_harmless_objects_are_left_out_and_counted(tmp_path):
+    point = {"type": "Point", "coordinates": [3, 4]}
+    good = feature(point, classification="m")
+    line = {"type": "MultiLineString", "coordinates": [[[1, 1], [3, 5]], []]}
+    harmless = [
+        feature(None),
+        feature({"type": "Polygon", "coordinates": []}),
+        feature({"type": "Polygon", "coordinates": [[]]}),
+        feature({"type": "MultiPolygon", "coordinates": []}),
+        feature({"type": "MultiPoint", "coordinates": [[1.5, 2.5], []]}),
+        feature({"type": "GeometryCollection", "geometries": []}),
+        feature({"type": "GeometryCollection", "geometries": [point, line]}),
+    ]
+    with pytest.warns(
+        UserWarning, match=r"slide 7\.geojson: 7 object\(s\) left out, of 11: 7 with"
+    ):
+        table = read(tmp_path, good, *harmless)
+    assert table[["x", "y"]].to_numpy().tolist() == [[2.5, 3.5], [1, 2], [2.5, 3.5], [1.5, 2.5]]
+    # The object that stands for the image itself is no annotation.
+    assert len(read(tmp_path, feature(None, objectType="root"), good)) == 1
+    assert len(read(tmp_path)) == 0
+    path = tmp_path / "none.geojson"
+    path.write_text("[]")
+    assert list(read_annotations(path).columns) == ["image", "x", "y", "label"]
+
+
+def test_objects_as_the_text_of_json(tmp_path):
+    # As geopandas writes what it has no type for.
+    table = read(
+        tmp_path,
+        feature(
+            {"type": "Point", "coordinates": [1, 2]},
+            classification='{ "name": "Tumor", "color": [ 200, 0, 0 ] }',
+            measurements='{"Area": 3.5}',
+        ),
+    )
+    assert table.label.tolist() == ["Tumor"]
+    assert table.Area.tolist() == [3.5]
+
+
+def test_qupath_counts_from_where_the_scanned_area_begins(tmp_path):
+    pytest.importorskip("openslide", reason="knows where that is")
+    pytest.importorskip("tifffile", reason="writes a slide")
+    slides = tmp_path / "slides"
+    slides.mkdir()
+    pixels = np.full((256, 384, 3), 230, dtype=np.uint8)
+    pixels[190:211, 290:311] = (70, 30, 120)
+    write_scn(slides / "s.scn", pixels, 400, 300)
+    path = tmp_path / "s.scn.geojson"
+    box = polygon((290.5, 190.1), (311.5, 190.1), (311.5, 211.1), (290.5, 211.1), (290.5, 190.1))
+    path.write_text(json.dumps(feature(box, classification="m")))
+
+    known = read_annotations(path, slides=slides)
+    assert known[["x", "y"]].to_numpy().tolist() == [[700.5, 500.1]]
+    assert "origin" not in known
+    unknown = read_annotations(path)
+    assert unknown[["x", "y"]].to_numpy().tolist() == [[300.5, 200.1]]
+    assert unknown.origin.tolist() == ["bounds"]
+    for table in (known, unknown, unknown.to_dict("list")):
+        X, *_ = extract_patches(table, slides, size=8, image_size=8, mpp=None)
+        assert (X == (70, 30, 120)).all()
+    # Written, both are what was read: to the slide's folder, from elsewhere, and unresolved.
+    for table, more in ((known, {"slides": slides}), (known, {"slides": slides / "s.scn"})):
+        again = write_annotations(table, tmp_path / "b.geojson", **more)
+        assert json.loads(again.read_text())["features"][0]["geometry"] == box
+    write_annotations(known, slides / "c.geojson")
+    assert json.loads((slides / "c.geojson").read_text())["features"][0]["geometry"] == box
+    write_annotations(unknown, tmp_path / "d.geojson")
+    assert json.loads((tmp_path / "d.geojson").read_text())["features"][0]["geometry"] == box
+    # A table of level 0 and no slide: said, not guessed.
+    with pytest.warns(UserWarning, match=r"s\.scn: QuPath counts from the corner of the scanned"):
+        write_annotations(known, tmp_path / "e.geojson")
+    with pytest.warns(UserWarning, match="the format has no place to say so"):
+        write_annotations(unknown, tmp_path / "e.sqlite")
+    back = read_annotations(write_annotations(unknown, tmp_path / "e.csv"))
+    assert back.origin.tolist() == ["bounds"]
+
+
+def test_a_name_without_an_ending_is_that_of_the_only_slide(tmp_path):
+    path = tmp_path / "case 7.geojson"
+    path.write_text(json.dumps(feature({"type": "Point", "coordinates": [1.5, 2]})))
+    assert read_annotations(path).image.tolist() == ["case 7"]
+    Image.new("RGB", (30, 20)).save(tmp_path / "case 7.png")
+    table = read_annotations(path)
+    assert table.image.tolist() == ["case 7.png"]
+    assert "origin" not in table
+
+
+def test_many_outlines_are_read_fast(tmp_path):
+    rng = np.random.default_rng(0)
+    n = 4000  # a tenth of what takes 5 seconds at most
+    centers = rng.uniform(0, 8e4, (n, 2)).round(2)
+    angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    circle = 7 * np.stack([np.cos(angle), np.sin(angle)], 1)
+    rings = (centers[:, None] + circle).round(3).tolist()
+    path = tmp_path / "a.geojson"
+    features = [feature({"type": "Polygon", "coordinates": [r]}, classification="m") for r in rings]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    features.clear()
+    start = time.process_time()
+    table = read_annotations(path)
+    assert time.process_time() - start < 1.5
+    np.testing.assert_allclose(table[["x", "y"]], centers - 0.5, atol=1e-3)

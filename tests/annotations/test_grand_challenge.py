@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from stnclf.annotations import read_annotations, write_annotations
+from tests.annotations.slides import write_ndpi
 from tests.annotations.test_coco import read
 from tests.annotations.test_io import cells
 
@@ -55,3 +56,49 @@ def test_broken_results_are_refused(change, message, tmp_path):
     content = {"type": "Multiple points", "name": "a", "points": [{"point": [1, 2, 0]}]} | change
     with pytest.raises(ValueError, match=message):
         read(tmp_path, content, mpp=0.25)
+
+
+def points(*names, **more):
+    items = [{"point": [0.1 * i, 0.05, 0.242], "probability": 0.5} for i in range(1, 4)]
+    for item, name in zip(items, names):
+        item["name"] = name
+    return {"type": "Multiple points", "points": items, "version": {"major": 1}, **more}
+
+
+@pytest.mark.parametrize("names", [("Point 1", "Point 2", "Point 3"), ("Point 0",), ()])
+def test_points_without_classes_have_that_of_their_list(names, tmp_path):
+    names = names if len(names) != 1 else names * 3
+    table = read(tmp_path, points(*names, name="lymphocytes"), mpp=0.5, image="a.tif")
+    assert table.label.tolist() == ["lymphocytes"] * 3
+    assert table.image.tolist() == ["a.tif"] * 3
+    np.testing.assert_allclose(table.x, [200, 400, 600])
+    # The name of the list is not that of an image, which is then the file's own.
+    assert set(read(tmp_path, points(*names, name="monocytes"), mpp=0.5).image) == {"boxes"}
+    # Without a name there is no class, and one may be given.
+    assert read(tmp_path, points(*names), mpp=0.5).label.isna().all()
+    assert set(read(tmp_path, points(*names), mpp=0.5, label="m").label) == {"m"}
+    table = read(tmp_path, points(*names, name="a.tif"), mpp=0.5)
+    assert set(table.image) == {"a.tif"}
+    assert table.label.isna().all()
+
+
+def test_points_with_classes_keep_them(tmp_path):
+    table = read(tmp_path, points("m", "Point 2", "n", name="a"), mpp=0.5)
+    assert table.label.tolist() == ["m", "Point 2", "n"]
+    assert set(table.image) == {"a"}
+
+
+def test_a_table_without_labels_comes_back_with_its_image(tmp_path):
+    table = cells(image="slide 7", label=None)
+    path = write_annotations(table, tmp_path / "a.json", "grand-challenge", mpp=0.25)
+    back = read_annotations(path, mpp=0.25)
+    assert set(back.image) == {"slide 7"}
+    assert back.label.isna().all()
+
+
+def test_the_slide_says_how_large_pixels_are(tmp_path):
+    pytest.importorskip("openslide", reason="reads the slide")
+    write_ndpi(tmp_path / "a.ndpi", mpp=0.5)
+    content = points("m", "m", "n", name="a.ndpi")
+    np.testing.assert_allclose(read(tmp_path, content).x, [200, 400, 600])
+    np.testing.assert_allclose(read(tmp_path, content, mpp=0.25).x, [400, 800, 1200])

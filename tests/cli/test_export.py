@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from stnclf.annotations import read_annotations, write_annotations
-from stnclf.cli.export import read_tables
 
 TABLE = pd.DataFrame(
     {
@@ -95,10 +94,3 @@ def test_probabilities_must_be_there_to_be_compared(tmp_path, invoke):
     code, _, lines = invoke("export", path, "-o", tmp_path / "b.csv", "--min-probability", 0.5)
     assert code == 2
     assert "'--min-probability'" in lines[0]
-
-
-def test_tables_are_read_as_one(cells, tmp_path):
-    more = write_annotations(TABLE.assign(x=[7.0, 8.0, 9.0]), tmp_path / "more.csv")
-    both = read_tables([cells, more])
-    assert both["x"].tolist() == [1.5, 20.0, 3.25, 7.0, 8.0, 9.0]
-    assert both.index.tolist() == list(range(6))

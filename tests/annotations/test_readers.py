@@ -1,0 +1,100 @@
+"""Arguments: none is accepted and ignored; what the file lacks they add."""
+
+import json
+import os
+
+import pytest
+
+from stnclf.annotations import read_annotations, write_annotations
+from stnclf.annotations._readers import FORMATS
+from tests.annotations.test_io import cells, examples, scale
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("image", "a.svs"), ("columns", {"x": "y"}), ("mpp", 0.25)]
+)
+def test_arguments_that_do_not_apply_are_refused(argument, value, tmp_path):
+    refused = 0
+    for path in examples(tmp_path):
+        told = path.stem if path.suffix != ".mat" else "crchisto"
+        if argument in FORMATS[told].takes and (told, argument) != ("csv", "mpp"):
+            continue
+        with pytest.raises(ValueError, match=f"so that {argument}= does not apply") as caught:
+            read_annotations(path, **{**scale(told, 0.5), argument: value})
+        assert str(caught.value).startswith(f"{path}: ")
+        refused += 1
+    assert refused >= 4
+
+
+@pytest.mark.parametrize(
+    ("argument", "formats"),
+    [
+        ({"size": 20}, ("csv", "sliderunner", "grand-challenge")),
+        ({"colors": {"m": "#000000"}}, ("csv", "midog", "grand-challenge")),
+        ({"object_type": "annotation"}, ("csv", "midog", "sliderunner", "grand-challenge")),
+        ({"mpp": 0.25}, ("csv", "midog", "sliderunner", "qupath")),
+        ({"slides": "."}, ("csv", "midog", "sliderunner", "grand-challenge")),
+    ],
+)
+def test_arguments_for_writing_that_do_not_apply_are_refused(argument, formats, tmp_path):
+    (name,) = argument
+    for format in formats:
+        with pytest.raises(ValueError, match=f"{name}= does not apply to format='{format}'"):
+            write_annotations(cells(), tmp_path / "out", format, **{**scale(format), **argument})
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_class_may_be_given_where_a_file_has_none(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("image,x,y\na.svs,1,2\na.svs,3,4\n")
+    assert read_annotations(path, label="mitosis").label.tolist() == ["mitosis"] * 2
+    with pytest.raises(ValueError, match=r"a\.csv: has no column 'label'"):
+        read_annotations(path)
+    path.write_text("image,x,y,label\na.svs,1,2,\n")
+    assert read_annotations(path, label="mitosis").label.tolist() == ["mitosis"]
+    for path in examples(tmp_path):
+        told = path.stem if path.suffix != ".mat" else "crchisto"
+        if path.name != "a.csv":
+            with pytest.raises(ValueError, match="names its classes, so that label= does not app"):
+                read_annotations(path, label="x", **scale(told))
+    for bad in ("", 3):
+        with pytest.raises(ValueError, match="label must be a name, got"):
+            read_annotations(path, label=bad)
+
+
+def test_labels_that_are_no_classes_are_pointed_out(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("image,x,y,label\n" + "".join(f"a,{i},2,cell {i}\n" for i in range(3)))
+    with pytest.warns(UserWarning, match=r"a\.csv: has 3 rows and as many different labels, as 'c"):
+        assert len(read_annotations(path)) == 3
+    path.write_text('image,x,y,label\na,1,2,"{""name"": ""m""}"\na,1,2,m\n')
+    with pytest.warns(UserWarning, match=r'a\.csv: has labels that look like JSON, as {"name": "m'):
+        read_annotations(path)
+    path.write_text("image,x,y,label\na,1,2,m\na,1,2,n\na,2,2,k\n")
+    assert len(read_annotations(path)) == 3  # three classes, and nothing is said
+
+
+def test_fifos_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(ValueError, match=r"a\.csv: is no regular file"):
+        read_annotations(tmp_path / "a.csv")
+    with pytest.raises(ValueError, match="is a folder, wants a file"):
+        read_annotations(tmp_path, "qupath")
+
+
+def test_formats_are_told_by_their_root_or_keys(tmp_path):
+    path = tmp_path / "a.data"
+    for text, columns in (
+        ("<!-- x --><ASAP_Annotations/>", 4),
+        ('<?xml version="1.0"?><Annotations/>', 4),
+        ("<annotations/>", 4),
+        ('{"nuc": {}}', 4),
+        ('{"shapes": [], "imagePath": "a.png"}', 4),
+        ('{"_via_img_metadata": {}}', 4),
+        ("[]", 4),
+    ):
+        path.write_text(text)
+        assert len(read_annotations(path).columns) == columns
+    path.write_text(json.dumps([{"id": 3}]))
+    with pytest.raises(ValueError, match="is JSON, but no file of"):
+        read_annotations(path)

@@ -1,0 +1,41 @@
+"""Slides: their numbers, and finding the one that a file is about."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stnclf.annotations._slide_facts import find_slide, plain_name, slide_facts
+from tests.annotations.slides import write_ndpi, write_scn
+
+
+def test_numbers_of_slides_and_images(tmp_path):
+    pytest.importorskip("openslide", reason="reads slides")
+    pytest.importorskip("tifffile", reason="writes one")
+    facts = slide_facts(write_ndpi(tmp_path / "a.ndpi", 320, 200, 0.5, (7, -9)))
+    assert (facts.size, facts.mpp, facts.bounds) == ((320, 200), (0.5, 0.5), (0, 0))
+    assert facts.center == (7, -9)
+    pixels = np.full((256, 384, 3), 200, np.uint8)
+    facts = slide_facts(write_scn(tmp_path / "a.scn", pixels, 400, 300))
+    assert (facts.mpp, facts.bounds, facts.center) == ((0.25, 0.25), (400, 300), None)
+    assert facts.size == (1600, 1200)
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    facts = slide_facts(tmp_path / "a.png")
+    assert (facts.size, facts.mpp, facts.bounds) == ((30, 20), None, (0, 0))
+    (tmp_path / "b.tif").write_bytes(b"no image")
+    assert slide_facts(tmp_path / "b.tif") is None
+
+
+def test_a_slide_is_found_by_its_name_or_stem(tmp_path):
+    for name in ("a.svs", "b.png", "b.tif", "sub/c.ndpi", "d.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert find_slide(tmp_path, "a.svs") == tmp_path / "a.svs"
+    assert find_slide(tmp_path, "a") == tmp_path / "a.svs"
+    assert find_slide(tmp_path, "sub/c") == tmp_path / "sub/c.ndpi"
+    assert plain_name(tmp_path, tmp_path / "sub/c.ndpi") == "sub/c.ndpi"
+    assert find_slide(tmp_path / "a.svs", "whatever") == tmp_path / "a.svs"
+    assert plain_name(tmp_path / "a.svs", tmp_path / "a.svs") == "a.svs"
+    # Two of one stem decide nothing; another kind of file is no slide; nor is one elsewhere.
+    for name in ("b", "d.txt", "d", "none", "none.svs", "../a.svs", "/etc/passwd", "", None):
+        assert find_slide(tmp_path, name) is None

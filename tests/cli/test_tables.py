@@ -1,0 +1,103 @@
+"""Annotation files on the command line: resolution, class and slides where they are needed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stnclf.annotations import read_annotations, write_annotations
+from stnclf.cli.tables import read_table, read_tables
+from tests.cli.test_export import TABLE
+
+POINTS = {
+    "name": "a.tif",
+    "type": "Multiple points",
+    "points": [{"name": "m", "point": [0.0375, 0.025, 0]}],
+}
+
+
+@pytest.fixture
+def work(tmp_path):
+    """Points in millimetres, a table without classes, and a slide of 400 x 300 px of 0.25 um."""
+    (tmp_path / "points.json").write_text(json.dumps(POINTS))
+    (tmp_path / "bare.csv").write_text("image,x,y\na.tif,150,100\n")
+    (tmp_path / "slides").mkdir()
+    pixels = np.full((300, 400, 3), 230, np.uint8)
+    pixels[90:111, 140:161] = (70, 30, 120)
+    image = Image.fromarray(pixels)
+    image.save(tmp_path / "slides" / "a.tif", dpi=(25400 / 0.25, 25400 / 0.25))
+    return tmp_path
+
+
+def test_tables_are_read_as_one(tmp_path):
+    paths = [
+        write_annotations(table, tmp_path / name)
+        for name, table in (("a.csv", TABLE), ("b.csv", TABLE.assign(x=[7.0, 8.0, 9.0])))
+    ]
+    both, used = read_tables(paths)
+    assert both["x"].tolist() == [1.5, 20.0, 3.25, 7.0, 8.0, 9.0]
+    assert both.index.tolist() == list(range(6))
+    assert not used
+
+
+def test_options_are_used_where_they_are_needed(work):
+    table, used = read_table(work / "points.json", mpp=0.5)
+    assert (table.x.tolist(), used) == ([75], True)
+    table, used = read_table(work / "bare.csv", mpp=0.5, labels=["m"])
+    assert (table.label.tolist(), table.x.tolist(), used) == (["m"], [150], False)
+    with pytest.raises(ValueError, match="has no column 'label'"):
+        read_table(work / "bare.csv", labels=["m", "n"])
+
+
+@pytest.mark.parametrize("more", [("--slide-mpp", 0.25), ()])
+def test_patches_of_points_in_millimetres(more, work, invoke):
+    line = ("patches", work / "points.json", work / "slides", "-o", work / "out", "--size", 16)
+    code, _, lines = invoke(*line, "--image-size", 16, *more)
+    assert code == 0, lines
+    # 37.5 um are 150 px.
+    assert (np.load(work / "out" / "X.npy") == (70, 30, 120)).all()
+
+
+def test_patches_of_points_on_a_slide_without_resolution(work, invoke):
+    Image.new("RGB", (400, 300)).save(work / "slides" / "a.tif")
+    line = ("patches", work / "points.json", work / "slides", "-o", work / "out", "--size", 16)
+    code, _, lines = invoke(*line)
+    assert (code, len(lines)) == (1, 1)
+    assert "points.json: --slide-mpp must be the micrometres per pixel" in lines[0]
+
+
+def test_a_class_for_a_table_that_has_none(work, invoke):
+    line = ("patches", work / "bare.csv", work / "slides", "-o", work / "out", "--size", 16)
+    code, _, lines = invoke(*line)
+    assert (code, len(lines)) == (1, 1)
+    assert "has no column 'label'" in lines[0]
+    assert invoke(*line, "--label", "mitosis")[0] == 0
+    out = work / "x.geojson"
+    assert invoke("export", work / "bare.csv", "-o", out, "--label", "mitosis")[0] == 0
+    assert read_annotations(out).label.tolist() == ["mitosis"]
+
+
+def test_info_says_where_positions_are(work, invoke):
+    code, out, _ = invoke("info", "--json", work / "points.json", "--mpp", 0.25)
+    assert code == 0
+    assert json.loads(out)[0]["positions"] == "150, 100 to 150, 100 px (x, y)"
+    code, out, _ = invoke("info", "--json", work / "points.json")
+    assert code == 0
+    assert json.loads(out)[0]["positions"] == "37.5, 25 to 37.5, 25 um (x, y)"
+    code, _, lines = invoke("info", write_annotations(TABLE, work / "a.csv"), "--mpp", 0.25)
+    assert (code, len(lines)) == (2, 1)
+    assert "'--mpp': all files count in pixels" in lines[0]
+
+
+def test_export_refuses_what_it_does_not_use(work, invoke):
+    cells = write_annotations(TABLE, work / "a.csv")
+    for option in (("--mpp", 0.25), ("--size", 20), ("--as", "detection")):
+        code, _, lines = invoke("export", cells, "-o", work / "b.csv", *option)
+        assert (code, len(lines)) == (1, 1), option
+        assert "does not apply to --to 'csv'" in lines[0]
+    code, _, _ = invoke("export", work / "points.json", "-o", work / "c.csv", "--mpp", 0.25)
+    assert code == 0
+    assert read_annotations(work / "c.csv").x.tolist() == [150]
