@@ -189,15 +189,13 @@ def complete_runs(store):
     runs, found = {}, {}
     for row in store.rows:
         runs.setdefault(tuple(row[name] for name in KEY if name != "fold"), []).append(row)
-    protocol_names = list(protocols.PROTOCOLS)
-    for rows in sorted(
-        runs.values(),
-        key=lambda rows: (
-            protocol_names.index(rows[0]["protocol"]),
-            ORDER.index(rows[0]["method"]),
-            rows[0]["seed"],
-        ),
-    ):
+    order = list(protocols.PROTOCOLS)
+
+    def place(rows):
+        first = rows[0]
+        return order.index(first["protocol"]), ORDER.index(first["method"]), first["seed"]
+
+    for rows in sorted(runs.values(), key=place):
         first = rows[0]
         if len(rows) == first["n_folds"] and all(r["settings"] == first["settings"] for r in rows):
             data = data_key(first["protocol"], first["max_samples"])

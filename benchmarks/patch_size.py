@@ -11,7 +11,7 @@ docs/patch_size.md and its figure are made from what is stored.
 
 import numpy as np
 from _evaluate import build, folds, joined, run_fold, title
-from _run import DOCS, RESULTS, Store, carry_out, mean_and_range, parser, table
+from _run import DOCS, Store, carry_out, mean_and_range, parser, table
 from protocols import CellSet
 
 from stnclf.datasets import make_cells
@@ -55,7 +55,7 @@ def main(arguments=None):
     line.add_argument("--n", type=int, default=400, help="cells")
     options = line.parse_args(arguments)
     carry_out(options, KEY, measure, sections, "patch_size.md")
-    if options.out == RESULTS / "patch_size.json":
+    if options.out == options.kept:
         draw(Store(options.out, KEY)).savefig(FIGURE, dpi=120)
 
 

@@ -122,13 +122,6 @@ def load(folder, name=None, *, seed=0):
         The arrays.
     protocol : Protocol
         What belongs to them.
-
-    Raises
-    ------
-    FileNotFoundError
-        If `folder` does not hold the set, or none of them.
-    ValueError
-        If `name` is not a protocol's.
     """
     folder = Path(folder)
     if name is None:
