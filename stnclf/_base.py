@@ -6,10 +6,11 @@ import copy
 import os
 import threading
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.model_selection import train_test_split
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import EarlyStopping
@@ -28,8 +29,8 @@ from ._utils.checks import (
 from ._utils.images import as_images, check_image_shape, check_size, naming
 from ._utils.neutral import neutral
 from .networks import initialize
-from .sampling import CellDataset, Frame, channel_statistics
-from .training import CellNet
+from .sampling import Augmentation, CellDataset, Frame, channel_statistics
+from .training import CellNet, Optimizer
 from .training._callbacks import ProgressBar, StagePrintLog, history_rows
 from .training._checkpoint import CheckpointKeeper
 from .training._fingerprint import fingerprint
@@ -41,17 +42,8 @@ __all__ = ["BaseCellClassifier"]
 # keeps its state whole when several threads fit at once.
 _GENERATOR_LOCK = threading.Lock()
 
-# Parameters that the net has under the same names; the baseline has not all of them.
-_DRAWN_AND_LEARNED = (
-    "balance",
-    "rotate",
-    "flip",
-    "scale_jitter",
-    "color_jitter",
-    "center_jitter",
-    "schedule",
-    "weight_decay",
-)
+#: Epochs without a better validation loss that end a stage.
+PATIENCE = 10
 
 _SIZE = [None, Interval(Integral, 1, None, closed="left"), tuple, list]
 _COUNT = [Interval(Integral, 0, None, closed="left")]
@@ -67,11 +59,9 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "balance": ["boolean", StrOptions({"fixed"})],
         "class_weight": [None, dict, StrOptions({"balanced"})],
-        "rotate": ["boolean", StrOptions({"copy"})],
-        "schedule": [StrOptions({"constant", "one-cycle"})],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "augment": [None, StrOptions({"default", "paper"}), Augmentation],
+        "optimizer": [StrOptions({"default", "paper"}), Optimizer],
         "validation_fraction": [None, Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "image_shape": [None, tuple, list],
         "mpp": [None, Interval(Real, 0, None, closed="neither")],
         "device": [str],
@@ -85,6 +75,9 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
+    #: What the names of ``augment`` and ``optimizer`` stand for.
+    _NAMED: dict = {}
+
     # Two hooks for subclasses: all stages by name, and the untrained system.
 
     def _stages(self):
@@ -94,6 +87,65 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
     def _build(self, frame, n_channels, n_classes, mean, std):
         """Return the module; its weights are drawn afterwards."""
         raise NotImplementedError
+
+    def _named(self, parameter):
+        """Return the object that ``augment`` or ``optimizer`` is or stands for, checked."""
+        value = getattr(self, parameter)
+        if value is None or isinstance(value, str):
+            return clone(self._NAMED[parameter][value])
+        value.check()
+        return value
+
+    def _rates(self):
+        """Return the learning rates of all stages, in their order."""
+        default = self._NAMED["optimizer"]["default"].lr
+        return self._named("optimizer").rates(default)
+
+    def _resolved_parameters(self, image):
+        """Return the parameters with what their names stand for, for images of a size.
+
+        Those of objects are named as in ``get_params(deep=True)``.
+        """
+        found = self.get_params(deep=False)
+        for name in self._NAMED:
+            del found[name]
+            for part, value in self._named(name).get_params().items():
+                found[f"{name}__{part}"] = value
+        found["optimizer__lr"] = self._rates()
+        return found
+
+    def _validate_params(self):
+        super()._validate_params()
+        self._named("augment")
+        self._rates()
+
+    def set_params(self, **params: Any) -> BaseCellClassifier:
+        """Set parameters of the estimator.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name; those of objects as ``augment__flip``, which wants an object
+            there and not a name.
+
+        Returns
+        -------
+        estimator
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or no object that has it.
+        """
+        for name, part in (key.split("__", 1) for key in params if "__" in key):
+            value = params.get(name, getattr(self, name, None))
+            if name in self._NAMED and not hasattr(value, "set_params"):
+                raise ValueError(
+                    f"{name}__{part}: got {name}={value!r}, wants an object that has it, "
+                    f"{name}={name.replace('augment', 'augmentation').capitalize()}(...)."
+                )
+        return super().set_params(**params)
 
     @neutral()
     @_fit_context(prefer_skip_nested_validation=True)
@@ -136,12 +188,14 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         X = as_images(self, X, self.image_shape, reset=not going_on)
         classes, y = check_y(X, y, type(self).__name__)
         frame = self._frame(X.shape[1:3])
+        self._check_networks(frame)
         centers = check_centers(centers, len(X), frame.image)
         weight, known_seed = check_weight(sample_weight, X), None
         if keeper is not None:
             start = self.net_.module_.state_dict() if going_on else init and init[0]
             begun = fingerprint(self, [s.name for s in plan], X, classes, y, centers, weight, start)
-            known_seed = keeper.look(begun, plan, self._stages())
+            whole = frame.cell == frame.patch
+            known_seed = keeper.look(begun, plan, self._stages(), whole=whole)
         weight = weight * weight_of_class(self.class_weight, classes[y])
         rows = np.flatnonzero(weight)
         kept = np.unique(y[rows])
@@ -170,9 +224,9 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         self._architecture_ = self._architecture()
         self._set_up(self.net_.module_)
         self.net_.seed, self.net_.batch_size = seed, self.batch_size
-        for name in _DRAWN_AND_LEARNED:
-            if hasattr(self, name):
-                setattr(self.net_, name, getattr(self, name))
+        optimizer = self._named("optimizer")
+        self.net_.balance, self.net_.augment = self.balance, self._named("augment")
+        self.net_.schedule, self.net_.weight_decay = optimizer.schedule, optimizer.weight_decay
         self.net_.bfloat16 = uses_bfloat16(self.precision, check_device(self.device))
         self.net_.compiled = self.compile
         self.net_.callbacks, self.net_.verbose = self._all_callbacks(), int(self.verbose)
@@ -234,8 +288,8 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         callbacks = [copy.deepcopy(callback) for callback in self.callbacks or ()]
         if self.verbose:
             callbacks.append(StagePrintLog() if self.verbose > 1 else ProgressBar())
-        if self.validation_fraction is not None:
-            callbacks.append(EarlyStopping(patience=self.n_iter_no_change, load_best=True))
+        if self.validation_fraction is not None and not any(map(stops_early, callbacks)):
+            callbacks.append(EarlyStopping(patience=PATIENCE, load_best=True))
         return callbacks
 
     def _check_same(self, known, classes, frame):
@@ -257,6 +311,9 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
                 f"warm_start: the networks were made for {was} (patch_size, cell_size, kinds), "
                 f"the parameters now say {now}; fit anew with warm_start=False."
             )
+
+    def _check_networks(self, frame):
+        """Refuse parameters that name networks that cannot be built for some sizes."""
 
     def _architecture(self):
         """Parameters that decide which networks there are."""
@@ -284,3 +341,10 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def stops_early(callback):
+    """Say whether a callback, maybe with a name, ends stages by the validation loss."""
+    callback = callback[1] if isinstance(callback, tuple) else callback
+    callback = callback() if callback is EarlyStopping else callback
+    return isinstance(callback, EarlyStopping) and str(callback.monitor).startswith("valid")

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
-from ._base import _COUNT, _POSITIVE, BaseCellClassifier
+from ._base import _COUNT, BaseCellClassifier
 from ._utils.typing import Images
 from .networks import CiresanNet
-from .training import Stage
+from .sampling import Augmentation
+from .training import Optimizer, Stage
 
 __all__ = ["CiresanBaseline"]
 
@@ -31,8 +32,9 @@ class CiresanBaseline(BaseCellClassifier):
         far training moves it. None is half of the patch.
     epochs : int, default=200
         Length of the training, as in the paper.
-    lr : float, default=1e-3
-        Initial learning rate, as in the paper.
+    optimizer : {"default", "paper"} or Optimizer, default="default"
+        Learning rate, its course and weight decay, see `stnclf.training.Optimizer`. Both names
+        stand for the paper's rate of 1e-3, constant, without weight decay.
     batch_size : int, default=64
         Samples in a step.
     balance : bool or "fixed", default=True
@@ -42,18 +44,14 @@ class CiresanBaseline(BaseCellClassifier):
         Weights of the classes in the losses, as in scikit-learn: a dict of label to weight,
         or weights inverse to the classes' frequencies. Meant for ``balance=False``, since
         deletion has evened out the frequencies already.
-    rotate : bool or "copy", default=True
-        Turn patches in training by arbitrary angles. "copy" shows each image as it is and
-        again turned, as the paper does, which doubles an epoch.
-    schedule : {"constant", "one-cycle"}, default="constant"
-        Course of the learning rate.
-    weight_decay : float, default=0.0
-        Decoupled weight decay of the Adam optimizer.
+    augment : {"default", "paper"}, None or Augmentation, default="default"
+        Changes of the images in training, see `stnclf.sampling.Augmentation`. "default" rotates
+        patches by arbitrary angles, "paper" shows each image as it is and again rotated, None
+        changes nothing. An object has parameters of its own, as ``augment__flip``.
     validation_fraction : float, default=None
         Share of the training samples that is held out, stratified by class, to end the
-        training when its loss there no longer falls, with the best weights.
-    n_iter_no_change : int, default=10
-        Epochs without a better validation loss that end the training.
+        training when its loss there has not fallen for ten epochs, with the best weights; a
+        `skorch.callbacks.EarlyStopping` among ``callbacks`` takes the place of this rule.
     image_shape : tuple of int, default=None
         (height, width, channels) of images that come as rows of X.
     mpp : float, default=None
@@ -111,7 +109,7 @@ class CiresanBaseline(BaseCellClassifier):
     Notes
     -----
     Epochs and rate are the paper's. Its class balancing by a single deletion and its rotated
-    copies are ``balance="fixed"`` and ``rotate="copy"``, which double the time of an epoch.
+    copies are ``balance="fixed"`` and ``augment="paper"``, which double the time of an epoch.
 
     The position that ``transform`` gives was never taught: it is the peak of the
     class-activation map [2]_ of the predicted class, on the maps of the third block (14 x 14
@@ -138,7 +136,17 @@ class CiresanBaseline(BaseCellClassifier):
     _parameter_constraints: dict = {
         **BaseCellClassifier._parameter_constraints,
         "epochs": _COUNT,
-        "lr": _POSITIVE,
+    }
+
+    _NAMED = {
+        "augment": {
+            "default": Augmentation.only(rotate=True),
+            "paper": Augmentation.only(rotate="copy"),
+            None: Augmentation.only(),
+        },
+        "optimizer": dict.fromkeys(
+            ("default", "paper"), Optimizer(lr=(1e-3,), schedule="constant", weight_decay=0.0)
+        ),
     }
 
     def __init__(
@@ -147,15 +155,12 @@ class CiresanBaseline(BaseCellClassifier):
         patch_size=None,
         cell_size=None,
         epochs=200,
-        lr=1e-3,
+        optimizer="default",
         batch_size=64,
         balance=True,
         class_weight=None,
-        rotate=True,
-        schedule="constant",
-        weight_decay=0.0,
+        augment="default",
         validation_fraction=None,
-        n_iter_no_change=10,
         image_shape=None,
         mpp=None,
         device="auto",
@@ -171,15 +176,12 @@ class CiresanBaseline(BaseCellClassifier):
         self.patch_size = patch_size
         self.cell_size = cell_size
         self.epochs = epochs
-        self.lr = lr
+        self.optimizer = optimizer
         self.batch_size = batch_size
         self.balance = balance
         self.class_weight = class_weight
-        self.rotate = rotate
-        self.schedule = schedule
-        self.weight_decay = weight_decay
+        self.augment = augment
         self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
         self.image_shape = image_shape
         self.mpp = mpp
         self.device = device
@@ -249,7 +251,7 @@ class CiresanBaseline(BaseCellClassifier):
             localizes=False,
             kappa=1.0,
             epochs=self.epochs,
-            lr=self.lr,
+            lr=self._rates()[0],
         )
         return {"classifier": stage}
 

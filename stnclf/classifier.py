@@ -21,85 +21,96 @@ from .networks import (
     ZoomClassifier,
     ZoomNet,
 )
-from .training import guided_stages
+from .sampling import Augmentation
+from .training import Optimizer, guided_stages
 
 __all__ = ["PAPER", "STNCellClassifier"]
 
-#: Classifiers that read the maps of the heatmap localizer's first layers.
+#: Classifiers on the maps of the heatmap localizer's first layers.
 ON_MAPS = {"shared": (MapClassifier, SharedNet), "zoom": (ZoomClassifier, ZoomNet)}
-
-_SHARE = [Interval(Real, 0, 1, closed="left")]
 
 #: The configuration of the 2017 paper, for ``STNCellClassifier(**PAPER)``.
 PAPER = {
     "localizer": "dense",
     "classifier": "inception",
+    "n_glimpses": 1,
     "classifier_epochs": 50,
     "localizer_epochs": 200,
     "joint_epochs": 100,
-    "classifier_lr": 1e-3,
-    "localizer_lr": 1e-4,
-    "joint_lr": 1e-4,
+    "optimizer": "paper",
     "kappa": 1.0,
+    "label_smoothing": 0.0,
     "batch_size": 64,
     "balance": "fixed",
-    "rotate": "copy",
-    "flip": False,
-    "scale_jitter": 0.0,
-    "color_jitter": 0.0,
-    "center_jitter": 0.0,
-    "label_smoothing": 0.0,
-    "n_glimpses": 1,
-    "class_maps": False,
+    "augment": "paper",
     "tta": False,
-    "schedule": "constant",
-    "weight_decay": 0.0,
 }
 
 
 class STNCellClassifier(BaseCellClassifier):
-    """Find the cell in a patch, then name it: a guided spatial transformer network.
+    """Find the cell in a patch, then classify it: a guided spatial transformer network.
 
     A localizer network lays a window on the cell inside the patch, a small classifier names
-    the cell in that window. They are trained in three stages, guided by the known centres of
-    the cells: ``"classifier"`` on windows at the true centres, ``"localizer"`` on randomly moved
-    patches, and ``"joint"``, both together, on the windows that the localizer chooses. Networks
-    that share layers (``classifier="shared"``) keep learning the classes in the second stage.
+    the class of the cell in that window. They are trained in three stages, guided by the known
+    centres of the cells: ``"classifier"`` on windows at the true centres, ``"localizer"`` on
+    randomly moved patches, and ``"joint"``, both together, on the windows that the localizer
+    chooses. Networks that share layers (``classifier="shared"``) keep learning the classes in
+    the second stage.
+
+    The parameters come in groups:
+
+    - sizes: ``patch_size``, ``cell_size``, ``image_shape``, ``mpp``;
+    - networks: ``localizer``, ``classifier``, ``n_glimpses``;
+    - training: the epochs of the three stages, ``optimizer``, ``kappa``, ``label_smoothing``,
+      ``batch_size``, ``balance``, ``class_weight``, ``validation_fraction``;
+    - augmentation: ``augment``;
+    - prediction: ``tta``;
+    - running: ``device``, ``precision``, ``compile``, ``warm_start``, ``init``, ``checkpoint``,
+      ``callbacks``, ``random_state``, ``verbose``.
 
     Parameters
     ----------
     patch_size : int or tuple of int, default=None
         Side, or (height, width), in pixels of the central part of an image that the networks
         see. What lies around it is used in training only, for patches that are moved and
-        turned. None is the whole image.
+        rotated. None is the whole image.
     cell_size : int or tuple of int, default=None
         Side, or (height, width), in pixels of the window, large enough for a whole cell.
-        None is half of the patch (equation 2).
+        None is half of the patch (equation 2). Where the window is the whole patch there is
+        nothing to look for, and no localizer is made.
+    image_shape : tuple of int, default=None
+        (height, width, channels) of images that come as rows of X.
+    mpp : float, default=None
+        Micrometres per pixel of the images, where known: `stnclf.scan.scan` reads slides so.
     localizer : {"heatmap", "dense"}, default="heatmap"
         "dense" is the paper's network, which regresses theta. "heatmap" scores positions and
         takes the best: of several candidates it chooses one and not their mean.
-    classifier : {"shared", "zoom", "context", "window", "inception"}, default="shared"
-        The classifier network. "shared" reads the heatmap localizer's first maps, in the window
-        and in the whole patch [2]_ [3]_; one network is trained in place of two. "zoom" sees the
-        window itself through these layers, magnified, and with ``n_glimpses`` compares several
-        [4]_: meant for patches much wider than the cell. The others look at the pixels:
-        "inception" is the paper's, "window" is made of batch-normalised convolutions, "context"
-        sees the window and one of twice its size around it. It stands in for "shared" and "zoom"
-        with the dense localizer, and where the window is the whole patch.
+    classifier : {"auto", "shared", "zoom", "context", "inception"}, default="auto"
+        The classifier network. "auto" is "shared" with the heatmap localizer, and "context" with
+        the dense localizer or where the window is the whole patch. "shared" takes the heatmap
+        localizer's first maps, in the window and in the whole patch [2]_ [3]_; one network is
+        trained in place of two. "zoom" sees the window itself through these layers, magnified,
+        and with ``n_glimpses`` compares several [4]_: meant for patches much wider than the
+        cell. Both need the heatmap localizer and a window smaller than the patch. The others look
+        at the pixels: "inception" is the paper's, "context" is made of batch-normalised
+        convolutions and sees the window and one of twice its size around it.
     n_glimpses : int, default=1
-        How many peaks of the heatmap are looked at; the class probabilities are averaged with
-        the peaks' shares. The dense localizer has one answer only. With ``classifier="zoom"`` the
-        second look has a say in the shares, and the peak with the largest one is the answer.
-    class_maps : bool, default=False
-        Give the heatmap a map for each class, which speak for the positions that are not looked
-        at: a patch in which a cell of another class could as well be meant gets a probability
-        that says so. The dense localizer has no maps.
+        How many peaks of the heatmap are classified; the class probabilities are averaged with
+        the peaks' weights. With ``classifier="zoom"`` the refined match contributes to the
+        weights, and the peak with the largest one is the predicted position. More than one needs
+        the heatmap localizer and a window smaller than the patch.
     classifier_epochs, localizer_epochs, joint_epochs : int, default=80, 50, 20
         Length of the three stages. The paper's are 50, 200 and 100.
-    classifier_lr, localizer_lr, joint_lr : float, default=3e-3, 3e-3, 5e-4
-        Initial learning rates of the stages. The paper's are 1e-3, 1e-4 and 1e-4.
+    optimizer : {"default", "paper"} or Optimizer, default="default"
+        Learning rates of the three stages, their course, and weight decay, see
+        `stnclf.training.Optimizer`. "default" has the rates 3e-3, 3e-3 and 5e-4, each the peak of
+        a one-cycle schedule, and a weight decay of 0.05; "paper" has 1e-3, 1e-4 and 1e-4,
+        constant, without weight decay. An object has parameters of its own:
+        ``optimizer__weight_decay`` in a search or ``set_params``; a name has none.
     kappa : float, default=1.0
         Weight of the classification loss in the joint stage (equation 9).
+    label_smoothing : float, default=0.05
+        Part of the target class that is spread evenly over all classes.
     batch_size : int, default=32
         Samples in a step. On processors each 16 of them have a thread.
     balance : bool or "fixed", default=True
@@ -109,37 +120,18 @@ class STNCellClassifier(BaseCellClassifier):
         Weights of the classes in the losses, as in scikit-learn: a dict of label to weight,
         or weights inverse to the classes' frequencies. Meant for ``balance=False``, since
         deletion has evened out the frequencies already.
-    rotate : bool or "copy", default=True
-        Turn patches in training by arbitrary angles. "copy" shows each image as it is and
-        again turned, as the paper does, which doubles an epoch.
-    flip : bool, default=True
-        Mirror every other patch in training.
-    scale_jitter : float, default=0.0
-        In training each patch is magnified about its cell by a factor between
-        ``1 / (1 + scale_jitter)`` and ``1 + scale_jitter``. Whether it pays depends on the cells.
-    color_jitter : float, default=0.1
-        In training each channel is multiplied by a factor at most this far from 1 and shifted
-        by at most twice as many standard deviations.
-    center_jitter : float, default=0.03
-        Largest distance along x and y, in cell sizes, by which windows on the true centre miss it.
-    label_smoothing : float, default=0.05
-        Share of the target class that is spread evenly over all classes.
+    validation_fraction : float, default=None
+        Fraction of the training samples that is held out, stratified by class, to end each stage
+        when its loss there has not fallen for ten epochs, with the best weights; a
+        `skorch.callbacks.EarlyStopping` among ``callbacks`` takes the place of this rule. None
+        uses all samples for all epochs.
+    augment : {"default", "paper"}, None or Augmentation, default="default"
+        Changes of the images in training, see `stnclf.sampling.Augmentation`. "default" stands
+        for ``Augmentation()``; "paper" shows each image as it is and again rotated, and changes
+        nothing else; None changes nothing. An object has parameters of its own:
+        ``augment__flip`` in a search or ``set_params``; a name has none.
     tta : bool, default=True
         Test-time augmentation: average probabilities over the eight symmetries of the window.
-    schedule : {"one-cycle", "constant"}, default="one-cycle"
-        Course of the learning rate within a stage.
-    weight_decay : float, default=0.05
-        Decoupled weight decay of the Adam optimizer.
-    validation_fraction : float, default=None
-        Share of the training samples that is held out, stratified by class, to end each stage
-        when its loss there no longer falls, with the best weights. None uses all samples for
-        all epochs.
-    n_iter_no_change : int, default=10
-        Epochs without a better validation loss that end a stage.
-    image_shape : tuple of int, default=None
-        (height, width, channels) of images that come as rows of X.
-    mpp : float, default=None
-        Micrometres per pixel of the images, where known: `stnclf.scan.scan` reads slides so.
     device : str, default="auto"
         "cpu", "cuda", "cuda:N", or "auto" for a GPU where there is one.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -154,8 +146,8 @@ class STNCellClassifier(BaseCellClassifier):
         Continue from the weights of the last fit instead of drawing new ones.
     init : estimator, str or path-like, default=None
         Begin with the weights of a fitted estimator of this class or of a model file
-        (`stnclf.save`), where names and shapes agree. Layers that name the classes are new if
-        the classes are others. `clone` and cross-validation keep the estimator as it is.
+        (`stnclf.save`), where names and shapes agree. Layers with a unit for each class are new
+        if the classes are others. `clone` and cross-validation keep the estimator as it is.
     checkpoint : str or path-like, default=None
         File in which the state of the training is kept, written at the end of every epoch. A
         ``fit`` with the same parameters and data that finds it there continues where it stopped,
@@ -184,7 +176,7 @@ class STNCellClassifier(BaseCellClassifier):
     net_ : CellNet
         The skorch net; ``net_.module_`` is the torch module, always on the CPU.
     history_ : list of dict
-        One row an epoch: stage, epoch, losses, learning rate at its end, seconds.
+        One row per epoch: stage, epoch, losses, learning rate at its end, seconds.
 
     See Also
     --------
@@ -222,22 +214,26 @@ class STNCellClassifier(BaseCellClassifier):
     _parameter_constraints: dict = {
         **BaseCellClassifier._parameter_constraints,
         "localizer": [StrOptions(set(LOCALIZERS))],
-        "classifier": [StrOptions({*ON_MAPS, *CLASSIFIERS})],
+        "classifier": [StrOptions({"auto", *ON_MAPS, *CLASSIFIERS})],
         "n_glimpses": [Interval(Integral, 1, None, closed="left")],
-        "class_maps": ["boolean"],
-        "flip": ["boolean"],
-        "scale_jitter": _SHARE,
-        "color_jitter": _SHARE,
-        "center_jitter": _SHARE,
-        "label_smoothing": _SHARE,
-        "tta": ["boolean"],
         "classifier_epochs": _COUNT,
         "localizer_epochs": _COUNT,
         "joint_epochs": _COUNT,
-        "classifier_lr": _POSITIVE,
-        "localizer_lr": _POSITIVE,
-        "joint_lr": _POSITIVE,
         "kappa": _POSITIVE,
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "tta": ["boolean"],
+    }
+
+    _NAMED = {
+        "augment": {
+            "default": Augmentation(),
+            "paper": Augmentation.only(rotate="copy"),
+            None: Augmentation.only(),
+        },
+        "optimizer": {
+            "default": Optimizer(lr=(3e-3, 3e-3, 5e-4)),
+            "paper": Optimizer(lr=(1e-3, 1e-4, 1e-4), schedule="constant", weight_decay=0.0),
+        },
     }
 
     def __init__(
@@ -245,33 +241,23 @@ class STNCellClassifier(BaseCellClassifier):
         *,
         patch_size=None,
         cell_size=None,
+        image_shape=None,
+        mpp=None,
         localizer="heatmap",
-        classifier="shared",
+        classifier="auto",
         n_glimpses=1,
-        class_maps=False,
         classifier_epochs=80,
         localizer_epochs=50,
         joint_epochs=20,
-        classifier_lr=3e-3,
-        localizer_lr=3e-3,
-        joint_lr=5e-4,
+        optimizer="default",
         kappa=1.0,
+        label_smoothing=0.05,
         batch_size=32,
         balance=True,
         class_weight=None,
-        rotate=True,
-        flip=True,
-        scale_jitter=0.0,
-        color_jitter=0.1,
-        center_jitter=0.03,
-        label_smoothing=0.05,
-        tta=True,
-        schedule="one-cycle",
-        weight_decay=0.05,
         validation_fraction=None,
-        n_iter_no_change=10,
-        image_shape=None,
-        mpp=None,
+        augment="default",
+        tta=True,
         device="auto",
         precision="auto",
         compile=False,
@@ -284,33 +270,23 @@ class STNCellClassifier(BaseCellClassifier):
     ):
         self.patch_size = patch_size
         self.cell_size = cell_size
+        self.image_shape = image_shape
+        self.mpp = mpp
         self.localizer = localizer
         self.classifier = classifier
         self.n_glimpses = n_glimpses
-        self.class_maps = class_maps
         self.classifier_epochs = classifier_epochs
         self.localizer_epochs = localizer_epochs
         self.joint_epochs = joint_epochs
-        self.classifier_lr = classifier_lr
-        self.localizer_lr = localizer_lr
-        self.joint_lr = joint_lr
+        self.optimizer = optimizer
         self.kappa = kappa
+        self.label_smoothing = label_smoothing
         self.batch_size = batch_size
         self.balance = balance
         self.class_weight = class_weight
-        self.rotate = rotate
-        self.flip = flip
-        self.scale_jitter = scale_jitter
-        self.color_jitter = color_jitter
-        self.center_jitter = center_jitter
-        self.label_smoothing = label_smoothing
-        self.tta = tta
-        self.schedule = schedule
-        self.weight_decay = weight_decay
         self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.image_shape = image_shape
-        self.mpp = mpp
+        self.augment = augment
+        self.tta = tta
         self.device = device
         self.precision = precision
         self.compile = compile
@@ -371,21 +347,43 @@ class STNCellClassifier(BaseCellClassifier):
         return self._fit(X, y, centers, sample_weight, stages)
 
     def _stages(self):
-        return guided_stages(self, shared=self._kind() in ON_MAPS)
+        # Where the window is the whole patch, the stages of both kinds do the same.
+        return guided_stages(self, self._rates(), shared=self._kind() in ON_MAPS)
 
-    def _kind(self):
-        """Which classifier there is: without a heatmap there are no maps to share."""
-        return self.classifier if self.classifier in classifiers(self.localizer) else "context"
+    def _kind(self, frame=None):
+        """Which classifier there is; `frame` tells whether the window is the whole patch."""
+        if self.classifier != "auto":
+            return self.classifier
+        whole = frame is not None and frame.cell == frame.patch
+        return "shared" if "shared" in classifiers(self.localizer) and not whole else "context"
+
+    def _check_networks(self, frame):
+        whole = frame.cell == frame.patch
+        if whole:
+            why = f"cell_size {frame.cell} is smaller than the patch, {frame.patch}"
+        else:
+            why = "localizer='heatmap'"
+        if not whole and LOCALIZERS[self.localizer].has_heatmap:
+            return
+        if self.classifier in ON_MAPS:
+            raise ValueError(
+                f"classifier: got {self.classifier!r}, which there is only where {why}; wants "
+                f"'auto' or one of {list(CLASSIFIERS)}."
+            )
+        if self.n_glimpses > 1:
+            raise ValueError(
+                f"n_glimpses: got {self.n_glimpses}, but there are several peaks only where {why}; "
+                "wants 1."
+            )
 
     def _build(self, frame, n_channels, n_classes, mean, std):
-        kind = self._kind()
-        if frame.cell == frame.patch:  # nothing to look for, and no maps to share
-            kind, localizer = "context" if kind in ON_MAPS else kind, FixedLocalizer()
+        kind = self._kind(frame)
+        if frame.cell == frame.patch:  # nothing to look for
+            localizer = FixedLocalizer()
         else:
             scale = tuple(c / p for c, p in zip(frame.cell[::-1], frame.patch[::-1]))
-            maps = {"n_classes": n_classes} if self._has_maps() else {}
             made = SharedLocalizer if kind in ON_MAPS else LOCALIZERS[self.localizer]
-            localizer = made(n_channels, frame.patch, scale, **maps)
+            localizer = made(n_channels, frame.patch, scale)
         sizes = (frame.patch, frame.cell, mean, std)
         if kind in ON_MAPS:
             classifier, system = ON_MAPS[kind]
@@ -398,11 +396,12 @@ class STNCellClassifier(BaseCellClassifier):
     def _set_up(self, module):
         module.n_glimpses, module.tta = self.n_glimpses, self.tta
 
-    def _architecture(self):
-        return self.localizer, self._kind(), self._has_maps()
+    def _resolved_parameters(self, image):
+        kind = self._kind(self._frame(image))
+        return {**super()._resolved_parameters(image), "classifier": kind}
 
-    def _has_maps(self):
-        return self.class_maps and LOCALIZERS[self.localizer].has_heatmap
+    def _architecture(self):
+        return self.localizer, self._kind(self._fitted_frame())
 
 
 def classifiers(localizer):

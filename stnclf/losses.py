@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = [
-    "class_map_loss",
     "classification_loss",
     "guided_loss",
     "heatmap_loss",
@@ -127,39 +126,6 @@ def heatmap_loss(logits: Tensor, theta: Tensor, sigma: float = 1.0) -> Tensor:
     target = _target(theta, logits.shape[1:], sigma).flatten(1)
     estimate = F.log_softmax(logits.flatten(1), dim=1)
     return F.kl_div(estimate, target, reduction="none").sum(1)
-
-
-def class_map_loss(maps: Tensor, theta: Tensor, y: Tensor, sigma: float = 1.0) -> Tensor:
-    """Cross-entropy of the classes at the positions around the true centre.
-
-    With `heatmap_loss` it makes the cross-entropy of positions and classes together.
-
-    Parameters
-    ----------
-    maps : Tensor of shape (n, n_classes, height, width)
-        Scores of positions and classes.
-    theta : Tensor of shape (n, 2, 3)
-        True transforms; only their translation is used.
-    y : int64 Tensor of shape (n,)
-        True classes.
-    sigma : float, default=1.0
-        Width of the Gaussian, with which positions count, in heatmap cells.
-
-    Returns
-    -------
-    Tensor of shape (n,)
-
-    Examples
-    --------
-    >>> import torch
-    >>> from stnclf.losses import class_map_loss
-    >>> theta = torch.tensor([[[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]]])
-    >>> class_map_loss(torch.zeros(1, 2, 4, 4), theta, torch.tensor([1]))
-    tensor([0.6931])
-    """
-    weight = _target(theta, maps.shape[2:], sigma)
-    said = maps.log_softmax(1).take_along_dim(y[:, None, None, None], 1)[:, 0]
-    return -(weight * said).sum((1, 2))
 
 
 def match_loss(scores: Tensor, thetas: Tensor, theta: Tensor, reach: float = 0.4) -> Tensor:

@@ -19,14 +19,16 @@ _JSON_TYPE = {"O": str, "U": str, "b": bool, "i": int, "u": int, "f": float}
 _MOST_LABEL_BYTES = 16 << 20
 
 
-def encode(value):
+def encode(value, kinds=()):
     """Turn the value of a parameter into what JSON can hold.
 
     Parameters
     ----------
     value : object
         None, a bool, number or str (NumPy's become Python's), a list, tuple or dict of such, or
-        a `numpy.random.RandomState`.
+        a `numpy.random.RandomState`; or an object of one of ``kinds``.
+    kinds : sequence of type, default=()
+        Classes with ``get_params``, whose parameters are stored.
 
     Returns
     -------
@@ -48,6 +50,9 @@ def encode(value):
     """
     if isinstance(value, np.generic):
         value = value.item()
+    if type(value) in kinds:
+        parameters = value.get_params(deep=False).items()
+        return {type(value).__name__: {name: encode(item) for name, item in parameters}}
     if value is None or type(value) in (bool, int, str):
         return value
     if type(value) is float:
@@ -66,13 +71,15 @@ def encode(value):
     raise TypeError(f"got {type(value).__name__}, which a model file cannot hold")
 
 
-def decode(value):
+def decode(value, kinds=()):
     """Turn a value from `encode` back.
 
     Parameters
     ----------
     value : object
         What JSON gave.
+    kinds : sequence of type, default=()
+        As for `encode`.
 
     Returns
     -------
@@ -96,6 +103,9 @@ def decode(value):
         return {decode(key): decode(item) for key, item in content}
     if len(value) == 1 and kind == "RandomState" and isinstance(content, list):
         return _random_state(*content)
+    for known in kinds:
+        if len(value) == 1 and kind == known.__name__ and isinstance(content, dict):
+            return known(**{name: decode(item) for name, item in content.items()})
     raise ValueError(f"a value of unknown kind {str(kind)[:40]!r}")
 
 

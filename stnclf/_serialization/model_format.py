@@ -8,7 +8,7 @@ __all__ = ["FORMAT_VERSION", "check_format"]
 
 #: Version of the format that is written. It changes when files written before would load as
 #: another model than they were; this version and all before it can be read.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def check_format(facts):

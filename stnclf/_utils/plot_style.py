@@ -14,7 +14,6 @@ LOSS_TITLES = {
     "valid_loss": "validation",
     "classification_loss": "training, classes",
     "localization_loss": "training, position",
-    "map_loss": "training, class maps",
     "match_loss": "training, which place",
 }
 

@@ -33,8 +33,6 @@ class SharedLocalizer(HeatmapLocalizer):
         ``(height, width)`` of the patch in pixels, which decides the shape of the view.
     scale : tuple of float
         Window over patch along x and y (equation 2).
-    n_classes : int, default=None
-        As for `HeatmapLocalizer`.
     view : int, default=64
         Longer side of the view in pixels.
     widths : tuple of int, default=(16, 32, 64)
@@ -43,8 +41,8 @@ class SharedLocalizer(HeatmapLocalizer):
 
     reach = 6
 
-    def __init__(self, n_channels, patch_size, scale, n_classes=None, view=64, widths=(16, 32, 64)):
-        super().__init__(n_channels, patch_size, scale, n_classes, view, widths)
+    def __init__(self, n_channels, patch_size, scale, view=64, widths=(16, 32, 64)):
+        super().__init__(n_channels, patch_size, scale, view, widths)
         self.n_maps = widths[-1]
 
     def _layers(self, n_channels, stem, a, b):
@@ -61,18 +59,16 @@ class SharedLocalizer(HeatmapLocalizer):
     def forward(self, views):
         """Map views (n, channels, *view) to theta, heatmap and the maps that it was made from."""
         features = self.features["shared"](views)
-        maps = self.scored(features)
-        logits = maps.logsumexp(1)
-        theta = centred_theta(self.peak(logits), self.scale)
-        return Location(theta, logits, maps if self.has_maps else None, features)
+        logits = self.scored(features)
+        return Location(centred_theta(self.peak(logits), self.scale), logits, features)
 
-    def maps(self, views):
-        """Score positions and classes of views of any size: (n, n_classes, height, width)."""
+    def logits(self, views):
+        """Score positions of views of any size, a multiple of `step`: (n, height, width)."""
         return self.scored(self.features["shared"](views))
 
     def scored(self, features):
-        """Score positions and classes where the shared maps are known."""
-        return in_float32(self.position, self.features["own"](features))
+        """Score positions where the shared maps are known: (n, height, width)."""
+        return in_float32(self.position, self.features["own"](features)).squeeze(1)
 
 
 class MapClassifier(nn.Module):

@@ -217,19 +217,8 @@ class STNNet(System):
         return windows[:, : patches.shape[1]]
 
     def forward(self, patches):
-        """Map patches (n, channels, *patch_size) to logits (n, k) and theta (n, 2, 3).
-
-        Where the localizer has class maps, what is seen in the windows counts with the share
-        of the peaks that they lie on, and the maps speak for all other positions.
-        """
+        """Map patches (n, channels, *patch_size) to logits (n, k) and theta (n, 2, 3)."""
         location = self.locate(patches)
         tta = self.tta and self.has_symmetries
         logits = self.recognize(patches, location, tta=tta)
-        return self.with_maps(location, logits), location.theta
-
-    def with_maps(self, location, logits):
-        """Let class maps, if there are any, speak for what was not looked at."""
-        if location.maps is None:
-            return logits
-        peaks, others = self.localizer.elsewhere(location, self.n_glimpses)
-        return torch.logaddexp(peaks + logits.log_softmax(1), others)
+        return logits, location.theta

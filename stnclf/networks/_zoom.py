@@ -197,4 +197,4 @@ class ZoomNet(SharedNet):
         """Map patches (n, channels, *patch_size) to logits (n, k) and theta (n, 2, 3)."""
         location = self.locate(patches)
         seen = self.candidates(patches, location, tta=self.tta and self.has_symmetries)
-        return self.with_maps(location, seen.mixture()), seen.best()
+        return seen.mixture(), seen.best()

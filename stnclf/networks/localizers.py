@@ -26,7 +26,7 @@ NEVER = -1e4
 
 
 class Location(NamedTuple):
-    """What a localizer says: the transform, and logits of positions and classes if it has them.
+    """Output of a localizer: the transform, and the logits of positions if it has them.
 
     Attributes
     ----------
@@ -34,15 +34,12 @@ class Location(NamedTuple):
         Window coordinates to patch coordinates.
     heatmap : Tensor of shape (n, height, width) or None
         Logits of the positions.
-    maps : Tensor of shape (n, n_classes, height, width) or None
-        Logits of positions and classes together; the heatmap is their sum over the classes.
     features : Tensor of shape (n, n_maps, height, width) or None
         What the classifier reads where it shares the localizer's first layers.
     """
 
     theta: torch.Tensor
     heatmap: torch.Tensor | None
-    maps: torch.Tensor | None = None
     features: torch.Tensor | None = None
 
 
@@ -134,8 +131,6 @@ class HeatmapLocalizer(nn.Module):
         ``(height, width)`` of the patch in pixels, which decides the shape of the view.
     scale : tuple of float
         Window over patch along x and y (equation 2).
-    n_classes : int, default=None
-        Give each class a map of its own, see `elsewhere`. None has one map for all cells.
     view : int, default=64
         Longer side of the view in pixels.
     widths : tuple of int, default=(24, 48, 72)
@@ -154,7 +149,6 @@ class HeatmapLocalizer(nn.Module):
         n_channels,
         patch_size,
         scale,
-        n_classes=None,
         view=64,
         widths=(24, 48, 72),
         radius=2,
@@ -164,8 +158,7 @@ class HeatmapLocalizer(nn.Module):
         self.view = tuple(4 * max(4, round(side / 4)) for side in sides)
         self.scale, self.radius = scale, radius
         self.features = self._layers(n_channels, *widths)
-        self.has_maps = n_classes is not None
-        self.position = head(nn.Conv2d(widths[-1], n_classes or 1, 1))
+        self.position = head(nn.Conv2d(widths[-1], 1, 1))
 
     def _layers(self, n_channels, a, b, c):
         return nn.Sequential(
@@ -179,18 +172,12 @@ class HeatmapLocalizer(nn.Module):
 
     def forward(self, views):
         """Map views (n, channels, *view) to theta (n, 2, 3) and logits (n, h, w)."""
-        maps = self.maps(views)
-        logits = maps.logsumexp(1)
-        theta = centred_theta(self.peak(logits), self.scale)
-        return Location(theta, logits, maps if self.has_maps else None)
-
-    def maps(self, views):
-        """Score positions and classes of views of any size: (n, n_classes, height, width)."""
-        return in_float32(self.position, self.features(views))
+        logits = self.logits(views)
+        return Location(centred_theta(self.peak(logits), self.scale), logits)
 
     def logits(self, views):
         """Score positions of views of any size, a multiple of `step`: (n, height, width)."""
-        return self.maps(views).logsumexp(1)
+        return in_float32(self.position, self.features(views)).squeeze(1)
 
     def peak(self, logits):
         """Local soft-argmax: (n, h, w) logits to (n, 2) normalised ``(u, v)``."""
@@ -220,33 +207,6 @@ class HeatmapLocalizer(nn.Module):
             masses.append(rest.masked_fill(~near, NEVER).flatten(1).logsumexp(1))
             rest = rest.masked_fill(near, NEVER)
         return torch.stack(thetas, 1), torch.stack(masses, 1).log_softmax(1)
-
-    def elsewhere(self, location, k=1):
-        """Say which classes are seen outside the k best peaks.
-
-        Parameters
-        ----------
-        location : Location
-            With maps.
-        k : int, default=1
-            Number of peaks, as for `glimpses`.
-
-        Returns
-        -------
-        peaks : Tensor of shape (n, 1)
-            Logarithm of the peaks' share of the probability.
-        classes : Tensor of shape (n, n_classes)
-            Logarithms of the classes' shares at all other positions. With `peaks` the shares
-            sum to one.
-        """
-        rest = location.heatmap
-        for _ in range(k):
-            rest = rest.masked_fill(self._near(rest), NEVER)
-        outside = (rest > NEVER)[:, None]
-        shares = location.maps.flatten(1).log_softmax(1).view_as(location.maps)
-        classes = shares.masked_fill(~outside, NEVER).flatten(2).logsumexp(2)
-        peaks = shares.masked_fill(outside, NEVER).flatten(1).logsumexp(1, keepdim=True)
-        return peaks, classes
 
     def _near(self, logits):
         """Positions around the highest one, (n, h, w) bool."""

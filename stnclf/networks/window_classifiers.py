@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -117,6 +115,5 @@ def _blocks(n_in, widths):
 #: The classifiers that the estimator knows by name.
 CLASSIFIERS = {
     "inception": InceptionClassifier,
-    "window": partial(WindowClassifier, scales=(1.0,)),
     "context": WindowClassifier,
 }

@@ -47,7 +47,7 @@ def add_system(graph, system, patches, patch_size):
 
 
 def _add_stn(g, system, patches, patch_size):
-    localizer, shares, others, k = system.localizer, None, None, 1
+    localizer, shares, k = system.localizer, None, 1
     if isinstance(localizer, FixedLocalizer):
         n = g.add("Shape", patches, end=1)
         thetas = g.add("Expand", np.eye(2, 3), g.add("Concat", n, [1, 2, 3], axis=0))
@@ -61,7 +61,7 @@ def _add_stn(g, system, patches, patch_size):
                 maps = g.layers([system.trunk], views)
                 layers = [localizer.features["own"]]
             scores = g.layers([*layers, localizer.position], maps)
-            thetas, shares, others = _peaks(g, localizer, scores, k)
+            thetas, shares = _peaks(g, localizer, scores, k)
         else:
             blocks = [localizer.block_1, localizer.block_2, localizer.inception]
             features = g.add("Flatten", g.layers(blocks, views))
@@ -77,19 +77,12 @@ def _add_stn(g, system, patches, patch_size):
     if shares is not None:
         probabilities = g.add("Mul", probabilities, shares)
     probabilities = g.add("ReduceSum", probabilities, [1], keepdims=0)
-    if others is not None:
-        probabilities = g.add("Add", probabilities, others)
     return probabilities, g.add("Gather", thetas, 0, axis=1)
 
 
 def _peaks(g, localizer, logits, k):
-    """Find the k best peaks: transforms (n, k, 2, 3) and shares (n, k, 1).
-
-    With class maps also what these say of all other positions, (n, n_classes), else None.
-    """
-    n_maps = localizer.position.out_channels
-    maps = g.add("Reshape", logits, [0, n_maps, -1])
-    logits = rest = g.add("Reshape", _log_sum_exp(g, maps) if n_maps > 1 else maps, [0, -1])
+    """Find the k best peaks: transforms (n, k, 2, 3) and shares (n, k, 1)."""
+    logits = rest = g.add("Reshape", logits, [0, -1])
     height, width = (side // localizer.step for side in localizer.view)
     y, x = (axis.ravel() for axis in np.mgrid[:height, :width])
     points = np.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], axis=1)
@@ -100,15 +93,8 @@ def _peaks(g, localizer, logits, k):
         thetas.append(_centred_theta(g, g.add("MatMul", weight, points), localizer.scale))
         masses.append(_log_sum_exp(g, g.add("Where", near, rest, NEVER)))
         rest = g.add("Where", near, NEVER, rest)
-    shares, others = g.add("Softmax", g.add("Concat", *masses, axis=1), axis=1), None
-    if localizer.has_maps:
-        joint = g.add("Softmax", g.add("Reshape", maps, [0, -1]), axis=1)
-        joint = g.add("Reshape", joint, [0, n_maps, -1])
-        outside = g.add("Unsqueeze", g.add("Greater", rest, NEVER), [1])
-        others = g.add("ReduceSum", g.add("Where", outside, joint, 0.0), [2], keepdims=0)
-        looked_at = g.add("Sub", 1.0, g.add("ReduceSum", others, [1]))
-        shares = g.add("Mul", shares, looked_at)
-    return g.add("Concat", *thetas, axis=1), g.add("Unsqueeze", shares, [2]), others
+    shares = g.add("Softmax", g.add("Concat", *masses, axis=1), axis=1)
+    return g.add("Concat", *thetas, axis=1), g.add("Unsqueeze", shares, [2])
 
 
 def _near(g, best, shape, radius):

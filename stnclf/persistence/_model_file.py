@@ -15,11 +15,13 @@ import sklearn
 import skorch
 import torch
 from sklearn.utils.validation import check_is_fitted
+from skorch.callbacks import EarlyStopping
 
 from .._serialization.codec import decode, decode_classes, encode, encode_classes
 from .._serialization.container import REFUSALS, Reader, check_finite, one_line, pack, reading
 from .._serialization.model_format import FORMAT_VERSION, check_format
 from .._serialization.training_record import TrainingRecord
+from .._serialization.version_1 import current_parameters
 from .._utils.checks import check_device
 from .._utils.files import write_atomically
 from .._utils.images import check_image_shape
@@ -27,15 +29,19 @@ from .._utils.neutral import neutral
 from .._utils.typing import PathLike
 from .._version import __version__
 from ..baseline import CiresanBaseline
+from .._base import PATIENCE
 from ..classifier import STNCellClassifier
-from ..sampling import Frame
-from ..training import CellNet
+from ..sampling import Augmentation, Frame
+from ..training import CellNet, Optimizer
 from ..training._callbacks import history_rows
 from ._model_card import as_markdown
 
 __all__ = ["load", "model_card", "save"]
 
 _KINDS = {kind.__name__: kind for kind in (CiresanBaseline, STNCellClassifier)}
+
+#: Parameters may be such objects.
+_OBJECTS = (Augmentation, Optimizer)
 
 #: Parameters that are code, another model, or a place of one machine.
 _LEFT_OUT = ("callbacks", "init", "checkpoint")
@@ -229,7 +235,7 @@ def _describe(estimator):
     for name, value in estimator.get_params(deep=False).items():
         if name not in _LEFT_OUT:
             try:
-                parameters[name] = encode(value)
+                parameters[name] = encode(value, _OBJECTS)
             except TypeError as error:
                 raise TypeError(f"{name}: {error}.") from error
     names = getattr(estimator, "feature_names_in_", None)
@@ -252,7 +258,7 @@ def _describe(estimator):
 def _restore(reader):
     """Make the estimator that a file describes, or raise one of REFUSALS."""
     facts = reader.facts
-    estimator = _unfitted(facts)
+    check_format(facts)
     classes = decode_classes(facts.get("classes_"))
     image = _sides(facts, "image_shape_", 3)
     frame = Frame(image[:2], _sides(facts, "patch_size_", 2), _sides(facts, "cell_size_", 2))
@@ -262,6 +268,7 @@ def _restore(reader):
     ):
         if inner[0] > outer[0] or inner[1] > outer[1]:
             raise ValueError(f"{name}: {inner} does not fit into {outer}")
+    estimator = _unfitted(facts, frame)
     if facts.get("n_features_in_") != math.prod(image):
         raise ValueError("n_features_in_: is not that of image_shape_")
     tensors = reader.tensors(_module(estimator, frame, image[2], len(classes), "meta").state_dict())
@@ -285,7 +292,7 @@ def _restore(reader):
     return estimator
 
 
-def _unfitted(facts):
+def _unfitted(facts, frame):
     """Make the estimator with its parameters."""
     writer = check_format(facts)
     name, stored = facts.get("class"), facts.get("parameters")
@@ -293,17 +300,40 @@ def _unfitted(facts):
         raise ValueError(f"class: got {str(name)[:80]!r}, wants one of {sorted(_KINDS)}")
     if not isinstance(stored, dict):
         raise ValueError("parameters: are missing")
-    known = set(_KINDS[name]().get_params(deep=False)) - set(_LEFT_OUT)
-    unknown = sorted(set(stored) - known)
-    if unknown:
-        raise ValueError(f"parameters: {unknown} are unknown ({writer})")
+    kind, patience = _KINDS[name], PATIENCE
+    known = set(kind().get_params(deep=False)) - set(_LEFT_OUT)
     try:
-        estimator = _KINDS[name](**{key: decode(value) for key, value in stored.items()})
+        parameters = {key: decode(value, _OBJECTS) for key, value in stored.items()}
+        if facts["format_version"] == 1:
+            whole = frame.cell == frame.patch
+            parameters = current_parameters(name, parameters, whole=whole)
+            patience = parameters.pop("n_iter_no_change")
+            parameters = _with_objects(kind, parameters)
+        unknown = sorted(set(parameters) - known)
+        if unknown:
+            raise ValueError(f"{unknown} are unknown ({writer})")
+        estimator = kind(**parameters)
+        if type(patience) is not int or patience < 1:
+            raise ValueError("n_iter_no_change: wants a positive integer")
+        if estimator.validation_fraction is not None and patience != PATIENCE:
+            estimator.callbacks = [EarlyStopping(patience=patience, load_best=True)]
     except (TypeError, ValueError) as error:
         raise ValueError(f"parameters: {error}") from error
     estimator._validate_params()
     check_image_shape(estimator.image_shape)
+    estimator._check_networks(frame)
     return estimator
+
+
+def _with_objects(kind, flat):
+    """Make objects, or the names of known ones, of what a file of version 1 has one by one."""
+    parameters = {name: value for name, value in flat.items() if "__" not in name}
+    for name, made in (("augment", Augmentation), ("optimizer", Optimizer)):
+        start = f"{name}__"
+        parts = {k.removeprefix(start): v for k, v in flat.items() if k.startswith(start)}
+        names = [known for known, same in kind._NAMED[name].items() if same.get_params() == parts]
+        parameters[name] = names[0] if names else made(**parts)
+    return parameters
 
 
 def _module(estimator, frame, n_channels, n_classes, device):

@@ -1,17 +1,105 @@
-"""What is drawn for each training sample, and the batches that are made of it."""
+"""`Augmentation`, what an epoch draws from it, and the batches that are made of the draws."""
 
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..geometry import cell_theta, view_theta
 from ._batch import Batch
 
-__all__ = ["Draws", "cut", "draw_batch", "draw_places"]
+__all__ = ["Augmentation", "Draws", "cut", "draw_batch", "draw_places"]
+
+_SHARE = [Interval(Real, 0, 1, closed="left")]
+
+
+class Augmentation(BaseEstimator):
+    """Random changes of the images in training, drawn anew in each epoch.
+
+    A patch is moved by a random offset in any case, as far as the whole cell stays inside. The
+    parameters are scikit-learn's: ``get_params``, ``set_params`` and `sklearn.base.clone` work,
+    and as the parameter ``augment`` of an estimator they are reached as ``augment__flip``.
+
+    Parameters
+    ----------
+    rotate : bool or "copy", default=True
+        Rotate patches by arbitrary angles. "copy" shows each image as it is and again rotated,
+        as the paper does, which doubles an epoch.
+    flip : bool, default=True
+        Mirror every other patch.
+    scale : float, default=0.0
+        Magnify each patch about its cell by a factor between ``1 / (1 + scale)`` and
+        ``1 + scale``, uniform in its logarithm. At least 0 and less than 1.
+    color : float, default=0.1
+        Multiply each channel by a factor at most this far from 1, and shift it by at most twice
+        as many standard deviations. At least 0 and less than 1.
+    center : float, default=0.03
+        Largest distance along x and y, in cell sizes, between a window that is shown at the true
+        centre and the cell. `stnclf.CiresanBaseline` has no window; it has no effect there.
+
+    Examples
+    --------
+    >>> from stnclf.sampling import Augmentation
+    >>> Augmentation(flip=False).get_params()
+    {'center': 0.03, 'color': 0.1, 'flip': False, 'rotate': True, 'scale': 0.0}
+    """
+
+    _parameter_constraints: dict = {
+        "rotate": ["boolean", StrOptions({"copy"})],
+        "flip": ["boolean"],
+        "scale": _SHARE,
+        "color": _SHARE,
+        "center": _SHARE,
+    }
+
+    def __init__(
+        self,
+        *,
+        rotate: bool | str = True,
+        flip: bool = True,
+        scale: float = 0.0,
+        color: float = 0.1,
+        center: float = 0.03,
+    ) -> None:
+        self.rotate = rotate
+        self.flip = flip
+        self.scale = scale
+        self.color = color
+        self.center = center
+
+    @classmethod
+    def only(cls, rotate: bool | str = False) -> Augmentation:
+        """Make an augmentation that rotates, or not, and changes nothing else.
+
+        Parameters
+        ----------
+        rotate : bool or "copy", default=False
+            As for the class.
+
+        Returns
+        -------
+        Augmentation
+        """
+        return cls(rotate=rotate, flip=False, scale=0.0, color=0.0, center=0.0)
+
+    def check(self) -> None:
+        """Check the parameters.
+
+        Raises
+        ------
+        ValueError
+            If one of them is not of the kind described; the message names it.
+        """
+        try:
+            self._validate_params()
+        except ValueError as error:
+            raise ValueError(f"augment: {error}") from error
 
 
 class Draws(NamedTuple):
@@ -58,7 +146,7 @@ class Draws(NamedTuple):
         )
 
     def part(self, rows):
-        """Give some of the samples."""
+        """Select some of the samples."""
         return Draws(*(values[rows] for values in self))
 
 

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+from sklearn.base import clone
 
 from ._augmentation import Draws, draw_batch, draw_places
 
@@ -94,20 +95,9 @@ class TrainingBatches:
         true centre, or the patch (None).
     balance : bool or "fixed"
         Random deletion down to the smallest class: each epoch anew, not at all, or once.
-    rotate : bool or "copy"
-        Turn each drawing by an angle of its own, none, or show each image as it is and again
-        turned (the paper's rotated copy; twice the samples an epoch).
-    flip : bool, default=False
-        Mirror every other drawing.
-    scale_jitter : float, default=0.0
-        Each drawing is magnified by a factor between ``1 / (1 + scale_jitter)`` and
-        ``1 + scale_jitter``, evenly in its logarithm.
-    color_jitter : float, default=0.0
-        Each channel is multiplied by a factor at most this far from 1, and shifted by at most
-        twice as many standard deviations.
-    center_jitter : float, default=0.0
-        Largest distance along x and y, in cell sizes, at which a window that is shown misses the
-        cell.
+    augment : Augmentation
+        How images are changed. In an image of one row, whose order has a meaning, nothing is
+        rotated, mirrored or scaled.
     epoch : int, default=0
         Number of the next epoch.
     """
@@ -119,19 +109,14 @@ class TrainingBatches:
         batch_size,
         around,
         balance,
-        rotate,
-        flip=False,
-        scale_jitter=0.0,
-        color_jitter=0.0,
-        center_jitter=0.0,
+        augment,
         epoch=0,
     ):
         self.data, self.seed, self.batch_size, self.around = data, list(seed), batch_size, around
-        # A row of pixels has no turning, and its order means something.
-        flat = data.frame.image[0] == 1
-        self.rotate, self.flip = (False, False) if flat else (rotate, flip)
-        self.scale_jitter = 0.0 if flat else scale_jitter
-        self.color_jitter, self.center_jitter = color_jitter, center_jitter
+        if data.frame.image[0] == 1:
+            # A row of pixels has no turning, and its order means something.
+            augment = clone(augment).set_params(rotate=False, flip=False, scale=0.0)
+        self.augment = augment
         self.balance, self.epoch = balance, epoch
         self.fixed = None
         if balance == "fixed":
@@ -143,11 +128,11 @@ class TrainingBatches:
         if self.balance:
             counts = np.unique(self.data.y, return_counts=True)[1]
             n = counts.min() * len(counts)
-        return math.ceil((2 if self.rotate == "copy" else 1) * n / self.batch_size)
+        return math.ceil((2 if self.augment.rotate == "copy" else 1) * n / self.batch_size)
 
     def plan(self, epoch):
         """Give the `Draws` of an epoch."""
-        rng = np.random.default_rng([*self.seed, epoch])
+        rng, augment = np.random.default_rng([*self.seed, epoch]), self.augment
         if self.fixed is not None:
             index = self.fixed
         elif self.balance:
@@ -155,23 +140,23 @@ class TrainingBatches:
         else:
             index = np.arange(len(self.data))
         angles = rng.uniform(0, 2 * np.pi, len(index))
-        if self.rotate == "copy":
+        if augment.rotate == "copy":
             index, angles = np.tile(index, 2), np.concatenate([np.zeros(len(index)), angles])
-        elif not self.rotate:
+        elif not augment.rotate:
             angles = np.zeros(len(index))
         offsets = rng.uniform(-1, 1, (len(index), 2)) * self.data.frame.reach
         draws = Draws.plain(self.data, index, angles, offsets).part(rng.permutation(len(index)))
-        if self.flip:
+        if augment.flip:
             draws.flips[rng.random(len(index)) < 0.5] = -1
-        if self.center_jitter:
+        if augment.center:
             cell = self.data.frame.cell[::-1]
-            draws.jitter[:] = self.center_jitter * rng.uniform(-1, 1, draws.jitter.shape) * cell
-        if self.color_jitter:
-            draws.color[:] += self.color_jitter * rng.uniform(-1, 1, draws.color.shape)
+            draws.jitter[:] = augment.center * rng.uniform(-1, 1, draws.jitter.shape) * cell
+        if augment.color:
+            draws.color[:] += augment.color * rng.uniform(-1, 1, draws.color.shape)
             draws.color[:, 1] *= 2
-        if self.scale_jitter:
+        if augment.scale:
             powers = rng.uniform(-1, 1, len(index))
-            draws.zooms[:] = (1 + self.scale_jitter) ** powers
+            draws.zooms[:] = (1 + augment.scale) ** powers
         return draws
 
     def places(self):

@@ -73,7 +73,7 @@ def diverged(stage, epoch, what):
     """Make the error that ends a stage whose numbers are no numbers any more."""
     return FloatingPointError(
         f"{what} in epoch {epoch} of stage {stage.name!r}. A learning rate that is too high is the "
-        f"usual cause ({stage.lr_name}={stage.lr:g}); values in X that are huge or far from all "
+        f"usual cause (lr={stage.lr:g}, see optimizer); values in X that are huge or far from all "
         "others are another."
     )
 

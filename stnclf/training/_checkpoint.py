@@ -19,15 +19,15 @@ from skorch.callbacks import Callback, EarlyStopping, PassthroughScoring
 from .._serialization.codec import decode, encode
 from .._serialization.container import REFUSALS, Reader, check_finite, one_line, pack, reading
 from .._serialization.training_record import TrainingRecord
+from .._serialization.version_1 import current_parameters
 from .._utils.files import check_writable, write_atomically
 from .._version import __version__
 from ._fingerprint import differences
 
 __all__ = ["FORMAT_VERSION", "CheckpointKeeper"]
 
-#: Version of the format. A checkpoint is of use for as long as its training takes: only this
-#: version is read.
-FORMAT_VERSION = 1
+#: Version of the format that is written; version 1 is read, too.
+FORMAT_VERSION = 2
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
@@ -53,7 +53,7 @@ class CheckpointKeeper(Callback):
         check_writable(self.path)
         self.fingerprint, self.number, self.facts, self.saved = None, 0, None, None
 
-    def look(self, fingerprint, plan, stages):
+    def look(self, fingerprint, plan, stages, *, whole=False):
         """Look for an earlier run of the same training.
 
         Parameters
@@ -64,6 +64,8 @@ class CheckpointKeeper(Callback):
             What it does.
         stages : collection of str
             Names of all stages that there are.
+        whole : bool, default=False
+            Whether the window is the whole patch.
 
         Returns
         -------
@@ -82,7 +84,8 @@ class CheckpointKeeper(Callback):
             return None
         with self._reading() as reader:
             _check_format(reader.facts)
-            self._check_same_training(reader.facts)
+            there = _fingerprint_in(reader.facts, whole)
+            _check_same_training(there, fingerprint)
             self.saved = Saved(reader.facts, plan, stages)
             self.facts = reader.facts
         return self.saved.record.seed
@@ -181,17 +184,6 @@ class CheckpointKeeper(Callback):
                 f"checkpoint: {self.path}: cannot be continued; {one_line(error)}"
             ) from error
 
-    def _check_same_training(self, facts):
-        there = facts.get("fingerprint")
-        if not isinstance(there, dict):
-            raise ValueError("fingerprint: is missing")
-        found = differences(there, self.fingerprint)
-        if found:
-            raise ValueError(
-                f"it is of a fit with other {', '.join(found)}; continue with the same, or remove "
-                "the file to begin anew"
-            )
-
 
 class Saved:
     """What a checkpoint holds: first what its header says, then its tensors.
@@ -234,6 +226,9 @@ class Saved:
         ):
             raise ValueError("history: does not have the epochs that are said to be done")
         self.moments, self.stoppers = facts.get("moments"), facts.get("stoppers")
+        # In version 1 the patience was a parameter.
+        parameters = facts["fingerprint"].get("parameters") if facts["format_version"] == 1 else {}
+        self.patience = parameters.get("n_iter_no_change")
         self.tensors = {}
 
     def load(self, reader, net):
@@ -332,15 +327,45 @@ class Saved:
                 or type(facts.get("has_weights")) is not bool
             ):
                 raise ValueError(f"stoppers: {name[:40]!r} is in no state of early stopping")
+            if name == "EarlyStopping" and self.patience not in (None, present[name].patience):
+                raise ValueError(
+                    f"callbacks: it is of a fit with n_iter_no_change={self.patience}; pass "
+                    f"callbacks=[EarlyStopping(patience={self.patience}, load_best=True)]"
+                )
+
+
+def _check_same_training(there, here):
+    found = differences(there, here)
+    if found:
+        raise ValueError(
+            f"it is of a fit with other {', '.join(found)}; continue with the same, or remove "
+            "the file to begin anew"
+        )
+
+
+def _fingerprint_in(facts, whole):
+    """Take the fingerprint out of a file, with the parameters of today."""
+    there = facts.get("fingerprint")
+    if not isinstance(there, dict):
+        raise ValueError("fingerprint: is missing")
+    stored = there.get("parameters")
+    if facts["format_version"] > 1 or not isinstance(stored, dict):
+        return there
+    found = current_parameters(there.get("class"), stored, whole=whole)
+    found["optimizer__lr"] = encode(found["optimizer__lr"])
+    if found.get("classifier") == "auto":
+        found["classifier"] = "context"
+    del found["n_iter_no_change"]
+    return {**there, "parameters": found}
 
 
 def _check_format(facts):
     if facts.get("format") != "stnclf checkpoint":
         raise ValueError("it is a file of stnclf, but no checkpoint")
     version = facts.get("format_version")
-    if type(version) is not int or version != FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise ValueError(
-            f"its format version is {str(version)[:40]}, this version of stnclf reads "
+            f"its format version is {str(version)[:40]}, this version of stnclf reads 1 to "
             f"{FORMAT_VERSION} ({str(facts.get('version'))[:40]!r} wrote it, this is "
             f"{__version__!r})"
         )

@@ -53,7 +53,7 @@ def fingerprint(estimator, stages, X, classes, y, centers, weight, start):
         If a parameter, or a label, is of a type that cannot be written.
     """
     parameters = {}
-    for name, value in estimator.get_params(deep=False).items():
+    for name, value in estimator._resolved_parameters(X.shape[1:3]).items():
         if name not in _FREE:
             try:
                 parameters[name] = _short(encode(value))

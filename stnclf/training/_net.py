@@ -19,7 +19,7 @@ from skorch.utils import TeeGenerator
 from torch import nn
 
 from .._utils.threads import Ahead, Workers
-from ..sampling import TrainingBatches, held_out_batches
+from ..sampling import Augmentation, TrainingBatches, held_out_batches
 from ._callbacks import StageLog, diverged
 from ._cuda_graph import ResidentSteps, fits, on_device, watches_batches
 from ._stage import learning_rate, stage_loss
@@ -41,8 +41,10 @@ class CellNet(NeuralNet):
         Samples a step.
     seed : int
         Decides everything that the epochs draw.
-    balance, rotate, flip, scale_jitter, color_jitter, center_jitter
+    balance : bool or "fixed"
         See `stnclf.sampling.TrainingBatches`.
+    augment : Augmentation
+        How images are changed; None leaves them as they are.
     schedule : {"constant", "one-cycle"}
         See `learning_rate`.
     weight_decay : float
@@ -62,11 +64,7 @@ class CellNet(NeuralNet):
         batch_size=64,
         seed=0,
         balance=True,
-        rotate=True,
-        flip=False,
-        scale_jitter=0.0,
-        color_jitter=0.0,
-        center_jitter=0.0,
+        augment=None,
         schedule="constant",
         weight_decay=0.0,
         bfloat16=False,
@@ -81,9 +79,8 @@ class CellNet(NeuralNet):
             train_split=None,
             **net_params,
         )
-        self.seed, self.balance, self.rotate, self.flip = seed, balance, rotate, flip
-        self.scale_jitter = scale_jitter
-        self.color_jitter, self.center_jitter = color_jitter, center_jitter
+        self.seed, self.balance = seed, balance
+        self.augment = Augmentation.only() if augment is None else augment
         self.schedule, self.weight_decay, self.bfloat16 = schedule, weight_decay, bfloat16
         self.compiled = compiled
         self.stage, self.epochs_done, self.epochs_before = None, {}, 0
@@ -144,7 +141,7 @@ class CellNet(NeuralNet):
                 callback.initialize()  # the best loss of another stage is no measure
         micro = MICRO_BATCH if self.device == "cpu" else self.batch_size
         self.module_.eval()
-        most = (2 if self.rotate == "copy" else 1) * len(train)
+        most = (2 if self.augment.rotate == "copy" else 1) * len(train)
         n_replicas = math.ceil(min(self.batch_size, most) / micro)
         shared = list(self.module_.parameters())
         if n_replicas == 1:
@@ -256,11 +253,7 @@ class CellNet(NeuralNet):
             self.batch_size,
             around=around,
             balance=self.balance,
-            rotate=self.rotate,
-            flip=self.flip,
-            scale_jitter=self.scale_jitter,
-            color_jitter=self.color_jitter,
-            center_jitter=self.center_jitter,
+            augment=self.augment,
             epoch=self.epochs_done.get(name, 0),
         )
         n_batches = batches.n_batches()

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 from ..losses import (
-    class_map_loss,
     classification_loss,
     guided_loss,
     heatmap_loss,
@@ -42,8 +41,6 @@ class Stage:
         Initial learning rate.
     label_smoothing : float, default=0.0
         Share of the target that is spread evenly over all classes.
-    lr_name : str, default="lr"
-        Name of the estimator's parameter that ``lr`` is, for messages.
     """
 
     name: str
@@ -54,16 +51,17 @@ class Stage:
     epochs: int
     lr: float
     label_smoothing: float = 0.0
-    lr_name: str = "lr"
 
 
-def guided_stages(params, shared):
+def guided_stages(params, rates, shared):
     """List the three stages of a guided spatial transformer network (section 4.3).
 
     Parameters
     ----------
     params : STNCellClassifier
-        Has the lengths and rates.
+        Has the lengths and the weights of the losses.
+    rates : sequence of float
+        Learning rates of the three stages.
     shared : bool
         Whether localizer and classifier share layers. Then these layers and the classifier learn
         in every stage: first the classes alone, then the places beside them.
@@ -75,6 +73,7 @@ def guided_stages(params, shared):
     """
     both = ("localizer", "classifier")
     smoothing = params.label_smoothing
+    rates = dict(zip(("classifier", "localizer", "joint"), rates))
 
     def stage(name, learns, classifies, localizes):
         return Stage(
@@ -84,8 +83,7 @@ def guided_stages(params, shared):
             localizes=localizes,
             kappa=params.kappa,
             epochs=getattr(params, f"{name}_epochs"),
-            lr=getattr(params, f"{name}_lr"),
-            lr_name=f"{name}_lr",
+            lr=rates[name],
             label_smoothing=smoothing if classifies else 0.0,
         )
 
@@ -114,8 +112,8 @@ def stage_loss(module, batch, stage):
     loss : Tensor of shape (n,)
         What is minimised.
     parts : dict of str to Tensor of shape (n,)
-        ``"localization_loss"``, ``"map_loss"``, ``"match_loss"`` and ``"classification_loss"``,
-        those that there are.
+        ``"localization_loss"``, ``"match_loss"`` and ``"classification_loss"``, those that there
+        are.
     """
     images, parts, location = batch.images(), {}, Location(batch.shown, None)
     look = batch.place, batch.color
@@ -125,8 +123,6 @@ def stage_loss(module, batch, stage):
         parts["localization_loss"] = localization_loss(location.theta, batch.theta)
     elif stage.localizes:
         parts["localization_loss"] = heatmap_loss(location.heatmap, batch.theta)
-    if stage.localizes and location.maps is not None:
-        parts["map_loss"] = class_map_loss(location.maps, batch.theta, batch.y)
     if stage.localizes and module.compares:
         seen = module.candidates(images, location, *look)
         parts["match_loss"] = match_loss(seen.scores, seen.thetas, batch.theta)
