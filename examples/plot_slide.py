@@ -43,7 +43,7 @@ from _slides import (
     with_other_stains,
 )
 
-from stnclf import STNCellClassifier, save
+from stnclf import Augmentation, STNCellClassifier, save
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.metrics import detection_score
 from stnclf.scan import density_map, hotspots, scan
@@ -118,7 +118,7 @@ clf = STNCellClassifier(
     mpp=0.5,
     classifier_epochs=100 if is_large else 8,
     localizer_epochs=8 if is_large else 3,
-    color_jitter=0.2,
+    augment=Augmentation(color=0.2),
     random_state=0,
 )
 clf.fit(X, y, centers=centers, stages=("classifier", "localizer"))

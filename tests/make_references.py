@@ -16,7 +16,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from stnclf import CiresanBaseline, STNCellClassifier
+from stnclf import CiresanBaseline, Optimizer, STNCellClassifier
 from stnclf.classifier import classifiers
 from stnclf.networks import LOCALIZERS
 
@@ -61,12 +61,17 @@ def cells(n_samples):
 def estimators(epochs):
     """Give each kind of network by name."""
     stages = dict.fromkeys(("classifier_epochs", "localizer_epochs", "joint_epochs"), epochs)
-    rates = dict.fromkeys(("classifier_lr", "localizer_lr", "joint_lr"), 1e-4)
-    found = {"baseline": CiresanBaseline(epochs=epochs, lr=1e-4, **SAME)}
+    constant = Optimizer(lr=1e-4, schedule="constant", weight_decay=0.0)
+    found = {"baseline": CiresanBaseline(epochs=epochs, optimizer=constant, **SAME)}
     for localizer in LOCALIZERS:
         for classifier in classifiers(localizer):
             found[f"{localizer}, {classifier}"] = STNCellClassifier(
-                localizer=localizer, classifier=classifier, n_glimpses=2, **stages, **rates, **SAME
+                localizer=localizer,
+                classifier=classifier,
+                n_glimpses=2 if localizer == "heatmap" else 1,
+                optimizer=Optimizer(lr=1e-4),
+                **stages,
+                **SAME,
             )
     return found
 

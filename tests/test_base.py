@@ -11,10 +11,18 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from skorch.callbacks import Callback, EpochScoring, GradientNormClipping, LRScheduler
+from skorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EpochScoring,
+    GradientNormClipping,
+    LRScheduler,
+)
 
-from stnclf import CiresanBaseline, STNCellClassifier
+from stnclf import CiresanBaseline, Optimizer, STNCellClassifier
 from tests.conftest import QUICK, make_blobs
+
+FAST = Optimizer(lr=3e-3, schedule="constant", weight_decay=0.0)
 
 
 def state(clf):
@@ -185,7 +193,7 @@ def test_weights_pull_towards_a_class(blobs, how):
     X, y, _ = blobs
     proba = {}
     for heavy in ("cross", "disc"):
-        clf = CiresanBaseline(epochs=8, lr=3e-3, balance=False, random_state=0)
+        clf = CiresanBaseline(epochs=8, optimizer=FAST, balance=False, random_state=0)
         if how == "class_weight":
             clf.set_params(class_weight={"cross": 1.0, "disc": 1.0, heavy: 50.0}).fit(X, y)
         else:
@@ -276,9 +284,9 @@ def test_early_stopping_ends_a_stage_with_its_best_weights(blobs):
     X, y, centers = blobs
     clf = CiresanBaseline(
         epochs=60,
-        lr=3e-3,
+        optimizer=FAST,
         validation_fraction=0.25,
-        n_iter_no_change=2,
+        callbacks=[EarlyStopping(patience=2, load_best=True)],
         random_state=0,
     ).fit(X, np.random.default_rng(0).permutation(y), centers=centers)
     losses = [row["valid_loss"] for row in clf.history_]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stnclf import CiresanBaseline
+from stnclf import CiresanBaseline, Optimizer
 from tests.test_prediction import make_context
 
 
@@ -12,8 +12,7 @@ def test_learns_and_ignores_the_context():
         patch_size=(40, 64),
         cell_size=(16, 16),
         epochs=20,
-        lr=3e-3,
-        schedule="one-cycle",
+        optimizer=Optimizer(lr=3e-3, weight_decay=0.0),
         batch_size=16,
         random_state=0,
     ).fit(X, y, centers=centers)

@@ -1,11 +1,22 @@
 """The STN: stages, warm start, the paper's configuration."""
 
+import inspect
+
 import numpy as np
+import pytest
 import torch
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
-from stnclf import PAPER, STNCellClassifier
-from stnclf.networks import DenseLocalizer, FixedLocalizer, HeatmapLocalizer, InceptionClassifier
+from stnclf import PAPER, Augmentation, Optimizer, STNCellClassifier
+from stnclf.networks import (
+    CLASSIFIERS,
+    DenseLocalizer,
+    FixedLocalizer,
+    HeatmapLocalizer,
+    InceptionClassifier,
+    MapClassifier,
+)
 from tests.conftest import QUICK, make_blobs
 from tests.test_base import state
 from tests.test_prediction import make_context
@@ -63,8 +74,11 @@ def test_paper_is_the_paper():
     clf = STNCellClassifier(**PAPER)
     epochs = (clf.classifier_epochs, clf.localizer_epochs, clf.joint_epochs)
     assert epochs == (50, 200, 100)
-    assert (clf.classifier_lr, clf.localizer_lr, clf.joint_lr) == (1e-3, 1e-4, 1e-4)
-    assert (clf.rotate, clf.balance, clf.schedule) == ("copy", "fixed", "constant")
+    optimizer = {"lr": (1e-3, 1e-4, 1e-4), "schedule": "constant", "weight_decay": 0.0}
+    assert clf._named("optimizer").get_params() == optimizer
+    changes = {"rotate": "copy", "flip": False, "scale": 0.0, "color": 0.0, "center": 0.0}
+    assert clf._named("augment").get_params() == changes
+    assert clf.balance == "fixed"
     X, y, centers = make_blobs(12, height=128, width=128)
     none = {"classifier_epochs": 0, "localizer_epochs": 0, "joint_epochs": 0}
     module = clf.set_params(**none).fit(X, y, centers=centers).net_.module_
@@ -89,7 +103,7 @@ def test_dense_localizer_learns_where_the_cells_are():
         cell_size=(16, 16),
         localizer="dense",
         localizer_epochs=14,
-        localizer_lr=2e-3,
+        optimizer=Optimizer(lr=2e-3),
         batch_size=16,
         random_state=0,
     ).fit(X, y, centers=centers, stages=("localizer",))
@@ -116,13 +130,49 @@ def test_heatmap_is_the_default(quick_stn, blobs):
     assert isinstance(quick_stn.fit(X, y, centers=centers).net_.module_.localizer, HeatmapLocalizer)
 
 
-def test_class_maps_learn_in_both_stages_that_localize(blobs):
+def test_the_constructor_has_few_parameters():
+    assert len(inspect.signature(STNCellClassifier).parameters) <= 28
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({}, "shared"), ({"localizer": "dense"}, "context"), ({"cell_size": (24, 36)}, "context")],
+)
+def test_auto_is_the_classifier_that_the_localizer_allows(blobs, changes, named):
     X, y, centers = blobs
-    clf = STNCellClassifier(**QUICK, class_maps=True).fit(X, y, centers=centers)
-    stages = [row["stage"] for row in clf.history_ if "map_loss" in row]
-    assert stages == ["localizer", "joint"], clf.history_
-    assert clf.net_.module_.localizer.position.out_channels == 2
-    np.testing.assert_allclose(clf.predict_proba(X).sum(1), 1, rtol=1e-5)
-    one = STNCellClassifier(**QUICK, class_maps=True, localizer="dense").fit(X, y, centers=centers)
-    same = STNCellClassifier(**QUICK, localizer="dense").fit(X, y, centers=centers)
-    assert np.array_equal(one.predict_proba(X), same.predict_proba(X))
+    auto = STNCellClassifier(**QUICK, **changes).fit(X, y, centers=centers)
+    same = STNCellClassifier(**QUICK, **changes, classifier=named).fit(X, y, centers=centers)
+    assert isinstance(auto.net_.module_.classifier, CLASSIFIERS.get(named, MapClassifier))
+    assert torch.equal(state(auto), state(same))
+    assert auto.classifier == "auto"
+
+
+def test_a_search_over_parts_of_the_augmentation(blobs):
+    X, y, centers = blobs
+    clf = STNCellClassifier(**QUICK, augment=Augmentation(), optimizer=Optimizer())
+    grid = {"augment__flip": [True, False], "optimizer__lr": [1e-3, (2e-3, 1e-3, 1e-4)]}
+    search = GridSearchCV(clf, grid, cv=2, error_score="raise").fit(X, y, centers=centers)
+    assert len(search.cv_results_["params"]) == 4
+    best = search.best_estimator_
+    assert best.augment.flip == search.best_params_["augment__flip"]
+    assert best.optimizer.lr == search.best_params_["optimizer__lr"]
+    assert (clf.augment.flip, clf.optimizer.lr) == (True, None)  # clones were changed
+    with pytest.raises(ValueError, match="augment__flip: got augment='default', wants an object"):
+        STNCellClassifier().set_params(augment__flip=False)
+    changed = STNCellClassifier().set_params(augment=Augmentation(), augment__flip=False)
+    assert changed.augment.flip is False
+    assert "augment__flip" in changed.get_params()
+    assert repr(clone(changed)) == "STNCellClassifier(augment=Augmentation(flip=False))"
+
+
+def test_names_stand_for_objects(blobs):
+    X, y, centers = blobs
+    settings = {**QUICK, "localizer_epochs": 0, "joint_epochs": 0}
+    plain = Augmentation(rotate=False, flip=False, scale=0.0, color=0.0, center=0.0)
+    for name, made in [("default", Augmentation()), (None, plain)]:
+        one = STNCellClassifier(**settings, augment=name).fit(X, y, centers=centers)
+        other = STNCellClassifier(**settings, augment=made).fit(X, y, centers=centers)
+        assert torch.equal(state(one), state(other))
+    none = STNCellClassifier(**settings, augment=None).fit(X, y, centers=centers)
+    default = STNCellClassifier(**settings).fit(X, y, centers=centers)
+    assert not torch.equal(state(none), state(default))

@@ -6,20 +6,20 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
-from stnclf import CiresanBaseline, STNCellClassifier
+from stnclf import CiresanBaseline, Optimizer, STNCellClassifier
 
-# As little training as tells a few blobs apart, which some of the checks ask for. A row of pixels
-# is its own window, where the default classifier gives way to another one; this is the quickest.
+# As little training as tells a few blobs apart, which some of the checks ask for.
 ESTIMATORS = {
     "stn": STNCellClassifier(
-        classifier="window",
         classifier_epochs=3,
         localizer_epochs=1,
         joint_epochs=1,
         batch_size=16,
-        schedule="constant",
+        optimizer=Optimizer(schedule="constant"),
     ),
-    "baseline": CiresanBaseline(epochs=4, lr=3e-3, batch_size=16),
+    "baseline": CiresanBaseline(
+        epochs=4, optimizer=Optimizer(lr=3e-3, schedule="constant"), batch_size=16
+    ),
 }
 
 EXPECTED_FAILURES = {

@@ -55,11 +55,11 @@ def test_scores_and_searches_are_the_same(client):
     X, y, centers = make_blobs(16)
     how = {"cv": 2, "scoring": "neg_log_loss", "n_jobs": 2}
     clf = stnclf.STNCellClassifier(**QUICK)
-    cnn = stnclf.CiresanBaseline(epochs=1, random_state=0)
+    cnn = stnclf.CiresanBaseline(epochs=1, optimizer=stnclf.Optimizer(), random_state=0)
 
     def measure():
         scores = cross_val_score(clf, X, y, params={"centers": centers}, **how)
-        search = GridSearchCV(cnn, {"lr": [1e-3, 3e-2]}, **how)
+        search = GridSearchCV(cnn, {"optimizer__lr": [1e-3, 3e-2]}, **how)
         found = search.fit(X, y, centers=centers)
         return scores, found.cv_results_["mean_test_score"], found.predict_proba(X)
 

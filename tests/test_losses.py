@@ -2,12 +2,10 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
 from stnclf.losses import (
-    class_map_loss,
     classification_loss,
     guided_loss,
     heatmap_loss,
@@ -115,37 +113,6 @@ def test_convention_heatmap_rows_are_y():
     wrong[0, 3, 1] = wrong[0, 3, 2] = 0.0
     theta = TRUE.float()
     assert heatmap_loss(right, theta, 0.5) < heatmap_loss(wrong, theta, 0.5)
-
-
-def test_class_maps_count_where_the_cell_is():
-    """Against a plain loop over positions, weighted by a Gaussian at the true centre."""
-    generator = torch.Generator().manual_seed(0)
-    maps = torch.randn(2, 3, 4, 8, dtype=torch.float64, generator=generator).requires_grad_()
-    theta, y = TRUE.expand(2, 2, 3), torch.tensor([2, 0])
-    losses = class_map_loss(maps, theta, y)
-    x, v = (0.25 + 1) * 4 - 0.5, (-0.125 + 1) * 2 - 0.5
-    for i in range(2):
-        total = weights = 0.0
-        for row, column in np.ndindex(4, 8):
-            weight = np.exp(-((column - x) ** 2 + (row - v) ** 2) / 2)
-            scores = maps[i, :, row, column].detach().numpy()
-            total -= weight * (scores[y[i]] - np.log(np.exp(scores).sum()))
-            weights += weight
-        assert losses[i].item() == pytest.approx(total / weights, rel=1e-6)
-    assert torch.autograd.gradcheck(lambda z: class_map_loss(z, theta, y), maps)
-
-
-def test_maps_and_heatmap_make_one_cross_entropy():
-    """Target: the Gaussian on the true class's map, nothing on the others."""
-    maps = torch.randn(1, 3, 4, 8, generator=torch.Generator().manual_seed(0))
-    theta, y = TRUE.float(), torch.tensor([1])
-    both = heatmap_loss(maps.logsumexp(1), theta) + class_map_loss(maps, theta, y)
-    target = torch.full((1, 3, 4, 8), -60.0)
-    target[:, 1] = best_heatmap(theta)
-    expected = torch.nn.functional.kl_div(
-        maps.flatten(1).log_softmax(1), target.flatten(1).softmax(1), reduction="sum"
-    )
-    assert both.item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 def best_heatmap(theta):

@@ -164,7 +164,7 @@ def flat(**settings):
     """Make an estimator that trains in no time: the window is the whole patch."""
     stages = {"classifier_epochs": 1, "localizer_epochs": 0, "joint_epochs": 0}
     return STNCellClassifier(
-        **{"cell_size": (3, 4), "classifier": "window", "tta": False, "batch_size": 8}
+        **{"cell_size": (3, 4), "classifier": "context", "tta": False, "batch_size": 8}
         | {"precision": "float32", "random_state": 0, **stages, **settings}
     )
 

@@ -20,8 +20,10 @@ TESTS = Path(__file__).parent
 
 PUBLIC = [
     "PAPER",
+    "Augmentation",
     "CellFeatures",
     "CiresanBaseline",
+    "Optimizer",
     "STNCellClassifier",
     "__version__",
     "load",

@@ -13,20 +13,22 @@ from sklearn.svm import SVC
 from ..baseline import CiresanBaseline
 from ..classifier import PAPER, STNCellClassifier
 from ..features import CellFeatures
+from ..sampling import Augmentation
+from ..training import Optimizer
 
 __all__ = ["TITLES", "build", "method_options", "patch_size_of", "read_settings"]
 
 #: Methods, and their names in tables.
 TITLES = {"stn": "STN", "cnn": "CNN (Ciresan)", "features": "features + SVC"}
 
-_PAPER = {"stn": PAPER, "cnn": {"balance": "fixed", "rotate": "copy"}, "features": {}}
+_PAPER = {"stn": PAPER, "cnn": {"balance": "fixed", "augment": "paper"}, "features": {}}
 
 #: Options that are parameters of the estimators under the same names.
 _OPTIONS = (
     click.option("--patch-size", type=int, help="In px.  [default: as the patches were cut]"),
     click.option("--cell-size", type=int, help="In px.  [default: as the patches were cut]"),
     click.option("--localizer", help="heatmap or dense (stn)."),
-    click.option("--classifier", help="shared, zoom, context, window or inception (stn)."),
+    click.option("--classifier", help="auto, shared, zoom, context or inception (stn)."),
     click.option("--classifier-epochs", type=int, help="Epochs of the first stage (stn)."),
     click.option("--localizer-epochs", type=int, help="Epochs of the second stage (stn)."),
     click.option("--joint-epochs", type=int, help="Epochs of the third stage (stn)."),
@@ -141,6 +143,8 @@ def build(methods, facts, *, paper, settings, **options):
         if method == "features":
             estimator.set_params(**{known[method][name]: value for name, value in own.items()})
         else:
+            for name in {key.split("__")[0] for key in own if "__" in key} - set(own):
+                estimator.set_params(**{name: estimator._named(name)})
             estimator.set_params(**own)
     return estimators
 
@@ -165,5 +169,7 @@ def _parameters(estimator):
     if isinstance(estimator, (STNCellClassifier, CiresanBaseline)):
         left_out = ("callbacks", "verbose", "warm_start", "checkpoint")
         names = [name for name in estimator.get_params() if name not in left_out]
+        for name, kind in (("augment", Augmentation), ("optimizer", Optimizer)):
+            names += [f"{name}__{part}" for part in kind().get_params()]
         return dict(zip(names, names))
     return {"patch_size": "cellfeatures__patch_size", "random_state": "svc__random_state"}

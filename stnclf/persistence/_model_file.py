@@ -17,6 +17,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
 
+from .._base import PATIENCE
 from .._serialization.codec import decode, decode_classes, encode, encode_classes
 from .._serialization.container import REFUSALS, Reader, check_finite, one_line, pack, reading
 from .._serialization.model_format import FORMAT_VERSION, check_format
@@ -29,7 +30,6 @@ from .._utils.neutral import neutral
 from .._utils.typing import PathLike
 from .._version import __version__
 from ..baseline import CiresanBaseline
-from .._base import PATIENCE
 from ..classifier import STNCellClassifier
 from ..sampling import Augmentation, Frame
 from ..training import CellNet, Optimizer

@@ -15,9 +15,8 @@ from .._serialization.model_format import check_format
 
 __all__ = ["first_weights", "take_weights"]
 
-#: Layers with a unit or map for each class: new where the classes are others.
+#: Layers with a unit for each class: new where the classes are others.
 CLASS_LAYERS = ("output.", "classifier.output.")
-CLASS_MAPS = "localizer.position."
 #: The standardisation is that of the images at hand.
 STATISTICS = ("mean", "std")
 
@@ -83,8 +82,6 @@ def take_weights(module, weights, *, same_classes):
     """
     own = module.state_dict()
     left_out = STATISTICS if same_classes else STATISTICS + CLASS_LAYERS
-    if not same_classes and own.get(f"{CLASS_MAPS}bias", torch.empty(1)).numel() > 1:
-        left_out += (CLASS_MAPS,)  # one map alone is that of all cells
     taken = {
         name: tensor
         for name, tensor in weights.items()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from stnclf import CellFeatures, CiresanBaseline, STNCellClassifier
+from stnclf import CellFeatures, CiresanBaseline, Optimizer, STNCellClassifier
 
 from . import refused
 
@@ -22,12 +22,9 @@ def fitted(name, r):
 
 def diverging(kind):
     """Fit at a learning rate that no training survives."""
-    rates = (
-        {"epochs": 3, "lr": 1e30}
-        if kind is CiresanBaseline
-        else {"classifier_epochs": 3, "classifier_lr": 1e30}
-    )
-    return lambda r: kind(**rates, schedule="constant", random_state=0).fit(r.X, r.y, r.centers)
+    epochs = {"epochs" if kind is CiresanBaseline else "classifier_epochs": 3}
+    optimizer = Optimizer(lr=1e30, schedule="constant")
+    return lambda r: kind(**epochs, optimizer=optimizer, random_state=0).fit(r.X, r.y, r.centers)
 
 
 CLASSIFIERS = []
@@ -44,6 +41,13 @@ for kind_name, kind in KINDS.items():
             lambda r, k=kind: k(checkpoint="nowhere/run.checkpoint").fit(r.X, r.y),
         ),
         refused(fit, "loss: diverges", FloatingPointError, "epoch.*1e.30", diverging(kind)),
+        refused(
+            f"{kind_name}.set_params",
+            "augment__flip: of a name",
+            ValueError,
+            r"got augment='paper', wants an object that has it, augment=Augmentation\(",
+            lambda r, k=kind: k(augment="paper").set_params(augment__flip=True),
+        ),
         refused(
             f"{kind_name}.get_feature_names_out",
             "file: not fitted",

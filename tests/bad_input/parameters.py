@@ -7,6 +7,8 @@ import re
 import numpy as np
 from skorch.callbacks import EpochTimer
 
+from stnclf import Augmentation, Optimizer
+
 from . import N, case, check_message
 
 BAD_PARAMETERS = [
@@ -88,7 +90,6 @@ BAD_PARAMETERS = [
         y=["a"] * (N - 1) + ["b"],
         validation_fraction=0.5,
     ),
-    case("n_iter_no_change: zero", ValueError, "Got 0", n_iter_no_change=0),
     case(
         "class_weight: unknown label",
         ValueError,
@@ -105,10 +106,53 @@ BAD_PARAMETERS = [
     case("class_weight: a word", ValueError, "Got 'even'", class_weight="even"),
     case("class_weight: a list", ValueError, r"Got \[1, 2\]", class_weight=[1, 2]),
     case("balance: unknown", ValueError, "'fixed'.*Got 'all'", balance="all"),
-    case("rotate: unknown", ValueError, "'copy'.*Got 'no'", rotate="no"),
-    case("rotate: degrees", ValueError, "'copy'.*Got 90", rotate=90),
-    case("schedule: unknown", ValueError, "'one-cycle'.*Got 'cosine'", schedule="cosine"),
-    case("weight_decay: negative", ValueError, "Got -1", weight_decay=-1),
+    case("augment: unknown", ValueError, "'default'.*Got 'none'", augment="none"),
+    case("augment: a dict", ValueError, "Augmentation.*Got {'flip'", augment={"flip": True}),
+    case("augment: a class", ValueError, "Augmentation.*Got <class", augment=Augmentation),
+    *(
+        case(
+            f"augment: {name}={value!r}",
+            ValueError,
+            rf"'{name}' parameter of Augmentation.*Got {re.escape(repr(value))}",
+            augment=Augmentation(**{name: value}),
+        )
+        for name, value in [
+            ("rotate", "no"),
+            ("rotate", 90),
+            ("flip", "x"),
+            ("scale", 1.0),
+            ("color", -0.1),
+            ("center", np.nan),
+        ]
+    ),
+    case("optimizer: unknown", ValueError, "'paper'.*Got 'sgd'", optimizer="sgd"),
+    case("optimizer: None", ValueError, "Optimizer.*Got None", optimizer=None),
+    *(
+        case(
+            f"optimizer: {name}={value!r}",
+            ValueError,
+            f"'{name}' parameter of Optimizer.*Got {re.escape(repr(value))}",
+            optimizer=Optimizer(**{name: value}),
+        )
+        for name, value in [
+            ("lr", 0),
+            ("lr", -1e-3),
+            ("lr", np.nan),
+            ("lr", np.inf),
+            ("lr", "auto"),
+            ("schedule", "cosine"),
+            ("weight_decay", -1),
+        ]
+    ),
+    *(
+        case(
+            f"optimizer: lr={value!r}",
+            ValueError,
+            rf"optimizer: got lr={re.escape(repr(value))}, wants a positive number, or [13], one",
+            optimizer=Optimizer(lr=value),
+        )
+        for value in ((1e-3, 1e-3), (), [1e-3, 0, 1e-3], [0], ("a", "b", "c"), (np.inf,))
+    ),
     case("device: unknown", ValueError, "'gpu', wants 'auto', 'cpu', 'cuda' or", device="gpu"),
     case("device: no number", ValueError, "'cuda:x', wants 'auto', 'cpu'", device="cuda:x"),
     # torch knows these, but they cannot train here.
@@ -151,6 +195,12 @@ BAD_PARAMETERS = [
     case("warm_start: a word", ValueError, "Got 'yes'", warm_start="yes"),
 ]
 
+# Where there is no heatmap: the localizer has none, or there is nothing to look for.
+WITHOUT_HEATMAP = [
+    ("dense", "localizer='heatmap'", {"localizer": "dense"}),
+    ("whole", r"cell_size \(24, 36\) is smaller than the patch", {"cell_size": (24, 36)}),
+]
+
 STN_ONLY = [
     *(
         case(f"{name}: {value!r}", ValueError, rf"Got {re.escape(repr(value))}", **{name: value})
@@ -159,19 +209,41 @@ STN_ONLY = [
     ),
     *(
         case(f"{name}: {value!r}", ValueError, rf"Got {re.escape(repr(value))}", **{name: value})
-        for name in ("classifier_lr", "localizer_lr", "joint_lr", "kappa")
+        for name in ("kappa",)
         for value in (0, -1e-3, np.nan, np.inf, "auto")
     ),
     case("localizer: unknown", ValueError, "'heatmap'.*Got 'stn'", localizer="stn"),
     case("localizer: None", ValueError, "'heatmap'.*Got None", localizer=None),
     case("classifier: unknown", ValueError, "'inception'.*Got 'resnet'", classifier="resnet"),
+    case("classifier: window", ValueError, "'context'.*Got 'window'", classifier="window"),
+    *(
+        case(
+            f"classifier: {classifier} {why}",
+            ValueError,
+            rf"classifier: got '{classifier}', .*only where {words}.*wants 'auto'",
+            classifier=classifier,
+            **changes,
+        )
+        for classifier in ("shared", "zoom")
+        for why, words, changes in WITHOUT_HEATMAP
+    ),
+    *(
+        case(
+            f"n_glimpses: two {why}",
+            ValueError,
+            rf"n_glimpses: got 2, .*only where {words}",
+            n_glimpses=2,
+            **changes,
+        )
+        for why, words, changes in WITHOUT_HEATMAP
+    ),
     case("stages: one unknown", ValueError, r"unknown \['all'\], wants", stages=("joint", "all")),
 ]
 
 BASELINE_ONLY = [
     *(
         case(f"{name}: {value!r}", ValueError, rf"Got {re.escape(repr(value))}", **{name: value})
-        for name, values in {"epochs": (-1, 1.5, None), "lr": (0, -1e-3, np.nan)}.items()
+        for name, values in {"epochs": (-1, 1.5, None)}.items()
         for value in values
     ),
     case("stages: of the STN", ValueError, r"unknown \['joint'\], wants", stages=("joint",)),

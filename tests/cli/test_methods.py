@@ -36,7 +36,7 @@ def test_paper():
     assert {name: stn[name] for name in PAPER} == {**PAPER, "localizer_epochs": 3}
     cnn = make(["cnn"], paper=True)["cnn"]
     assert isinstance(cnn, CiresanBaseline)
-    assert (cnn.balance, cnn.rotate) == ("fixed", "copy")
+    assert (cnn.balance, cnn.augment) == ("fixed", "paper")
 
 
 def test_a_parameter_goes_to_the_methods_that_have_it():
@@ -44,6 +44,18 @@ def test_a_parameter_goes_to_the_methods_that_have_it():
     assert (made["cnn"].epochs, made["stn"].kappa) == (3, 2.5)
     assert made["stn"].random_state == made["cnn"].random_state == 7
     assert made["features"]["svc"].random_state == 7
+
+
+def test_parameters_of_objects_begin_from_what_a_name_stands_for():
+    settings = ["augment__flip=False", "optimizer__weight_decay=0.25"]
+    made = make(["stn", "cnn", "features"], settings=settings)
+    changes = {"rotate": True, "flip": False, "scale": 0.0, "color": 0.1, "center": 0.03}
+    assert made["stn"].augment.get_params() == changes
+    assert made["cnn"].augment.get_params() == {**changes, "color": 0.0, "center": 0.0}
+    optimizer = {"lr": (3e-3, 3e-3, 5e-4), "schedule": "one-cycle", "weight_decay": 0.25}
+    assert made["stn"].optimizer.get_params() == optimizer
+    paper = make(["stn"], paper=True, settings=["augment__scale=0.5"])["stn"]
+    assert (paper.augment.rotate, paper.augment.scale, paper.optimizer) == ("copy", 0.5, "paper")
 
 
 def test_settings_are_python_values_or_words():

@@ -48,12 +48,14 @@ def test_a_model_is_that_of_fit(road):
 def test_the_other_method_and_its_settings(road, tmp_path, invoke):
     out = tmp_path / "cnn.safetensors"
     line = ("train", road / "patches", "-o", out, "--method", "cnn", "--epochs", 1)
-    code, _, lines = invoke(*line, "--paper", "--set", "weight_decay=0.5", "--seed", 3)
+    code, _, lines = invoke(*line, "--paper", "--set", "optimizer__weight_decay=0.5", "--seed", 3)
     assert (code, lines) == (0, [f"{out}: CNN (Ciresan), 60 patches, 1 epochs"])
     cnn = stnclf.load(out)
     assert isinstance(cnn, stnclf.CiresanBaseline)
-    chosen = (cnn.epochs, cnn.rotate, cnn.weight_decay, cnn.random_state, cnn.patch_size_)
-    assert chosen == (1, "copy", 0.5, 3, (32, 32))
+    assert (cnn.epochs, cnn.augment, cnn.random_state) == (1, "paper", 3)
+    parameters = {"lr": (1e-3,), "schedule": "constant", "weight_decay": 0.5}
+    assert cnn.optimizer.get_params() == parameters
+    assert cnn.patch_size_ == (32, 32)
     assert os.listdir(tmp_path) == ["cnn.safetensors"]
 
 

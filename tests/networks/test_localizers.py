@@ -9,7 +9,6 @@ from stnclf.networks import (
     DenseLocalizer,
     FixedLocalizer,
     HeatmapLocalizer,
-    Location,
     initialize,
 )
 
@@ -120,38 +119,3 @@ def test_more_glimpses_than_there_are_peaks():
     theta, weights = net.glimpses(torch.zeros(1, 4, 4), 5)
     assert torch.isfinite(theta).all()
     assert weights.exp()[0, -1] < 1e-6
-
-
-def test_maps_say_what_is_seen_outside_the_peaks():
-    """Against a plain loop: a class's share is the sum of its softmax over the other positions."""
-    net = HeatmapLocalizer(3, (64, 96), (0.5, 0.5), n_classes=3)
-    maps = 0.5 * torch.randn(2, 3, 11, 16, generator=torch.Generator().manual_seed(0))
-    maps[0, 1, 2, 13] = maps[1, 2, 8, 4] = 6.0
-    maps[0, 0, 9, 1] = maps[1, 0, 1, 14] = 4.0
-    best = {1: [[(2, 13)], [(8, 4)]], 2: [[(2, 13), (9, 1)], [(8, 4), (1, 14)]]}
-    location = Location(None, maps.logsumexp(1), maps)
-    for k, peaks in best.items():
-        inside, outside = net.elsewhere(location, k)
-        for i in range(2):
-            share = torch.softmax(maps[i].flatten(), 0).view(3, 11, 16)
-            expected, near = np.zeros(3), 0.0
-            for c, row, column in np.ndindex(3, 11, 16):
-                value = share[c, row, column].item()
-                if any(max(abs(row - r), abs(column - x)) <= 2 for r, x in peaks[i]):
-                    near += value
-                else:
-                    expected[c] += value
-            assert inside[i].exp().item() == pytest.approx(near, rel=1e-4)
-            np.testing.assert_allclose(outside[i].exp(), expected, rtol=1e-4)
-
-
-def test_maps_add_up_to_the_heatmap():
-    views = torch.rand(2, 3, 40, 64, generator=torch.Generator().manual_seed(1))
-    net = initialize(
-        HeatmapLocalizer(3, (80, 128), (0.5, 0.5), n_classes=4), torch.Generator().manual_seed(0)
-    ).eval()
-    location = net(views)
-    assert location.maps.shape == (2, 4, 10, 16)
-    torch.testing.assert_close(location.heatmap.exp(), location.maps.exp().sum(1))
-    torch.testing.assert_close(net.logits(views), location.heatmap)
-    assert HeatmapLocalizer(3, (80, 128), (0.5, 0.5))(views).maps is None

@@ -5,13 +5,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stnclf import STNCellClassifier
 from stnclf.networks import Location, MapClassifier, SharedLocalizer, SharedNet, flips, initialize
 
 
-def make_shared(patch=(64, 96), cell=(32, 48), channels=3, maps=False, seed=0):
+def make_shared(patch=(64, 96), cell=(32, 48), channels=3, seed=0):
     scale = (cell[1] / patch[1], cell[0] / patch[0])
-    localizer = SharedLocalizer(channels, patch, scale, **({"n_classes": 4} if maps else {}))
+    localizer = SharedLocalizer(channels, patch, scale)
     classifier = MapClassifier(localizer.n_maps, 4)
     mean, std = np.full(channels, 0.5), np.full(channels, 0.25)
     system = SharedNet(localizer, classifier, patch, cell, mean, std)
@@ -121,26 +120,3 @@ def test_flips_begin_with_none():
     for axes, (across, down) in flips():
         row, column = torch.nonzero(image.flip(axes) == 0)[0].tolist()
         assert (column > 0, row > 0) == (across < 0, down < 0)
-
-
-def test_class_maps_speak_for_what_is_not_looked_at():
-    system, patches = make_shared(maps=True), random_patches()
-    location = system.locate(patches)
-    assert location.maps.shape == (2, 4, *location.heatmap.shape[1:])
-    torch.testing.assert_close(location.maps.logsumexp(1), location.heatmap)
-    peaks, others = system.localizer.elsewhere(location, 1)
-    seen = system.recognize(patches, location).softmax(1)
-    expected = peaks.exp() * seen + others.exp()
-    torch.testing.assert_close(system.scores(patches).softmax(1), expected)
-
-
-@pytest.mark.parametrize("changes", [{"cell_size": 24}, {"localizer": "dense"}])
-def test_without_a_heatmap_context_stands_in(changes):
-    X = np.random.default_rng(0).integers(0, 255, (12, 24, 24, 3), dtype=np.uint8)
-    epochs = {"classifier_epochs": 1, "localizer_epochs": 1, "joint_epochs": 1, "random_state": 0}
-    clf = STNCellClassifier(**epochs, **changes).fit(X, np.arange(12) % 2)
-    assert len(clf.net_.module_.classifier.towers) == 2
-    same = STNCellClassifier(**epochs, **changes, classifier="context")
-    if "localizer" in changes:
-        proba = same.fit(X, np.arange(12) % 2).predict_proba(X)
-        np.testing.assert_array_equal(clf.predict_proba(X), proba)

@@ -21,11 +21,10 @@ def make_stn(
     cell=(32, 48),
     seed=0,
     classifier="inception",
-    maps=False,
 ):
     scale = (cell[1] / patch[1], cell[0] / patch[0])
     system = STNNet(
-        LOCALIZERS[name](channels, patch, scale, **({"n_classes": 4} if maps else {})),
+        LOCALIZERS[name](channels, patch, scale),
         CLASSIFIERS[classifier](channels, 4),
         patch,
         cell,
@@ -145,17 +144,3 @@ def test_tta_averages_over_turned_and_mirrored_windows():
 
 def test_heatmap_view_is_half_a_patch_of_128():
     assert HeatmapLocalizer(3, (128, 128), (0.5, 0.5)).view == (64, 64)
-
-
-@pytest.mark.parametrize("n_glimpses", [1, 2])
-def test_maps_speak_for_what_is_not_looked_at(n_glimpses):
-    system = make_stn("heatmap", classifier="context", maps=True)
-    system.n_glimpses = n_glimpses
-    patches = torch.rand(3, 3, 64, 96, generator=torch.Generator().manual_seed(3))
-    location = system.locate(patches)
-    seen = system.recognize(patches, location).softmax(1)
-    peaks, others = system.localizer.elsewhere(location, n_glimpses)
-    expected = peaks.exp() * seen + others.exp()
-    torch.testing.assert_close(system.scores(patches).exp(), expected)
-    torch.testing.assert_close(expected.sum(1), torch.ones(3))
-    assert (expected - seen).abs().max() > 1e-4

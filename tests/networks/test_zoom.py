@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import stnclf
-from stnclf import STNCellClassifier
+from stnclf import Augmentation, STNCellClassifier
 from stnclf.geometry import theta_centers
 from stnclf.networks import (
     SYMMETRIES,
@@ -22,9 +22,9 @@ from tests.conftest import QUICK
 from tests.sampling.samples import make_data
 
 
-def make_zoom(patch=(64, 96), cell=(32, 48), channels=3, maps=False, k=3, seed=0):
+def make_zoom(patch=(64, 96), cell=(32, 48), channels=3, k=3, seed=0):
     scale = (cell[1] / patch[1], cell[0] / patch[0])
-    localizer = SharedLocalizer(channels, patch, scale, **({"n_classes": 4} if maps else {}))
+    localizer = SharedLocalizer(channels, patch, scale)
     classifier = ZoomClassifier(localizer.n_maps, 4)
     mean, std = np.full(channels, 0.5), np.full(channels, 0.25)
     system = ZoomNet(localizer, classifier, patch, cell, mean, std)
@@ -123,15 +123,6 @@ def test_the_place_that_matches_best_is_believed():
     assert torch.equal(system(patches)[1], location.theta)
 
 
-def test_class_maps_speak_for_what_is_not_looked_at():
-    system, patches = make_zoom(maps=True), random_patches()
-    location = system.locate(patches)
-    peaks, others = system.localizer.elsewhere(location, 3)
-    seen = system.candidates(patches, location).mixture().exp()
-    expected = peaks.exp() * seen + others.exp()
-    torch.testing.assert_close(system.scores(patches).softmax(1), expected)
-
-
 def test_first_stage_sees_nothing_but_the_window():
     system, patches = (
         let_the_patch_speak(make_zoom((64, 64), (32, 32))),
@@ -154,7 +145,7 @@ def test_first_stage_sees_nothing_but_the_window():
 def stages():
     # The patch's features get their first gradient when they have a say, after a step.
     params = STNCellClassifier(classifier_epochs=2, localizer_epochs=2, joint_epochs=2)
-    return guided_stages(params, shared=True)
+    return guided_stages(params, (3e-3, 2e-3, 1e-3), shared=True)
 
 
 def moved(name):
@@ -220,8 +211,7 @@ def test_finds_what_only_the_pixels_tell():
         localizer_epochs=16,
         joint_epochs=2,
         batch_size=8,
-        rotate=False,
-        color_jitter=0.0,
+        augment=Augmentation(rotate=False, color=0.0),
         tta=False,
         random_state=0,
     )
@@ -253,10 +243,3 @@ def test_files_transfer_and_history_know_it(blobs, tmp_path):
     nothing = dict.fromkeys(("classifier_epochs", "localizer_epochs", "joint_epochs"), 0)
     taken = STNCellClassifier(**{**settings, **nothing}, init=clf).fit(X, y, centers=centers)
     assert np.array_equal(taken.predict_proba(X), clf.predict_proba(X))
-
-
-@pytest.mark.parametrize("changes", [{"cell_size": 24}, {"localizer": "dense"}])
-def test_without_a_heatmap_context_stands_in(changes):
-    X = np.random.default_rng(0).integers(0, 255, (12, 24, 24, 3), dtype=np.uint8)
-    clf = STNCellClassifier(**QUICK, classifier="zoom", **changes).fit(X, np.arange(12) % 2)
-    assert len(clf.net_.module_.classifier.towers) == 2

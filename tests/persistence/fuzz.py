@@ -105,9 +105,9 @@ class Checkpoints:
         self.kinds = [
             stnclf.CiresanBaseline(epochs=2, random_state=0),
             stnclf.CiresanBaseline(
-                epochs=2, patch_size=18, random_state=1, validation_fraction=0.3, n_iter_no_change=1
+                epochs=2, patch_size=18, random_state=1, validation_fraction=0.3
             ),
-            stnclf.CiresanBaseline(epochs=3, schedule="one-cycle", class_weight="balanced"),
+            stnclf.CiresanBaseline(epochs=3, optimizer=stnclf.Optimizer(), class_weight="balanced"),
             stnclf.STNCellClassifier(**none, joint_epochs=2, random_state=3),
         ]
 

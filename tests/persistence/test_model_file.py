@@ -19,13 +19,13 @@ from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 
 import stnclf
-from stnclf import CiresanBaseline, STNCellClassifier
+from stnclf import Augmentation, CiresanBaseline, Optimizer, STNCellClassifier
 from tests.conftest import QUICK
 
 ROOT = Path(__file__).parents[2]
 ESTIMATORS = {
     "heatmap": STNCellClassifier(**QUICK),
-    "maps": STNCellClassifier(class_maps=True, n_glimpses=2, **QUICK),
+    "glimpses": STNCellClassifier(n_glimpses=2, **QUICK),
     "dense": STNCellClassifier(localizer="dense", patch_size=(20, 30), **QUICK),
     "fixed": STNCellClassifier(cell_size=(24, 36), **QUICK),
     "baseline": CiresanBaseline(epochs=2, random_state=0),
@@ -171,12 +171,10 @@ def test_parameters_and_their_types(blobs, tmp_path):
     changed = {
         "patch_size": (np.int64(20), 30),
         "cell_size": [10, 12],
-        "lr": np.float32(0.002),
+        "optimizer": Optimizer(lr=np.float32(0.002), weight_decay=1e-3),
         "balance": "fixed",
         "class_weight": {"disc": 2, "cross": 0.5},
-        "rotate": "copy",
-        "schedule": "one-cycle",
-        "weight_decay": 1e-3,
+        "augment": Augmentation(rotate="copy", color=0.2),
         "validation_fraction": 0.25,
         "image_shape": (24, 36, 3),
         "random_state": np.random.RandomState(5),
@@ -187,7 +185,10 @@ def test_parameters_and_their_types(blobs, tmp_path):
     before, after = clf.get_params(), again.get_params()
     states = before.pop("random_state"), after.pop("random_state")
     assert states[0].randint(2**31, size=9).tolist() == states[1].randint(2**31, size=9).tolist()
+    assert type(before.pop("augment")) is type(after.pop("augment")) is Augmentation
+    assert type(before.pop("optimizer")) is type(after.pop("optimizer")) is Optimizer
     assert before == after
+    assert before["augment__rotate"] == "copy"
     assert type(after["patch_size"]) is tuple
     assert type(after["cell_size"]) is list
     assert after["verbose"] is False

@@ -139,7 +139,9 @@ def test_the_page_is_valid_and_nothing_breaks_out(tmp_path):
 
 
 def test_the_training_curves_show_every_loss_that_there_is(tmp_path):
-    history = [{"stage": "joint", "epoch": e, "match_loss": 2 / e, "map_loss": e} for e in (1, 2)]
+    history = [
+        {"stage": "joint", "epoch": e, "match_loss": 2 / e, "localization_loss": e} for e in (1, 2)
+    ]
     page = written(tmp_path / "r.html", histories={"STN": history})
     assert "training, which place" in page
     assert "training, class maps" in page

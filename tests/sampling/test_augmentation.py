@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
 from stnclf.geometry import theta_centers, view_theta
 from stnclf.networks import compose, sample
 from stnclf.sampling import (
+    Augmentation,
     CellDataset,
     Draws,
     Frame,
@@ -186,16 +188,16 @@ def test_sources_hold_all_that_a_patch_made_smaller_shows(around):
 
 def test_a_row_of_pixels_is_not_magnified():
     data = make_data(n=40, image=(1, 90), patch=(1, 48), cell=(1, 16))
-    options = {"flip": True, "scale_jitter": 0.5}
-    draws = TrainingBatches(data, (0, 1), 32, None, False, True, **options).plan(0)
+    augment = Augmentation(scale=0.5)
+    draws = TrainingBatches(data, (0, 1), 32, None, False, augment).plan(0)
     assert (draws.zooms == 1).all()
 
 
 def test_what_is_drawn_beside_places_stays_in_its_bounds():
-    options = {"flip": True, "color_jitter": 0.2, "center_jitter": 0.1, "scale_jitter": 0.25}
+    augment = Augmentation(color=0.2, center=0.1, scale=0.25)
     data = make_data(n=400)
-    draws = TrainingBatches(data, (0, 1), 32, None, False, True, **options).plan(0)
-    plain = TrainingBatches(data, (0, 1), 32, None, False, True).plan(0)
+    draws = TrainingBatches(data, (0, 1), 32, None, False, augment).plan(0)
+    plain = TrainingBatches(data, (0, 1), 32, None, False, Augmentation.only(True)).plan(0)
     for name in ("index", "angles", "offsets"):  # these are the same with and without
         np.testing.assert_array_equal(getattr(draws, name), getattr(plain, name))
     assert 150 < (draws.flips == -1).sum() < 250
@@ -231,8 +233,8 @@ def test_the_shown_window_misses_the_cell_by_the_jitter():
 def test_places_are_those_of_the_batches():
     data = make_data(n=9, image=(70, 90))
     data.rows = np.arange(9)[::-1].copy()
-    options = {"flip": True, "color_jitter": 0.2, "center_jitter": 0.1, "scale_jitter": 0.1}
-    one, other = (TrainingBatches(data, (0, 1), 4, None, False, True, **options) for _ in "ab")
+    augment = Augmentation(color=0.2, center=0.1, scale=0.1)
+    one, other = (TrainingBatches(data, (0, 1), 4, None, False, augment) for _ in "ab")
     places = one.places()
     whole = data.X[data.rows[places.source]]
     images = torch.from_numpy(whole).permute(0, 3, 1, 2) / 255
@@ -246,3 +248,25 @@ def test_places_are_those_of_the_batches():
         )
     assert one.epoch == other.epoch == 1
     assert len(draw_places(data, Draws.plain(data, np.array([3])))) == 1
+
+
+def test_an_augmentation_is_an_object_of_scikit_learn():
+    one = Augmentation(rotate="copy", color=0.25)
+    parameters = {"rotate": "copy", "flip": True, "scale": 0.0, "color": 0.25, "center": 0.03}
+    assert one.get_params() == parameters
+    copy = clone(one).set_params(flip=False, center=0.5)
+    assert copy.get_params() == {**parameters, "flip": False, "center": 0.5}
+    assert one.get_params() == parameters
+    assert repr(copy) == "Augmentation(center=0.5, color=0.25, flip=False, rotate='copy')"
+    only = {"rotate": True, "flip": False, "scale": 0.0, "color": 0.0, "center": 0.0}
+    assert Augmentation.only(True).get_params() == only
+    one.check()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("rotate", 1.5), ("flip", "yes"), ("scale", 1), ("color", -0.1)]
+)
+def test_a_wrong_parameter_is_named(name, value):
+    wrong = Augmentation().set_params(**{name: value})
+    with pytest.raises(ValueError, match=f"augment: The '{name}' parameter of Aug.*Got {value!r}"):
+        wrong.check()

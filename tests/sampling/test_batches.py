@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from stnclf.sampling import (
+    Augmentation,
     TrainingBatches,
     balanced_index,
     channel_statistics,
@@ -16,7 +17,7 @@ from tests.sampling.samples import make_data
 
 def test_offsets_keep_the_whole_cell_inside():
     data = make_data(n=300, image=(60, 80))
-    offsets = TrainingBatches(data, (0, 1), 32, None, True, True).plan(0).offsets
+    offsets = TrainingBatches(data, (0, 1), 32, None, True, Augmentation.only(True)).plan(0).offsets
     reach_x, reach_y = data.frame.reach
     assert (reach_x, reach_y) == (12, 8)
     assert np.abs(offsets[:, 0]).max() <= 12
@@ -33,11 +34,10 @@ def test_balancing_deletes_down_to_the_smallest_class():
     assert not np.array_equal(chosen[0], chosen[1])
 
 
-def uneven(**changes):
+def uneven(balance=True, rotate=True):
     data = make_data(n=40)
     data.y = np.repeat([0, 1], [30, 10])
-    options = {"around": None, "balance": True, "rotate": True, **changes}
-    return TrainingBatches(data, (5, 1), 8, **options)
+    return TrainingBatches(data, (5, 1), 8, None, balance, Augmentation.only(rotate))
 
 
 def test_balance_is_drawn_anew_once_or_not_at_all():
@@ -61,7 +61,7 @@ def test_no_rotation_on_request_and_none_for_rows_of_pixels():
     assert not uneven(rotate=False).plan(0)[1].any()
     row = make_data(image=(1, 30), patch=(1, 30), cell=(1, 30))
     row.centers[:] = [14.5, 0]
-    batches = TrainingBatches(row, (0, 1), 8, None, True, True, flip=True)
+    batches = TrainingBatches(row, (0, 1), 8, None, True, Augmentation())
     assert set(batches.plan(0).flips) == {1}  # mirrored, its values would change places
     assert not batches.plan(0)[1].any()
     assert not batches.plan(0)[2].any()  # nor is there room to move it

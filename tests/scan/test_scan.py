@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import stnclf
-from stnclf import CiresanBaseline, STNCellClassifier, save
+from stnclf import CiresanBaseline, Optimizer, STNCellClassifier, save
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.metrics import detection_score
 from stnclf.scan import scan
@@ -106,7 +106,7 @@ def dense(patches):
 def baseline(patches):
     X, y, centers = patches
     clf = CiresanBaseline(
-        patch_size=32, batch_size=16, epochs=25, lr=3e-3, schedule="one-cycle", random_state=0
+        patch_size=32, batch_size=16, epochs=25, optimizer=Optimizer(lr=3e-3), random_state=0
     )
     return clf.fit(X, y, centers=centers)
 
@@ -302,7 +302,7 @@ def test_the_slides_own_format(heat, field, tmp_path):
 
 def test_a_network_without_localizer_makes_a_map(patches, field):
     X, y, centers = patches
-    sizes = {"patch_size": 16, "cell_size": 16, "batch_size": 16, "classifier": "window"}
+    sizes = {"patch_size": 16, "cell_size": 16, "batch_size": 16, "classifier": "context"}
     clf = STNCellClassifier(classifier_epochs=10, tta=False, random_state=0, **sizes)
     clf.fit(X, y, centers=centers, stages=("classifier",))
     image, truth = field

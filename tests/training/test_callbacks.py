@@ -3,18 +3,16 @@
 import pytest
 from skorch.callbacks import Checkpoint
 
-from stnclf import STNCellClassifier
+from stnclf import Optimizer, STNCellClassifier
 from tests.conftest import QUICK
 
 
 def test_loss_that_is_no_number_stops_with_stage_and_epoch(blobs):
     X, y, centers = blobs
     clf = STNCellClassifier(
-        classifier_epochs=3, classifier_lr=1e30, schedule="constant", random_state=0
+        classifier_epochs=3, optimizer=Optimizer(lr=1e30, schedule="constant"), random_state=0
     )
-    with pytest.raises(
-        FloatingPointError, match=r"epoch [123] of stage 'classifier'.*classifier_lr=1e\+30"
-    ):
+    with pytest.raises(FloatingPointError, match=r"epoch [123] of stage 'classifier'.*lr=1e\+30"):
         clf.fit(X, y, centers=centers)
 
 

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping
 
 import stnclf
-from stnclf import CiresanBaseline, STNCellClassifier
+from stnclf import Augmentation, CiresanBaseline, Optimizer, STNCellClassifier
 from tests.conftest import make_blobs
 
 # Small images and batches: an epoch has three steps.
@@ -65,12 +65,13 @@ CASES = {
         random_state=0,
     ),
     "baseline": CiresanBaseline(
-        **BASELINE, schedule="one-cycle", random_state=np.random.RandomState(3)
+        **BASELINE, optimizer=Optimizer(lr=1e-3), random_state=np.random.RandomState(3)
     ),
     "early stopping": STNCellClassifier(
-        **{**STN, "classifier_epochs": 4, "classifier_lr": 0.03},
+        **{**STN, "classifier_epochs": 4},
         validation_fraction=0.25,
-        n_iter_no_change=1,
+        optimizer=Optimizer(lr=(0.03, 3e-3, 5e-4)),
+        callbacks=[EarlyStopping(patience=1, load_best=True)],
         random_state=0,
     ),
     "two of their own": CiresanBaseline(
@@ -135,8 +136,8 @@ def test_without_random_state_the_seed_is_kept(blobs, tmp_path):
 @pytest.mark.parametrize(
     ("names", "parameters", "change"),
     [
-        (["lr (was 0.001, is 0.01)"], {"lr": 0.01}, {}),
-        (["epochs (was 3, is 4)", "weight_decay (was "], {"epochs": 4, "weight_decay": 0.1}, {}),
+        (["optimizer__lr (was "], {"optimizer": Optimizer(lr=0.01)}, {}),
+        (["epochs (was 3, is 4)", "augment__flip"], {"epochs": 4, "augment": Augmentation()}, {}),
         (["random_state (was 0, is 1)"], {"random_state": 1}, {}),
         (["random_state (was 0, is null)"], {"random_state": None}, {}),
         (["class_weight"], {"class_weight": {"disc": 2.0, "cross": 1.0}}, {}),
@@ -148,7 +149,7 @@ def test_without_random_state_the_seed_is_kept(blobs, tmp_path):
         (["y"], {}, {"y": lambda y: np.char.add("a ", y)}),
         (["centers"], {}, {"centers": lambda c: c[:, ::-1].clip(0, 19)}),
         (["sample_weight"], {}, {"sample_weight": lambda w: np.arange(1, 17)}),
-        (["lr", "X", "y"], {"lr": 1.0}, {"X": lambda X: X[:8], "y": lambda y: y[:8]}),
+        (["epochs", "X", "y"], {"epochs": 2}, {"X": lambda X: X[:8], "y": lambda y: y[:8]}),
     ],
 )  # fmt: skip
 def test_other_parameters_or_data_are_refused_by_name(names, parameters, change, blobs, tmp_path):

@@ -7,12 +7,12 @@ from skorch.callbacks import Callback, EpochTimer, GradientNormClipping
 
 from stnclf import STNCellClassifier
 from stnclf.datasets import make_cells
-from stnclf.sampling import CellDataset, Frame, TrainingBatches
+from stnclf.sampling import Augmentation, CellDataset, Frame, TrainingBatches
 from stnclf.training import Stage, stage_loss
 from stnclf.training._cuda_graph import ResidentSteps, on_device, watches_batches
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-CHANGES = {"flip": True, "color_jitter": 0.1, "center_jitter": 0.1}
+AUGMENT = Augmentation(center=0.1)
 FRAME = Frame((72, 72), (64, 64), (32, 32))
 STAGES = {
     "classifier": Stage("classifier", ("classifier",), "cell", False, 1.0, 2, 1e-3),
@@ -60,7 +60,7 @@ def train(data, stage, device="cpu", graph=False):
     steps = ResidentSteps(
         on_device(data, device), gradients, parameters, list(module.buffers()), 1e-3, 0.01, graph
     )
-    batches = TrainingBatches(data, (3, 4), 9, None, False, True, **CHANGES)
+    batches = TrainingBatches(data, (3, 4), 9, None, False, AUGMENT)
     losses = [steps.run(batches.places(), [1e-3, 5e-4, 2e-4], 9)["loss"] for _ in range(2)]
     return losses, module.cpu()
 
@@ -72,7 +72,7 @@ def train_plainly(data, stage):
     parameters = [p for part in parts for p in part.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1.0, weight_decay=0.01)
     around = module.around if stage.classifies == "cell" else None
-    batches = TrainingBatches(data, (3, 4), 9, around, False, True, **CHANGES)
+    batches = TrainingBatches(data, (3, 4), 9, around, False, AUGMENT)
     losses = []
     for _ in range(2):
         total = 0.0

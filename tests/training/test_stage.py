@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from stnclf import STNCellClassifier
-from stnclf.losses import class_map_loss, heatmap_loss, localization_loss
-from stnclf.sampling import Batch, Draws, TrainingBatches, draw_batch
+from stnclf.losses import heatmap_loss, localization_loss
+from stnclf.sampling import Augmentation, Batch, Draws, TrainingBatches, draw_batch
 from stnclf.training import CellNet, Stage, guided_stages, learning_rate, stage_loss
 from tests.networks.test_shared import make_shared
 from tests.networks.test_stn import make_stn
@@ -42,22 +42,18 @@ def test_classifier_stage_sees_the_true_window():
     assert (stage_loss(system, wrong, CLASSIFIER)[0] - loss).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("name", ["dense", "heatmap", "maps"])
+@pytest.mark.parametrize("name", ["dense", "heatmap"])
 def test_joint_loss_is_equation_9_on_the_chosen_window(name):
-    system = make_stn("heatmap", maps=True) if name == "maps" else make_stn(name)
+    system = make_stn(name)
     batch = make_batch()
     loss, parts = stage_loss(system, batch, JOINT)
-    theta, heatmap, maps, _ = system.locate(batch.images(), batch.place)
+    theta, heatmap, _ = system.locate(batch.images(), batch.place)
     located = (
         localization_loss(theta, batch.theta)
         if name == "dense"
         else heatmap_loss(heatmap, batch.theta)
     )
     torch.testing.assert_close(parts["localization_loss"], located)
-    assert ("map_loss" in parts) == (name == "maps")
-    if name == "maps":
-        torch.testing.assert_close(parts["map_loss"], class_map_loss(maps, batch.theta, batch.y))
-        located = located + parts["map_loss"]
     torch.testing.assert_close(loss, located + 0.5 * parts["classification_loss"])
     # The class loss does not depend on the true theta: the window is the localizer's.
     moved = Batch(**{**vars(batch), "theta": batch.theta.roll(1, 0)})
@@ -117,7 +113,7 @@ def test_one_cycle_rises_and_falls():
 
 def stages():
     params = STNCellClassifier(classifier_epochs=1, localizer_epochs=1, joint_epochs=1)
-    return guided_stages(params, shared=True)
+    return guided_stages(params, (3e-3, 2e-3, 1e-3), shared=True)
 
 
 def moved(name):
@@ -142,7 +138,7 @@ def test_stages_begin_with_the_class_and_then_guide_the_localizer():
 
 def test_only_the_joint_stage_shows_the_window_that_was_found():
     system, data = make_shared((32, 32), (16, 16)), make_data(8, (48, 48), (32, 32), (16, 16))
-    (batch,) = TrainingBatches(data, [0], 8, None, False, True)
+    (batch,) = TrainingBatches(data, [0], 8, None, False, Augmentation.only(True))
     losses = {}
     for name, stage in stages().items():
         parts = stage_loss(system, batch, stage)[1]
