@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
+from _run import made
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
@@ -48,13 +49,15 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
     sizes = {"patch_size": patch_size, "cell_size": cell_size, "random_state": seed}
     if method in ("stn", "stn-paper"):
         published = PAPER if method == "stn-paper" else {}
-        return STNCellClassifier(**{**published, **sizes, **settings})
+        return made(STNCellClassifier, **{**published, **sizes, **settings})
     one_stage = {**sizes, "localizer_epochs": 0, "joint_epochs": 0}
     if method == "cnn":
         # These two do nothing here; they keep what is stored of a run from looking outdated.
-        return WholePatch(**{**one_stage, "classifier": "context", "joint_lr": 1e-4, **settings})
+        return made(
+            WholePatch, **{**one_stage, "classifier": "context", "joint_lr": 1e-4, **settings}
+        )
     if method == "ciresan":
-        return CiresanBaseline(**{**sizes, **settings})
+        return made(CiresanBaseline, **{**sizes, **settings})
     from stnclf.features import CellFeatures
 
     grid, scoring = settings.pop("grid", None), settings.pop("scoring", None)

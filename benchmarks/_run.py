@@ -36,6 +36,8 @@ RENAMED = {
     "scale_jitter": "augment__scale",
     "color_jitter": "augment__color",
     "center_jitter": "augment__center",
+    "schedule": "optimizer__schedule",
+    "weight_decay": "optimizer__weight_decay",
 }
 NO_CHANGE = {
     "augment__rotate": False,
@@ -66,6 +68,7 @@ LATER = {
     "init": None,
     "label_smoothing": 0.0,
     "n_glimpses": 1,
+    "n_iter_no_change": 10,
     "precision": "auto",
     "tta": False,
 }
@@ -212,12 +215,49 @@ def canonical(settings):
     return json.loads(json.dumps(known, sort_keys=True))
 
 
+def _rates(estimator):
+    stages = estimator._stages()
+    return ["lr"] if len(stages) == 1 else [f"{stage}_lr" for stage in stages]
+
+
+def made(kind, **settings):
+    """Make an estimator of settings in which parts of its objects stand by themselves.
+
+    Parameters
+    ----------
+    kind : type
+        `STNCellClassifier`, `CiresanBaseline`, or a class made of one.
+    **settings : dict
+        Parameters, as they are or as stored rows name them: ``scale_jitter``, ``joint_lr``.
+    """
+    settings = {RENAMED.get(name, name): value for name, value in settings.items()}
+    own = kind().get_params(deep=False)
+    estimator = kind(**{name: value for name, value in settings.items() if name in own})
+    rest = {name: value for name, value in settings.items() if name not in own}
+    rates = dict(zip(_rates(estimator), estimator._rates()))
+    if rates.keys() & rest.keys():
+        rates = [rest.pop(name, rate) for name, rate in rates.items()]
+        rest["optimizer__lr"] = tuple(rates)
+    for name in {name.split("__")[0] for name in rest}:
+        estimator.set_params(**{name: estimator._named(name)})
+    return estimator.set_params(**rest)
+
+
 def parameters(estimator):
     """All parameters of an estimator that JSON can hold: what its result depends on."""
     plain = (int, float, str, tuple, list, dict, type(None))
+    given = estimator.get_params()
+    for name in ("augment", "optimizer"):
+        if name in given:
+            parts = estimator._named(name).get_params()
+            given |= {f"{name}__{part}": value for part, value in parts.items()}
+            del given[name]
+    if "optimizer__lr" in given:
+        given |= dict(zip(_rates(estimator), estimator._rates()))
+        del given["optimizer__lr"]
     found = {
         name: value
-        for name, value in estimator.get_params().items()
+        for name, value in given.items()
         if isinstance(value, plain) and name.rsplit("__")[-1] not in WITHOUT_EFFECT
     }
     return json.loads(json.dumps(found, sort_keys=True))

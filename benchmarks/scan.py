@@ -35,7 +35,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _run import carry_out, parser, table
+from _run import carry_out, made, parser, table
 from _slides import (
     apart,
     count_inside,
@@ -202,7 +202,7 @@ def trained(name, slides, work):
         print(f"{name}: {len(X)} patches", flush=True)
         start = time.perf_counter()
         kind = CiresanBaseline if name == "baseline" else STNCellClassifier
-        model = kind(**SIZES, **METHODS[name]["parameters"])
+        model = made(kind, **SIZES, **METHODS[name]["parameters"])
         model.fit(X, y, centers=centers, stages=METHODS[name]["stages"])
         seconds = time.perf_counter() - start
         save(model, path)

@@ -26,7 +26,7 @@ from _run import carry_out, parser, table
 from stnclf import CiresanBaseline, STNCellClassifier
 from stnclf._utils.checks import uses_bfloat16
 from stnclf._utils.threads import Workers
-from stnclf.sampling import CellDataset, Frame, TrainingBatches, patch_batches
+from stnclf.sampling import Augmentation, CellDataset, Frame, TrainingBatches, patch_batches
 from stnclf.sampling._batch import as_float
 from stnclf.training import stage_loss
 from stnclf.training._net import MICRO_BATCH
@@ -34,7 +34,7 @@ from stnclf.training._net import MICRO_BATCH
 KEY = ("part", "job")
 FRAME = Frame((192, 192), (128, 128), (64, 64))
 BATCH = 64
-CHANGES = {"flip": True, "color_jitter": 0.1, "center_jitter": 0.03}
+AUGMENT = Augmentation()
 
 
 def stn(**parameters):
@@ -184,7 +184,7 @@ def chunks(iterable, size):
 
 def batches(data, stage, epochs, module):
     around = module.around if stage.classifies == "cell" else None
-    epoch = TrainingBatches(data, (0, 1), BATCH, around, True, True, **CHANGES)
+    epoch = TrainingBatches(data, (0, 1), BATCH, around, True, AUGMENT)
     for _ in range(epochs):
         yield from epoch
 
