@@ -168,7 +168,7 @@ def test_stages_begin_with_the_window_and_then_compare():
 
 def test_losses_of_the_stages():
     system, data = make_zoom((32, 32), (16, 16)), make_data(8, (48, 48), (32, 32), (16, 16))
-    (batch,) = TrainingBatches(data, [0], 8, None, False, True)
+    (batch,) = TrainingBatches(data, [0], 8, None, False, Augmentation.only(True))
     losses = {name: stage_loss(system, batch, stage) for name, stage in stages().items()}
     assert list(losses["classifier"][1]) == ["classification_loss"]
     names = ["localization_loss", "match_loss", "classification_loss"]
