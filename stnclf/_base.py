@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import threading
@@ -151,9 +152,13 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
     @_fit_context(prefer_skip_nested_validation=True)
     def _fit(self, X, y, centers, sample_weight, stages):
         """Check everything, then train the stages one after the other."""
+        with contextlib.ExitStack() as until_the_end:
+            return self._fit_kept(X, y, centers, sample_weight, stages, until_the_end)
+
+    def _fit_kept(self, X, y, centers, sample_weight, stages, until_the_end):
         before = dict(vars(self))
         try:
-            plan, data, keeper = self._prepare(X, y, centers, sample_weight, stages)
+            plan, data, keeper = self._prepare(X, y, centers, sample_weight, stages, until_the_end)
         except BaseException:
             # What was fitted before stays as it was.
             vars(self).clear()
@@ -174,12 +179,14 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
             self.history_ = history_rows(self.net_.history)
         return self
 
-    def _prepare(self, X, y, centers, sample_weight, stages):
+    def _prepare(self, X, y, centers, sample_weight, stages, until_the_end):
         """Check everything; give stages, data and checkpoint, and make ``net_`` ready."""
         plan = self._chosen_stages(stages)
         check_device(self.device)
         check_callbacks(self.callbacks, self.validation_fraction)
-        keeper = None if self.checkpoint is None else CheckpointKeeper(self.checkpoint)
+        keeper = None
+        if self.checkpoint is not None:
+            keeper = until_the_end.enter_context(CheckpointKeeper(self.checkpoint))
         going_on = self.warm_start and hasattr(self, "net_")
         before = self.classes_ if going_on else None
         init = None

@@ -78,7 +78,7 @@ def test_scans_are_the_same(client, clf, slides, tmp_path):
         there = scan_slides(clf, slides, out=tmp_path, n_jobs=-1, **HOW)
     for a, b in zip(here, there):
         pd.testing.assert_frame_equal(a, b)
-    assert sorted(os.listdir(tmp_path)) == ["a b.csv", "ü.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["a b.csv", "a b.csv.json", "ü.csv", "ü.csv.json"]
 
 
 def test_the_command_takes_an_address(cluster, road, tmp_path, invoke):
@@ -116,7 +116,7 @@ def test_no_scheduler_there_is_one_line(road, tmp_path, invoke, monkeypatch):
 
 def hold_after_a_tile(path):
     """In a worker: note every tile at once, and wait after the first while a file is there."""
-    from stnclf._utils import progress
+    from stnclf._utils import progress, run
 
     add = progress.Progress.add
 
@@ -125,7 +125,7 @@ def hold_after_a_tile(path):
         while Path(path).exists():
             time.sleep(0.05)
 
-    progress._INTERVAL, progress.Progress.add = 0.0, wait
+    run.INTERVAL, progress.Progress.add = 0.0, wait
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
@@ -152,4 +152,4 @@ def test_a_worker_that_dies_costs_time_and_not_results(client, clf, slides, tmp_
     assert set(client.run(os.getpid).values()) != set(pids.values())
     for a, b in zip(here, there):
         pd.testing.assert_frame_equal(a, b)
-    assert sorted(os.listdir(out)) == ["a b.csv", "ü.csv"]
+    assert sorted(os.listdir(out)) == ["a b.csv", "a b.csv.json", "ü.csv", "ü.csv.json"]

@@ -1,36 +1,34 @@
-"""What the commands share: errors in one line, options, output files, the cluster."""
+"""What the commands share: errors in one line, exit statuses, options, the cluster."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import re
+import signal
 import sys
-import traceback
 import warnings
 from pathlib import Path
 
 import click
 
 from ..annotations._table import CORE
+from .messages import describe, is_debugging, keep_debugging, one_line, say, show_warning
+from .signals import stopped_by_signals
 
 __all__ = [
+    "EXISTING",
+    "FILE",
     "Command",
     "Main",
-    "about_file",
     "check_jobs",
-    "check_output",
     "choose_labels",
     "column_option",
+    "count_labels",
     "debug_option",
-    "describe",
     "examples",
     "long_options",
     "on_cluster",
     "out_option",
     "overwrite_option",
-    "report",
-    "say",
     "shows_progress",
 ]
 
@@ -38,21 +36,8 @@ __all__ = [
 EXISTING = click.Path(exists=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-_DEBUG = "stnclf.debug"
-
-#: Errors that say what is wrong with the input; others are ours, and their kind is worth a word.
-_EXPECTED = (OSError, ValueError, TypeError, ImportError, FloatingPointError)
-
-#: How errors about data begin. What follows names rows and columns itself, but for labels.
-_DATA = r"(annotations|detections|table)(: |, )|Input (?=X )|(?=X: |y: |centers: )"
-
 #: Seconds to wait for the scheduler.
 _PATIENCE = 10
-
-
-def say(text):
-    """Write a line for people, on standard error: standard output is for data."""
-    click.echo(text, err=True)
 
 
 class Command(click.Command):
@@ -68,8 +53,10 @@ class Command(click.Command):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click ends quietly where a pipe was closed
+        except KeyboardInterrupt as error:
+            raise click.Abort from error
         except Exception as error:
-            if ctx.meta.get(_DEBUG):
+            if is_debugging(ctx):
                 raise
             failure = click.ClickException(describe(error, self.params))
             failure.ctx = ctx
@@ -77,14 +64,17 @@ class Command(click.Command):
 
 
 class Main(click.Group):
-    """The group of commands, with exit status 0 (fine), 1 (failed), 2 (wrong use), 130 (Ctrl-C)."""
+    """The group of commands.
+
+    Exit status: 0 (fine), 1 (failed), 2 (wrong use), 129, 130, 143 (SIGHUP, Ctrl-C, SIGTERM).
+    """
 
     command_class = Command
 
     def main(self, args=None, prog_name="stnclf", **extra):
         """Run a command line and end the process."""
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+        with warnings.catch_warnings(), stopped_by_signals() as received:
+            warnings.showwarning = show_warning
             try:
                 code = super().main(args, prog_name, **{**extra, "standalone_mode": False})
             except click.exceptions.NoArgsIsHelpError as error:
@@ -93,20 +83,24 @@ class Main(click.Group):
             except click.ClickException as error:
                 ctx = getattr(error, "ctx", None)
                 where = ctx.command_path if ctx else prog_name
-                say(f"{where}: error: {_one_line(error.format_message())}")
+                say(f"{where}: error: {one_line(error.format_message())}")
                 code = error.exit_code
             except click.Abort:
-                say(f"{prog_name}: interrupted")
                 code = 130
+                if not received:
+                    say(f"{prog_name}: interrupted")
+            if received:
+                code = 128 + received[0]
+                say(f"{prog_name}: stopped by {signal.Signals(received[0]).name}")
         sys.exit(code if isinstance(code, int) else 0)
 
 
 def debug_option():
-    """Give the option ``--debug``, which every command has and the group too."""
+    """Make the option ``--debug``, which every command has and the group too."""
 
     def keep(ctx, param, value):
         if value:
-            ctx.meta[_DEBUG] = True
+            keep_debugging(ctx)
 
     return click.Option(
         ["--debug"],
@@ -115,87 +109,6 @@ def debug_option():
         callback=keep,
         help="Show where in the program an error came up.",
     )
-
-
-def describe(error, params=()):
-    """Put an error into one line.
-
-    Parameters
-    ----------
-    error : Exception
-        The error.
-    params : sequence of click.Parameter, default=()
-        Those of the command. A message that begins with the name of one gets its option.
-
-    Returns
-    -------
-    str
-    """
-    text = _one_line(error)
-    if isinstance(error, OSError) and error.strerror:
-        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if isinstance(error, MemoryError):
-        text = f"there is not enough memory ({text})" if text else "there is not enough memory"
-    elif not isinstance(error, _EXPECTED):
-        text = f"{type(error).__name__}: {text}; --debug shows where it came up"
-    text = re.sub(r"^X\[\d+\], ", "", text)  # an image of a list that the user did not make
-    hint = re.search(r"as in columns=\{(.*)\}\.$", text)
-    if hint:
-        options = re.sub(r"'(\w+)': \.\.\.,?", r"--column \1=NAME", hint[1])
-        text = f"{text[: hint.start()]}as in {options}."
-    text = text.replace("pass mpp= to Slide, or slide_mpp= to extract_patches", "pass --slide-mpp")
-    for param in params:
-        option = max(param.opts, key=len)
-        if option.startswith("-"):
-            text = re.sub(rf"^{param.name}(?=:| must )", option, text)
-            text = re.sub(rf"\b{param.name}='(\w+)'", rf"{option} \1", text)
-    return text
-
-
-def report(error, path):
-    """Say what went wrong with one of several files, and go on.
-
-    Parameters
-    ----------
-    error : Exception
-        The error.
-    path : path-like
-        The file, which the line names.
-    """
-    ctx = click.get_current_context()
-    if ctx.meta.get(_DEBUG):
-        traceback.print_exception(error)
-    text = describe(error, ctx.command.params)
-    text = text if str(path) in text else f"{path}: {text}"
-    say(f"{ctx.command_path}: error: {text}")
-
-
-def _one_line(error):
-    return " ".join(str(error).split())
-
-
-def _show_warning(message, category, filename, lineno, file=None, line=None):
-    say(f"stnclf: warning: {_one_line(message)}")
-
-
-@contextlib.contextmanager
-def about_file(path):
-    """Name the file in errors and warnings about its data; errors about options stay."""
-    show = warnings.showwarning
-
-    def named(message, *args, **kwargs):
-        show(re.sub(f"^({_DATA})", f"{path}: ", _one_line(message)), *args, **kwargs)
-
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = named
-            yield
-    except ValueError as error:
-        text = _one_line(error)
-        about = re.match(_DATA, text)
-        if about is None:
-            raise
-        raise ValueError(f"{path}: {text[about.end() :]}") from error
 
 
 def examples(*lines):
@@ -239,53 +152,6 @@ def long_options(command):
 def shows_progress(progress):
     """Tell, as 1 or 0, whether to show a progress bar."""
     return int(sys.stderr.isatty() if progress is None else progress)
-
-
-def check_output(out, *, overwrite, resume=False, unfinished=(), option="--out"):
-    """Check, before any work, where a result goes.
-
-    Parameters
-    ----------
-    out : Path
-        The file, or the folder where a command makes one.
-    overwrite, resume : bool
-        What the user allows.
-    unfinished : sequence of path-like, default=()
-        What an unfinished run leaves.
-    option : str, default="--out"
-        Where the name comes from.
-
-    Returns
-    -------
-    bool
-        Whether there is work to do; not so if a finished result is there that is to be resumed.
-
-    Raises
-    ------
-    click.UsageError
-        If nothing may be written there.
-    """
-    if resume and overwrite:
-        raise click.UsageError("--resume and --overwrite exclude each other.")
-    hint = f"'{option}'"
-    if not out.absolute().parent.is_dir():
-        raise click.BadParameter(f"the folder of '{out}' does not exist.", param_hint=hint)
-    begun = any(os.path.lexists(path) for path in unfinished)
-    if not overwrite and not resume:
-        if out.exists():
-            raise click.BadParameter(
-                f"'{out}' exists; pass --overwrite to replace it.", param_hint=hint
-            )
-        if begun:
-            raise click.BadParameter(
-                f"'{out}' was begun and not finished; pass --resume to go on with it, or "
-                "--overwrite to begin anew.",
-                param_hint=hint,
-            )
-    if resume and out.exists() and not begun:
-        say(f"{out} is complete already, and left as it is")
-        return False
-    return True
 
 
 def check_jobs(ctx, param, value):
@@ -374,7 +240,7 @@ def on_cluster(address):
         client = Client(address, timeout=_PATIENCE)
     except (OSError, ValueError, TypeError) as error:
         raise click.ClickException(
-            f"--scheduler: no scheduler answers at '{address}' ({_one_line(error)})"
+            f"--scheduler: no scheduler answers at '{address}' ({one_line(error)})"
         ) from error
     with client, joblib.parallel_config(backend="dask"):
         yield

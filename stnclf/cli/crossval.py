@@ -9,6 +9,7 @@ is what a method does not give. The losses of its training are another array, se
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -95,8 +96,9 @@ def run_folds(path, methods, folds, classes, progress, *, n_jobs, verbose):
         for number in waiting
     ]
     done = n - len(waiting)
-    with tqdm(total=done + len(jobs), initial=done, unit="fold", disable=not verbose) as bar:
-        found = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
+    bar = tqdm(total=done + len(jobs), initial=done, unit="fold", disable=not verbose)
+    # Closed at once if anything comes in between: processes must not go on training.
+    with bar, closing(Parallel(n_jobs=n_jobs, return_as="generator")(jobs)) as found:
         for number, (cells, history) in zip(waiting, found):
             if history is not None:  # before the answers: a fold that has these is done
                 progress.add(n + number, history, lambda: None)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import click
 import numpy as np
+from click.core import ParameterSource
 
-from .._utils.files import write_atomically
-from .._utils.progress import Progress, kept
+from .._utils.identity import describe_file, run_identity
+from .._utils.progress import Progress
 from .._version import __version__
 from ..persistence import load
 from ..report import classification_table, summary_table, write_report
@@ -18,19 +18,18 @@ from .common import (
     EXISTING,
     FILE,
     Command,
-    about_file,
     check_jobs,
-    check_output,
     examples,
     long_options,
     on_cluster,
     out_option,
-    say,
     shows_progress,
 )
 from .crossval import answers, make_folds, mean_history, run_folds, scores_of
+from .messages import about_file, printable, say, show
 from .methods import TITLES, build, method_options, patch_size_of
-from .patch_set import digest, load_patches
+from .outputs import beside, check_output, replacing_only_if, say_complete, target
+from .patch_set import load_patches
 
 __all__ = ["evaluate"]
 
@@ -84,79 +83,112 @@ def evaluate(
     """
     if resume and out is None:
         raise click.UsageError("--resume needs --out: the folds that are done lie beside it.")
-    if out is not None and not check_output(
-        out, overwrite=overwrite, resume=resume, unfinished=[f"{out}.progress"]
-    ):
-        return
+    if model is not None:
+        _refuse_unused(("out", "report", "overwrite", "resume", "progress", "device", "model"))
+    if out is not None:
+        unfinished = [beside(out, ".progress")]
+        check_output(out, overwrite=overwrite, resume=resume, unfinished=unfinished)
     if report is not None:
         check_output(report, overwrite=overwrite or resume, option="--report")
     found = load_patches(patches)
     if _all_in_the_middle(found):
         say("all cells are in the middle; cut with --max-offset to see how well they are found")
-    settings = {"patches": str(patches), "stnclf": __version__}
+    settings = {"patches": printable(str(patches)), "stnclf": __version__}
     if model is not None:
-        if methods:
-            raise click.UsageError("--model and --method exclude each other.")
         estimator = load(model, options["device"])
-        classes = np.union1d(estimator.classes_, found.y)
-        with about_file(patches):
-            parts = [answers(estimator, found.X, np.arange(len(found.X)), classes)]
-        scored = {model.stem: scores_of(parts, found, classes)}
-        settings |= {"model": str(model)}
-        histories, patch_size = {model.stem: estimator.history_}, estimator.patch_size_
+        settings |= {"model": printable(str(model))}
+        what = {"model": describe_file(model), "device": estimator.device}
     else:
         methods = list(dict.fromkeys(methods or ["stn"]))
         estimators = build(methods, found.facts, **options)
         seed = options["random_state"]
         splits = make_folds(found.y, found.groups, folds, seed)
         parameters = {name: repr(est.get_params()) for name, est in estimators.items()}
-        header = {"folds": folds, "seed": seed, "parameters": parameters, "data": digest(found)}
-        classes = np.unique(found.y)
-        progress_file = Progress(None if out is None else os.path.abspath(out), header, resume)
-        with on_cluster(scheduler), about_file(patches), kept(progress_file):
-            run_folds(
-                patches.absolute(),
-                list(estimators.values()),
-                splits,
-                classes,
-                progress_file,
-                n_jobs=-1 if scheduler else jobs,
-                verbose=shows_progress(progress),
-            )
-        scored, histories = {}, {}
-        for i, method in enumerate(methods):
-            numbers = range(i * folds, (i + 1) * folds)
-            parts = [progress_file.cells[number] for number in numbers]
-            scored[TITLES[method]] = scores_of(parts, found, classes)
-            numbers = [len(methods) * folds + number for number in numbers]
-            if trained := [p for k in numbers if (p := progress_file.cells.get(k)) is not None]:
-                histories[f"{TITLES[method]}, mean of {len(trained)} folds"] = mean_history(trained)
-        patch_size = patch_size_of(estimators[methods[0]])
-        settings |= {"folds": folds, "seed": seed, "parameters": parameters}
-    results = {name: scores for name, (scores, _) in scored.items()}
-    click.echo(classification_table(results))
-    click.echo()
-    click.echo(summary_table(results))
-    if report is not None:
-        write_report(
-            report,
-            results,
-            predictions={name: predictions for name, (_, predictions) in scored.items()},
-            y_true=found.y,
-            X=found.X,
-            centers=found.centers,
-            labels=classes,
-            patch_size=patch_size,
-            histories=histories or None,
-            notes={name: str(value) for name, value in settings.items() if name != "parameters"},
+        what = {"folds": folds, "seed": seed, "parameters": parameters}
+        settings |= what
+    header = run_identity("evaluate", __version__, patches=describe_file(patches), **what)
+    with (
+        replacing_only_if(overwrite),
+        Progress(target(out), header, resume, lambda: _read_run(out)) as run,
+    ):
+        if run.complete:
+            say_complete(out)
+            return
+        if model is not None:
+            classes = np.union1d(estimator.classes_, found.y)
+            with about_file(patches):
+                parts = [answers(estimator, found.X, np.arange(len(found.X)), classes)]
+            scored = {model.stem: scores_of(parts, found, classes)}
+            histories, patch_size = {model.stem: estimator.history_}, estimator.patch_size_
+        else:
+            classes = np.unique(found.y)
+            with on_cluster(scheduler), about_file(patches):
+                run_folds(
+                    patches.absolute(),
+                    list(estimators.values()),
+                    splits,
+                    classes,
+                    run,
+                    n_jobs=-1 if scheduler else jobs,
+                    verbose=shows_progress(progress),
+                )
+            scored, histories = {}, {}
+            for i, method in enumerate(methods):
+                numbers = range(i * folds, (i + 1) * folds)
+                parts = [run.cells[number] for number in numbers]
+                scored[TITLES[method]] = scores_of(parts, found, classes)
+                numbers = [len(methods) * folds + number for number in numbers]
+                if trained := [p for k in numbers if (p := run.cells.get(k)) is not None]:
+                    title = f"{TITLES[method]}, mean of {len(trained)} folds"
+                    histories[title] = mean_history(trained)
+            patch_size = patch_size_of(estimators[methods[0]])
+        # All files first: whoever listens on standard output may be gone.
+        results = {name: scores for name, (scores, _) in scored.items()}
+        text = json.dumps(
+            {**settings, "results": results, "run": header}, indent=2, ensure_ascii=False
         )
-    if out is not None:
-        text = json.dumps({**settings, "results": results}, indent=2, ensure_ascii=False) + "\n"
-        write_atomically(out, text.encode())
-        Path(f"{out}.progress").unlink(missing_ok=True)
+        run.write(f"{text}\n".encode())
+        if report is not None:
+            write_report(
+                report,
+                results,
+                predictions={name: predictions for name, (_, predictions) in scored.items()},
+                y_true=found.y,
+                X=found.X,
+                centers=found.centers,
+                labels=classes,
+                patch_size=patch_size,
+                histories=histories or None,
+                notes={
+                    name: str(value) for name, value in settings.items() if name != "parameters"
+                },
+            )
+        run.forget()
+    show(classification_table(results))
+    show("")
+    show(summary_table(results))
     best = max(results, key=lambda name: results[name]["macro_f1"])
     score = results[best]["macro_f1"]
     say(f"{out or patches}: {len(found.X)} patches; macro F1 {score:.3f} ({best})")
+
+
+def _read_run(out):
+    """Read what scores were made of; None where they do not say."""
+    try:
+        content = json.loads(out.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content.get("run") if isinstance(content, dict) else None
+
+
+def _refuse_unused(used):
+    """Refuse options that say how to train, where nothing is trained."""
+    context = click.get_current_context()
+    for param in context.command.params:
+        given = context.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
+        if given and param.param_type_name == "option" and param.name not in used:
+            option = max(param.opts, key=len)
+            raise click.UsageError(f"--model and {option} exclude each other: nothing is trained.")
 
 
 def _all_in_the_middle(found):

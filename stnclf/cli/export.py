@@ -10,14 +10,14 @@ from ..annotations._readers import READ
 from .common import (
     EXISTING,
     Command,
-    check_output,
     choose_labels,
     column_option,
     examples,
     out_option,
     overwrite_option,
-    say,
 )
+from .messages import say
+from .outputs import check_output
 from .tables import LABEL_HELP, read_tables, slides_option
 
 __all__ = ["export"]

@@ -13,17 +13,9 @@ from ..annotations import read_annotations, write_annotations
 from ..scan import density_map
 from ..scan import hotspots as find_hotspots
 from ..slides import Slide
-from .common import (
-    FILE,
-    Command,
-    about_file,
-    check_output,
-    choose_labels,
-    examples,
-    out_option,
-    overwrite_option,
-    say,
-)
+from .common import FILE, Command, choose_labels, examples, out_option, overwrite_option
+from .messages import about_file, say
+from .outputs import check_output
 
 __all__ = ["hotspots"]
 

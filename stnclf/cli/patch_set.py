@@ -7,9 +7,7 @@ is pickled.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +16,15 @@ import numpy as np
 
 from .._utils.files import write_atomically, written_whole
 
-__all__ = ["FILES", "PatchSet", "digest", "is_patch_set", "load_patches", "save_npz", "save_others"]
+__all__ = [
+    "FILES",
+    "PatchSet",
+    "is_patch_set",
+    "load_patches",
+    "read_run",
+    "save_npz",
+    "save_others",
+]
 
 _ARRAYS = ("X", "y", "centers", "groups")
 
@@ -77,11 +83,35 @@ def load_patches(path):
     path = Path(path)
     try:
         found = _read_folder(path) if path.is_dir() else _read_npz(path)
+        found.get("facts", {}).pop("run", None)  # says how to resume it, and nothing of the images
         patches = PatchSet(**found)
         _check(patches)
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, OSError) as error:
         raise ValueError(f"{path}: no patches ({' '.join(str(error).split())}).") from error
     return patches
+
+
+def read_run(path):
+    """Read of which run patches are (`stnclf._utils.identity.run_identity`).
+
+    Parameters
+    ----------
+    path : path-like
+        A folder or a .npz file.
+
+    Returns
+    -------
+    dict or None
+        None where it is not known.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return _facts((path / "patches.json").read_text(encoding="utf-8")).get("run")
+        with np.load(path) as file:
+            return _facts(str(file["patches"])).get("run")
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, OSError):
+        return None
 
 
 def save_others(folder, y, centers, groups, facts):
@@ -94,7 +124,7 @@ def save_others(folder, y, centers, groups, facts):
     y, centers, groups : ndarray
         See `PatchSet`.
     facts : dict
-        Plain values.
+        Plain values; under "run" what `read_run` returns.
     """
     for name, array in (("y", y), ("centers", centers), ("groups", groups)):
         with written_whole(folder / f"{name}.npy") as part, open(part, "wb") as file:
@@ -103,14 +133,15 @@ def save_others(folder, y, centers, groups, facts):
     write_atomically(folder / "patches.json", text.encode())
 
 
-def save_npz(path, folder):
-    """Pack a folder of patches into a .npz file."""
+def save_npz(path, folder, check=None):
+    """Pack a folder of patches into a .npz file; `check` is called before it takes its name."""
     with written_whole(path) as part, open(part, "wb") as file:
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
         facts = (folder / "patches.json").read_text(encoding="utf-8")
         np.savez(file, **arrays, patches=np.array(facts))
-        file.flush()
-        os.fsync(file.fileno())
+        if check is not None:
+            file.close()
+            check()
 
 
 def _read_folder(folder):
@@ -148,10 +179,3 @@ def _check(patches):
         array = getattr(patches, name)
         if array is not None and array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}, wants {shape}")
-
-
-def digest(found):
-    """Tell patches apart, by their labels and a few of their pixels."""
-    hashed = hashlib.sha256(repr([found.X.shape, found.y.tolist()]).encode())
-    hashed.update(np.ascontiguousarray(found.X[:: max(1, len(found.X) // 16)]).tobytes())
-    return hashed.hexdigest()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from pathlib import Path
 
 import click
 
+from .._utils.identity import describe_file, run_identity
+from .._utils.run import Run
 from .._version import __version__
 from ..annotations import resolve_image
 from ..annotations._readers import READ
@@ -16,19 +20,18 @@ from ..slides._readers import open_reader
 from .common import (
     EXISTING,
     Command,
-    about_file,
     check_jobs,
-    check_output,
     choose_labels,
     column_option,
     count_labels,
     examples,
     long_options,
     out_option,
-    say,
     shows_progress,
 )
-from .patch_set import FILES, load_patches, save_npz, save_others
+from .messages import about_file, say
+from .outputs import beside, check_output, pinned_options, replacing_only_if, say_complete, target
+from .patch_set import FILES, load_patches, read_run, save_npz, save_others
 from .tables import LABEL_HELP, read_table
 
 __all__ = ["patches"]
@@ -96,9 +99,10 @@ def patches(
 
     Cells without a class, those on which annotators disagree for example, are left out.
     """
-    work = Path(f"{out}.part")
-    if not check_output(out, overwrite=overwrite, resume=resume, unfinished=[work]):
-        return
+    work = beside(out, ".part")
+    check_output(
+        out, overwrite=overwrite, resume=resume, unfinished=[work, beside(out, ".progress")]
+    )
     _check_ours(out)
     _check_ours(work)
     table = _read(
@@ -109,35 +113,55 @@ def patches(
     wanted = choose_labels(labels, sorted(set(table["label"])))
     if wanted:
         table = table[table["label"].isin(wanted)]
-    if not resume:
-        _remove(work)
-    work.mkdir(exist_ok=True)
-    try:
-        if not (work / "patches.json").exists():
-            with about_file(annotations):
-                X, y, centers, groups = extract_patches(
-                    table,
-                    root,
-                    out=work / "X.npy",
-                    resume=resume,
-                    n_jobs=jobs,
-                    random_state=seed,
-                    verbose=shows_progress(progress),
-                    **how,
-                )
-            facts = {"stnclf": __version__, **how, "image_size": X.shape[1], "seed": seed}
-            facts["cell_size"] = how["cell_size"] or how["size"] // 2
-            facts["mpp"] = how["mpp"] or how["slide_mpp"] or _resolution(root, set(groups))
-            save_others(work, y, centers, groups, facts)
-    finally:
-        if not any(work.iterdir()):
-            work.rmdir()
-    if out.suffix.lower() == ".npz":
-        save_npz(out, work)
-        _remove(work)
-    else:
-        _remove(out)
-        os.replace(work, out)
+    header = run_identity(
+        "patches",
+        __version__,
+        annotations=describe_file(annotations),
+        slides=_describe_slides(root, table["image"]),
+        options=pinned_options("annotations", "root"),
+    )
+    with (
+        replacing_only_if(overwrite),
+        Run(target(out), header, resume, lambda: read_run(out)) as run,
+    ):
+        if run.complete or (not work.exists() and resume and read_run(out) == header):
+            run.forget()
+            say_complete(out)
+            return
+        if not resume:
+            _remove(work)
+        _make_folder(work, out)
+        try:
+            if read_run(work) != header:
+                with about_file(annotations):
+                    X, y, centers, groups = extract_patches(
+                        table,
+                        root,
+                        out=work / "X.npy",
+                        resume=resume,
+                        n_jobs=jobs,
+                        random_state=seed,
+                        verbose=shows_progress(progress),
+                        **how,
+                    )
+                facts = {"stnclf": __version__, **how, "image_size": X.shape[1], "seed": seed}
+                facts["cell_size"] = how["cell_size"] or how["size"] // 2
+                facts["mpp"] = how["mpp"] or how["slide_mpp"] or _resolution(root, set(groups))
+                save_others(work, y, centers, groups, {**facts, "run": header})
+                del X  # a file that is open cannot be moved everywhere
+        finally:
+            if not any(work.iterdir()):  # nothing was done, and nothing is to be resumed
+                work.rmdir()
+                run.forget()
+        if out.suffix.lower() == ".npz":
+            save_npz(out, work, run.check)
+            _remove(work)
+        else:
+            run.check()
+            _keep_permissions(work, out)
+            _remove(out)
+            os.replace(work, out)
+        run.forget()
     found = load_patches(out)
     counts = ", ".join(f"{n} {name}" for name, n in count_labels(found.y).items())
     text = f"{out}: {len(found.X)} patches of {found.X.shape[1]} px ({counts})"
@@ -164,12 +188,35 @@ def _resolution(root, names):
     return found.pop() if len(found) == 1 else None
 
 
+def _describe_slides(root, names):
+    """Describe the slides that a table names; what is not there is an error of its own later."""
+    found = {}
+    for name in sorted({name for name in names if isinstance(name, str)}):
+        with contextlib.suppress(OSError, ValueError):
+            found[name] = describe_file(resolve_image(root, name))
+    return found
+
+
+def _make_folder(work, out):
+    """Make a folder that nobody may read who may not read the one that it replaces."""
+    mode = stat.S_IMODE(out.stat().st_mode) | stat.S_IRWXU if out.is_dir() else 0o777
+    work.mkdir(mode, exist_ok=True)
+
+
+def _keep_permissions(work, out):
+    """Give new patches the permissions of those that they replace."""
+    for path in [work, *work.iterdir()] if out.is_dir() else ():
+        with contextlib.suppress(OSError):  # it had no such file
+            before = out / path.relative_to(work)
+            path.chmod(stat.S_IMODE(before.stat().st_mode))
+
+
 def _check_ours(folder):
     """Refuse a folder that holds anything but patches: it is going to be removed."""
     if folder.is_symlink():
         raise click.BadParameter(f"'{folder}' is a link.", param_hint="'--out'")
     if folder.is_dir():
-        known = {*FILES, "X.npy.part", "X.npy.progress"}
+        known = {*FILES, *(f"X.npy.{ending}" for ending in ("part", "progress", "lock"))}
         others = [path.name for path in folder.iterdir() if path.name not in known]
         if others:
             raise click.BadParameter(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from functools import partial
 
@@ -10,23 +9,17 @@ import click
 import numpy as np
 from tqdm import tqdm
 
+from .._utils.errors import check_utf8
+from .._utils.identity import describe_file, run_identity
 from .._utils.images import load_images
 from .._utils.optional import import_pandas
-from .._utils.progress import Progress, kept
+from .._utils.progress import Progress
+from .._version import __version__
 from ..persistence import load
-from .common import (
-    EXISTING,
-    FILE,
-    Command,
-    about_file,
-    check_output,
-    examples,
-    long_options,
-    out_option,
-    say,
-    shows_progress,
-)
-from .patch_set import digest, is_patch_set, load_patches
+from .common import EXISTING, FILE, Command, examples, long_options, out_option, shows_progress
+from .messages import about_file, say
+from .outputs import beside, check_output, replacing_only_if, say_complete, target
+from .patch_set import is_patch_set, load_patches
 
 __all__ = ["predict"]
 
@@ -47,23 +40,34 @@ _CHUNK = 256
 )
 @click.argument("model", type=FILE)
 @click.argument("inputs", nargs=-1, required=True, type=EXISTING)
-@out_option("CSV file for one row an image.")
+@out_option("CSV file with one row per image.")
 @click.option("--device", help="cpu, cuda or cuda:N.  [default: as in MODEL]")
 @long_options
 def predict(model, inputs, out, device, overwrite, resume, progress):
-    """Name the cells in INPUTS: patches, image files, or folders of image files.
+    """Classify the cells in INPUTS: patches, image files, or folders of image files.
 
     The table has the class, a probability for each class, and where the cell is in the image.
     """
-    unfinished = [f"{out}.progress"]
-    if not check_output(out, overwrite=overwrite, resume=resume, unfinished=unfinished):
-        return
+    unfinished = [beside(out, ".progress")]
+    check_output(out, overwrite=overwrite, resume=resume, unfinished=unfinished)
     estimator = load(model, device)
-    names, n_images, read, columns = _images(inputs, estimator.image_shape_[2])
-    header = {"model": hashlib.sha256(model.read_bytes()).hexdigest(), "images": names}
-    run = Progress(os.path.abspath(out), header, resume)
-    with kept(run):
+    images, n_images, read, columns = _images(inputs, estimator.image_shape_[2])
+    header = run_identity(
+        "predict", __version__, model=describe_file(model), images=images, chunk=_CHUNK
+    )
+    with replacing_only_if(overwrite), Progress(target(out), header, resume) as run:
+        if run.complete:
+            say_complete(out)
+            return
         _predict_all(estimator, n_images, read, run, shows_progress(progress))
+        best = _write(estimator, columns, run)
+    numbers = np.bincount(best, minlength=len(estimator.classes_))
+    counts = ", ".join(f"{n} {label}" for label, n in zip(estimator.classes_, numbers))
+    say(f"{out}: {len(best)} images ({counts})")
+
+
+def _write(estimator, columns, run):
+    """Write the table; return the index of each image's class."""
     cells = np.concatenate([part for _, part in run.in_order()])
     classes = estimator.classes_
     best = cells[:, 2:].argmax(axis=1)
@@ -78,9 +82,7 @@ def predict(model, inputs, out, device, overwrite, resume, progress):
         table[f"probability_{name}"] = column
     text = import_pandas().DataFrame(table).to_csv(index=False, lineterminator="\n")
     run.finish(text.encode())
-    numbers = np.bincount(best, minlength=len(classes))
-    counts = ", ".join(f"{n} {label}" for label, n in zip(classes, numbers))
-    say(f"{out}: {len(cells)} images ({counts})")
+    return best
 
 
 def _predict_all(estimator, n_images, read, kept, verbose):
@@ -97,13 +99,13 @@ def _predict_all(estimator, n_images, read, kept, verbose):
 
 
 def _images(inputs, n_channels):
-    """Give names of images, how many, a function that reads some, and columns of the table."""
+    """Return what the images are, how many, a function that reads some, columns of the table."""
     if len(inputs) == 1 and is_patch_set(inputs[0]):
         found = load_patches(inputs[0])
         images = np.arange(len(found.X)) if found.groups is None else found.groups
-        names = [str(inputs[0]), len(found.X), digest(found)]
         columns = {"row": np.arange(len(found.X)), "image": images, "annotated": found.y}
-        return names, len(found.X), lambda rows: (found.X[rows], inputs[0]), columns
+        identity = {"patches": describe_file(inputs[0])}
+        return identity, len(found.X), lambda rows: (found.X[rows], inputs[0]), columns
     paths = []
     for path in inputs:
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
@@ -112,6 +114,8 @@ def _images(inputs, n_channels):
             raise ValueError(f"{path}: a folder without patches or images.")
         paths += chosen
     names = [os.fspath(path) for path in paths]
+    for name in names:
+        check_utf8("inputs", name)
 
     def read(rows):
         first = names[rows.start]
@@ -120,4 +124,6 @@ def _images(inputs, n_channels):
         except ValueError as error:
             raise ValueError(str(error).replace("but X[0] is", f"but {first!r} is")) from error
 
-    return names, len(names), read, {"image": names}
+    # In their order, which is that of the rows; a name may come twice.
+    identity = {f"{i}: {name}": describe_file(name) for i, name in enumerate(names)}
+    return identity, len(names), read, {"image": names}

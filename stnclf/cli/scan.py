@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import click
 
+from .._utils.errors import check_utf8
 from ..persistence import load
-from ..scan._many import names_of_tables, scan_each
+from ..scan._many import check_folder, names_of_tables, scan_each
 from ..slides import Slide
 from .common import (
     FILE,
     Command,
     check_jobs,
-    check_output,
     choose_labels,
-    describe,
     examples,
     long_options,
     on_cluster,
     out_option,
-    report,
-    say,
     shows_progress,
 )
+from .messages import describe, report, say
+from .outputs import beside, check_output, say_complete, target
 
 __all__ = ["scan_command"]
 
@@ -47,7 +47,13 @@ __all__ = ["scan_command"]
 )
 @click.option("--slide-mpp", type=float, help="Micrometres per pixel of the slides themselves.")
 @click.option("--label", "labels", multiple=True, help="Only this class; may be repeated.")
-@click.option("--min-probability", type=float, default=0.5, show_default=True, help="Least one.")
+@click.option(
+    "--min-probability",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Discard detections below this probability.",
+)
 @click.option(
     "--nms-radius",
     "nms_radius_um",
@@ -99,20 +105,18 @@ def scan_command(
     if makes_folder:
         check_output(out, overwrite=overwrite, resume=resume)
     else:
-        waiting = [
-            check_output(path, overwrite=overwrite, resume=resume, unfinished=[f"{path}.progress"])
-            for path in outs
-        ]
-        if not any(waiting):
-            return
-        slides = [slide for slide, waits in zip(slides, waiting) if waits]
-        outs = [path for path, waits in zip(outs, waiting) if waits]
+        for path in outs:
+            unfinished = [beside(path, ".progress")]
+            check_output(path, overwrite=overwrite, resume=resume, unfinished=unfinished)
     estimator = load(model, device)
     how["labels"] = choose_labels(labels, estimator.classes_.tolist())
     if makes_folder:
         out.mkdir()
+    elif not one_file:
+        check_folder(target(out), outs if overwrite else [], estimator, **how)
     how |= {
         "resume": resume,
+        "replace": overwrite,
         "n_jobs": -1 if scheduler else 1,
         "tile_jobs": jobs,
         "verbose": shows_progress(progress),
@@ -137,15 +141,28 @@ def scan_command(
 
 
 def _scan_each(estimator, paths, outs, slide_mpp, how):
-    """Scan slides; give path and table, or path, None and an error."""
+    """Scan slides; yield path and table, or path, None and an error."""
     slides = []
     for path, out in zip(paths, outs):
         try:
-            slides.append((path, Slide(path, slide_mpp), out.absolute()))
+            check_utf8("slides", path.name)
+            slides.append((path, Slide(path, slide_mpp), target(out)))
         except (OSError, ValueError) as error:
             yield path, None, error
+    there = (
+        {}
+        if not how["resume"]
+        else {
+            out
+            for _, _, out in slides
+            if os.path.exists(out) and not beside(out, ".progress").exists()
+        }
+    )
     paths, slides, outs = zip(*slides) if slides else ((), (), ())
     # On one machine slides come one after the other, each with all jobs: that takes the memory
     # of one. On a cluster there are as many jobs at a time as there are workers.
-    for path, found in zip(paths, scan_each(estimator, slides, outs, **how)):
-        yield path, *found
+    results = scan_each(estimator, slides, outs, **how)
+    for path, out, (table, error) in zip(paths, outs, results):
+        if error is None and out in there:
+            say_complete(out)
+        yield path, table, error

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import click
 
-from ..persistence import save
-from .common import (
-    EXISTING,
-    Command,
-    about_file,
-    check_output,
-    examples,
-    long_options,
-    out_option,
-    say,
-    shows_progress,
-)
+from .._utils.lock import Lock
+from ..persistence import load, save
+from .common import EXISTING, Command, examples, long_options, out_option, shows_progress
+from .messages import about_file, say
 from .methods import TITLES, build, method_options
+from .outputs import beside, check_output, say_complete, target
 from .patch_set import load_patches
 
 __all__ = ["train"]
@@ -48,20 +40,45 @@ __all__ = ["train"]
 @long_options
 def train(patches, out, method, stages, overwrite, resume, progress, **options):
     """Train a model on PATCHES, as `stnclf patches` cut them."""
-    checkpoint = Path(f"{out}.checkpoint")
-    if not check_output(out, overwrite=overwrite, resume=resume, unfinished=[checkpoint]):
-        return
+    checkpoint = beside(out, ".checkpoint")
+    check_output(out, overwrite=overwrite, resume=resume, unfinished=[checkpoint])
     found = load_patches(patches)
     (estimator,) = build([method], found.facts, **options).values()
     how = {} if stages is None else {"stages": [name.strip() for name in stages.split(",")]}
-    if not resume:
+    lock = Lock(target(out))
+    try:
+        if resume and out.exists() and not checkpoint.exists():
+            _check_same_model(out, estimator)
+            say_complete(out)
+            return
+        # Another run may have finished since the first look.
+        check_output(out, overwrite=overwrite, resume=resume)
+        if not resume:
+            checkpoint.unlink(missing_ok=True)
+        estimator.set_params(checkpoint=os.fspath(checkpoint), verbose=shows_progress(progress))
+        with about_file(patches):
+            estimator.fit(found.X, found.y, centers=found.centers, **how)
+        # What belongs to this run, and not to the model.
+        estimator.set_params(checkpoint=None, verbose=0)
+        lock.check()
+        save(estimator, out)
         checkpoint.unlink(missing_ok=True)
-    estimator.set_params(checkpoint=os.fspath(checkpoint), verbose=shows_progress(progress))
-    with about_file(patches):
-        estimator.fit(found.X, found.y, centers=found.centers, **how)
-    # What belongs to this run, and not to the model.
-    estimator.set_params(checkpoint=None, verbose=0)
-    save(estimator, out)
-    checkpoint.unlink(missing_ok=True)
+    finally:
+        lock.release()
     epochs = len(estimator.history_)
     say(f"{out}: {TITLES[method]}, {len(found.X)} patches, {epochs} epochs")
+
+
+def _check_same_model(out, estimator):
+    """Refuse a model that is complete, but of other parameters."""
+    there, here = load(out), estimator
+    if type(there) is not type(here):
+        raise ValueError(f"out: {out} is complete, but a {type(there).__name__}; begin anew.")
+    old, new = there.get_params(deep=False), here.get_params(deep=False)
+    free = ("callbacks", "checkpoint", "device", "init", "verbose", "warm_start")
+    other = [name for name in new if name not in free and repr(old[name]) != repr(new[name])]
+    if other:
+        raise ValueError(
+            f"out: {out} is complete, but was made with another {other[0]} (was "
+            f"{old[other[0]]!r}, is {new[other[0]]!r}); resume with the same, or begin anew."
+        )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import inspect
 import os
+import secrets
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,14 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from .._base import BaseCellClassifier
+from .._utils.identity import differences
+from .._utils.lock import part_of_run
+from .._utils.run import new_only, read_header, read_sidecar
 from .._utils.typing import PathLike, Table
-from ..annotations import read_annotations
 from ..slides import Slide
-from ._scan import scan
+from ._scan import identity, scan
 
-__all__ = ["is_done", "names_of_tables", "scan_each", "scan_slides"]
+__all__ = ["check_folder", "names_of_tables", "scan_each", "scan_slides"]
 
 
 def scan_slides(
@@ -46,7 +50,8 @@ def scan_slides(
         A folder that exists, for a table of each slide: ``a.svs`` makes ``a.csv``.
     resume : bool, default=False
         Leave tables in `out` as they are and go on with unfinished ones, instead of beginning
-        anew. The result is that of an uninterrupted run with the same arguments.
+        anew. The result is that of an uninterrupted run with the same arguments. Tables of
+        another model, slide or settings are refused: a folder never holds two kinds.
     n_jobs : int, default=1
         Slides at a time; -1 is as many as there are processors or workers.
     tile_jobs : int, default=1
@@ -87,6 +92,7 @@ def scan_slides(
         if not folder.is_dir():
             raise FileNotFoundError(f"out: there is no folder {str(out)!r}.")
         outs = [folder / name for name in names_of_tables(slides)]
+        check_folder(folder, [] if resume else outs, estimator, **how)
     elif resume:
         raise ValueError("resume: there is nothing to resume without out=.")
     tables, failures = [], []
@@ -99,8 +105,8 @@ def scan_slides(
     return tables
 
 
-def scan_each(estimator, slides, outs, *, resume, n_jobs, tile_jobs, verbose, **how):
-    """Scan slides, and give what became of each as soon as it is known, in their order.
+def scan_each(estimator, slides, outs, *, resume, n_jobs, tile_jobs, verbose, replace=True, **how):
+    """Scan slides, and yield what became of each as soon as it is known, in their order.
 
     Parameters
     ----------
@@ -108,6 +114,8 @@ def scan_each(estimator, slides, outs, *, resume, n_jobs, tile_jobs, verbose, **
         As `scan_slides` takes them.
     outs : sequence of path-like or None
         File for each slide.
+    replace : bool, default=True
+        Whether a table that is complete, and not to be resumed, may be replaced.
 
     Yields
     ------
@@ -116,36 +124,73 @@ def scan_each(estimator, slides, outs, *, resume, n_jobs, tile_jobs, verbose, **
     error : Exception or None
         Why there are none.
     """
-    if not resume:
-        # From here on every job resumes: one that is given to a second worker, since the first
-        # died, goes on with what the first had noted.
-        for out in outs:
-            if out is not None:
-                with contextlib.suppress(FileNotFoundError):
-                    os.remove(f"{out}.progress")
     many = len(slides) > 1
-    how = {**how, "n_jobs": tile_jobs, "verbose": int(verbose and not many)}
+    how = {**how, "n_jobs": tile_jobs, "verbose": int(verbose and not many), "resume": resume}
+    # A job that is given to a second worker, since the first died, is known by this name, and
+    # goes on with what the first had noted.
+    name = secrets.token_hex(8)
     one = delayed(_scan_one)
-    jobs = [one(estimator, slide, out, keep=resume, **how) for slide, out in zip(slides, outs)]
-    with tqdm(total=len(slides), unit="slide", disable=not (verbose and many)) as bar:
-        for result in Parallel(n_jobs=n_jobs, return_as="generator")(jobs):
+    jobs = [
+        one(estimator, slide, out, name, replace=replace, **how) for slide, out in zip(slides, outs)
+    ]
+    bar = tqdm(total=len(slides), unit="slide", disable=not (verbose and many))
+    # Closed at once if anything comes in between: processes must not go on.
+    with bar, closing(Parallel(n_jobs=n_jobs, return_as="generator")(jobs)) as results:
+        for result in results:
             bar.update()
             yield result
 
 
-def _scan_one(estimator, slide, out, *, keep, **how):
+def _scan_one(estimator, slide, out, name, *, replace, resume, **how):
     """Scan a slide; errors that are about it are given back."""
     try:
-        if keep and out is not None and is_done(out):
-            return read_annotations(out), None
-        return scan(estimator, slide, out=out, resume=out is not None, **how), None
+        with part_of_run(name), new_only(not replace):
+            return scan(estimator, slide, out=out, resume=resume and out is not None, **how), None
     except (OSError, TypeError, ValueError, ImportError) as error:
         return None, error
 
 
-def is_done(out):
-    """Tell whether a table is there and no scan of it is under way."""
-    return os.path.exists(out) and not os.path.exists(f"{out}.progress")
+def check_folder(folder, replaced, estimator, **how):
+    """Refuse a folder that has tables of another model, or of other settings.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder.
+    replaced : sequence of path-like
+        Tables that are going to be made anew.
+    estimator : estimator
+        Fitted.
+    **how
+        What else `scan` takes.
+
+    Raises
+    ------
+    ValueError
+        Naming a table, and what differs.
+    """
+    defaults = inspect.signature(scan).parameters
+    names = ("labels", "mpp", "tissue", "min_probability", "nms_radius_um", "stride", "tile_size")
+    chosen = {name: how.get(name, defaults[name].default) for name in names}
+    if chosen["mpp"] is None:
+        chosen["mpp"] = estimator.mpp
+    here = identity(estimator, **chosen)
+    del here["stnclf"]  # another version may add to a folder
+    replaced = {os.path.realpath(path) for path in replaced}
+    for name in sorted(os.listdir(folder)):
+        stem, ending = os.path.splitext(name)
+        table = os.path.realpath(os.path.join(folder, stem))
+        if not stem.endswith(".csv") or table in replaced:
+            continue
+        there = {".json": read_sidecar, ".progress": read_header}.get(ending, lambda _: None)(table)
+        if there is not None:
+            # An older version's notes say nothing: the slide's own run refuses them.
+            found = differences({part: there[part] for part in here if part in there}, here)
+            if found and "command" in there:
+                raise ValueError(
+                    f"out: {os.fsdecode(folder)!r} has a table of another {found[0]}: {stem!r}; "
+                    "use the same, another folder, or remove the table."
+                )
 
 
 def names_of_tables(slides):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -17,11 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._base import BaseCellClassifier
 from .._utils.checks import check_device, check_positive
+from .._utils.identity import describe_source, run_identity
 from .._utils.neutral import neutral
 from .._utils.optional import import_pandas
-from .._utils.part_file import check_out
 from .._utils.progress import Progress
+from .._utils.run import check_out
 from .._utils.typing import PathLike, Pixels, Table
+from .._version import __version__
+from ..annotations import read_annotations
 from ..networks import CiresanNet
 from ..slides import Slide
 from ..slides._slide import name_of, opened
@@ -30,7 +31,7 @@ from ._finders import HeatFinder, PatchFinder, WindowFinder
 from ._map_finder import MapFinder
 from ._plane import Plane, run, table_of, without_duplicates
 
-__all__ = ["scan"]
+__all__ = ["identity", "scan"]
 
 
 @neutral()
@@ -83,11 +84,13 @@ def scan(
         Tiles that are worked on at the same time, in threads; -1 is one for each processor. The
         result does not depend on it.
     out : str or path-like, default=None
-        File for the table, as CSV. It appears when it is complete; until then
-        ``out + ".progress"`` lies beside it.
+        File for the table, as CSV. It appears when it is complete, with ``out + ".json"``, which
+        says what it was made of; until then ``out + ".progress"`` and ``out + ".lock"`` lie
+        beside it.
     resume : bool, default=False
         Go on with an unfinished `out`, if there is one, instead of beginning anew. The result
-        is that of an uninterrupted run.
+        is that of an uninterrupted run. A finished one is read, not made again. Of another
+        model, slide or settings, both are refused.
     verbose : int, default=0
         Above 0 shows a progress bar.
 
@@ -103,8 +106,9 @@ def scan(
     FileNotFoundError
         If there is no such slide, or no folder for `out`.
     OSError
-        If `out` or its progress cannot be written, on a full disk for example. The error names
-        the file, what stood in `out` is as it was, and `resume` goes on.
+        If `out` or its progress cannot be written, on a full disk for example, or another
+        process writes it. The error names the file, what stood in `out` is as it was, and
+        `resume` goes on.
     ImportError
         If pandas is missing, or OpenSlide for a slide that wants it.
     TypeError, ValueError
@@ -174,24 +178,23 @@ def scan(
         scale, radius = _scales(slide, mpp, nms_radius_um, min(estimator.cell_size_) / 2)
         plane = Plane(slide, mpp, scale, find_slide_tissue(slide, tissue))
         tiles = plane.tiles(finder, tile_size)
-        settings = [labels, mpp, tissue, min_probability, stride, tile_size]
-        progress = Progress(out, _header(estimator, slide, scale, settings), resume)
-        try:
+        header = None
+        if out is not None:
+            settings = {"min_probability": min_probability, "nms_radius_um": nms_radius_um}
+            settings |= {"tissue": tissue, "stride": stride, "tile_size": tile_size, "mpp": mpp}
+            header = identity(estimator, labels=labels, **settings)
+            header["slide"] = {name_of(slide): describe_source(slide._opener.source)}
+            header = run_identity(**header, scale=scale)
+        with Progress(out, header, resume) as progress:
+            if progress.complete:
+                return read_annotations(out)
             run(plane, finder, tiles, progress, n_jobs, verbose)
-        except ValueError:
-            # Bad input leaves nothing behind. What else may come in between can be taken up again.
-            progress.discard()
-            raise
-        except BaseException:
-            with contextlib.suppress(OSError):  # a full disk may be what came in between
-                progress.save()
-            raise
-    # An array without rows comes back without columns.
-    parts = [cells for _, cells in progress.in_order() if len(cells)]
-    cells = np.concatenate([np.empty((0, 3 + len(estimator.classes_))), *parts])
-    cells = without_duplicates(cells, radius)
-    table = table_of(cells, slide, estimator.classes_)
-    progress.finish(table.to_csv(index=False, lineterminator="\n").encode())
+            # An array without rows comes back without columns.
+            parts = [cells for _, cells in progress.in_order() if len(cells)]
+            cells = np.concatenate([np.empty((0, 3 + len(estimator.classes_))), *parts])
+            cells = without_duplicates(cells, radius)
+            table = table_of(cells, slide, estimator.classes_)
+            progress.finish(table.to_csv(index=False, lineterminator="\n").encode())
     return table
 
 
@@ -237,18 +240,34 @@ def _scales(slide, mpp, radius_um, half_cell):
     return scale, radius_um / slide.mpp
 
 
-def _header(estimator, slide, scale, settings):
-    """Say what a run is, so that another one is not taken for it."""
-    digest = hashlib.sha256()
+def identity(estimator, *, labels, **settings):
+    """Say what the tables of all slides of a run depend on.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    labels, **settings
+        What `scan` takes.
+
+    Returns
+    -------
+    dict
+        Plain values.
+    """
+    digest = hashlib.sha256(type(estimator).__name__.encode())
     for name, tensor in estimator.net_.module_.state_dict().items():
         digest.update(name.encode() + tensor.cpu().numpy().tobytes())
-    file = None if slide.path is None else os.stat(slide.path)
-    version = file and [file.st_size, file.st_mtime_ns]
-    parts = [name_of(slide), version, slide.size, scale]
-    shapes = [estimator.patch_size_, estimator.cell_size_, estimator.classes_.tolist()]
-    shapes.append(getattr(estimator.net_.module_, "tta", False))
-    digest.update(json.dumps([parts, shapes, settings], default=str).encode())
-    return {"fingerprint": digest.hexdigest()}
+    # Sizes, classes, units: all that was fitted but the networks and their history.
+    for name, value in sorted(vars(estimator).items()):
+        if name.endswith("_") and name not in ("net_", "history_"):
+            value = value.tolist() if isinstance(value, np.ndarray) else value
+            digest.update(json.dumps([name, value], default=str).encode())
+    digest.update(repr(getattr(estimator.net_.module_, "tta", False)).encode())
+    if labels is not None:
+        labels = estimator.classes_[_check_labels(labels, estimator.classes_)].tolist()
+    model = {"sha256": digest.hexdigest()}
+    return run_identity("scan", __version__, model=model, labels=labels, **settings)
 
 
 def _check_estimator(estimator):

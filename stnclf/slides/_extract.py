@@ -23,8 +23,11 @@ from tqdm import tqdm
 
 from .._utils.checks import check_positive, draw_seed
 from .._utils.files import check_path
-from .._utils.part_file import PartFile, check_out, read_header
+from .._utils.identity import describe_source, run_identity
+from .._utils.part_file import PartFile
+from .._utils.run import check_out, read_header
 from .._utils.typing import Floats, PathLike, Pixels, RandomState, Table
+from .._version import __version__
 from ..annotations import resolve_image
 from ..annotations._slide_facts import slide_facts
 from ._cell_table import cells_inside, check_cells
@@ -104,8 +107,8 @@ def extract_patches(
         outside, and names the first.
     out : str or path-like, default=None
         File for `X` in NumPy's format, .npy, which need not fit into memory. It appears when it
-        is complete; until then ``out + ".part"`` and ``out + ".progress"`` lie beside it. None
-        keeps `X` in memory.
+        is complete; until then ``out + ".part"``, ``out + ".progress"`` and ``out + ".lock"`` lie
+        beside it. None keeps `X` in memory.
     resume : bool, default=False
         Go on with an unfinished `out`, if there is one, instead of beginning anew. The result
         is that of an uninterrupted run.
@@ -190,9 +193,6 @@ def extract_patches(
     points, kept = cells_inside(points, groups, np.array(sizes)[image], rows, outside)
     groups, points, y, image = groups[kept], points[kept], y[kept], image[kept]
 
-    fingerprint = _fingerprint(
-        groups, points, [sizes, scales.tolist(), side, float(max_offset), _TILE]
-    )
     header = read_header(out) if resume else None
     seed = (header or {}).get("seed") if random_state is None else None
     if not isinstance(seed, int):
@@ -203,14 +203,25 @@ def extract_patches(
     tiles = tiles_of(corners, side, image)
 
     shape = (len(points), side, side, 3)
-    part = PartFile(out, shape, len(tiles), {"fingerprint": fingerprint, "seed": seed}, header)
-    try:
+    header = run_identity(
+        "extract_patches",
+        __version__,
+        annotations={"sha256": _digest(groups, points)},
+        slides={
+            str(name): None if out is None else describe_source(slide._opener.source)
+            for name, slide in zip(names, slides)
+        },
+        sizes=sizes,
+        scales=scales.tolist(),
+        image_size=side,
+        max_offset=float(max_offset),
+        tile=_TILE,
+        seed=seed,
+    )
+    with PartFile(out, shape, len(tiles), header, resume) as part:
         _read_all(slides, mpp, tiles, corners, part, n_jobs, verbose)
-    except ValueError:
-        # Bad input leaves nothing behind. What else may come in between can be taken up again.
-        part.discard()
-        raise
-    return part.finish(), y, on_grid - corners, groups
+        X = part.finish()
+    return X, y, on_grid - corners, groups
 
 
 def _read_all(slides, mpp, tiles, corners, part, n_jobs, verbose):
@@ -368,8 +379,8 @@ def _check_sizes(size, max_offset, cell_size, image_size):
     return int(image_size)
 
 
-def _fingerprint(groups, points, settings):
-    """Hash what must be the same for two runs to cut the same patches, but for the seed."""
-    digest = hashlib.sha256(json.dumps([groups.tolist(), settings]).encode())
+def _digest(groups, points):
+    """Hash the cells in their order; labels are not in the file."""
+    digest = hashlib.sha256(json.dumps(groups.tolist()).encode())
     digest.update(points.tobytes())
     return digest.hexdigest()

@@ -6,7 +6,6 @@ import io
 import os
 import tempfile
 import zlib
-from contextlib import contextmanager
 from fractions import Fraction
 from numbers import Integral
 
@@ -14,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from .._utils.checks import check_pixels, check_positive
-from .._utils.files import check_path
+from .._utils.files import check_path, written_whole
 from .._utils.typing import PathLike, Pixels
 
 __all__ = ["write_pyramid_tiff"]
@@ -100,7 +99,7 @@ def write_pyramid_tiff(
         "software": "stnclf",
     }
     encode = (lambda pixels: _jpeg(pixels, quality)) if is_jpeg else _deflate
-    with _replacing(path) as part:
+    with written_whole(check_path("path", path)) as part:
         with tifffile.TiffWriter(part, bigtiff=image.nbytes * 4 / 3 > _BIG) as file:
             for level, pixels in enumerate(_levels(image, tile, os.path.dirname(part))):
                 file.write(
@@ -124,19 +123,6 @@ def _ratio(value):
     most = 2**32 - 1
     fraction = Fraction(value).limit_denominator(min(most, int(most / value)))
     return fraction.numerator, fraction.denominator
-
-
-@contextmanager
-def _replacing(path):
-    """Give a path to write to; the file there takes the place of `path` if all goes well."""
-    path = os.path.abspath(check_path("path", path))
-    part = f"{path}.{os.getpid()}.part"
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        if os.path.exists(part):
-            os.remove(part)
 
 
 def _levels(image, least, folder):

@@ -21,6 +21,7 @@ from .._serialization.container import REFUSALS, Reader, check_finite, one_line,
 from .._serialization.training_record import TrainingRecord
 from .._serialization.version_1 import current_parameters
 from .._utils.files import check_writable, write_atomically
+from .._utils.lock import Lock
 from .._version import __version__
 from ._fingerprint import differences
 
@@ -35,7 +36,8 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 class CheckpointKeeper(Callback):
     """Keeps the state of one ``fit`` in a file, and finds it there.
 
-    It has to be the last of the callbacks, so that it sees what the others have done.
+    It has to be the last of the callbacks, so that it sees what the others have done. As a
+    context it is the only one that writes the file: another ``fit`` is refused until the end.
 
     Parameters
     ----------
@@ -49,9 +51,18 @@ class CheckpointKeeper(Callback):
     """
 
     def __init__(self, path):
-        self.path = os.fsdecode(path)
-        check_writable(self.path)
+        self.path = os.path.realpath(os.fsdecode(path))
+        check_writable(os.fsdecode(path))
+        self._lock = None
         self.fingerprint, self.number, self.facts, self.saved = None, 0, None, None
+
+    def __enter__(self):
+        self._lock = Lock(self.path)
+        return self
+
+    def __exit__(self, *exc_info):
+        lock, self._lock = self._lock, None
+        lock.release()
 
     def look(self, fingerprint, plan, stages, *, whole=False):
         """Look for an earlier run of the same training.
@@ -172,7 +183,7 @@ class CheckpointKeeper(Callback):
         data = pack(facts, {name: t.detach().cpu().contiguous() for name, t in tensors.items()})
         # What could not be read must not replace what can.
         Reader(io.BytesIO(data), len(data))
-        write_atomically(self.path, data)
+        write_atomically(self.path, data, self._lock and self._lock.check)
 
     @contextmanager
     def _reading(self):

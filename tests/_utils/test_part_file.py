@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stnclf._utils import part_file
-from stnclf._utils.part_file import PartFile, read_header
+from stnclf._utils import run
+from stnclf._utils.part_file import PartFile
+from stnclf._utils.run import read_header
 
 SHAPE = (6, 2, 2, 3)
-RUN = {"fingerprint": "abc", "seed": 7}
+RUN = {"command": "extract_patches", "slides": {"a": {"sha256": "abc"}}, "seed": 7}
 
 
 def nothing():
@@ -32,17 +33,18 @@ def out(tmp_path):
 
 @pytest.fixture
 def at_once(monkeypatch):
-    monkeypatch.setattr(part_file, "_INTERVAL", 0.0)
+    monkeypatch.setattr(run, "INTERVAL", 0.0)
 
 
 def crash(part):
     """Forget about a run as a killed process does: nothing more is written."""
     part.X._mmap.flush()  # what is in the pages of a killed process reaches the disk anyway
-    return {name: Path(name).read_bytes() for name in (part._part, part._progress)}
+    part.close()  # the lock of a process that is gone counts for nothing
+    return {name: Path(name).read_bytes() for name in (part._part, part._path)}
 
 
 def test_in_memory():
-    part = PartFile(None, SHAPE, 6, RUN, None)
+    part = PartFile(None, SHAPE, 6, RUN, False)
     assert part.X.shape == SHAPE
     assert part.X.dtype == np.uint8
     assert part.done == set()
@@ -51,10 +53,11 @@ def test_in_memory():
 
 
 def test_the_file_appears_when_it_is_complete(out, tmp_path):
-    part = PartFile(out, SHAPE, 6, RUN, None)
+    part = PartFile(out, SHAPE, 6, RUN, False)
     fill(part, range(6))
     assert not os.path.exists(out)
     X = part.finish()
+    part.close()
     assert os.listdir(tmp_path) == ["X.npy"]
     assert isinstance(X, np.memmap)
     assert not X.flags.writeable
@@ -63,42 +66,42 @@ def test_the_file_appears_when_it_is_complete(out, tmp_path):
 
 
 def test_what_was_noted_is_not_done_again(out, at_once):
-    part = PartFile(out, SHAPE, 6, RUN, None)
+    part = PartFile(out, SHAPE, 6, RUN, False)
     fill(part, [0, 4, 2])
     crash(part)
     assert read_header(out) == RUN
-    again = PartFile(out, SHAPE, 6, RUN, read_header(out))
+    again = PartFile(out, SHAPE, 6, RUN, True)
     assert again.done == {0, 2, 4}
     fill(again, [1, 3, 5])
     np.testing.assert_array_equal(again.finish()[:, 1, 1, 2], np.arange(1, 7))
 
 
 def test_what_was_not_noted_yet_is_done_again(out, monkeypatch):
-    monkeypatch.setattr(part_file, "_INTERVAL", 1e9)
-    part = PartFile(out, SHAPE, 6, RUN, None)
+    monkeypatch.setattr(run, "INTERVAL", 1e9)
+    part = PartFile(out, SHAPE, 6, RUN, False)
     fill(part, [0, 4, 2])
     crash(part)
-    again = PartFile(out, SHAPE, 6, RUN, read_header(out))
+    again = PartFile(out, SHAPE, 6, RUN, True)
     assert again.done == set()
 
 
 @pytest.mark.parametrize("torn", [b"1", b"3\n1"])
 def test_a_torn_line_is_forgotten(out, at_once, torn):
-    part = PartFile(out, SHAPE, 16, RUN, None)
+    part = PartFile(out, SHAPE, 16, RUN, False)
     fill(part, [0])
     crash(part)
     with open(f"{out}.progress", "ab") as file:
         file.write(torn)
-    again = PartFile(out, SHAPE, 16, RUN, read_header(out))
+    again = PartFile(out, SHAPE, 16, RUN, True)
     assert again.done == {0, 3} if b"\n" in torn else {0}
     # Had the torn 1 stayed, this would be 15.
     fill(again, [5])
     crash(again)
-    assert PartFile(out, SHAPE, 16, RUN, read_header(out)).done == again.done | {5}
+    assert PartFile(out, SHAPE, 16, RUN, True).done == again.done | {5}
 
 
 def test_pixels_are_written_before_they_are_noted(out, at_once, monkeypatch):
-    part = PartFile(out, SHAPE, 6, RUN, None)
+    part = PartFile(out, SHAPE, 6, RUN, False)
     states, flush = [], np.memmap.flush
 
     def spy(self):
@@ -111,33 +114,35 @@ def test_pixels_are_written_before_they_are_noted(out, at_once, monkeypatch):
 
 
 def test_killed_just_after_the_file_was_put_in_its_place(out, at_once, tmp_path, monkeypatch):
-    part = PartFile(out, SHAPE, 6, RUN, None)
+    part = PartFile(out, SHAPE, 6, RUN, False)
     fill(part, range(6))
     monkeypatch.setattr(os, "remove", lambda path: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         part.finish()
     monkeypatch.undo()
+    part.close()
     assert sorted(os.listdir(tmp_path)) == ["X.npy", "X.npy.progress"]
     before = os.stat(out).st_ino
-    again = PartFile(out, SHAPE, 6, RUN, read_header(out))
+    again = PartFile(out, SHAPE, 6, RUN, True)
     assert again.done == set(range(6))
     np.testing.assert_array_equal(again.finish()[:, 1, 1, 2], np.arange(1, 7))
+    again.close()
     assert os.listdir(tmp_path) == ["X.npy"]
     assert os.stat(out).st_ino == before
 
 
 def test_an_older_result_is_not_taken_for_an_unfinished_one(out, at_once):
     np.save(out, np.full(SHAPE, 99, np.uint8))
-    part = PartFile(out, SHAPE, 6, RUN, None)
+    part = PartFile(out, SHAPE, 6, RUN, False)
     fill(part, [0, 1])
     crash(part)
     os.remove(f"{out}.part")
-    assert PartFile(out, SHAPE, 6, RUN, read_header(out)).done == set()
+    assert PartFile(out, SHAPE, 6, RUN, True).done == set()
 
 
 @pytest.mark.parametrize("spoil", ["short", "shape", "missing"])
 def test_a_spoilt_array_begins_anew(out, at_once, spoil):
-    part = PartFile(out, SHAPE, 6, RUN, None)
+    part = PartFile(out, SHAPE, 6, RUN, False)
     fill(part, [0, 1])
     crash(part)
     path = f"{out}.part"
@@ -148,26 +153,28 @@ def test_a_spoilt_array_begins_anew(out, at_once, spoil):
     else:
         with open(path, "wb") as file:
             np.save(file, np.zeros((6, 2, 3, 3), np.uint8))
-    again = PartFile(out, SHAPE, 6, RUN, read_header(out))
+    again = PartFile(out, SHAPE, 6, RUN, True)
     assert again.done == set()
     fill(again, range(6))
     np.testing.assert_array_equal(again.finish()[:, 0, 0, 0], np.arange(1, 7))
 
 
 def test_another_run_is_refused_and_left_alone(out, at_once):
-    part = PartFile(out, SHAPE, 6, RUN, None)
+    part = PartFile(out, SHAPE, 6, RUN, False)
     fill(part, [0, 1])
     before = crash(part)
-    with pytest.raises(ValueError, match=r"out: .*X\.npy' was begun with other annotations"):
-        PartFile(out, SHAPE, 6, {**RUN, "seed": 8}, read_header(out))
+    with pytest.raises(
+        ValueError, match=r"out: .*X\.npy' was begun with another seed \(was 7, is 8\); resume"
+    ):
+        PartFile(out, SHAPE, 6, {**RUN, "seed": 8}, True)
     assert crash(part) == before
 
 
 def test_without_resume_it_begins_anew(out, at_once):
-    part = PartFile(out, SHAPE, 6, RUN, None)
+    part = PartFile(out, SHAPE, 6, RUN, False)
     fill(part, [0, 1], 50)
     crash(part)
-    again = PartFile(out, SHAPE, 6, RUN, None)
+    again = PartFile(out, SHAPE, 6, RUN, False)
     assert again.done == set()
     assert not again.X.any()
 
@@ -184,11 +191,12 @@ def test_no_header_in_what_is_none(out, text):
 
 
 def test_discard_leaves_nothing(out, tmp_path, at_once):
-    part = PartFile(out, SHAPE, 6, RUN, None)
+    part = PartFile(out, SHAPE, 6, RUN, False)
     fill(part, [0])
     part.discard()
+    part.close()
     assert not os.listdir(tmp_path)
-    PartFile(None, SHAPE, 6, RUN, None).discard()
+    PartFile(None, SHAPE, 6, RUN, False).discard()
 
 
 def test_a_full_disk_is_an_error_before_anything_is_done(out, tmp_path, monkeypatch):
@@ -200,12 +208,12 @@ def test_a_full_disk_is_an_error_before_anything_is_done(out, tmp_path, monkeypa
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(OSError, match="No space left"):
-        PartFile(out, SHAPE, 6, RUN, None)
+        PartFile(out, SHAPE, 6, RUN, False)
     assert not os.listdir(tmp_path)
 
 
 def test_threads_may_mark(out, at_once):
-    part = PartFile(out, SHAPE, 400, RUN, None)
+    part = PartFile(out, SHAPE, 400, RUN, False)
     count = [0]
 
     def report():
@@ -222,4 +230,4 @@ def test_threads_may_mark(out, at_once):
         thread.join()
     assert count == [400]
     crash(part)
-    assert PartFile(out, SHAPE, 400, RUN, read_header(out)).done == set(range(400))
+    assert PartFile(out, SHAPE, 400, RUN, True).done == set(range(400))

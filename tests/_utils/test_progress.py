@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import stnclf
-from stnclf._utils import progress
+from stnclf._utils import run
 from stnclf._utils.progress import Progress
 
-RUN = {"fingerprint": "abc"}
+RUN = {"command": "scan", "model": {"sha256": "abc"}}
+OTHER = {"command": "scan", "model": {"sha256": "xyz"}}
 CELLS = {0: [[1.25, 2.0, 1.0, 0.1, 0.9]], 1: [], 4: [[0.1 + 0.2, 1e-9, 0.0, 1.0, 0.0]] * 3}
 
 
@@ -28,7 +29,14 @@ def filled(progress, numbers=CELLS):
     return progress
 
 
+def closed(progress):
+    """A run that ended before it was complete, as by a crash that left no lock."""
+    progress.close()
+    return progress
+
+
 def as_lists(progress):
+    progress.close()
     return {number: cells.reshape(-1, 5).tolist() for number, cells in progress.in_order()}
 
 
@@ -39,7 +47,7 @@ def out(tmp_path):
 
 @pytest.fixture
 def at_once(monkeypatch):
-    monkeypatch.setattr(progress, "_INTERVAL", 0.0)
+    monkeypatch.setattr(run, "INTERVAL", 0.0)
 
 
 def test_in_memory(tmp_path, monkeypatch):
@@ -60,51 +68,68 @@ def test_reports_each_tile(out):
 
 def test_the_file_appears_when_it_is_complete(out, tmp_path):
     progress = filled(Progress(out, RUN, False))
-    assert os.listdir(tmp_path) == ["a.csv.progress"]
+    assert sorted(os.listdir(tmp_path)) == ["a.csv.lock", "a.csv.progress"]
     progress.finish(b"text")
-    assert os.listdir(tmp_path) == ["a.csv"]
+    progress.close()
+    assert sorted(os.listdir(tmp_path)) == ["a.csv", "a.csv.json"]
     assert Path(out).read_bytes() == b"text"
 
 
 @pytest.mark.usefixtures("at_once")
 def test_a_run_goes_on_to_the_last_digit(out):
-    filled(Progress(out, RUN, False))
+    closed(filled(Progress(out, RUN, False)))
     again = Progress(out, RUN, True)
-    assert as_lists(again) == CELLS
+    assert sorted(again.cells) == sorted(CELLS)
     again.add(2, np.array([[9.0, 8.0, 0.0, 0.5, 0.5]]), nothing)
+    again.close()
     assert list(as_lists(Progress(out, RUN, True))) == [0, 1, 2, 4]
 
 
 def test_what_is_not_saved_is_done_again(out):
-    filled(Progress(out, RUN, False))  # a few microseconds, nothing is written yet
+    closed(filled(Progress(out, RUN, False)))  # a few microseconds, nothing is written yet
     assert as_lists(Progress(out, RUN, True)) == {}
 
 
 def test_save_keeps_what_was_added(out):
-    filled(Progress(out, RUN, False)).save()
+    progress = filled(Progress(out, RUN, False))
+    progress.save()
+    progress.close()
     assert as_lists(Progress(out, RUN, True)) == CELLS
 
 
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("lost", [1, 5, 40, 70, 100])
 def test_a_torn_line_is_left_out(out, lost):
-    filled(Progress(out, RUN, False))
+    closed(filled(Progress(out, RUN, False)))
     path = Path(f"{out}.progress")
     path.write_bytes(path.read_bytes()[:-lost])
-    again = Progress(out, RUN, True)
-    kept = as_lists(again)
+    kept = as_lists(Progress(out, RUN, True))
     assert len(kept) < 3
     assert kept == {number: CELLS[number] for number in kept}
-    filled(again, CELLS.keys() - kept.keys())
+    closed(filled(Progress(out, RUN, True), CELLS.keys() - kept.keys()))
     assert as_lists(Progress(out, RUN, True)) == CELLS
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
 def test_another_run_is_refused(out):
-    Progress(out, RUN, False)
-    with pytest.raises(ValueError, match=r"a\.csv' was begun with another slide, model or"):
-        Progress(out, {"fingerprint": "xyz"}, True)
-    assert as_lists(Progress(out, {"fingerprint": "xyz"}, False)) == {}
+    closed(Progress(out, RUN, False))
+    with pytest.raises(ValueError, match=r"a\.csv' was begun with another model; resume with"):
+        Progress(out, OTHER, True)
+    assert as_lists(Progress(out, OTHER, False)) == {}
+
+
+def test_a_finished_table_is_known_by_what_it_was_made_of(out):
+    with filled(Progress(out, RUN, False)) as first:
+        first.finish(b"text")
+    with Progress(out, RUN, True) as again:
+        assert again.complete
+    with pytest.raises(ValueError, match=r"a\.csv' is complete, but was made with another model"):
+        Progress(out, OTHER, True)
+    Path(out).write_bytes(b"another text")  # of which a.csv.json says nothing
+    with pytest.raises(ValueError, match=r"complete, but was made by a run that did not note"):
+        Progress(out, RUN, True)
+    with Progress(out, OTHER, False) as anew:
+        assert not anew.complete
 
 
 FULL = """
@@ -113,7 +138,7 @@ FULL = """
     from stnclf._utils.progress import Progress
 
     out, limit = sys.argv[1], int(sys.argv[2])
-    progress = Progress(out, {"fingerprint": "abc"}, False)
+    progress = Progress(out, {"command": "scan", "model": {"sha256": "abc"}}, False)
     progress.add(0, np.full((3, 5), 0.25), lambda: None)
     progress.save()
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -140,7 +165,8 @@ def test_a_full_disk_leaves_what_was_there(out, tmp_path, limit, file, n_tiles):
         text=True,
     )
     assert f"could not be written: File too large: '{out}{file}'" in done.stdout
-    assert sorted(os.listdir(tmp_path)) == ["a.csv", "a.csv.progress"]
+    left = {"a.csv", "a.csv.progress", "a.csv.lock"}
+    assert left <= set(os.listdir(tmp_path)) <= left | {"a.csv.json"}
     assert Path(out).read_bytes() == b"before"
     # Nothing torn is left: the run goes on.
     assert Path(f"{out}.progress").read_bytes().endswith(b"\n")
@@ -149,7 +175,7 @@ def test_a_full_disk_leaves_what_was_there(out, tmp_path, limit, file, n_tiles):
 
 @pytest.mark.usefixtures("at_once")
 def test_without_resume_a_run_begins_anew(out):
-    filled(Progress(out, RUN, False))
+    closed(filled(Progress(out, RUN, False)))
     assert as_lists(Progress(out, RUN, False)) == {}
 
 
@@ -159,5 +185,6 @@ def test_discard_leaves_nothing(out, tmp_path):
     progress.discard()
     progress.save()
     progress.discard()
+    progress.close()
     assert os.listdir(tmp_path) == ["a.csv"]
     assert Path(out).read_bytes() == b"before"

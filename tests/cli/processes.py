@@ -33,10 +33,10 @@ def kill(code, line, condition):
 # Stops when so many units of work are noted, and waits to be killed.
 KILLED = """if True:
     import sys, time
-    from stnclf._utils import {module}
+    from stnclf._utils import {module}, run
     from stnclf.cli import main
 
-    {module}._INTERVAL = 0.0
+    run.INTERVAL = 0.0
     note = {module}.{kind}
     left = [int(sys.argv.pop())]
 

@@ -13,11 +13,8 @@ from click.testing import CliRunner
 from stnclf.cli.common import (
     Command,
     Main,
-    about_file,
-    check_output,
     choose_labels,
     debug_option,
-    describe,
     examples,
     on_cluster,
     shows_progress,
@@ -93,64 +90,6 @@ def test_warnings_are_one_line_and_the_filters_stay():
     assert warnings.showwarning is before
 
 
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("annotations, row 3: x is\n wrong", "a.csv: row 3: x is wrong"),
-        ("detections: wants a table", "a.csv: wants a table"),
-        ("y: got 1 class", "a.csv: y: got 1 class"),
-        ("Input X contains NaN.", "a.csv: X contains NaN."),
-        ("area_mm2: too large", "area_mm2: too large"),
-    ],
-)
-def test_errors_about_data_name_the_file(text, line):
-    with pytest.raises(ValueError, match=f"^{line}$"), about_file("a.csv"):
-        raise ValueError(text)
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "out.csv"
-
-
-def refused(*args, **kwargs):
-    with pytest.raises(click.UsageError) as caught:
-        check_output(*args, **kwargs)
-    return caught.value.format_message()
-
-
-def test_a_free_name_is_fine(out):
-    assert check_output(out, overwrite=False)
-    assert check_output(out, overwrite=False, resume=True, unfinished=[out])
-    assert not out.exists()
-
-
-def test_a_folder_that_is_missing_names_the_option(out):
-    assert "'--map': the folder of" in refused(out / "x.png", overwrite=True, option="--map")
-
-
-def test_what_is_there_stays(out):
-    out.touch()
-    assert "--overwrite" in refused(out, overwrite=False)
-    assert check_output(out, overwrite=True)
-    assert "exclude each other" in refused(out, overwrite=True, resume=True)
-
-
-def test_what_is_finished_is_not_resumed(out, capsys):
-    out.touch()
-    assert not check_output(out, overwrite=False, resume=True, unfinished=[out / "none"])
-    assert "complete already" in capsys.readouterr().err
-
-
-def test_what_was_begun_is_resumed_or_begun_anew(out):
-    begun = out.with_suffix(".progress")
-    begun.touch()
-    assert "--resume" in refused(out, overwrite=False, unfinished=[begun])
-    assert check_output(out, overwrite=False, resume=True, unfinished=[begun])
-    out.touch()  # killed between the last two steps
-    assert check_output(out, overwrite=False, resume=True, unfinished=[begun])
-
-
 def test_labels_are_found_by_their_names():
     assert choose_labels([], [0, 1]) is None
     assert choose_labels(["1"], [0, 1]) == [1]
@@ -161,10 +100,6 @@ def test_labels_are_found_by_their_names():
 def test_a_bar_is_for_terminals_and_for_who_asks(monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
     assert [shows_progress(value) for value in (None, True, False)] == [0, 1, 0]
-
-
-def test_describe_gives_one_line():
-    assert describe(ValueError("a\n\n b")) == "a b"
 
 
 def test_examples_are_not_wrapped():

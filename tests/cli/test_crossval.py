@@ -108,8 +108,9 @@ def test_folds_that_are_done_are_not_done_again(patches, tmp_path):
     path = str(tmp_path / "a.json")
     whole = Progress(None, {}, False)
     run_folds("path", [Sure()], folds, CLASSES, whole, n_jobs=1, verbose=0)
-    first = Progress(path, {"a": 1}, False)
+    first = Progress(path, {"command": "evaluate"}, False)
     run_folds("path", [Sure()], folds[:2], CLASSES, first, n_jobs=1, verbose=0)
+    first.close()
 
     class Once(Sure):
         count = 0
@@ -118,7 +119,7 @@ def test_folds_that_are_done_are_not_done_again(patches, tmp_path):
             Once.count += 1
             return super().fit(X, y, centers)
 
-    again = Progress(path, {"a": 1}, True)
+    again = Progress(path, {"command": "evaluate"}, True)
     run_folds("path", [Once()], folds, CLASSES, again, n_jobs=1, verbose=0)
     assert Once.count == 1
     for (_, a), (_, b) in zip(again.in_order(), whole.in_order()):
@@ -151,9 +152,10 @@ def test_histories_of_folds_are_kept_with_their_answers(blobs, monkeypatch, tmp_
     folds = make_folds(y, None, 2, 0)
     baseline = CiresanBaseline(epochs=2, random_state=0)
     path, classes = str(tmp_path / "a.json"), np.unique(y)
-    progress = Progress(path, {}, False)
+    progress = Progress(path, {"command": "evaluate"}, False)
     run_folds("path", [DummyClassifier(), baseline], folds, classes, progress, n_jobs=1, verbose=0)
-    again = Progress(path, {}, True)
+    progress.close()
+    again = Progress(path, {"command": "evaluate"}, True)
     assert sorted(again.cells) == [0, 1, 2, 3, 6, 7]  # the first has no history
     losses = [
         [row["train_loss"] for row in clone(baseline).fit(X[a], y[a], centers=centers[a]).history_]

@@ -79,7 +79,7 @@ def test_the_whole_road(road, invoke, tmp_path):
     out = tmp_path / "detections"
     code, printed, lines = invoke("scan", road / "model.safetensors", *slides, "-o", out, *SCAN)
     assert (code, printed) == (0, "")
-    assert sorted(os.listdir(out)) == ["a b.csv", "ü.csv"]
+    assert sorted(os.listdir(out)) == ["a b.csv", "a b.csv.json", "ü.csv", "ü.csv.json"]
     tables = [read_annotations(out / name) for name in ("a b.csv", "ü.csv")]
     assert lines == [f"{out}: {sum(map(len, tables))} cells on 2 slide(s)"]
     truth = read_annotations(road / "cells.sqlite")

@@ -86,6 +86,9 @@ def test_nothing_is_overwritten_unless_asked_for(work, invoke):
     assert "--overwrite" in lines[0]
     assert contents(work / "out") == before
     code, _, lines = cut(invoke, work, "--seed", 5, "--resume")
+    assert (code, "made with another options ('seed': was 0, is 5)" in lines[0]) == (1, True)
+    assert contents(work / "out") == before
+    code, _, lines = cut(invoke, work, "--resume")
     assert (code, "complete already" in lines[0]) == (0, True)
     assert contents(work / "out") == before
     assert cut(invoke, work, "--seed", 5, "--overwrite")[0] == 0

@@ -40,7 +40,8 @@ def test_a_killed_scan_goes_on(road, tmp_path, invoke, monkeypatch):
     code = KILLED.format(module="progress", kind="Progress.add")
     begun = out / "ü.csv.progress"
     kill(code, (*line, out, first + done), lambda: n_lines(begun) == 1 + done)
-    assert sorted(os.listdir(out)) == ["a b.csv", "ü.csv.progress"]
+    names = ["a b.csv", "a b.csv.json", "ü.csv.lock", "ü.csv.progress"]
+    assert sorted(os.listdir(out)) == names
 
     code, _, lines = invoke(*line, out)
     assert (code, len(lines)) == (2, 1)
@@ -54,8 +55,8 @@ def test_a_killed_scan_goes_on(road, tmp_path, invoke, monkeypatch):
     assert lines[0] == f"{out / 'a b.csv'} is complete already, and left as it is"
     assert len(read) == second - done
     assert (out / "a b.csv").stat().st_mtime_ns == before
-    assert sorted(os.listdir(out)) == ["a b.csv", "ü.csv"]
-    for name in os.listdir(out):
+    assert sorted(os.listdir(out)) == ["a b.csv", "a b.csv.json", "ü.csv", "ü.csv.json"]
+    for name in ("a b.csv", "ü.csv"):
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
@@ -118,7 +119,7 @@ def test_bad_slides_are_named_and_stop_nobody(make, road, tmp_path, invoke):
     assert code == 1
     assert [line for line in lines if "error" in line] == lines[:1]
     assert lines[1].endswith("on 1 slide(s); 1 failed")
-    assert os.listdir(out) == ["ü.csv"]
+    assert sorted(os.listdir(out)) == ["ü.csv", "ü.csv.json"]
 
 
 @pytest.mark.parametrize(

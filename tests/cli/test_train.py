@@ -109,7 +109,8 @@ KILLED_TRAIN = """if True:
 def test_a_killed_training_goes_on(road, tmp_path, invoke):
     out = tmp_path / "m.safetensors"
     line = ("train", road / "patches", "-o", out, *SHORT)
-    kill(KILLED_TRAIN, line, lambda: os.listdir(tmp_path) == ["m.safetensors.checkpoint"])
+    checkpoint = tmp_path / "m.safetensors.checkpoint"
+    kill(KILLED_TRAIN, line, lambda: checkpoint.exists())
     code, _, lines = invoke(*line)
     assert (code, "--resume" in lines[0]) == (2, True)
     code, _, lines = invoke(*line, "--seed", 1, "--resume")

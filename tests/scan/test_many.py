@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import os
 
 import pandas as pd
 import pytest
+import torch
 from joblib import parallel_config
 
 import stnclf
 from stnclf.scan import scan, scan_slides
-from stnclf.scan._many import is_done, names_of_tables
+from stnclf.scan._many import names_of_tables
 from stnclf.slides import Slide
 
 HOW = {"mpp": 0.25, "nms_radius_um": 2}
@@ -37,30 +39,59 @@ def test_tables_are_those_of_scan(backend, clf, slides, tables, tmp_path):
         found = scan_slides(clf, slides, n_jobs=2, out=tmp_path, tile_jobs=2, **HOW)
     for a, b in zip(found, tables):
         pd.testing.assert_frame_equal(a, b)
-    assert sorted(os.listdir(tmp_path)) == ["a b.csv", "ü.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["a b.csv", "a b.csv.json", "ü.csv", "ü.csv.json"]
     again = scan_slides(clf, slides, out=tmp_path, resume=True, **HOW)
     for a, b in zip(again, tables):
         pd.testing.assert_frame_equal(a, b, check_dtype=False)
 
 
 def test_finished_tables_are_kept_with_resume_only(clf, slides, tables, tmp_path):
-    (tmp_path / "ü.csv").write_text("image,x,y,label\na,1,2,b\n")
+    scan_slides(clf, slides[:1], out=tmp_path, **HOW)
+    before = (tmp_path / "ü.csv").stat().st_mtime_ns
     found = scan_slides(clf, slides, out=tmp_path, resume=True, **HOW)
-    assert found[0]["x"].tolist() == [1.0]
+    assert (tmp_path / "ü.csv").stat().st_mtime_ns == before
+    pd.testing.assert_frame_equal(found[0], tables[0], check_dtype=False)
     pd.testing.assert_frame_equal(found[1], tables[1])
-    found = scan_slides(clf, slides, out=tmp_path, **HOW)
-    pd.testing.assert_frame_equal(found[0], tables[0])
+    scan_slides(clf, slides, out=tmp_path, **HOW)
+    assert (tmp_path / "ü.csv").stat().st_mtime_ns > before
+
+
+def test_a_table_that_does_not_say_what_it_is_is_not_taken_for_one(clf, slides, tmp_path):
+    (tmp_path / "ü.csv").write_text("image,x,y,label\na,1,2,b\n")
+    with pytest.raises(
+        ValueError, match=r"ü\.csv' is complete, but was made by a run that did not"
+    ):
+        scan_slides(clf, slides[:1], out=tmp_path, resume=True, **HOW)
+    assert (tmp_path / "ü.csv").read_text() == "image,x,y,label\na,1,2,b\n"
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_folder_never_holds_two_models_or_settings(clf, slides, tmp_path, resume):
+    scan_slides(clf, slides[:1], out=tmp_path, **HOW)
+    other = copy.deepcopy(clf)
+    with torch.no_grad():
+        next(iter(other.net_.module_.parameters())).add_(0.01)
+    names = sorted(os.listdir(tmp_path))
+    for estimator, more, word in (
+        (other, {}, "model"),
+        (clf, {"labels": ["disc"]}, "labels"),
+        (clf, {"nms_radius_um": 3}, "nms radius um"),
+    ):
+        with pytest.raises(ValueError, match=rf"out: .* another {word}.*: 'ü\.csv'"):
+            scan_slides(estimator, slides[1:], out=tmp_path, resume=resume, **{**HOW, **more})
+    assert sorted(os.listdir(tmp_path)) == names
+    scan_slides(other, slides[:1], out=tmp_path, **HOW)  # which replaces the only table
 
 
 def test_without_resume_a_scan_begins_anew(clf, slides, tables, tmp_path):
     progress = tmp_path / "ü.csv.progress"
     progress.write_text('{"fingerprint": "of another run"}\n')
-    with pytest.raises(ValueError, match="another slide, model or settings"):
+    with pytest.raises(ValueError, match="an older version"):
         scan_slides(clf, slides[:1], out=tmp_path, resume=True, **HOW)
     progress.write_text('{"fingerprint": "of another run"}\n')
     (found,) = scan_slides(clf, slides[:1], out=tmp_path, **HOW)
     pd.testing.assert_frame_equal(found, tables[0])
-    assert os.listdir(tmp_path) == ["ü.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["ü.csv", "ü.csv.json"]
 
 
 def test_a_bad_slide_fails_when_the_others_are_done(clf, slides, tmp_path):
@@ -70,7 +101,7 @@ def test_a_bad_slide_fails_when_the_others_are_done(clf, slides, tmp_path):
     out.mkdir()
     with pytest.raises(ValueError, match=r"bad\.png"):
         scan_slides(clf, [bad, *slides], out=out, **HOW)
-    assert sorted(os.listdir(out)) == ["a b.csv", "ü.csv"]
+    assert sorted(os.listdir(out)) == ["a b.csv", "a b.csv.json", "ü.csv", "ü.csv.json"]
     with pytest.raises(FileNotFoundError, match="gone"):
         scan_slides(clf, [tmp_path / "gone.png"], **HOW)
     with pytest.raises(TypeError, match="nonsense"):
@@ -97,12 +128,3 @@ def test_one_bar_over_slides_or_over_tiles(clf, slides, capsys):
 
 def test_names(slides):
     assert names_of_tables([*slides, "x/b.c.svs"]) == ["ü.csv", "a b.csv", "b.c.csv"]
-
-
-def test_done_is_a_table_without_progress(tmp_path):
-    out = tmp_path / "a.csv"
-    assert not is_done(out)
-    out.touch()
-    assert is_done(out)
-    (tmp_path / "a.csv.progress").touch()
-    assert not is_done(out)

@@ -315,7 +315,7 @@ def test_a_network_without_localizer_makes_a_map(patches, field):
 def test_out_is_the_table(heat, field, tmp_path):
     out = tmp_path / "a.csv"
     found = scan(heat, Slide(field[0], mpp=MPP), out=out, **HOW)
-    assert os.listdir(tmp_path) == ["a.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["a.csv", "a.csv.json"]
     pd.testing.assert_frame_equal(read_annotations(out), found, check_dtype=False)
     assert read_annotations(out)["x"].tolist() == found["x"].tolist()
     write_annotations(found, tmp_path / "a.geojson")
@@ -329,12 +329,12 @@ def test_out_is_the_table(heat, field, tmp_path):
 KILLED = """
     import os, signal, sys
     from stnclf import load
-    from stnclf._utils import progress
+    from stnclf._utils import progress, run
     from stnclf.scan import scan
     from stnclf.slides import Slide
     import numpy as np
 
-    progress._INTERVAL = 0.0
+    run.INTERVAL = 0.0
     left, add = [int(sys.argv[4])], progress.Progress.add
 
     def count(self, *arguments):
@@ -396,14 +396,16 @@ def test_only_the_same_run_goes_on(heat, dense, field, tmp_path, monkeypatch):
     for estimator, other, more in (
         (dense, slide, {}),
         (heat, Slide(field[0][:-1], mpp=MPP), {}),
+        (heat, Slide(field[0][::-1].copy(), mpp=MPP), {}),
         (heat, slide, {"min_probability": 0.6}),
+        (heat, slide, {"nms_radius_um": 9.0}),
         (heat, slide, {"labels": ["disc"]}),
         (heat, slide, {"mpp": 0.26}),
     ):
-        with pytest.raises(ValueError, match="begun with another slide, model or settings"):
+        with pytest.raises(ValueError, match=r"begun with another (mo|slide|la|min|nms|mpp)"):
             scan(estimator, other, out=out, resume=True, **{**HOW, **more})
     assert len(scan(heat, slide, out=out, resume=True, **HOW)) > 40
-    assert os.listdir(tmp_path) == ["a.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["a.csv", "a.csv.json"]
 
 
 def test_a_slide_that_has_changed_is_refused(heat, field, tmp_path, monkeypatch):
@@ -426,7 +428,8 @@ def test_a_folder_that_goes_away_is_named(heat, field, tmp_path, monkeypatch):
     folder.mkdir()
 
     def remove(self, *args):
-        (folder / "a.csv.progress").unlink(missing_ok=True)
+        for name in ("a.csv.progress", "a.csv.lock"):
+            (folder / name).unlink(missing_ok=True)
         if folder.exists():
             folder.rmdir()
         return original(self, *args)

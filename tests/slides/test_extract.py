@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 import stnclf
-from stnclf._utils import part_file
+from stnclf._utils import run
 from stnclf.sampling import CellDataset, Draws, Frame, draw_batch
 from stnclf.slides import Slide, _extract, extract_patches, write_pyramid_tiff
 from stnclf.slides._extract import context_margin, grid_corners, tiles_of
@@ -227,12 +227,12 @@ def test_progress_is_shown_when_asked_for(root, capsys):
 KILLED = """
     import os, signal, sys
     import numpy as np, pandas as pd
-    from stnclf._utils import part_file
+    from stnclf._utils import run
     from stnclf.slides import _extract
     from stnclf._utils.part_file import PartFile
     from stnclf.slides import extract_patches
 
-    _extract._TILE, part_file._INTERVAL = 32, float(sys.argv[5])
+    _extract._TILE, run.INTERVAL = 32, float(sys.argv[5])
     left, mark = [int(sys.argv[4])], PartFile.mark
 
     def count(self, unit, report):
@@ -296,7 +296,7 @@ def test_a_killed_run_without_random_state_keeps_its_offsets(root, tmp_path, mon
     monkeypatch.setattr(_extract, "_TILE", 32)
     table, out = make_table(), tmp_path / "X.npy"
     run_killed(table, root, out, 20, seed=None)
-    seed = json.loads(Path(f"{out}.progress").read_text().splitlines()[0])["seed"]
+    seed = json.loads(Path(f"{out}.progress").read_text().splitlines()[0])["run"]["seed"]
     X, _, centers, _ = extract_patches(
         table, root, size=24, mpp=None, max_offset=4, out=out, resume=True
     )
@@ -313,7 +313,7 @@ def digest(path):
 
 
 def test_a_run_of_something_else_is_not_resumed(root, tmp_path, monkeypatch):
-    monkeypatch.setattr(part_file, "_INTERVAL", 0.0)
+    monkeypatch.setattr(run, "INTERVAL", 0.0)
     table, out = make_table(), tmp_path / "X.npy"
     settings = {"size": 24, "mpp": None, "max_offset": 4, "random_state": 5, "out": out}
     interrupt(monkeypatch, table, root, settings)
@@ -327,7 +327,7 @@ def test_a_run_of_something_else_is_not_resumed(root, tmp_path, monkeypatch):
         (table, {"mpp": 0.5, "slide_mpp": 0.25}),
         (moved, {}),
     ):
-        with pytest.raises(ValueError, match=r"X\.npy' was begun with other annotations"):
+        with pytest.raises(ValueError, match=r"X\.npy' was begun with another "):
             extract_patches(changed, root, **{**settings, **change}, resume=True)
     assert {p.name: digest(p) for p in tmp_path.glob("X.npy*")} == before
     # Other labels are no other run: they are not in the file.
@@ -341,7 +341,7 @@ def test_a_run_of_something_else_is_not_resumed(root, tmp_path, monkeypatch):
 def test_the_progress_of_another_program_is_not_resumed(root, tmp_path, header):
     out = tmp_path / "X.npy"
     Path(f"{out}.progress").write_text(json.dumps(header) + "\n")
-    with pytest.raises(ValueError, match="was begun with other annotations"):
+    with pytest.raises(ValueError, match="was begun by a run that did not note"):
         extract_patches(make_table(), root, size=24, mpp=None, out=out, resume=True)
 
 
@@ -365,7 +365,7 @@ def interrupt(monkeypatch, table, root, settings, error=KeyboardInterrupt, after
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 def test_an_interrupted_run_can_be_resumed(root, tmp_path, monkeypatch, error):
-    monkeypatch.setattr(part_file, "_INTERVAL", 0.0)
+    monkeypatch.setattr(run, "INTERVAL", 0.0)
     table, out = make_table(), tmp_path / "X.npy"
     settings = {"size": 24, "mpp": None, "max_offset": 4, "random_state": 5, "out": out}
     interrupt(monkeypatch, table, root, settings, error)

@@ -1,0 +1,177 @@
+"""What commands say: one line each, which no label or file name can spoil."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import traceback
+import warnings
+
+import click
+
+__all__ = [
+    "about_file",
+    "describe",
+    "is_debugging",
+    "keep_debugging",
+    "one_line",
+    "printable",
+    "report",
+    "say",
+    "show",
+    "show_warning",
+]
+
+_DEBUG = "stnclf.debug"
+
+#: Errors that say what is wrong with the input; others are ours, and their kind is worth a word.
+_EXPECTED = (OSError, ValueError, TypeError, ImportError, FloatingPointError)
+
+#: How errors about data begin. What follows names rows and columns itself, but for labels.
+_DATA = r"(annotations|detections|table)(: |, )|Input (?=X )|(?=X: |y: |centers: )"
+
+#: Characters that would move a terminal's cursor, change its colours or hide what is written, and
+#: bytes of file names that are no characters.
+_CONTROL = {
+    number: chr(number).encode("unicode_escape").decode()
+    for part in (
+        range(0x20),
+        range(0x7F, 0xA0),
+        range(0x200E, 0x2010),
+        range(0x2028, 0x202F),
+        range(0x2066, 0x206A),
+        range(0xD800, 0xE000),
+    )
+    for number in part
+}
+
+
+def printable(text, keep=""):
+    r"""Write control characters out, so that a label or file name does nothing to a terminal.
+
+    Parameters
+    ----------
+    text : str
+        From anyone.
+    keep : str, default=""
+        Characters that stay, such as line ends.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from stnclf.cli.common import printable
+    >>> print(printable("a\x1b[31m.svs"))
+    a\x1b[31m.svs
+    """
+    table = {number: words for number, words in _CONTROL.items() if chr(number) not in keep}
+    return text.translate(table)
+
+
+def say(text):
+    """Write a line for people, on standard error: standard output is for data.
+
+    Nothing comes of it if nobody listens: the terminal may be gone, the work is not.
+    """
+    with contextlib.suppress(OSError):
+        click.echo(printable(text), err=True)
+
+
+def show(text):
+    """Write text for people, with lines, on standard output."""
+    click.echo(printable(text, keep="\n\t"))
+
+
+def is_debugging(ctx):
+    """Tell whether ``--debug`` was given."""
+    return bool(ctx.meta.get(_DEBUG))
+
+
+def keep_debugging(ctx):
+    """Remember that ``--debug`` was given."""
+    ctx.meta[_DEBUG] = True
+
+
+def describe(error, params=()):
+    """Put an error into one line.
+
+    Parameters
+    ----------
+    error : Exception
+        The error.
+    params : sequence of click.Parameter, default=()
+        Those of the command. A message that begins with the name of one gets its option.
+
+    Returns
+    -------
+    str
+    """
+    text = one_line(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        text = f"there is not enough memory ({text})" if text else "there is not enough memory"
+    elif not isinstance(error, _EXPECTED):
+        text = f"{type(error).__name__}: {text}; --debug shows where it came up"
+    text = re.sub(r"^X\[\d+\], ", "", text)  # an image of a list that the user did not make
+    hint = re.search(r"as in columns=\{(.*)\}\.$", text)
+    if hint:
+        options = re.sub(r"'(\w+)': \.\.\.,?", r"--column \1=NAME", hint[1])
+        text = f"{text[: hint.start()]}as in {options}."
+    text = text.replace("pass mpp= to Slide, or slide_mpp= to extract_patches", "pass --slide-mpp")
+    for param in params:
+        option = max(param.opts, key=len)
+        if option.startswith("-"):
+            text = re.sub(rf"^{param.name}(?=:| must )", option, text)
+            text = re.sub(rf"\b{param.name}='(\w+)'", rf"{option} \1", text)
+    return text
+
+
+def report(error, path):
+    """Say what went wrong with one of several files, and go on.
+
+    Parameters
+    ----------
+    error : Exception
+        The error.
+    path : path-like
+        The file, which the line names.
+    """
+    ctx = click.get_current_context()
+    if is_debugging(ctx):
+        traceback.print_exception(error)
+    text = describe(error, ctx.command.params)
+    text = text if str(path) in text else f"{path}: {text}"
+    say(f"{ctx.command_path}: error: {text}")
+
+
+def one_line(error):
+    """Put the words of an error, or any text, into one line."""
+    return " ".join(str(error).split())
+
+
+def show_warning(message, category, filename, lineno, file=None, line=None):
+    """Say a warning, as `warnings.showwarning` would."""
+    say(f"stnclf: warning: {one_line(message)}")
+
+
+@contextlib.contextmanager
+def about_file(path):
+    """Name the file in errors and warnings about its data; errors about options stay."""
+    show = warnings.showwarning
+
+    def named(message, *args, **kwargs):
+        show(re.sub(f"^({_DATA})", f"{path}: ", one_line(message)), *args, **kwargs)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = named
+            yield
+    except ValueError as error:
+        text = one_line(error)
+        about = re.match(_DATA, text)
+        if about is None:
+            raise
+        raise ValueError(f"{path}: {text[about.end() :]}") from error

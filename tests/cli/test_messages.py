@@ -1,0 +1,62 @@
+"""What commands say is one line, and does nothing to a terminal."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from stnclf.cli.messages import about_file, describe, printable, say, show
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("annotations, row 3: x is\n wrong", "a.csv: row 3: x is wrong"),
+        ("detections: wants a table", "a.csv: wants a table"),
+        ("y: got 1 class", "a.csv: y: got 1 class"),
+        ("Input X contains NaN.", "a.csv: X contains NaN."),
+        ("area_mm2: too large", "area_mm2: too large"),
+    ],
+)
+def test_errors_about_data_name_the_file(text, line):
+    with pytest.raises(ValueError, match=f"^{line}$"), about_file("a.csv"):
+        raise ValueError(text)
+
+
+def test_describe_gives_one_line():
+    assert describe(ValueError("a\n\n b")) == "a b"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[31mred\x1b[0m", r"a\x1b[31mred\x1b[0m"),
+        ("a\rb\x07\x00", r"a\rb\x07\x00"),
+        ("two\nlines", r"two\nlines"),
+        ("c1 \x9b31m", r"c1 \x9b31m"),
+        ("gpj.\u202esvs", r"gpj.\u202esvs"),
+        ("a\udcff.svs", r"a\udcff.svs"),
+        ("ü 日本 μm", "ü 日本 μm"),
+    ],
+)
+def test_control_characters_are_written_out(text, shown, capsys):
+    assert printable(text) == shown
+    say(text)
+    assert capsys.readouterr().err == f"{shown}\n"
+
+
+def test_tables_keep_their_lines(capsys):
+    show("a\tb\n\x1b[2J")
+    assert capsys.readouterr().out == "a\tb\n\\x1b[2J\n"
+
+
+def test_a_terminal_that_is_gone_costs_nothing(monkeypatch):
+    class Gone:
+        def write(self, text):
+            raise OSError(5, "Input/output error")
+
+        flush = write
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    say("text")

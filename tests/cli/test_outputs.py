@@ -1,0 +1,68 @@
+"""Where results may go, and what lies beside them."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from stnclf.cli.outputs import beside, check_output, pinned_options, target
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out.csv"
+
+
+def refused(*args, **kwargs):
+    with pytest.raises(click.UsageError) as caught:
+        check_output(*args, **kwargs)
+    return caught.value.format_message()
+
+
+def test_a_free_name_is_fine(out):
+    check_output(out, overwrite=False)
+    check_output(out, overwrite=False, resume=True, unfinished=[out])
+    assert not out.exists()
+
+
+def test_a_folder_that_is_missing_names_the_option(out):
+    assert "'--map': the folder of" in refused(out / "x.png", overwrite=True, option="--map")
+
+
+def test_what_is_there_stays(out):
+    out.touch()
+    assert "--overwrite" in refused(out, overwrite=False)
+    check_output(out, overwrite=True)
+    assert "exclude each other" in refused(out, overwrite=True, resume=True)
+
+
+def test_what_was_begun_is_resumed_or_begun_anew(out):
+    begun = out.with_suffix(".progress")
+    begun.touch()
+    assert "--resume" in refused(out, overwrite=False, unfinished=[begun])
+    check_output(out, overwrite=False, resume=True, unfinished=[begun])
+    check_output(out, overwrite=True, unfinished=[begun])
+    out.touch()  # killed between the last two steps
+    check_output(out, overwrite=False, resume=True, unfinished=[begun])
+
+
+def test_what_lies_beside_a_link_lies_beside_its_target(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link.csv").symlink_to("far/real.csv")
+    assert beside(tmp_path / "link.csv", ".progress") == tmp_path / "far" / "real.csv.progress"
+    assert target(tmp_path / "link.csv") == str(tmp_path / "far" / "real.csv")
+    assert target(None) is None
+
+
+def test_options_count_but_those_that_say_how_to_run():
+    @click.command()
+    @click.option("--size", type=int)
+    @click.option("--jobs", type=int)
+    @click.option("--label", multiple=True)
+    @click.argument("table")
+    def command(**_):
+        click.echo(repr(pinned_options("table")))
+
+    words = ["t.csv", "--size", "3", "--jobs", "8", "--label", "a"]
+    assert CliRunner().invoke(command, words).output == "{'label': ('a',), 'size': 3}\n"
