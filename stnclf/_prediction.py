@@ -154,7 +154,7 @@ class PredictionMixin(TransformerMixin, ClassifierMixin):
         return self.classes_[best]
 
     def localize(self, X: Images) -> NDArray[np.float32]:
-        """Give the transforms that lay the window on the cells.
+        """Return the transforms that lay the window on the cells.
 
         Parameters
         ----------

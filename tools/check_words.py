@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 #: Everywhere: what is refused -> what to write.
 WORDS = {
-    r"naming (a|the|of) cells?|names? (a|the) cells?(?= by| as|'s class)": "classify",
+    r"naming (of )?(a|the|each) cells?|names? (a|the|each|its) cells?": "classify, classification",
     r"second looks?|looks? (once more|a second time)": "refinement, refine",
     r"at (one|a single) look|one look|all looks|looks? (per|each)": "crop, window",
-    r"spreads?(?! (over|evenly))": "standard deviation (or: range, distribution)",
+    r"spreads?(?! (over|evenly|points))": "standard deviation (or: range, distribution)",
     r"answers(?! with)": "predictions",
     r"readers? of (the )?maps|maps?' readers?": "classifier head",
     r"shares of (the )?peaks|peaks' shares": "weights",

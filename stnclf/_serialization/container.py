@@ -36,7 +36,7 @@ _KEY = "stnclf"
 
 
 def layout(tensors):
-    """Give dtype and shape of tensors as a header has them.
+    """Return dtype and shape of tensors as a header has them.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def pack(facts, tensors):
 
 
 def digest(facts, tensors):
-    """Give the SHA-256 of a description and tensors.
+    """Compute the SHA-256 of a description and tensors.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def reading(path):
 
 
 def one_line(error):
-    """Give the words of an error, in one line that is not too long."""
+    """Return the words of an error, in one line that is not too long."""
     return " ".join(str(error).split())[:400]
 
 

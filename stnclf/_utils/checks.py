@@ -71,7 +71,7 @@ def check_device(device):
 
 
 def uses_bfloat16(precision, device):
-    """Tell whether training computes in bfloat16; "auto" does where the chip does."""
+    """Check whether training computes in bfloat16; "auto" does where the chip does."""
     if precision != "auto":
         return precision == "bfloat16"
     if device == "cpu":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def import_pandas():
-    """Give pandas, or say which extra brings it."""
+    """Import pandas, or name the extra that brings it."""
     try:
         import pandas
     except ImportError as error:

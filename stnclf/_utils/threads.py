@@ -32,7 +32,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def one_thread():
-    """Let torch use a single thread; afterwards it has as many as before.
+    """Make torch use a single thread; afterwards it has as many as before.
 
     Kernels of several threads would start OpenMP's pool, and a process that is forked from this
     one waits for the threads of that pool for ever, since they were not copied.

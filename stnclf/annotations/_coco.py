@@ -215,7 +215,7 @@ def _box(annotation: Any, number: int) -> list[Any] | None:
 def _recognise(
     document: dict[str, Any], annotations: list[Any], found: list[Any], images: dict[Any, Any]
 ) -> str:
-    """Tell corners (MIDOG) from corner and size (COCO).
+    """Distinguish corners (MIDOG) from corner and size (COCO).
 
     A file may say it. Else corners are ruled out by a box that would have no size, and sizes by
     boxes that would reach beyond their image. What neither decides, a constant size does.

@@ -253,7 +253,7 @@ def _pairs(points: Any, name: str) -> list[tuple[Any, Any]]:
 
 
 def _unpacked(value: Any) -> Any:
-    """Give an object that stands in a file as the text of one, as geopandas writes them."""
+    """Parse an object that stands in a file as text, as geopandas writes them."""
     if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
         try:
             return json.loads(value)

@@ -91,7 +91,7 @@ default="auto"
     Returns
     -------
     table : pandas.DataFrame
-        One row a cell, as in the description of this module.
+        One row per cell, as in the description of this module.
 
     Raises
     ------

@@ -61,7 +61,7 @@ def read_matrix(path, name):
 
 
 def _elements(data, order):
-    """Give type and content of each element; small ones stand within their own tag."""
+    """Return type and content of each element; small ones stand within their own tag."""
     place = 0
     while place < len(data):
         kind, size = struct.unpack_from(f"{order}II", data, place)

@@ -13,7 +13,7 @@ EXACT = Context(prec=50)
 
 
 def is_number(value):
-    """Tell a plain number from text, from a truth value and from nothing."""
+    """Check whether a value is a plain number, not text, a truth value or nothing."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
@@ -28,19 +28,19 @@ def to_float(value):
 
 
 def to_decimal(value):
-    """Give the shortest decimal that stands for a float."""
+    """Convert a float to the shortest decimal that stands for it."""
     return value if isinstance(value, Decimal) else Decimal(repr(value))
 
 
 def span(center, size, shift="0"):
-    """Give the ends of a length around a centre, as decimals, moved by `shift`."""
+    """Return the ends of a length around a centre, as decimals, moved by `shift`."""
     middle = EXACT.add(to_decimal(center), Decimal(shift))
     half = EXACT.divide(to_decimal(size), Decimal(2))
     return EXACT.subtract(middle, half), EXACT.add(middle, half)
 
 
 def middle(low, high, shift="0"):
-    """Give a length's centre, moved back by `shift`, and the length, as floats: undo `span`."""
+    """Return a length's centre, moved back by `shift`, and the length, as floats: undo `span`."""
     low, high = to_decimal(low), to_decimal(high)
     center = EXACT.subtract(EXACT.divide(EXACT.add(low, high), Decimal(2)), Decimal(shift))
     return float(center), float(EXACT.subtract(high, low))

@@ -153,7 +153,7 @@ def _check_arguments(context: Context, takes: tuple[str, ...]) -> None:
 
 
 def _recognise(path: Path) -> str:
-    """Tell the format from a file's first bytes, or from what a folder holds."""
+    """Recognise the format by a file's first bytes, or by what a folder holds."""
     if path.is_dir():
         if voc_files(path):
             return "voc"

@@ -166,7 +166,7 @@ def _has(database, table):
 
 
 def _select(database, table, needed, optional=(), order="rowid"):
-    """Give rows of the named columns; optional ones that are missing are None."""
+    """Return rows of the named columns; optional ones that are missing are None."""
     if not _has(database, table):
         raise ValueError(f"has no table {table}: not a database of SlideRunner.")
     have = {row[1].lower() for row in database.execute(f"PRAGMA table_info({table})")}

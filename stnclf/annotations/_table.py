@@ -144,13 +144,13 @@ def _check_names(value, name, row):
 
 
 def row_dicts(columns):
-    """Give the columns of a table as one dict a row, without what is missing."""
+    """Return the columns of a table as one dict per row, without what is missing."""
     for values in zip(*columns.values()):
         yield {name: v for name, v in zip(columns, values) if v is not None or name in CORE}
 
 
 def only_image(columns, what):
-    """Give the one image that a table is about, or None for an empty table."""
+    """Return the one image that a table is about, or None for an empty table."""
     images = list(dict.fromkeys(columns["image"]))
     if len(images) > 1:
         raise ValueError(
@@ -169,7 +169,7 @@ def class_names(columns):
 
 
 def class_colors(names, colors):
-    """Give each class three numbers from 0 to 255: the colour asked for, or the next of a palette.
+    """Choose a colour for each class, three numbers from 0 to 255: as asked for, or of a palette.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def class_colors(names, colors):
 
 
 def json_text(value):
-    """Give JSON for nested dicts, lists and plain values, decimals among them."""
+    """Write JSON for nested dicts, lists and plain values, decimals among them."""
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, dict):
@@ -206,7 +206,7 @@ def json_text(value):
 
 
 def scalar(value):
-    """Give a parsed value for a cell of the table: text, number, truth value, or None."""
+    """Return a parsed value for a cell of the table: text, number, truth value, or None."""
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
@@ -215,7 +215,7 @@ def scalar(value):
 
 
 def names_of(values):
-    """Give the names in a parsed list, None for what is no text; None if it is no list."""
+    """Return the names in a parsed list, None for what is no text; None if it is no list."""
     if not isinstance(values, list):
         return None
     return tuple(value if isinstance(value, str) else None for value in values)

@@ -29,7 +29,7 @@ _PERCENTILES = (5, 25, 50, 75, 95)
 
 
 def import_skimage():
-    """Give the functions of scikit-image that the features need.
+    """Return the functions of scikit-image that the features need.
 
     Raises
     ------
@@ -208,7 +208,7 @@ def find_nuclei(haematoxylin, settings, ski):
 
 
 def _bodies(mask, min_area, margin=0):
-    """Give the areas of a mask's pieces, the piece nearest the middle and the largest."""
+    """Return the areas of a mask's pieces, the piece nearest the middle and the largest."""
     labels, count = ndi.label(mask)
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     kept = np.flatnonzero(areas >= min_area)

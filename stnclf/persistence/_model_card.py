@@ -7,8 +7,8 @@ import inspect
 __all__ = ["as_markdown"]
 
 _UNITS = (
-    "Means and spreads are of pixels from 0 to 1 where images are uint8. Positions are (x, y) in "
-    "pixels of the whole image; (0, 0) is the middle of the top-left pixel."
+    "Means and standard deviations are of pixels from 0 to 1 where images are uint8. "
+    "Positions are (x, y) in pixels of the whole image; (0, 0) is the middle of the top-left pixel."
 )
 
 
@@ -42,7 +42,7 @@ def as_markdown(estimator, versions):
                 ("patch that the networks see", _size(estimator.patch_size_)),
                 ("window on a cell", _size(estimator.cell_size_)),
                 ("channel means", _numbers(module.mean)),
-                ("channel spreads", _numbers(module.std)),
+                ("channel standard deviations", _numbers(module.std)),
                 ("classes", ", ".join(_code(label) for label in estimator.classes_.tolist())),
                 ("dtype of the classes", _code(estimator.classes_.dtype.str)),
                 ("weights", f"{n_weights:,}"),

@@ -66,7 +66,7 @@ class CellDataset(Dataset):
         return len(self.rows)
 
     def __getitem__(self, index):
-        """Give one sample as (image, class index)."""
+        """Return one sample as (image, class index)."""
         return self.X[self.rows[index]], self.y[index]
 
     def n_bytes(self):
@@ -117,7 +117,7 @@ class Batch:
         return [Batch(*columns) for columns in zip(*parts)]
 
     def part(self, rows):
-        """Give some of the samples, chosen by a slice."""
+        """Return some of the samples, chosen by a slice."""
         return Batch(*(t[rows] for t in vars(self).values()))
 
     def to(self, device):
@@ -125,7 +125,7 @@ class Batch:
         return Batch(*(t.to(device, non_blocking=True) for t in vars(self).values()))
 
     def images(self):
-        """Give sources as float32 (n, channels, height, width); uint8 is divided by 255."""
+        """Return sources as float32 (n, channels, height, width); uint8 is divided by 255."""
         return as_float(self.source)
 
 

@@ -137,7 +137,7 @@ def points_of(detections, slide, label):
 
 
 def rows_of(detections, slide, label=None):
-    """Tell of each row of a table whether it is of this slide, and of this class."""
+    """Mark the rows of a table that are of this slide and of this class."""
     counts = np.ones(len(list(detections["label"])), dtype=bool)
     if label is not None:
         # The dtype is given for a table without rows.

@@ -42,7 +42,7 @@ class MapFinder(WindowFinder):
         return torch.tensor(kernels[:, None], dtype=torch.float32)
 
     def box(self, block):
-        """Give the pixels of all patches that the means depend on."""
+        """Return the pixels of all patches that the means depend on."""
         left, top, right, bottom = super().box(block.grown(*(self.halo + self.radius)))
         # One more on each side: where a view is finer than the slide, its outermost pixels are
         # interpolated with what lies beyond the patch.

@@ -249,13 +249,13 @@ class Opener:
         return ArrayReader(self.source) if array else open_reader(self.source)
 
     def drop(self, reader):
-        """Let go of a reader that failed, unless another one has taken its place."""
+        """Release a reader that failed, unless another one has taken its place."""
         lock, held = self._of_process.get(os.getpid(), (threading.Lock(), []))
         with lock:
             held[:] = [other for other in held if other is not reader]
 
     def close(self):
-        """Let go of the reader; a thread that is still reading keeps it until it is done."""
+        """Release the reader; a thread that is still reading keeps it until it is done."""
         self._of_process.pop(os.getpid(), None)
 
     def __getstate__(self):

@@ -216,7 +216,7 @@ def compression_name(number: int) -> str:
 
 
 def is_decoded(page: Directory) -> bool:
-    """Tell whether `decode` knows the compression of an image."""
+    """Check whether `decode` knows the compression of an image."""
     known = (_NONE, _LZW, _JPEG, *_DEFLATE, _PACKBITS, *_WEBP, *_JPEG_2000, _JPEG_2000_YCBCR)
     return (
         page.one(Tag.COMPRESSION, 1) in known

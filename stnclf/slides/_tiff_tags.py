@@ -125,7 +125,7 @@ class Directory:
 
 
 def is_tiff(path: str) -> bool:
-    """Tell whether a file begins as a TIFF file does."""
+    """Check whether a file begins as a TIFF file does."""
     with open(path, "rb") as file:
         return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 

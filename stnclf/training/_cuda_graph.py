@@ -16,12 +16,12 @@ __all__ = ["ResidentSteps", "fits", "watches_batches"]
 
 
 def fits(data, device):
-    """Tell whether all images of a data set fit into half of the GPU's free memory."""
+    """Check whether all images of a data set fit into half of the GPU's free memory."""
     return data.n_bytes() < torch.cuda.mem_get_info(device)[0] / 2
 
 
 def watches_batches(callback):
-    """Tell whether a skorch callback wants to see single batches or gradients.
+    """Check whether a skorch callback wants to see single batches or gradients.
 
     Parameters
     ----------
