@@ -213,7 +213,7 @@ def _keep_permissions(work, out):
 
 def _check_ours(folder):
     """Refuse a folder that holds anything but patches: it is going to be removed."""
-    if folder.is_symlink():
+    if folder.is_symlink() and not (folder.suffix.lower() == ".npz" and folder.is_file()):
         raise click.BadParameter(f"'{folder}' is a link.", param_hint="'--out'")
     if folder.is_dir():
         known = {*FILES, *(f"X.npy.{ending}" for ending in ("part", "progress", "lock"))}

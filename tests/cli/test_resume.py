@@ -226,7 +226,7 @@ def test_what_is_replaced_keeps_its_permissions_and_links_stay(work, invoke):
         "e.csv": ("export", work / "c.csv"),
     }
     (work / "far").mkdir()
-    for name, line in lines.items():
+    for name in lines:
         (work / "far" / name).touch(mode=0o600)
         (work / name).symlink_to(f"far/{name}")
     (work / "r.html").touch(mode=0o600)
