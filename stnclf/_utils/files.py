@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-def check_path(name, path):
+def check_path(name: str, path: object) -> str:
     """Check that an argument is a path, and return it as text.
 
     Parameters

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
 
-def import_pandas():
+
+def import_pandas() -> Any:
     """Import pandas, or name the extra that brings it."""
     try:
         import pandas

@@ -15,6 +15,9 @@ Every format becomes the same table, a `pandas.DataFrame` with one row a cell:
 ``probability``                         of the label, from 0 to 1
 ``id``, ``votes``, ``voters``           number in the file; what each person said; who they are
 ``image_width``, ``image_height``       size of the image in pixels
+``origin``                              "bounds" where `x` and `y` count from the corner of the
+                                        scanned area instead of level 0, because the slide, which
+                                        knows where that is, was not found
 ======================================  ============================================================
 
 The first four are always there; of the others, and of a file's own columns, those that it knows.
@@ -32,7 +35,21 @@ format             what the file counts                               x
 "crchisto"         pixels, from 1 (MATLAB)                            file's x - 1
 "grand-challenge"  millimetres from the middle of the first pixel     1000 x / mpp
 "csv"              what the table counts                              as it is
+"csv" of QuPath    edges of pixels: the first is 0 to 1               file's x - 0.5
+"asap"             edges of pixels: the first is 0 to 1               file's x - 0.5
+"imagescope"       edges of pixels: the first is 0 to 1               file's x - 0.5
+"ndpa"             nanometres from the middle of the glass            see below
+"hovernet"         pixels                                             as it is
+"yolo"             fractions, from edge to edge of the image          x * image_width - 0.5
+"via"              edges of pixels: the first is 0 to 1               file's x - 0.5
+"labelme"          edges of pixels: the first is 0 to 1               file's x - 0.5
 =================  =================================================  =============================
+
+Masks of COCO count pixels, its polygons edges. On a slide of which a part was scanned, QuPath's 0
+is the corner of that part (``openslide.bounds-x``, ``-y``). Hamamatsu's slides say where the
+middle of their image lies on the glass, ``X``; then x is
+``(file's x - X) / (1000 * mpp) + image_width / 2 - 0.5``. Columns of a table whose names say that
+they are in micrometres, millimetres or nanometres are converted with `mpp` first.
 
 pandas comes with ``pip install 'stnclf[slides]'``.
 """

@@ -152,7 +152,7 @@ def midog_text(table: Table, *, size: float) -> str:
         (left, right), (top, bottom) = (
             span(row[axis], row.get(side, size)) for axis, side in (("x", "width"), ("y", "height"))
         )
-        box = {"bbox": [left, top, right, bottom]}
+        box: dict[str, Any] = {"bbox": [left, top, right, bottom]}
         box |= {"category_id": names[row["label"]], "image_id": image["id"]}
         if "votes" in row:
             box["labels"] = [names.get(vote) for vote in row.pop("votes")]
@@ -175,8 +175,9 @@ def midog_text(table: Table, *, size: float) -> str:
 
 def _by_id(document: dict[str, Any], key: str, name: str) -> dict[int | str, dict[str, Any]]:
     """Entries of a list by their id, each with a name."""
-    entries = document.get(key, [])
+    entries: Any = document.get(key, [])
     found: dict[int | str, dict[str, Any]] = {}
+    entry: Any
     for entry in entries if isinstance(entries, list) else [None]:
         known = isinstance(entry, dict) and isinstance(entry.get("id"), (int, str))
         if not known or not isinstance(entry.get(name), str) or entry["id"] in found:
@@ -191,7 +192,7 @@ def _of_id(entries: dict[int | str, dict[str, Any]], value: Any) -> dict[str, An
     """Entry of an id; one that is text in one place and a number in the other is the same."""
     value = scalar(value)
     if value is None or value in entries:
-        return entries.get(value)  # type: ignore[arg-type]
+        return entries.get(value)
     if isinstance(value, str):
         number = int(value) if re.fullmatch(r"-?\d{1,18}", value) else None
         return None if number is None else entries.get(number)
@@ -220,7 +221,7 @@ def _recognise(
     A file may say it. Else corners are ruled out by a box that would have no size, and sizes by
     boxes that would reach beyond their image. What neither decides, a constant size does.
     """
-    said = document.get("info", {})
+    said: Any = document.get("info", {})
     said = said.get("bbox_format") if isinstance(said, dict) else None
     if said in ("xyxy", "xywh"):
         return "midog" if said == "xyxy" else "coco"

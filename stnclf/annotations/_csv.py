@@ -32,7 +32,7 @@ NUMBER = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?|nan|-?inf
 TRUTH = {"True": True, "False": False}
 
 #: Micrometres in the units that the name of a column may end with.
-UNITS = {
+UNITS: dict[str, Decimal | int] = {
     "px": 0,
     "\u03bcm": 1,
     "um": 1,
@@ -152,7 +152,7 @@ def _plain(name: str) -> str:
 
 def _scales(source: dict[str, str], context: Context, images: Any) -> list[tuple[Any, Any] | None]:
     """Pixels per unit of the file along x and y, by row; None where it counts in pixels."""
-    units = [_micrometres(source[axis]) for axis in "xy"]
+    units: list[Any] = [_micrometres(source[axis]) for axis in "xy"]
     if not any(units):
         if context.mpp is not None:
             raise DoesNotApply(
@@ -167,7 +167,7 @@ def _scales(source: dict[str, str], context: Context, images: Any) -> list[tuple
     for image in images:
         if image in by_image:
             continue
-        pair = (context.mpp, context.mpp)
+        pair: tuple[Any, Any] = (context.mpp, context.mpp)
         if context.mpp is None:
             facts = context.facts(image)
             pair = (None, None) if facts is None or facts.mpp is None else facts.mpp

@@ -175,7 +175,11 @@ class GeoJSON:
             if not parts:
                 self._skipped["without a shape"] += 1
             for i, part in enumerate(parts):
-                self._geometry(part, lambda i=i: exactly()["geometries"][i], known, name)
+
+                def one_exactly(i: int = i) -> Any:
+                    return exactly()["geometries"][i]
+
+                self._geometry(part, one_exactly, known, name)
             return
         if kind not in DEPTH and kind not in SEVERAL:
             raise ValueError(f"{name} has a geometry of type {kind!r}, which is not read.")
@@ -282,7 +286,7 @@ def geojson_text(
     resolved = [origin != "bounds" for origin in columns.get("origin", [None])]
     begin = (0, 0) if image is None or not any(resolved) else bounds(image)
     for row in row_dicts(columns):
-        properties = {"objectType": row.get("object_type", object_type)}
+        properties: dict[str, Any] = {"objectType": row.get("object_type", object_type)}
         if "name" in row:
             properties["name"] = row["name"]
         if row["label"] is not None:
@@ -301,7 +305,7 @@ def geojson_text(
         identifier = {"id": row["id"]} if "id" in row else {}
         feature = {"type": "Feature", **identifier, "geometry": _box(row, size, begin)}
         features.append(json_text({**feature, "properties": properties}))
-    head = {"type": "FeatureCollection"}
+    head: dict[str, Any] = {"type": "FeatureCollection"}
     if image is not None:
         sizes = {"width": "image_width", "height": "image_height"}
         sizes = {name: columns[column][0] for name, column in sizes.items() if column in columns}

@@ -53,8 +53,8 @@ def points_table(document: dict[str, Any], context: Context) -> Table:
         facts = context.facts(image)
         if facts is None or facts.mpp is None or facts.mpp[0] != facts.mpp[1]:
             raise NeedsResolution(
-                "mpp must be the micrometres per pixel of the image for "
-                "format='grand-challenge', got None."
+                "mpp must be the micrometres per pixel of the image, got None: points are in "
+                "millimetres."
             )
         mpp = facts.mpp[0]
     rows = []

@@ -21,7 +21,7 @@ from ._grand_challenge import points_text
 from ._readers import READ, read
 from ._slide_facts import BOUNDED, UNBOUNDED, find_slide, slide_facts
 from ._sliderunner import write_slide_runner
-from ._table import CORE, ArgumentError
+from ._table import CORE
 
 __all__ = ["read_annotations", "write_annotations"]
 
@@ -176,9 +176,6 @@ default="auto"
         table = read(context, format)
     except (ValueError, RecursionError, sqlite3.Error) as error:
         text = f"{path}: {' '.join(str(error).split())}"
-        if isinstance(error, ArgumentError):  # the command line asks which
-            error.args = (text,)
-            raise
         raise ValueError(text) from error
     if label is not None:
         if table["label"].notna().any():
@@ -386,9 +383,6 @@ def _check_slides(slides: PathLike) -> Path:
 
 
 def _check_mpp(mpp: Any) -> float:
-    if not isinstance(mpp, Real) or isinstance(mpp, bool) or not 0 < mpp < math.inf:
-        raise ValueError(
-            f"mpp must be the micrometres per pixel of the image for format='grand-challenge', "
-            f"got {mpp!r}."
-        )
+    if not isinstance(mpp, Real) or isinstance(mpp, bool) or not 0 < float(mpp) < math.inf:
+        raise ValueError(f"mpp must be the micrometres per pixel of the image, got {mpp!r}.")
     return float(mpp)

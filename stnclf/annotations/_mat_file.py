@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
+
+from .._utils.typing import Floats, PathLike
 
 MATRIX, COMPRESSED = 14, 15
 NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"}
@@ -18,7 +21,7 @@ NUMERIC_CLASSES = range(6, 16)  # double, single and the integers
 LARGEST = 2**28  # bytes of an unpacked matrix; a few packed ones could claim any amount
 
 
-def read_matrix(path, name):
+def read_matrix(path: PathLike, name: str) -> Floats:
     """Read a matrix.
 
     Parameters
@@ -60,7 +63,7 @@ def read_matrix(path, name):
     raise ValueError(f"holds no matrix {name!r}.")
 
 
-def _elements(data, order):
+def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
     """Return type and content of each element; small ones stand within their own tag."""
     place = 0
     while place < len(data):
@@ -74,7 +77,7 @@ def _elements(data, order):
         place += 8 + step
 
 
-def _matrix(content, order, name):
+def _matrix(content: bytes, order: str, name: str) -> Floats | None:
     """Numbers of a matrix if it has that name, else None."""
     parts = _elements(content, order)
     (_, flags), (_, shape), (_, own_name) = next(parts), next(parts), next(parts)

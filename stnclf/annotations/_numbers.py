@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import Context, Decimal
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +14,12 @@ import numpy as np
 EXACT = Context(prec=50)
 
 
-def is_number(value):
+def is_number(value: object) -> bool:
     """Check whether a value is a plain number, not text, a truth value or nothing."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def to_float(value):
+def to_float(value: object) -> float:
     """Turn a number out of a file into a float; what is none becomes NaN."""
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return math.nan
@@ -27,33 +29,37 @@ def to_float(value):
         return math.inf
 
 
-def to_decimal(value):
+def to_decimal(value: float | Decimal) -> Decimal:
     """Convert a float to the shortest decimal that stands for it."""
     return value if isinstance(value, Decimal) else Decimal(repr(value))
 
 
-def span(center, size, shift="0"):
+def span(
+    center: float | Decimal, size: float | Decimal, shift: str | Decimal = "0"
+) -> tuple[Decimal, Decimal]:
     """Return the ends of a length around a centre, as decimals, moved by `shift`."""
     middle = EXACT.add(to_decimal(center), Decimal(shift))
     half = EXACT.divide(to_decimal(size), Decimal(2))
     return EXACT.subtract(middle, half), EXACT.add(middle, half)
 
 
-def middle(low, high, shift="0"):
+def middle(
+    low: float | Decimal, high: float | Decimal, shift: str | Decimal = "0"
+) -> tuple[float, float]:
     """Return a length's centre, moved back by `shift`, and the length, as floats: undo `span`."""
     low, high = to_decimal(low), to_decimal(high)
     center = EXACT.subtract(EXACT.divide(EXACT.add(low, high), Decimal(2)), Decimal(shift))
     return float(center), float(EXACT.subtract(high, low))
 
 
-def is_box(points):
+def is_box(points: Sequence[tuple[Any, ...]]) -> bool:
     """Whether an outline, closed or not, is a rectangle along the axes."""
     corners = set(points)
     xs, ys = ({point[axis] for point in corners} for axis in (0, 1))
     return len(corners) == 4 and len(xs) == 2 and len(ys) == 2 and len(points) in (4, 5)
 
 
-def moments(points):
+def moments(points: Sequence[Sequence[Any]]) -> tuple[float, Any]:
     """Area and centroid of an outline, closed or not; the area has the sign of its direction."""
     outline = np.array([[float(value) for value in point[:2]] for point in points])
     origin = outline[0].copy()

@@ -38,7 +38,8 @@ def mask_box(segmentation: dict[str, Any], name: str) -> tuple[float, float, int
     ValueError
         If it is no such mask, or its runs do not fill it.
     """
-    counts, size = segmentation.get("counts"), segmentation.get("size")
+    counts: Any = segmentation.get("counts")
+    size: Any = segmentation.get("size")
     if isinstance(counts, str):
         counts = _unpack(counts, name)
     whole = isinstance(size, list) and len(size) == 2 and isinstance(counts, list)

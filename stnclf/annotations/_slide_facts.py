@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 from PIL import Image
 
@@ -122,10 +125,7 @@ def slide_facts(path: PathLike) -> SlideFacts | None:
     """Read the numbers of a slide; None where no library at hand reads it."""
     path = Path(path)
     if path.suffix.lower() not in PLAIN:
-        try:
-            import openslide
-        except (ImportError, OSError):  # OSError: the package is there, its library is not
-            openslide = None
+        openslide = _openslide()
         if openslide is not None:
             try:
                 with openslide.OpenSlide(os.fspath(path)) as slide:
@@ -143,12 +143,21 @@ def slide_facts(path: PathLike) -> SlideFacts | None:
         return None
 
 
-def _facts(size, properties):
-    def pair(*names):
+def _openslide() -> Any:
+    try:
+        import openslide
+    except (ImportError, OSError):  # OSError: the package is there, its library is not
+        return None
+    return openslide
+
+
+def _facts(size: tuple[int, int], properties: Mapping[str, str]) -> SlideFacts:
+    def pair(*names: str) -> tuple[float, float] | None:
         try:
-            return tuple(float(properties[name].replace(",", ".")) for name in names)
+            x, y = (float(properties[name].replace(",", ".")) for name in names)
         except (KeyError, ValueError):
             return None
+        return (x, y) if math.isfinite(x) and math.isfinite(y) else None
 
     mpp = pair("openslide.mpp-x", "openslide.mpp-y")
     bounds = pair("openslide.bounds-x", "openslide.bounds-y") or (0, 0)

@@ -11,8 +11,10 @@ import math
 import sqlite3
 import struct
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 from .._utils.files import written_whole
 from .._utils.typing import Table
@@ -87,7 +89,9 @@ def read_slide_runner(path: Path, skipped: Counter[str]) -> Table:
     return make_table(rows)
 
 
-def write_slide_runner(table, path, *, colors, overwrite):
+def write_slide_runner(
+    table: Table, path: Path, *, colors: dict[str, Any] | None, overwrite: bool
+) -> None:
     """Write a new database; see `stnclf.annotations.write_annotations`."""
     columns = check_table(table)
     rows = list(row_dicts(columns))
@@ -96,7 +100,10 @@ def write_slide_runner(table, path, *, colors, overwrite):
     codes = {name: code for code, name in enumerate(names, start=1)}
     slides = _image_sizes(columns)
     slide_codes = {name: code for code, name in enumerate(slides, start=1)}
-    people, annotations, coordinates, labels = {}, [], [], []
+    people: dict[Any, int] = {}
+    annotations: list[tuple[Any, ...]] = []
+    coordinates: list[tuple[Any, ...]] = []
+    labels: list[tuple[Any, ...]] = []
     for uid, row in zip(_identifiers(columns), rows):
         slide, label = slide_codes[row["image"]], row["label"]
         kind, outline = _outline(row)
@@ -133,7 +140,7 @@ def write_slide_runner(table, path, *, colors, overwrite):
         _refuse_to_replace(path, overwrite)
 
 
-def _open(path):
+def _open(path: Path) -> sqlite3.Connection:
     """Open a database so that nothing is ever written: no change, no journal, no shared memory."""
     path = Path(path).resolve()
     with open(path, "rb") as file:
@@ -160,12 +167,18 @@ def _open(path):
     return database
 
 
-def _has(database, table):
+def _has(database: sqlite3.Connection, table: str) -> bool:
     query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ? COLLATE NOCASE"
     return database.execute(query, (table,)).fetchone() is not None
 
 
-def _select(database, table, needed, optional=(), order="rowid"):
+def _select(
+    database: sqlite3.Connection,
+    table: str,
+    needed: list[str],
+    optional: Sequence[str] = (),
+    order: str = "rowid",
+) -> list[Any]:
     """Return rows of the named columns; optional ones that are missing are None."""
     if not _has(database, table):
         raise ValueError(f"has no table {table}: not a database of SlideRunner.")
@@ -178,7 +191,7 @@ def _select(database, table, needed, optional=(), order="rowid"):
     return database.execute(query).fetchall()
 
 
-def _slides(database):
+def _slides(database: sqlite3.Connection) -> dict[int, tuple[str, Any, Any]]:
     """Name, width and height of each slide.
 
     A relative folder belongs to the name. An absolute one is that of another computer: it is left
@@ -204,20 +217,23 @@ def _slides(database):
     return slides
 
 
-def _parts(folder):
+def _parts(folder: str) -> list[str]:
+    kind: type[PureWindowsPath | PurePosixPath]
     kind = PureWindowsPath if PureWindowsPath(folder).drive else PurePosixPath
     return list(kind(folder).parts)
 
 
-def _is_absolute(folder):
+def _is_absolute(folder: str) -> bool:
     return folder.startswith(("/", "\\")) or bool(PureWindowsPath(folder).drive)
 
 
-def _votes(database, classes):
+def _votes(
+    database: sqlite3.Connection, classes: dict[int, str]
+) -> dict[int, tuple[tuple[Any, ...], tuple[Any, ...]]]:
     """Classes that people gave, and the names of these people, by annotation."""
-    votes = {}
+    votes: dict[int, tuple[list[Any], list[Any]]] = {}
     if not _has(database, "Annotations_label"):
-        return votes
+        return {}
     columns = ["annoId", "class", "person"]
     people = (
         dict(_select(database, "Persons", ["uid", "name"])) if _has(database, "Persons") else {}
@@ -229,17 +245,17 @@ def _votes(database, classes):
     return {uid: (tuple(names), tuple(voters)) for uid, (names, voters) in votes.items()}
 
 
-def _outlines(database):
+def _outlines(database: sqlite3.Connection) -> dict[int, list[tuple[Any, Any]]]:
     """Points of each annotation, in their order; spots of old databases have none."""
     columns = ["annoId", "coordinateX", "coordinateY"]
     table, order = "Annotations_coordinates", "orderIdx, rowid"
-    outlines = {}
+    outlines: dict[int, list[tuple[Any, Any]]] = {}
     for uid, x, y, _ in _select(database, table, columns, ["orderIdx"], order):
         outlines.setdefault(uid, []).append((x, y))
     return outlines
 
 
-def _position(points, kind, uid):
+def _position(points: list[tuple[Any, Any]], kind: str, uid: int) -> tuple[Any, ...]:
     """Centre, and size where the kind has one."""
     for point in points:
         if not all(math.isfinite(to_float(value)) for value in point):
@@ -254,7 +270,7 @@ def _position(points, kind, uid):
     return x, y, width, height
 
 
-def _votes_of(row):
+def _votes_of(row: dict[str, Any]) -> Iterable[tuple[Any, Any]]:
     """Votes with the names of those who gave them; without any, the label is a vote."""
     if "votes" not in row:
         return [] if row["label"] is None else [(row["label"], PERSON)]
@@ -265,7 +281,7 @@ def _votes_of(row):
     return zip(votes, voters)
 
 
-def _outline(row):
+def _outline(row: dict[str, Any]) -> tuple[int, list[tuple[Any, Any]]]:
     """Type and points with which a row is written: the box of whatever has a size."""
     sized = "width" in row and "height" in row
     kind = row.get("type", "area" if sized else "spot")
@@ -286,14 +302,14 @@ def _outline(row):
     return code, corners
 
 
-def _image_sizes(columns):
+def _image_sizes(columns: dict[str, list[Any]]) -> dict[str, tuple[Any, Any]]:
     """Width and height of each image, None where unknown."""
     nothing = [None] * len(columns["image"])
     sizes = zip(columns.get("image_width", nothing), columns.get("image_height", nothing))
     return dict(zip(columns["image"], sizes))
 
 
-def _identifiers(columns):
+def _identifiers(columns: dict[str, list[Any]]) -> Iterable[int]:
     """Keep the numbers of the rows if they are numbers and differ; else count from 1."""
     given = columns.get("id", [])
     whole = all(isinstance(uid, int) and 0 < uid < 2**63 for uid in given)
@@ -302,7 +318,7 @@ def _identifiers(columns):
     return range(1, len(columns["image"]) + 1)
 
 
-def _split(name):
+def _split(name: str) -> tuple[str, str | None]:
     """File name and folder of an image, so that reading puts the same name together again."""
     folder, slash, filename = name.rpartition("/")
     if slash and filename and folder == folder.rstrip("/\\") != "" and not _is_absolute(folder):
@@ -310,7 +326,7 @@ def _split(name):
     return name, None
 
 
-def _refuse_to_replace(path, overwrite):
+def _refuse_to_replace(path: Path, overwrite: bool) -> None:
     """Keep a database that exists; it may hold months of work."""
     path = Path(path)
     if not overwrite and path.exists():

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import math
-import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .._utils.optional import import_pandas
+from .._utils.typing import Table
 from ._numbers import is_number
 
 CORE = ("image", "x", "y", "label")
@@ -33,7 +36,7 @@ PLAIN = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 class ArgumentError(ValueError):
-    """An argument is missing, or does not apply to a file."""
+    """An argument is missing, or does not apply to a file: the cause of a plain ValueError."""
 
 
 class DoesNotApply(ArgumentError):
@@ -60,7 +63,7 @@ class NeedsLabel(ArgumentError):
     """A file has no place for classes."""
 
 
-def make_table(rows):
+def make_table(rows: list[dict[str, Any]]) -> Table:
     """Build a table from one dict a row, and check that each has an image and a position.
 
     Columns stand in the order in which they first occur, behind the four that every table has.
@@ -69,7 +72,7 @@ def make_table(rows):
     names = dict.fromkeys(CORE)
     for row in rows:
         names.update(dict.fromkeys(row))
-    columns = {}
+    columns: dict[str, list[Any]] = {}
     for name in names:
         values = [row.get(name) for row in rows]
         if name in CORE or any(value is not None for value in values):
@@ -84,7 +87,7 @@ def make_table(rows):
     return table.astype({"x": np.float64, "y": np.float64})
 
 
-def check_table(table):
+def check_table(table: Table) -> dict[str, list[Any]]:
     """Check a table that is to be written and give its columns as lists of plain values."""
     pandas = import_pandas()
     if not isinstance(table, pandas.DataFrame):
@@ -116,7 +119,7 @@ def check_table(table):
     return columns
 
 
-def _plain(value, name):
+def _plain(value: Any, name: str) -> Any:
     """Turn a cell of a table into None, a plain number, text, or a tuple."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -131,25 +134,25 @@ def _plain(value, name):
     raise ValueError(f"table[{name!r}] must hold numbers or text, got {type(value).__name__}.")
 
 
-def _check_position(value, name, row):
+def _check_position(value: Any, name: str, row: int) -> float:
     if not is_number(value) or not math.isfinite(value):
         raise ValueError(f"table[{name!r}] must be a finite number, got {value!r}, row {row}.")
     return float(value)
 
 
-def _check_names(value, name, row):
+def _check_names(value: Any, name: str, row: int) -> tuple[str | None, ...] | None:
     if value is not None and not isinstance(value, tuple):
         raise ValueError(f"table[{name!r}] must hold tuples of names, got {value!r}, row {row}.")
     return None if value is None else tuple(None if v is None else str(v) for v in value)
 
 
-def row_dicts(columns):
+def row_dicts(columns: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
     """Return the columns of a table as one dict per row, without what is missing."""
     for values in zip(*columns.values()):
         yield {name: v for name, v in zip(columns, values) if v is not None or name in CORE}
 
 
-def only_image(columns, what):
+def only_image(columns: dict[str, list[Any]], what: str) -> str | None:
     """Return the one image that a table is about, or None for an empty table."""
     images = list(dict.fromkeys(columns["image"]))
     if len(images) > 1:
@@ -160,15 +163,15 @@ def only_image(columns, what):
     return images[0] if images else None
 
 
-def class_names(columns):
+def class_names(columns: dict[str, list[Any]]) -> list[str]:
     """Every class that labels and votes name, sorted."""
-    names = {label for label in columns["label"] if label is not None}
+    names: set[str] = {label for label in columns["label"] if label is not None}
     for votes in columns.get("votes", ()):
         names.update(vote for vote in votes or () if vote is not None)
     return sorted(names)
 
 
-def class_colors(names, colors):
+def class_colors(names: list[str], colors: dict[str, Any] | None) -> dict[str, tuple[int, ...]]:
     """Choose a colour for each class, three numbers from 0 to 255: as asked for, or of a palette.
 
     Raises
@@ -176,8 +179,11 @@ def class_colors(names, colors):
     ValueError
         If a colour is neither ``(red, green, blue)`` nor text like ``"#d55e00"``.
     """
-    chosen = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
-    for name, color in (colors or {}).items():
+    chosen: dict[str, tuple[int, ...]] = {
+        name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)
+    }
+    colors = colors or {}
+    for name, color in colors.items():
         if isinstance(color, str) and color.startswith("#") and len(color) == 7:
             try:
                 color = bytes.fromhex(color[1:])
@@ -193,7 +199,7 @@ def class_colors(names, colors):
     return chosen
 
 
-def json_text(value):
+def json_text(value: Any) -> str:
     """Write JSON for nested dicts, lists and plain values, decimals among them."""
     if isinstance(value, Decimal):
         return str(value)
@@ -205,7 +211,7 @@ def json_text(value):
     return PLAIN.encode(value)
 
 
-def scalar(value):
+def scalar(value: Any) -> Any:
     """Return a parsed value for a cell of the table: text, number, truth value, or None."""
     if isinstance(value, Decimal):
         return float(value)
@@ -214,14 +220,14 @@ def scalar(value):
     return value if isinstance(value, (str, int, float)) else None
 
 
-def names_of(values):
+def names_of(values: Any) -> tuple[str | None, ...] | None:
     """Return the names in a parsed list, None for what is no text; None if it is no list."""
     if not isinstance(values, list):
         return None
     return tuple(value if isinstance(value, str) else None for value in values)
 
 
-def parse_list(text):
+def parse_list(text: Any) -> tuple[str | None, ...] | None:
     """Read a tuple of names back from the JSON text that stands for it; None if it is none."""
     try:
         return names_of(json.loads(text))
@@ -229,15 +235,17 @@ def parse_list(text):
         return None
 
 
-def read_files(path, files, read):
+def read_files(
+    path: Path, files: list[Path], read: Callable[[Path], Iterable[dict[str, Any]]]
+) -> Table:
     """Put the rows of several files together; an error names its file within the folder."""
     if not files:
         raise ValueError("is a folder without files of that format.")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for file in files:
         try:
             rows += read(file)
-        except (ValueError, ElementTree.ParseError, LookupError) as error:
+        except (ValueError, LookupError) as error:
             place = "" if file == path else f"{file.relative_to(path).as_posix()}: "
             raise ValueError(f"{place}{error}") from error
     return make_table(rows)

@@ -115,7 +115,7 @@ def _shape(shape: dict[str, Any], name: str) -> tuple[str, list[list[float]]]:
         return "circle", [[x - radii[0], y - radii[1]], [x + radii[0], y + radii[1]]]
     if kind not in ("polygon", "polyline"):
         raise ValueError(f"{name} is of type {kind!r}, which is not read.")
-    lists = [shape.get(f"all_points_{axis}") for axis in "xy"]
+    lists: list[Any] = [shape.get(f"all_points_{axis}") for axis in "xy"]
     if not all(isinstance(values, list) for values in lists) or len(lists[0]) != len(lists[1]):
         raise ValueError(f"{name} has no two lists of equal length for its points.")
     points = [[to_float(x), to_float(y)] for x, y in zip(*lists)]

@@ -8,12 +8,11 @@ import os
 import click
 import numpy as np
 
-from ..annotations._table import NeedsResolution
 from ..persistence import load, model_card
 from ..slides._readers import open_reader
 from .common import EXISTING, Command, column_option, count_labels, examples
 from .patch_set import is_patch_set, load_patches
-from .tables import read_table, slides_option
+from .tables import needs_resolution, read_table, slides_option
 
 __all__ = ["info"]
 
@@ -73,8 +72,8 @@ def _annotation_facts(path, how):
     facts = {"kind": "annotations"}
     try:
         (table, used), unit = read_table(path, **how), "px"
-    except NeedsResolution:
-        if how["mpp"] is not None:
+    except ValueError as error:
+        if not needs_resolution(error) or how["mpp"] is not None:
             raise
         (table, used), unit = read_table(path, **{**how, "mpp": 1.0}), "um"
     facts |= {"rows": len(table), "images": table["image"].nunique()}

@@ -14,7 +14,6 @@ from .._utils.run import Run
 from .._version import __version__
 from ..annotations import resolve_image
 from ..annotations._readers import READ
-from ..annotations._table import NeedsResolution
 from ..slides import extract_patches
 from ..slides._readers import open_reader
 from .common import (
@@ -32,7 +31,7 @@ from .common import (
 from .messages import about_file, say
 from .outputs import beside, check_output, pinned_options, replacing_only_if, say_complete, target
 from .patch_set import FILES, load_patches, read_run, save_npz, save_others
-from .tables import LABEL_HELP, read_table
+from .tables import LABEL_HELP, needs_resolution, read_table
 
 __all__ = ["patches"]
 
@@ -173,7 +172,9 @@ def _read(path, root, slide_mpp, format, **how):
     """Read the annotations; the slides say how large pixels are where nobody else does."""
     try:
         return read_table(path, format, mpp=slide_mpp, slides=root, **how)[0]
-    except NeedsResolution as error:
+    except ValueError as error:
+        if not needs_resolution(error):
+            raise
         error.args = (str(error).replace(" mpp must", " --slide-mpp must"),)
         names = set(read_table(path, format, mpp=1.0, slides=root, **how)[0]["image"])
         mpp = _resolution(root, names)

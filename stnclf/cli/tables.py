@@ -6,9 +6,9 @@ import click
 
 from .._utils.optional import import_pandas
 from ..annotations import read_annotations
-from ..annotations._table import DoesNotApply, NeedsLabel
+from ..annotations._table import DoesNotApply, NeedsLabel, NeedsResolution
 
-__all__ = ["LABEL_HELP", "read_table", "read_tables", "slides_option"]
+__all__ = ["LABEL_HELP", "needs_resolution", "read_table", "read_tables", "slides_option"]
 
 #: What ``--label`` does, which chooses classes or gives one.
 LABEL_HELP = "Only this class, may be repeated; or the class of all, if the file names none."
@@ -53,19 +53,26 @@ def read_table(path, format="auto", *, mpp=None, labels=(), **how):
     while True:
         try:
             table = read_annotations(path, format, **how, **more)
-        except DoesNotApply as error:
-            if error.name != "mpp" or "mpp" not in more:
+        except ValueError as error:
+            cause = error.__cause__
+            if isinstance(cause, DoesNotApply) and cause.name == "mpp" and "mpp" in more:
+                del more["mpp"]
+            elif isinstance(cause, NeedsLabel) and len(labels) == 1 and "label" not in more:
+                if "label" in (how.get("columns") or {}):
+                    raise
+                more["label"] = labels[0]
+            else:
                 raise
-            del more["mpp"]
-        except NeedsLabel:
-            if len(labels) != 1 or "label" in more or "label" in (how.get("columns") or {}):
-                raise
-            more["label"] = labels[0]
         else:
             break
     if len(labels) == 1 and len(table) and table["label"].isna().all():
         table["label"] = labels[0]
     return table, "mpp" in more
+
+
+def needs_resolution(error):
+    """Whether a file was not read because nobody knows how large pixels are."""
+    return isinstance(error.__cause__, NeedsResolution)
 
 
 def read_tables(paths, format="auto", *, mpp=None, **how):

@@ -232,12 +232,19 @@ READERS = [
         read("v2.xml", "<annotation/>", image="a.png"),
     ),
     refused(_READ, "mpp: missing", ValueError, "got None", read("p.json", POINTS, image="a")),
-    refused(_READ, "image: missing", ValueError, "pass image=", read("p.json", POINTS, mpp=0.5)),
+    refused(_READ, "image: no text", ValueError, "got 3", read("t.csv", TABLE, image=3)),
+    refused(_READ, "label: empty", ValueError, "got ''", read("t.csv", TABLE, label="")),
+    refused(_READ, "label: of a file", ValueError, "not apply", read("t.csv", TABLE, label="m")),
+    refused(
+        _READ, "slides: not there", FileNotFoundError, "none", read("t.csv", TABLE, slides="none")
+    ),
+    refused(_READ, "slides: a number", TypeError, "got 3", read("t.csv", TABLE, slides=3)),
+    refused(_READ, "mpp: not used", ValueError, "does not apply", read("t.csv", TABLE, mpp=0.5)),
     refused(
         _READ,
         "mpp: zero",
         ValueError,
-        "p.json: .*got 0",
+        "mpp must be .*got 0",
         read("p.json", POINTS, image="a", mpp=0),
     ),
     refused(_READ, "path: a number", TypeError, "got 3", lambda r: read_annotations(3)),
@@ -279,6 +286,9 @@ READERS = [
         "'red'",
         write(name="new.geojson", colors={"a": "red"}),
     ),
+    refused(_WRITE, "mpp: not used", ValueError, "does not apply", write(mpp=0.5)),
+    refused(_WRITE, "size: not used", ValueError, "does not apply", write(size=5)),
+    refused(_WRITE, "slides: not used", ValueError, "does not apply", write(slides=".")),
     refused(_WRITE, "mpp: missing", ValueError, "got None", write(format="grand-challenge")),
     refused(
         _WRITE,
