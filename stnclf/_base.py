@@ -29,12 +29,12 @@ from ._utils.checks import (
 )
 from ._utils.images import as_images, check_image_shape, check_size, naming
 from ._utils.neutral import neutral
-from .networks import initialize
+from .networks import initialize, positional_names
 from .sampling import Augmentation, CellDataset, Frame, channel_statistics
 from .training import CellNet, Optimizer
 from .training._callbacks import ProgressBar, StagePrintLog, history_rows
 from .training._checkpoint import CheckpointKeeper
-from .training._fingerprint import fingerprint
+from .training._fingerprint import fingerprint, start_digest
 from .training._transfer import first_weights, take_weights
 
 __all__ = ["BaseCellClassifier"]
@@ -201,8 +201,17 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         if keeper is not None:
             start = self.net_.module_.state_dict() if going_on else init and init[0]
             begun = fingerprint(self, [s.name for s in plan], X, classes, y, centers, weight, start)
-            whole = frame.cell == frame.patch
-            known_seed = keeper.look(begun, plan, self._stages(), whole=whole)
+            earlier = None
+            if going_on:
+                names = positional_names(self.net_.module_)
+                earlier = start_digest({names[name]: tensor for name, tensor in start.items()})
+            known_seed = keeper.look(
+                begun,
+                plan,
+                self._stages(),
+                whole=frame.cell == frame.patch,
+                earlier_start=earlier,
+            )
         weight = weight * weight_of_class(self.class_weight, classes[y])
         rows = np.flatnonzero(weight)
         kept = np.unique(y[rows])

@@ -139,7 +139,7 @@ class Reader:
                 raise ValueError(f"its header has no tensor as {name[:80]!r}")
             self.layout[name] = (entry.get("dtype"), entry.get("shape"))
 
-    def tensors(self, wanted):
+    def tensors(self, wanted, names=None):
         """Read the tensors.
 
         Parameters
@@ -147,6 +147,8 @@ class Reader:
         wanted : dict of str to Tensor
             Tensors of the dtypes and shapes that there must be; their values do not matter, so
             that they may lie on the meta device.
+        names : dict of str to str, default=None
+            What the file calls them, where that is another name.
 
         Returns
         -------
@@ -157,7 +159,8 @@ class Reader:
         ValueError
             If there are other ones, or if file and digest do not agree.
         """
-        self._check_layout(layout(wanted))
+        names = {} if names is None else names
+        self._check_layout({names.get(n, n): kind for n, kind in layout(wanted).items()})
         n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in wanted.values())
         if self.size != 8 + self._n_header + n_bytes:
             raise ValueError(f"it has {self.size} bytes, its tensors and header take others")
@@ -170,7 +173,7 @@ class Reader:
         del data
         if digest(self.facts, tensors) != self._digest:
             raise ValueError("it is damaged: its digest is another")
-        return tensors
+        return {name: tensors[names.get(name, name)] for name in wanted}
 
     def _check_layout(self, wanted):
         for name in sorted(wanted.keys() | self.layout.keys()):

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ._stn import STNNet
-from .layers import conv_norm, head, identity, in_float32, sample
+from .layers import conv_norm, head, identity, in_float32, named, sample
 from .localizers import HeatmapLocalizer, Location, centred_theta
 
 __all__ = ["MapClassifier", "SharedLocalizer", "SharedNet", "flips"]
@@ -46,15 +46,15 @@ class SharedLocalizer(HeatmapLocalizer):
         self.n_maps = widths[-1]
 
     def _layers(self, n_channels, stem, a, b):
-        shared = (
-            *conv_norm(n_channels, stem, 4, stride=2),
-            *conv_norm(stem, a, 3),
-            *conv_norm(a, a, 3, pool=True),
-            *conv_norm(a, b, 3),
-            *conv_norm(b, b, 3),
+        shared = named(
+            conv_norm("stem", n_channels, stem, 4, stride=2),
+            conv_norm("1", stem, a, 3),
+            conv_norm("2", a, a, 3, pool=True),
+            conv_norm("3", a, b, 3),
+            conv_norm("4", b, b, 3),
         )
-        own = conv_norm(b, b, 3, dilation=2)
-        return nn.ModuleDict({"shared": nn.Sequential(*shared), "own": nn.Sequential(*own)})
+        own = named(conv_norm("1", b, b, 3, dilation=2))
+        return nn.ModuleDict({"shared": shared, "own": own})
 
     def forward(self, views):
         """Map views (n, channels, *view) to theta, heatmap and the maps that it was made from."""
@@ -94,7 +94,7 @@ class MapClassifier(nn.Module):
         super().__init__()
         self.side = side
         self.window, self.patch = (
-            nn.Sequential(*conv_norm(n_maps, width, 3), *conv_norm(width, width, 3, pool=True))
+            named(conv_norm("1", n_maps, width, 3), conv_norm("2", width, width, 3, pool=True))
             for _ in range(2)
         )
         self.halve = nn.MaxPool2d(2)

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ._shared import SharedNet
-from .layers import SYMMETRIES, conv_norm, head, identity, in_float32, sample
+from .layers import SYMMETRIES, conv_norm, head, identity, in_float32, named, sample
 
 __all__ = ["Candidates", "ZoomClassifier", "ZoomNet"]
 
@@ -71,10 +71,10 @@ class ZoomClassifier(nn.Module):
         super().__init__()
         self.view = (view, view)
         self.window, self.patch = (
-            nn.Sequential(
-                nn.MaxPool2d(2),
-                *conv_norm(n_maps, width, 3),
-                *conv_norm(width, width, 3, pool=True),
+            named(
+                {"pool": nn.MaxPool2d(2)},
+                conv_norm("1", n_maps, width, 3),
+                conv_norm("2", width, width, 3, pool=True),
             )
             for _ in range(2)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,8 @@ __all__ = [
     "identity",
     "in_float32",
     "initialize",
+    "named",
+    "positional_names",
     "reduction_for",
     "sample",
     "view_size",
@@ -217,13 +220,15 @@ def in_float32(layer, x):
         return layer(x)
 
 
-def conv_norm(n_in, n_out, kernel_size, dilation=1, pool=False, stride=1):
-    """Give the layers of a convolution with batch normalisation and ReLU.
+def conv_norm(name, n_in, n_out, kernel_size, dilation=1, pool=False, stride=1):
+    """Make the layers of a convolution with batch normalisation and ReLU.
 
     The size does not change but by pooling and stride.
 
     Parameters
     ----------
+    name : str
+        What the layers are called: ``conv_`` and the name, ``norm_`` and the name, and so on.
     n_in, n_out : int
         Channels that come in and go out.
     kernel_size, dilation : int
@@ -235,16 +240,57 @@ def conv_norm(n_in, n_out, kernel_size, dilation=1, pool=False, stride=1):
 
     Returns
     -------
-    tuple of nn.Module
+    dict of str to nn.Module
+        For `named`.
     """
     padding = dilation * ((kernel_size - 1) // 2)
     how = {"padding": padding, "dilation": dilation, "stride": stride, "bias": False}
-    return (
-        nn.Conv2d(n_in, n_out, kernel_size, **how),
-        nn.BatchNorm2d(n_out),
-        *([nn.MaxPool2d(2)] if pool else []),
-        nn.ReLU(inplace=True),
-    )
+    return {
+        f"conv_{name}": nn.Conv2d(n_in, n_out, kernel_size, **how),
+        f"norm_{name}": nn.BatchNorm2d(n_out),
+        **({f"pool_{name}": nn.MaxPool2d(2)} if pool else {}),
+        f"relu_{name}": nn.ReLU(inplace=True),
+    }
+
+
+def named(*groups):
+    """Chain layers that have names.
+
+    Parameters
+    ----------
+    *groups : dict of str to nn.Module
+        Layers in their order.
+
+    Returns
+    -------
+    nn.Sequential
+    """
+    return nn.Sequential(OrderedDict(layer for group in groups for layer in group.items()))
+
+
+def positional_names(module):
+    """Map the names of a module's tensors to those of files of format version 1.
+
+    There the layers of a `torch.nn.Sequential` were called by their position: ``"0"``, ``"1"``.
+
+    Parameters
+    ----------
+    module : nn.Module
+
+    Returns
+    -------
+    dict of str to str
+        For each name in ``module.state_dict()`` the one that it had.
+    """
+    found = {}
+    for name in module.state_dict():
+        part, path = module, []
+        for word in name.split("."):
+            children = list(part._modules) if isinstance(part, nn.Sequential) else []
+            path.append(str(children.index(word)) if word in children else word)
+            part = part._modules.get(word) if isinstance(part, nn.Module) else None
+        found[name] = ".".join(path)
+    return found
 
 
 class ConvPool(nn.Sequential):
@@ -265,9 +311,11 @@ class ConvPool(nn.Sequential):
 
     def __init__(self, n_in, n_out, kernel_size, padding=0):
         super().__init__(
-            nn.Conv2d(n_in, n_out, kernel_size, padding=padding),
-            nn.MaxPool2d(2),
-            nn.ReLU(inplace=True),
+            OrderedDict(
+                conv=nn.Conv2d(n_in, n_out, kernel_size, padding=padding),
+                pool=nn.MaxPool2d(2),
+                relu=nn.ReLU(inplace=True),
+            )
         )
 
 

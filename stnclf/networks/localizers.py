@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .layers import ConvPool, Inception, conv_norm, head, in_float32, view_size
+from .layers import ConvPool, Inception, conv_norm, head, in_float32, named, view_size
 
 __all__ = [
     "LOCALIZERS",
@@ -161,13 +161,13 @@ class HeatmapLocalizer(nn.Module):
         self.position = head(nn.Conv2d(widths[-1], 1, 1))
 
     def _layers(self, n_channels, a, b, c):
-        return nn.Sequential(
-            *conv_norm(n_channels, a, 5, pool=True),
-            *conv_norm(a, b, 3),
-            *conv_norm(b, b, 3, pool=True),
-            *conv_norm(b, c, 3),
-            *conv_norm(c, c, 3, dilation=2),
-            *conv_norm(c, c, 3, dilation=2),
+        return named(
+            conv_norm("stem", n_channels, a, 5, pool=True),
+            conv_norm("1", a, b, 3),
+            conv_norm("2", b, b, 3, pool=True),
+            conv_norm("3", b, c, 3),
+            conv_norm("4", c, c, 3, dilation=2),
+            conv_norm("5", c, c, 3, dilation=2),
         )
 
     def forward(self, views):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .layers import ConvPool, Inception, conv_norm, head, in_float32
+from .layers import ConvPool, Inception, conv_norm, head, in_float32, named
 
 __all__ = ["CLASSIFIERS", "InceptionClassifier", "WindowClassifier"]
 
@@ -89,10 +89,11 @@ class WindowClassifier(nn.Module):
     ):
         super().__init__()
         self.view, self.scales = (view, view), tuple(scales)
-        first = (*conv_norm(n_channels, stem, 4, stride=2),) if stem else ()
-        towers = [nn.Sequential(*first, *_blocks(stem or n_channels, widths))]
+        first = conv_norm("stem", n_channels, stem, 4, stride=2) if stem else {}
+        towers = [named(first, *_blocks(stem or n_channels, widths))]
         for _ in scales[1:]:
-            towers.append(nn.Sequential(nn.AvgPool2d(2), *_blocks(n_channels, context_widths)))
+            halved = {"halve": nn.AvgPool2d(2)}
+            towers.append(named(halved, *_blocks(n_channels, context_widths)))
         self.towers = nn.ModuleList(towers)
         n_features = widths[-1] + (len(scales) - 1) * context_widths[-1]
         self.output = head(nn.Linear(n_features, n_classes))
@@ -105,11 +106,12 @@ class WindowClassifier(nn.Module):
 
 
 def _blocks(n_in, widths):
-    layers = []
-    for width in widths:
-        layers += [*conv_norm(n_in, width, 3), *conv_norm(width, width, 3, pool=True)]
+    groups = []
+    for i, width in enumerate(widths):
+        groups.append(conv_norm(f"{2 * i + 1}", n_in, width, 3))
+        groups.append(conv_norm(f"{2 * i + 2}", width, width, 3, pool=True))
         n_in = width
-    return layers
+    return groups
 
 
 #: The classifiers that the estimator knows by name.

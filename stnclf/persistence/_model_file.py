@@ -31,6 +31,7 @@ from .._utils.typing import PathLike
 from .._version import __version__
 from ..baseline import CiresanBaseline
 from ..classifier import STNCellClassifier
+from ..networks import positional_names
 from ..sampling import Augmentation, Frame
 from ..training import CellNet, Optimizer
 from ..training._callbacks import history_rows
@@ -271,7 +272,9 @@ def _restore(reader):
     estimator = _unfitted(facts, frame)
     if facts.get("n_features_in_") != math.prod(image):
         raise ValueError("n_features_in_: is not that of image_shape_")
-    tensors = reader.tensors(_module(estimator, frame, image[2], len(classes), "meta").state_dict())
+    wanted = _module(estimator, frame, image[2], len(classes), "meta")
+    names = positional_names(wanted) if facts["format_version"] == 1 else None
+    tensors = reader.tensors(wanted.state_dict(), names)
     check_finite(tensors)
     module = _module(estimator, frame, image[2], len(classes), "cpu")
     module.load_state_dict(tensors)

@@ -23,6 +23,7 @@ from .._serialization.version_1 import current_parameters
 from .._utils.files import check_writable, write_atomically
 from .._utils.lock import Lock
 from .._version import __version__
+from ..networks import positional_names
 from ._fingerprint import differences
 
 __all__ = ["FORMAT_VERSION", "CheckpointKeeper"]
@@ -64,7 +65,7 @@ class CheckpointKeeper(Callback):
         lock, self._lock = self._lock, None
         lock.release()
 
-    def look(self, fingerprint, plan, stages, *, whole=False):
+    def look(self, fingerprint, plan, stages, *, whole=False, earlier_start=None):
         """Look for an earlier run of the same training.
 
         Parameters
@@ -77,6 +78,8 @@ class CheckpointKeeper(Callback):
             Names of all stages that there are.
         whole : bool, default=False
             Whether the window is the whole patch.
+        earlier_start : str, default=None
+            What ``fingerprint["start"]`` was in files of version 1, if known.
 
         Returns
         -------
@@ -96,7 +99,10 @@ class CheckpointKeeper(Callback):
         with self._reading() as reader:
             _check_format(reader.facts)
             there = _fingerprint_in(reader.facts, whole)
-            _check_same_training(there, fingerprint)
+            here = fingerprint
+            if reader.facts["format_version"] == 1 and earlier_start is not None:
+                here = {**fingerprint, "start": earlier_start}
+            _check_same_training(there, here)
             self.saved = Saved(reader.facts, plan, stages)
             self.facts = reader.facts
         return self.saved.record.seed
@@ -238,7 +244,8 @@ class Saved:
             raise ValueError("history: does not have the epochs that are said to be done")
         self.moments, self.stoppers = facts.get("moments"), facts.get("stoppers")
         # In version 1 the patience was a parameter.
-        parameters = facts["fingerprint"].get("parameters") if facts["format_version"] == 1 else {}
+        self.version = facts["format_version"]
+        parameters = facts["fingerprint"].get("parameters") if self.version == 1 else {}
         self.patience = parameters.get("n_iter_no_change")
         self.tensors = {}
 
@@ -258,19 +265,25 @@ class Saved:
             If they are not those of this net.
         """
         module = net.module_.state_dict()
+        # What the file calls the weights.
+        names = positional_names(net.module_) if self.version == 1 else {n: n for n in module}
         learning = {id(p) for part in self.stage.learns for p in net.part(part).parameters()}
-        learning = {n: p for n, p in net.module_.named_parameters() if id(p) in learning}
+        learning = {names[n]: n for n, p in net.module_.named_parameters() if id(p) in learning}
         named = isinstance(self.moments, list) and all(isinstance(n, str) for n in self.moments)
         if not named or not set(self.moments) <= set(learning) or len(self.moments) > len(learning):
             raise ValueError("moments: wants names of weights that learn in the stage")
+        self.moments = [learning[name] for name in self.moments]
         self._check_stoppers(_stoppers(net))
-        wanted = _prefixed("module", module)
+        wanted, there = {}, {}
+        bests = [f"best.{name}" for name, s in self.stoppers.items() if s["has_weights"]]
+        for prefix in ("module", *bests):
+            wanted.update(_prefixed(prefix, module))
+            there.update((f"{prefix}.{n}", f"{prefix}.{old}") for n, old in names.items())
         for name in self.moments:
-            like = (learning[name], learning[name], torch.zeros(()))
-            wanted.update(_prefixed(f"moments.{name}", dict(zip(_MOMENTS, like))))
-        for name, stopper in self.stoppers.items():
-            wanted.update(_prefixed(f"best.{name}", module if stopper["has_weights"] else {}))
-        self.tensors = reader.tensors(wanted)
+            like = dict(zip(_MOMENTS, (module[name], module[name], torch.zeros(()))))
+            wanted.update(_prefixed(f"moments.{name}", like))
+            there.update((f"moments.{name}.{m}", f"moments.{names[name]}.{m}") for m in like)
+        self.tensors = reader.tensors(wanted, there)
         # Squares of gradients may have become infinite without harm.
         squares = {n: t for n, t in self.tensors.items() if n.endswith(".exp_avg_sq")}
         check_finite({n: t for n, t in self.tensors.items() if n not in squares})

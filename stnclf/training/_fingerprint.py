@@ -9,7 +9,7 @@ import numpy as np
 
 from .._serialization.codec import encode, encode_classes
 
-__all__ = ["differences", "fingerprint"]
+__all__ = ["differences", "fingerprint", "start_digest"]
 
 #: Parameters in which two runs of one training may differ: how and where it runs, not what is
 #: learned. ``warm_start`` and ``init`` count by their effect, the weights that training starts
@@ -68,8 +68,22 @@ def fingerprint(estimator, stages, X, classes, y, centers, weight, start):
         "y": _digest([y], names),
         "centers": _digest([centers]),
         "sample_weight": _digest([weight]),
-        "start": start and _digest([tensor.cpu().numpy() for _, tensor in sorted(start.items())]),
+        "start": start and start_digest(start),
     }
+
+
+def start_digest(start):
+    """Digest weights, in the order of their names.
+
+    Parameters
+    ----------
+    start : dict of str to Tensor
+
+    Returns
+    -------
+    str
+    """
+    return _digest([tensor.cpu().numpy() for _, tensor in sorted(start.items())])
 
 
 def differences(there, here):

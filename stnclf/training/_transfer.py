@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._serialization.codec import decode_classes
 from .._serialization.container import REFUSALS, one_line, reading
 from .._serialization.model_format import check_format
+from ..networks import positional_names
 
 __all__ = ["first_weights", "take_weights"]
 
@@ -81,6 +82,9 @@ def take_weights(module, weights, *, same_classes):
         If no weight of a convolution agrees.
     """
     own = module.state_dict()
+    # Files of version 1 have other names for layers; none of them is one of today's.
+    today = {there: here for here, there in positional_names(module).items()}
+    weights = {today.get(name, name): tensor for name, tensor in weights.items()}
     left_out = STATISTICS if same_classes else STATISTICS + CLASS_LAYERS
     taken = {
         name: tensor

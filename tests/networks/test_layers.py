@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from stnclf.geometry import view_theta
 from stnclf.networks import (
     ConvPool,
     Inception,
     compose,
+    conv_norm,
     in_float32,
     initialize,
+    named,
+    positional_names,
     reduction_for,
     sample,
     view_size,
@@ -102,7 +106,7 @@ def test_initialize_is_decided_by_the_generator_alone():
         state = torch.get_rng_state()
         initialize(block, torch.Generator().manual_seed(seed))
         assert torch.equal(torch.get_rng_state(), state)
-        weights.append(block[0].weight.detach().clone())
+        weights.append(block.conv.weight.detach().clone())
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[1], weights[2])
 
@@ -159,3 +163,17 @@ def test_output_layers_do_not_mind_where_in_a_batch_a_row_stands(sizes):
     torch.testing.assert_close(rows, in_float32(layer, x.expand(8, -1)))  # where it learns
     expected = (layer.weight.double() @ x[0].double() + layer.bias.double()).float()
     torch.testing.assert_close(rows[0], expected.detach())
+
+
+def test_layers_have_names_and_had_positions():
+    made = named(conv_norm("stem", 3, 4, 5, pool=True), {"mean": nn.AvgPool2d(2)})
+    assert list(made._modules) == ["conv_stem", "norm_stem", "pool_stem", "relu_stem", "mean"]
+    block = nn.ModuleDict(
+        {"own": nn.Sequential(made, nn.Conv2d(4, 2, 1)), "pool": ConvPool(3, 2, 1)}
+    )
+    found = positional_names(block)
+    assert found["own.0.conv_stem.weight"] == "own.0.0.weight"
+    assert found["own.0.norm_stem.running_mean"] == "own.0.1.running_mean"
+    assert found["own.1.bias"] == "own.1.bias"
+    assert found["pool.conv.bias"] == "pool.0.bias"
+    assert list(found) == list(block.state_dict())

@@ -109,7 +109,7 @@ def test_descriptions_that_are_wrong_are_refused_in_one_line(small, tmp_path, na
     [
         # Fully connected layers grow with a patch of up to 128 px, the first ones with channels.
         ([128, 128, 3], "tensor 'dense.weight' is F32"),
-        ([24, 36, HUGE], "tensor 'blocks.0.0.weight' is F32"),
+        ([24, 36, HUGE], "tensor 'blocks.0.conv.weight' is F32"),
     ],
 )
 def test_sizes_are_refused_before_anything_of_that_size_is_made(small, tmp_path, shape, words):

@@ -41,7 +41,7 @@ def test_all_but_the_class_layers_is_taken(source, three):
         named = name.startswith("classifier.output.")
         other = fresh if named or name in ("mean", "std") else old
         assert torch.equal(tensor, other[name]), name
-    name = "localizer.features.shared.0.weight"
+    name = "localizer.features.shared.conv_stem.weight"
     assert not torch.equal(old[name], fresh[name])
     assert new["classifier.output.weight"].shape[0] == 3
 
@@ -76,12 +76,12 @@ def test_a_narrower_or_other_network_gives_what_agrees(source, blobs):
     apart = {**NOTHING, "classifier": "context"}
     clf = STNCellClassifier(**apart, init=source).fit(X[..., :1], y, centers=centers)
     own, old = weights(clf), weights(source)
-    assert own["localizer.features.0.weight"].shape[1] == 1
+    assert own["localizer.features.conv_stem.weight"].shape[1] == 1
     assert torch.equal(own["localizer.features.4.weight"], old["localizer.features.4.weight"])
     # Other localizer: the classifier is taken.
     dense = STNCellClassifier(**apart, localizer="dense", init=source)
     own = weights(dense.fit(X, y, centers=centers))
-    name = "classifier.towers.1.1.weight"
+    name = "classifier.towers.1.conv_1.weight"
     assert torch.equal(own[name], old[name])
 
 
