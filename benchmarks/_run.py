@@ -9,11 +9,13 @@ benchmarks/SCRIPT.py -->`` and ``<!-- end of NAME -->``; what is around them is 
 """
 
 import argparse
+import fcntl
 import json
 import os
 import platform
 import re
 import subprocess
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -135,6 +137,9 @@ class Store:
 
     def __init__(self, path, key):
         self.path, self.key = Path(path), key
+        self.read()
+
+    def read(self):
         found = json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
         self.data = found.get("data", {})
         self.environments = found.get("environments", [])
@@ -155,20 +160,33 @@ class Store:
 
     def put(self, row):
         """Store a row in the place of the one with its key."""
-        here, stored = environment(), self.find(row)
-        if here not in self.environments:
-            self.environments.append(here)
-        row = {**row, "commit": commit(), "environment": self.environments.index(here)}
-        if stored is None:
-            self.rows.append(row)
-        else:
-            self.rows[self.rows.index(stored)] = row
-        self.write()
+        with self.updating():
+            here, stored = environment(), self.find(row)
+            if here not in self.environments:
+                self.environments.append(here)
+            row = {**row, "commit": commit(), "environment": self.environments.index(here)}
+            if stored is None:
+                self.rows.append(row)
+            else:
+                self.rows[self.rows.index(stored)] = row
 
     def note(self, name, facts):
         """Store facts under a name."""
-        self.data[name] = facts
-        self.write()
+        with self.updating():
+            self.data[name] = facts
+
+    @contextmanager
+    def updating(self):
+        """Read what other processes have stored meanwhile, and write the change before they do."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            self.read()
+            yield
+            self.write()
+        finally:
+            os.close(folder)
 
     def write(self):
         """Replace the file, a line for each row."""
@@ -180,7 +198,6 @@ class Store:
             for name, part in parts.items()
         }
         text = ",\n".join(f'"{name}": {part}' for name, part in lines.items())
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self.path, f"{{\n{text}\n}}\n".encode())
 
     def where(self, rows, name=None):

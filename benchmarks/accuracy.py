@@ -6,7 +6,7 @@
     python benchmarks/accuracy.py --page-only
 
 ROOT holds the folders bccd, amibr and so on. Scores are those of the test vectors of the five folds
-put together. Run one process for each output file. Without ``--out`` docs/accuracy.md is written.
+put together. Processes may share an output file. Without ``--out`` docs/accuracy.md is written.
 """
 
 import numpy as np

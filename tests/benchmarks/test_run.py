@@ -54,6 +54,18 @@ def test_a_row_is_stored_in_the_place_of_the_one_with_its_key(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["a.json"]
 
 
+def test_two_processes_may_store_in_one_file(tmp_path):
+    path = tmp_path / "a.json"
+    first, second = _run.Store(path, KEY), _run.Store(path, KEY)
+    first.put({"method": "a", "seed": 0})
+    second.note("x", 1)
+    second.put({"method": "b", "seed": 0})
+    first.put({"method": "a", "seed": 1})
+    store = _run.Store(path, KEY)
+    assert [(row["method"], row["seed"]) for row in store.rows] == [("a", 0), ("b", 0), ("a", 1)]
+    assert store.data == {"x": 1}
+
+
 def test_a_row_is_done_where_its_settings_are_the_same(tmp_path):
     store = _run.Store(tmp_path / "a.json", KEY)
     row = {"method": "a", "seed": 0, "settings": {"flip": True, "lr": 0.1}}
