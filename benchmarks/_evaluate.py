@@ -39,11 +39,6 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
         by a search whose folds share no group either.
     n_jobs : int, default=1
         Processes for the random forest.
-
-    Returns
-    -------
-    estimator : estimator
-        A classifier; those that localise have ``transform`` too.
     """
     settings = dict(settings or {})
     sizes = {"patch_size": patch_size, "cell_size": cell_size, "random_state": seed}
@@ -53,9 +48,8 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
     one_stage = {**sizes, "localizer_epochs": 0, "joint_epochs": 0}
     if method == "cnn":
         # These two do nothing here; they keep what is stored of a run from looking outdated.
-        return made(
-            WholePatch, **{**one_stage, "classifier": "context", "joint_lr": 1e-4, **settings}
-        )
+        unused = {"classifier": "context", "optimizer__lr": (3e-3, 3e-3, 1e-4)}
+        return made(WholePatch, **{**one_stage, **unused, **settings})
     if method == "ciresan":
         return made(CiresanBaseline, **{**sizes, **settings})
     from stnclf.features import CellFeatures
@@ -87,9 +81,9 @@ def title(method, settings=None):
     settings = dict(settings or {})
     if settings.pop("grid", None):
         return f"{title(method, settings)}, tuned"
-    scale = settings.pop("scale_jitter", 0.0)
+    scale = settings.pop("augment__scale", 0.0)
     if scale:
-        return f"{title(method, settings)}, scale_jitter={scale}"
+        return f"{title(method, settings)}, augment__scale={scale}"
     if method == "stn" and set(STAGE_EPOCHS) <= set(settings):
         return f"STN, {'/'.join(str(settings[key]) for key in STAGE_EPOCHS)} epochs"
     if method == "ciresan" and "epochs" in settings:
@@ -202,13 +196,7 @@ def run_fold(estimator, cells, train, test):
 
 
 def joined(results):
-    """Concatenate the test vectors of all folds, as the paper does.
-
-    Returns
-    -------
-    whole : FoldResult
-        ``test`` is the order of the samples; times are sums.
-    """
+    """Concatenate the test vectors of all folds, as the paper does; times are sums."""
 
     def chain(name):
         parts = [getattr(result, name) for result in results]

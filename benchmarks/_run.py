@@ -41,28 +41,12 @@ RENAMED = {
     "schedule": "optimizer__schedule",
     "weight_decay": "optimizer__weight_decay",
 }
-NO_CHANGE = {
-    "augment__rotate": False,
+#: What a parameter was for a row that does not name it, since it came later (or went).
+LATER = {
     "augment__flip": False,
     "augment__scale": 0.0,
     "augment__color": 0.0,
     "augment__center": 0.0,
-}
-#: Values of `augment` that have a name.
-AUGMENTS = {
-    None: NO_CHANGE,
-    "paper": {**NO_CHANGE, "augment__rotate": "copy"},
-    "default": {
-        "augment__rotate": True,
-        "augment__flip": True,
-        "augment__scale": 0.0,
-        "augment__color": 0.1,
-        "augment__center": 0.03,
-    },
-}
-#: What a parameter was for a row that does not name it, since it came later (or went).
-LATER = {
-    **{name: value for name, value in NO_CHANGE.items() if name != "augment__rotate"},
     "callbacks": None,
     "checkpoint": None,
     "class_maps": False,
@@ -148,8 +132,7 @@ class Store:
     def find(self, row):
         """Find the stored row with the key of this one, or None."""
         wanted = [row.get(name) for name in self.key]
-        same = (old for old in self.rows if [old.get(name) for name in self.key] == wanted)
-        return next(same, None)
+        return next((r for r in self.rows if [r.get(name) for name in self.key] == wanted), None)
 
     def is_done(self, row):
         """Whether a row with this key was measured with the same settings."""
@@ -222,56 +205,34 @@ def machine_of(environment):
 def canonical(settings):
     """Write parameters in one way, whatever their names were when a row was stored."""
     known = {RENAMED.get(name, name): value for name, value in settings.items()}
-    if "augment" in known:  # a name or None; an object is given by its parameters
-        known |= AUGMENTS[known.pop("augment")]
+    rates = known.pop("optimizer__lr", None)
+    if rates is not None:
+        names = ("lr",) if len(rates) == 1 else ("classifier_lr", "localizer_lr", "joint_lr")
+        known |= dict(zip(names, rates))
     if known.get("classifier") in ("auto", "shared"):
         known["classifier"] = "context" if known.get("localizer") == "dense" else "shared"
-    known = {
-        name: value for name, value in known.items() if name not in LATER or value != LATER[name]
-    }
-    return json.loads(json.dumps(known, sort_keys=True))
-
-
-def _rates(estimator):
-    stages = estimator._stages()
-    return ["lr"] if len(stages) == 1 else [f"{stage}_lr" for stage in stages]
+    unlike = {name: v for name, v in known.items() if name not in LATER or v != LATER[name]}
+    return json.loads(json.dumps(unlike, sort_keys=True))
 
 
 def made(kind, **settings):
-    """Make an estimator of settings in which parts of its objects stand by themselves.
-
-    Parameters
-    ----------
-    kind : type
-        `STNCellClassifier`, `CiresanBaseline`, or a class made of one.
-    **settings : dict
-        Parameters, as they are or as stored rows name them: ``scale_jitter``, ``joint_lr``.
-    """
-    settings = {RENAMED.get(name, name): value for name, value in settings.items()}
-    own = kind().get_params(deep=False)
-    estimator = kind(**{name: value for name, value in settings.items() if name in own})
-    rest = {name: value for name, value in settings.items() if name not in own}
-    rates = dict(zip(_rates(estimator), estimator._rates()))
-    if rates.keys() & rest.keys():
-        rates = [rest.pop(name, rate) for name, rate in rates.items()]
-        rest["optimizer__lr"] = tuple(rates)
-    for name in {name.split("__")[0] for name in rest}:
-        estimator.set_params(**{name: estimator._named(name)})
-    return estimator.set_params(**rest)
+    """Make an estimator; settings of its objects are named as ``augment__flip``."""
+    parts = {name: settings.pop(name) for name in list(settings) if "__" in name}
+    estimator = kind(**settings)
+    objects = {name: estimator._named(name) for name in ("augment", "optimizer")}
+    return estimator.set_params(**objects).set_params(**parts)
 
 
 def parameters(estimator):
     """All parameters of an estimator that JSON can hold: what its result depends on."""
     plain = (int, float, str, tuple, list, dict, type(None))
     given = estimator.get_params()
-    for name in ("augment", "optimizer"):
-        if name in given:
-            parts = estimator._named(name).get_params()
-            given |= {f"{name}__{part}": value for part, value in parts.items()}
-            del given[name]
+    for name in ("augment", "optimizer") if "augment" in given else ():
+        parts = estimator._named(name).get_params()
+        given |= {f"{name}__{part}": value for part, value in parts.items()}
+        del given[name]
     if "optimizer__lr" in given:
-        given |= dict(zip(_rates(estimator), estimator._rates()))
-        del given["optimizer__lr"]
+        given["optimizer__lr"] = estimator._rates()
     found = {
         name: value
         for name, value in given.items()

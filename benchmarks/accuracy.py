@@ -31,14 +31,14 @@ SETTINGS = {
             "classifier_epochs": 27,
             "localizer_epochs": 15,
             "joint_epochs": 5,
-            "scale_jitter": 0.2,
+            "augment__scale": 0.2,
         },
     },
     # The control has about as much processor time as the STN, all of it for the one network, and
     # the same changes of the patches.
     "cnn": {
         "all": {"classifier_epochs": 150},
-        "crchisto": {"classifier_epochs": 45, "scale_jitter": 0.2},
+        "crchisto": {"classifier_epochs": 45, "augment__scale": 0.2},
     },
     "stn-paper": {
         "all": {"classifier_epochs": 10, "localizer_epochs": 30, "joint_epochs": 8},

@@ -8,8 +8,8 @@ default), the same compiled, the same compiled in batches of 256, float32, and b
 kernel, which is what a callback that watches batches brings about. The first epoch, with its
 recording, is left out. With ``--paper`` one fit of
 ``STNCellClassifier(**PAPER)`` follows, compiled, in batches of 256 (the paper names no size): 50,
-200 and 100 epochs, each sample shown twice per epoch, on ``--samples`` synthetic patches of 128 px.
-The paper's 31,000 patches leave 24,800 for each fit of a five-fold cross-validation.
+200 and 100 epochs, each sample shown twice per epoch, on ``--samples`` synthetic patches of 128 px
+(24,800 are four fifths of the paper's).
 """
 
 import statistics

@@ -37,7 +37,7 @@ EPOCHS = {
         "classifier_epochs": 80,
         "localizer_epochs": 45,
         "joint_epochs": 10,
-        "joint_lr": 1e-4,
+        "optimizer__lr": (3e-3, 3e-3, 1e-4),
     },
     "cnn": {"classifier_epochs": 150},
     "ciresan": {"epochs": 150},

@@ -70,7 +70,7 @@ def stn(classifier_epochs, localizer_epochs, more_slides=None, **parameters):
     epochs = {"classifier_epochs": classifier_epochs, "localizer_epochs": localizer_epochs}
     return {
         "stages": ("classifier", "localizer"),
-        "parameters": {**parameters, **epochs, "color_jitter": 0.2},
+        "parameters": {**parameters, **epochs, "augment__color": 0.2},
         "strides": (None,),
         **({"more_slides": more_slides, "copies": 2} if more_slides else {}),
     }
@@ -85,7 +85,11 @@ METHODS = {
     "dense": stn(40, 6, localizer="dense", classifier="context"),
     "baseline": {
         "stages": ("classifier",),
-        "parameters": {"epochs": 15, "schedule": "one-cycle", "lr": 3e-3},
+        "parameters": {
+            "epochs": 15,
+            "optimizer__schedule": "one-cycle",
+            "optimizer__lr": 3e-3,
+        },
         "strides": (None, 8, 4),
     },
     "several": stn(46, 29, MORE_SLIDES),

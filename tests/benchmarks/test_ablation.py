@@ -1,7 +1,10 @@
 """The table of what each part is worth: its numbers and its gaps."""
 
 import ablation
-from _run import Store
+import accuracy
+import protocols
+from _evaluate import build
+from _run import RESULTS, Store, made, parameters
 
 from stnclf import STNCellClassifier
 
@@ -75,7 +78,21 @@ def test_nothing_stored_is_said(tmp_path):
 
 
 def test_every_variant_is_an_estimator_of_its_own():
-    default = STNCellClassifier().get_params()
+    default = parameters(STNCellClassifier())
     for name, changes in ablation.VARIANTS.items():
-        changed = STNCellClassifier(**changes).get_params()
+        changed = parameters(made(STNCellClassifier, **changes))
         assert (changed == default) == (name == "default"), name
+
+
+def test_stored_rows_of_variants_are_recognised():
+    store, n = Store(RESULTS / "ablation.json", accuracy.KEY), 0
+    for name, epochs in ablation.EPOCHS.items():
+        sizes = protocols.PROTOCOLS[name].patch_size, protocols.PROTOCOLS[name].cell_size
+        chosen = accuracy.SETTINGS["stn"]["all"] | accuracy.SETTINGS["stn"].get(name, {})
+        for variant, changes in ablation.VARIANTS.items():
+            estimator = build("stn", *sizes, seed=0, settings=chosen | epochs | changes)
+            row = {"protocol": name, "method": f"stn: {variant}", "seed": 0, "fold": 0}
+            row |= {"n_folds": 5, "settings": parameters(estimator)}
+            assert store.is_done(row), (name, variant)
+            n += 1
+    assert n == len(store.rows) - len(ablation.EPOCHS) * len(ablation.GONE)

@@ -129,7 +129,7 @@ def test_a_title_says_what_differs_from_the_defaults():
     for method, settings, name in [
         ("stn", {}, "STN"),
         ("stn", epochs, "STN, 3/2/1 epochs"),
-        ("stn", {**epochs, "scale_jitter": 0.2}, "STN, 3/2/1 epochs, scale_jitter=0.2"),
+        ("stn", {**epochs, "augment__scale": 0.2}, "STN, 3/2/1 epochs, augment__scale=0.2"),
         ("ciresan", {"epochs": 7}, "CNN baseline (Ciresan), 7 epochs"),
         ("stn-paper", epochs, "STN as published, 3/2/1 of 50/200/100 epochs"),
         ("stn-paper", {}, "STN as published"),

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import patch_size
-from _run import Store
+from _run import RESULTS, Store
 
 
 def test_cells_get_smaller_in_their_patches():
@@ -57,3 +57,10 @@ def test_the_mean_over_seeds_is_shown(tmp_path):
     drawn = [[len(line.get_xdata()) for line in axis.lines] for axis in axes]
     assert drawn[0][:4] == [1, 0, 0, 1]  # STN, zoom, context, CNN
     assert drawn[1][:4] == [1, 0, 0, 0]
+
+
+def test_stored_rows_are_recognised():
+    store = Store(RESULTS / "patch_size.json", patch_size.KEY)
+    for row in store.rows:
+        assert store.is_done({**row, "settings": patch_size.EPOCHS[row["method"]]}), row
+    assert len(store.rows) > 20

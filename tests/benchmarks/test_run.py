@@ -7,7 +7,7 @@ import _run
 import pytest
 from _evaluate import METHODS, build
 
-from stnclf import STNCellClassifier
+from stnclf import CiresanBaseline, STNCellClassifier
 
 KEY = ("method", "seed")
 PAGES = {
@@ -108,20 +108,40 @@ def test_stored_rows_are_recognised(method):
     estimator = build(method, 96, 64, seed=0, settings=chosen)
     stored, now = settings_at_1f0a5e9(method), _run.parameters(estimator)
     assert _run.canonical(stored) == _run.canonical(now)
-    name = {"ciresan": "lr", "svc": "gridsearchcv__estimator__C"}.get(method, "random_state")
+    name = {"ciresan": "epochs", "svc": "gridsearchcv__estimator__C"}.get(method, "random_state")
     name = "cellfeatures__ring_width" if method == "rf" else name
     assert _run.canonical({**now, name: 3}) != _run.canonical(now)
 
 
-def test_augmentation_has_one_form_whatever_it_is_given_as():
-    default = _run.canonical({"augment": "default"})
-    assert default == _run.canonical(
-        {"rotate": True, "flip": True, "scale_jitter": 0.0, "color_jitter": 0.1}
-        | {"center_jitter": 0.03}
-    )
-    assert _run.canonical({"augment": "paper"}) == _run.canonical({"rotate": "copy"})
-    assert _run.canonical({"augment": None}) == _run.canonical({"rotate": False})
-    assert _run.canonical({"augment": None}) != default
+OLD_NAMES = {
+    "default": {"rotate": True, "flip": True, "color_jitter": 0.1, "center_jitter": 0.03},
+    "paper": {"rotate": "copy"},
+    None: {"rotate": False},
+}
+
+
+@pytest.mark.parametrize("name", OLD_NAMES)
+def test_augmentation_has_one_form_whatever_it_is_given_as(name):
+    now = _run.canonical(_run.parameters(STNCellClassifier(augment=name)))
+    augment = {key: value for key, value in now.items() if key.startswith("augment")}
+    assert augment == _run.canonical(OLD_NAMES[name])
+    one = STNCellClassifier()._NAMED["augment"][name]
+    assert _run.canonical(_run.parameters(STNCellClassifier(augment=one))) == now
+    other = _run.made(STNCellClassifier, augment=name, augment__scale=0.2)
+    assert _run.canonical(_run.parameters(other)) == {**now, "augment__scale": 0.2}
+
+
+def test_learning_rates_have_one_form_too():
+    old = {"classifier_lr": 3e-3, "localizer_lr": 3e-3, "joint_lr": 5e-4}
+    now = _run.canonical(_run.parameters(STNCellClassifier()))
+    assert {key: value for key, value in now.items() if key.endswith("_lr")} == old
+    one = _run.made(STNCellClassifier, optimizer__lr=0.01, optimizer__weight_decay=0.0)
+    found = _run.canonical(_run.parameters(one))
+    assert [found[key] for key in old] == [0.01] * 3
+    assert found["optimizer__weight_decay"] == 0.0
+    assert found["optimizer__schedule"] == now["optimizer__schedule"]
+    baseline = _run.canonical(_run.parameters(_run.made(CiresanBaseline, optimizer__lr=0.02)))
+    assert baseline["lr"] == 0.02
 
 
 def test_the_default_classifier_has_the_name_of_what_it_is():
