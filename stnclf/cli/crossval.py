@@ -134,7 +134,7 @@ def mean_history(parts):
 
     Parameters
     ----------
-    parts : list of ndarray of shape (n_epochs, 8)
+    parts : list of ndarray of shape (n_epochs, 1 + n_columns)
         One training each, as `run_folds` keeps it: index of the stage, epoch, and losses, NaN
         where a stage has no such loss. One that stopped early counts in the epochs it has.
 
