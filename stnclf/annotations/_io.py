@@ -174,7 +174,7 @@ default="auto"
     context = Context(path, image, columns, mpp, label, folder)
     try:
         table = read(context, format)
-    except (ValueError, RecursionError, sqlite3.Error) as error:
+    except (ArithmeticError, RecursionError, ValueError, sqlite3.Error) as error:
         text = f"{path}: {' '.join(str(error).split())}"
         raise ValueError(text) from error
     if label is not None:

@@ -11,7 +11,7 @@ from ._numbers import middle
 from ._outlines import Outlines
 
 HALF = "0.5"
-_number = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*").fullmatch
+_number = re.compile(r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*").fullmatch
 
 
 def number_of(text: str | None, what: str) -> float:

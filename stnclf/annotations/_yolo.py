@@ -20,7 +20,7 @@ from ._table import make_table
 
 #: Files beside the lists that hold the names of the classes.
 _NAMES = ("classes.txt", "obj.names")
-_line = re.compile(r"\s*\d+(\s+[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?){4,}\s*").fullmatch
+_line = re.compile(r"\s*\d+(\s+[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?){4,}\s*").fullmatch
 
 
 def is_yolo(text: str) -> bool:
