@@ -4,7 +4,7 @@
         [--seeds 0] [--variants NAME ...] [--threads N] [--max-samples N]
     python benchmarks/ablation.py --page-only
 
-Folds, settings and scores are those of accuracy.py, with the epochs cut to EPOCHS.
+Folds, settings and scores are those of accuracy.py, but for the EPOCHS.
 """
 
 import accuracy

@@ -4,7 +4,6 @@ Each set is read from the layout in which its authors hand it out; nothing is do
 every annotated cell an image is cut in which the cell lies off the middle by a random amount,
 but wholly inside the central patch. The rest of the image is context for augmentation.
 
->>> import protocols                                                # doctest: +SKIP
 >>> cells, protocol = protocols.load("path/to/BCCD")                # doctest: +SKIP
 >>> cells.X.shape, protocol.patch_size, protocol.headline           # doctest: +SKIP
 ((1276, 256, 256, 3), 128, 'macro_f1')

@@ -10,8 +10,6 @@ Each job is timed in three ways, one after the other in every repeat:
               what the estimator's own housekeeping is measured against
     stnclf    fit or predict of the estimator, from the call to its return
     float32   the same with precision="float32"
-
-Stored are medians with the lowest and highest of the repeats.
 """
 
 import copy
