@@ -27,7 +27,7 @@ from stnclf._utils.threads import Workers
 from stnclf.sampling import Augmentation, CellDataset, Frame, TrainingBatches, patch_batches
 from stnclf.sampling._batch import as_float
 from stnclf.training import stage_loss
-from stnclf.training._net import MICRO_BATCH
+from stnclf.training._stage_run import MICRO_BATCH
 
 KEY = ("part", "job")
 FRAME = Frame((192, 192), (128, 128), (64, 64))

@@ -149,7 +149,7 @@ class Watch(Callback):
     seen: ClassVar[list] = []
 
     def on_batch_end(self, net, **kwargs):
-        learning = [part.training for part in net.replicas[0].modules()]
+        learning = [part.training for part in net.running.replicas[0].modules()]
         Watch.seen.append((any(learning), any(part.training for part in net.module_.modules())))
 
 

@@ -161,7 +161,7 @@ class CheckpointKeeper(Callback):
         names = {id(p): name for name, p in net.module_.named_parameters()}
         tensors = _prefixed("module", net.module_.state_dict())
         moments, stoppers = [], {}
-        for parameter in net.parameters:
+        for parameter in net.running.parameters:
             state = net.optimizer_.state.get(parameter)
             if state:
                 moments.append(names[id(parameter)])
@@ -181,7 +181,7 @@ class CheckpointKeeper(Callback):
             "version": __version__,
             "fingerprint": self.fingerprint,
             "stage": self.number,
-            "epoch": net.epochs_done[net.stage.name] - net.epochs_before,
+            "epoch": net.epochs_done[net.stage.name] - net.running.epochs_before,
             "moments": moments,
             "stoppers": stoppers,
             **TrainingRecord.of(net).encoded(),
