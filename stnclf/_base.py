@@ -27,6 +27,7 @@ from ._utils.checks import (
     uses_bfloat16,
     weight_of_class,
 )
+from ._utils.errors import argument_error
 from ._utils.images import as_images, check_image_shape, check_size, naming
 from ._utils.neutral import neutral
 from .networks import initialize, positional_names
@@ -216,9 +217,10 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         rows = np.flatnonzero(weight)
         kept = np.unique(y[rows])
         if len(kept) < 2:
-            raise ValueError(
-                f"y: got {len(kept)} class(es), {classes[kept].tolist()}; {type(self).__name__} "
-                "wants at least two classes (samples of weight zero do not count)."
+            raise argument_error(
+                "y",
+                f"got {len(kept)} class(es), {classes[kept].tolist()}; {type(self).__name__} "
+                "wants at least two classes (samples of weight zero do not count).",
             )
         if going_on and self.random_state is None:
             seed = self.net_.seed  # the same samples stay held out
@@ -258,12 +260,14 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         known = self._stages()
         names = () if isinstance(stages, str) or not np.iterable(stages) else tuple(stages)
         if not names or not all(isinstance(name, str) for name in names):
-            raise ValueError(
-                f"stages: got {stages!r}, wants a sequence of one or more of {list(known)}."
+            raise argument_error(
+                "stages", f"got {stages!r}, wants a sequence of one or more of {list(known)}."
             )
         unknown = [name for name in names if name not in known]
         if unknown:
-            raise ValueError(f"stages: got unknown {unknown}, wants one or more of {list(known)}.")
+            raise argument_error(
+                "stages", f"got unknown {unknown}, wants one or more of {list(known)}."
+            )
         return [known[name] for name in names]
 
     def _frame(self, image):
@@ -311,21 +315,24 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
     def _check_same(self, known, classes, frame):
         """Refuse to continue training on something else."""
         if not np.array_equal(known, classes):
-            raise ValueError(
-                f"y: got the classes {classes.tolist()}; warm_start=True continues a training "
-                f"on {known.tolist()}."
+            raise argument_error(
+                "y",
+                f"got the classes {classes.tolist()}; warm_start=True continues a training "
+                f"on {known.tolist()}.",
             )
         if check_image_shape(self.image_shape) not in (None, self.image_shape_):
-            raise ValueError(
-                f"image_shape: got {self.image_shape}; warm_start=True continues a training on "
-                f"{self.image_shape_}."
+            raise argument_error(
+                "image_shape",
+                f"got {self.image_shape}; warm_start=True continues a training on "
+                f"{self.image_shape_}.",
             )
         now = (frame.patch, frame.cell, self._architecture())
         was = (self.patch_size_, self.cell_size_, self._architecture_)
         if now != was:
-            raise ValueError(
-                f"warm_start: the networks were made for {was} (patch_size, cell_size, kinds), "
-                f"the parameters now say {now}; fit anew with warm_start=False."
+            raise argument_error(
+                "warm_start",
+                f"the networks were made for {was} (patch_size, cell_size, kinds), "
+                f"the parameters now say {now}; fit anew with warm_start=False.",
             )
 
     def _check_networks(self, frame):

@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.callbacks.scoring import ScoringBase
 
+from .errors import argument_error
 from .images import naming
 
 __all__ = [
@@ -63,10 +64,10 @@ def check_device(device):
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-        raise ValueError(f"device: got {device!r}, wants 'auto', 'cpu', 'cuda' or 'cuda:N'.")
+        raise argument_error("device", f"got {device!r}, wants 'auto', 'cpu', 'cuda' or 'cuda:N'.")
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device != "cpu" and int(device[5:] or 0) >= n_gpus:
-        raise ValueError(f"device: got {device!r}, but torch finds {n_gpus} GPU(s) here.")
+        raise argument_error("device", f"got {device!r}, but torch finds {n_gpus} GPU(s) here.")
     return device
 
 
@@ -90,15 +91,16 @@ def check_centers(centers, n_samples, image):
             centers, dtype="numeric", input_name="centers", ensure_2d=False, allow_nd=True
         ).astype(np.float64)
     if centers.shape != (n_samples, 2):
-        raise ValueError(
-            f"centers: got shape {centers.shape}, wants ({n_samples}, 2), one (x, y) per sample."
+        raise argument_error(
+            "centers", f"got shape {centers.shape}, wants ({n_samples}, 2), one (x, y) per sample."
         )
     outside = ((centers < -0.5) | (centers > (width - 0.5, height - 0.5))).any(axis=1)
     if outside.any():
         first = int(outside.argmax())
-        raise ValueError(
-            f"centers: {int(outside.sum())} lie outside the image of {width} x {height} px "
-            f"(width x height), the first at index {first}: {centers[first].tolist()} (x, y)."
+        raise argument_error(
+            "centers",
+            f"{int(outside.sum())} lie outside the image of {width} x {height} px "
+            f"(width x height), the first at index {first}: {centers[first].tolist()} (x, y).",
         )
     return centers
 
@@ -108,11 +110,11 @@ def check_weight(sample_weight, X):
     with naming("sample_weight", f"{len(X)} numbers of 0 or more, not all of them 0"):
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weight < 0).any():
-        raise ValueError("sample_weight: got negative values, wants values of 0 or more.")
+        raise argument_error("sample_weight", "got negative values, wants values of 0 or more.")
     if (weight > _MOST).any():
-        raise ValueError(f"sample_weight: got {weight.max():g}, too large for float32.")
+        raise argument_error("sample_weight", f"got {weight.max():g}, too large for float32.")
     if not weight.any():
-        raise ValueError("sample_weight: all are zero; no sample of any class is left.")
+        raise argument_error("sample_weight", "all are zero; no sample of any class is left.")
     return weight
 
 
@@ -121,8 +123,8 @@ def weight_of_class(class_weight, labels):
     if isinstance(class_weight, dict):
         for label, weight in class_weight.items():
             if not isinstance(weight, Real) or not 0 <= weight <= _MOST:
-                raise ValueError(
-                    f"class_weight: got {weight!r} for {label!r}, wants numbers of 0 or more."
+                raise argument_error(
+                    "class_weight", f"got {weight!r} for {label!r}, wants numbers of 0 or more."
                 )
     return compute_sample_weight(class_weight, labels)
 
@@ -197,9 +199,9 @@ def check_pixels(name, pixels):
     """
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
         kind = getattr(pixels, "dtype", type(pixels).__name__)
-        raise TypeError(f"{name}: got {kind}, wants a NumPy array of uint8.")
+        raise argument_error(name, f"got {kind}, wants a NumPy array of uint8.", TypeError)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
-        raise ValueError(f"{name}: got shape {pixels.shape}, wants (height, width, 3).")
+        raise argument_error(name, f"got shape {pixels.shape}, wants (height, width, 3).")
 
 
 def check_positive(name, value, unit):
@@ -224,9 +226,9 @@ def check_positive(name, value, unit):
         If it is no number, or not above 0, or not finite.
     """
     if not isinstance(value, Real) or isinstance(value, bool):
-        raise TypeError(f"{name}: got {value!r}, wants a positive number of {unit}.")
+        raise argument_error(name, f"got {value!r}, wants a positive number of {unit}.", TypeError)
     if not 0 < value < math.inf:
-        raise ValueError(f"{name}: got {value!r}, wants a positive number of {unit}.")
+        raise argument_error(name, f"got {value!r}, wants a positive number of {unit}.")
     return float(value)
 
 

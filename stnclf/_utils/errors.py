@@ -22,15 +22,15 @@ class ArgumentError(Exception):
     problem: str
 
 
-class ArgumentValueError(ArgumentError, ValueError):
+class ArgumentValueError(ValueError, ArgumentError):
     """The value of an argument is wrong."""
 
 
-class ArgumentTypeError(ArgumentError, TypeError):
+class ArgumentTypeError(TypeError, ArgumentError):
     """The type of an argument is wrong."""
 
 
-class ArgumentFileError(ArgumentError, FileNotFoundError):
+class ArgumentFileError(FileNotFoundError, ArgumentError):
     """What an argument names does not exist."""
 
 

@@ -14,7 +14,7 @@ import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import LockedError
+from .errors import LockedError, argument_error
 
 __all__ = [
     "check_path",
@@ -47,7 +47,7 @@ def check_path(name: str, path: object) -> str:
         If it is no path.
     """
     if not isinstance(path, (str, bytes, os.PathLike)):
-        raise TypeError(f"{name}: got {path!r}, wants a str or path-like.")
+        raise argument_error(name, f"got {path!r}, wants a str or path-like.", TypeError)
     return os.fsdecode(path)
 
 

@@ -9,6 +9,8 @@ import stat
 
 import numpy as np
 
+from .errors import argument_error
+
 __all__ = [
     "check_same_run",
     "describe_file",
@@ -174,13 +176,16 @@ def check_same_run(out, there, here, *, finished=False):
     state = "is complete, but was made" if finished else "was begun"
     advice = "resume with the same, or begin anew."
     if not isinstance(there, dict) or "command" not in there:
-        raise ValueError(
-            f"out: {out!r} {state} by a run that did not note what it is made of (an older version "
-            "or another program); begin anew."
+        raise argument_error(
+            "out",
+            f"{out!r} {state} by a run that did not note what it is made of (an older version "
+            "or another program); begin anew.",
         )
     found = differences(there, here)
     if found:
-        raise ValueError(f"out: {out!r} {state} with another {'; another '.join(found)}; {advice}")
+        raise argument_error(
+            "out", f"{out!r} {state} with another {'; another '.join(found)}; {advice}"
+        )
 
 
 def _is_input(value):

@@ -14,6 +14,8 @@ from PIL import Image, UnidentifiedImageError
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
+from .errors import argument_error
+
 #: What Pillow raises for files that are no images, damaged, or absurdly large.
 _UNREADABLE = (
     OSError,
@@ -118,8 +120,8 @@ def check_image_shape(value):
     if value is None:
         return None
     if len(value) not in (2, 3) or not all(isinstance(v, Integral) and v > 0 for v in value):
-        raise ValueError(
-            f"image_shape: got {value!r}, wants positive integers (height, width, channels)."
+        raise argument_error(
+            "image_shape", f"got {value!r}, wants positive integers (height, width, channels)."
         )
     return (*(int(v) for v in value), 1)[:3]
 
@@ -146,9 +148,9 @@ def check_size(name, value, default, limit, of):
     sides = default if value is None else value
     sides = (sides, sides) if isinstance(sides, Integral) else tuple(sides)
     if len(sides) != 2 or not all(isinstance(v, Integral) and v > 0 for v in sides):
-        raise ValueError(f"{name}: got {value!r}, wants a positive integer or (height, width).")
+        raise argument_error(name, f"got {value!r}, wants a positive integer or (height, width).")
     if any(side > most for side, most in zip(sides, limit)):
-        raise ValueError(f"{name}: got {sides} (height, width), larger than the {of}, {limit}.")
+        raise argument_error(name, f"got {sides} (height, width), larger than the {of}, {limit}.")
     return tuple(int(side) for side in sides)
 
 
@@ -344,4 +346,5 @@ def naming(argument, wants):
         if re.search(rf"\b{argument}\b", str(error)):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{argument}: {str(error).strip(' .')}; wants {wants}.") from error
+        problem = f"{str(error).strip(' .')}; wants {wants}."
+        raise argument_error(argument, problem, kind) from error

@@ -16,6 +16,7 @@ import threading
 import time
 from contextvars import ContextVar
 
+from .errors import argument_error
 from .files import check_path, move_into_place, open_as, sync_folder, write_atomically
 from .identity import check_same_run
 from .lock import Lock, LockedError, current_run
@@ -347,11 +348,11 @@ def check_out(out, resume):
     """
     if out is None:
         if resume:
-            raise ValueError("resume: there is nothing to resume without out=.")
+            raise argument_error("resume", "there is nothing to resume without out=.")
         return None
     out = os.path.realpath(check_path("out", out))
     if not os.path.isdir(os.path.dirname(out)):
-        raise FileNotFoundError(f"out: the folder of {out!r} does not exist.")
+        raise argument_error("out", f"the folder of {out!r} does not exist.", FileNotFoundError)
     if os.path.isdir(out):
-        raise ValueError(f"out: {out!r} is a folder, wants a file name.")
+        raise argument_error("out", f"{out!r} is a folder, wants a file name.")
     return out

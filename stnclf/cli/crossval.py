@@ -19,6 +19,7 @@ from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
 from .._serialization.training_record import LOSSES
+from .._utils.errors import argument_error
 from .._utils.images import naming
 from ..report import evaluate
 from .patch_set import load_patches
@@ -57,8 +58,8 @@ def make_folds(y, groups, n_folds, seed):
         If there are fewer slides, or fewer samples of each class, than folds.
     """
     if groups is not None and len(np.unique(groups)) < n_folds:
-        raise ValueError(
-            f"folds: got {n_folds}, but the patches are of {len(np.unique(groups))} slide(s)."
+        raise argument_error(
+            "folds", f"got {n_folds}, but the patches are of {len(np.unique(groups))} slide(s)."
         )
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     splitter = kind(n_folds, shuffle=True, random_state=seed)

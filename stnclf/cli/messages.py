@@ -27,7 +27,10 @@ _DEBUG = "stnclf.debug"
 #: Errors that say what is wrong with the input; others are ours, and their kind is worth a word.
 _EXPECTED = (OSError, ValueError, TypeError, ImportError, FloatingPointError)
 
-#: How errors about data begin. What follows names rows and columns itself, but for labels.
+#: Arguments that are what a file holds.
+_TABLES = ("annotations", "detections", "table")
+
+#: How other errors and warnings about data begin; what follows names rows and columns itself.
 _DATA = r"(annotations|detections|table)(: |, )|Input (?=X )|(?=X: |y: |centers: )"
 
 #: Characters that would move a terminal's cursor, change its colours or hide what is written, and
@@ -62,7 +65,7 @@ def printable(text, keep=""):
 
     Examples
     --------
-    >>> from stnclf.cli.common import printable
+    >>> from stnclf.cli.messages import printable
     >>> print(printable("a\x1b[31m.svs"))
     a\x1b[31m.svs
     """
@@ -121,10 +124,13 @@ def describe(error, params=()):
         options = re.sub(r"'(\w+)': \.\.\.,?", r"--column \1=NAME", hint[1])
         text = f"{text[: hint.start()]}as in {options}."
     text = text.replace("pass mpp= to Slide, or slide_mpp= to extract_patches", "pass --slide-mpp")
+    # An error about an argument carries its name; others begin with it.
+    argument = getattr(error, "argument", None) or text.partition(":")[0].partition(" must ")[0]
     for param in params:
         option = max(param.opts, key=len)
         if option.startswith("-"):
-            text = re.sub(rf"^{param.name}(?=:| must )", option, text)
+            if param.name == argument and text.startswith(argument):
+                text = option + text[len(argument) :]
             text = re.sub(rf"\b{param.name}='(\w+)'", rf"{option} \1", text)
     return text
 
@@ -171,6 +177,8 @@ def about_file(path):
             yield
     except ValueError as error:
         text = one_line(error)
+        if getattr(error, "argument", None) in _TABLES:
+            raise ValueError(f"{path}: {' '.join(error.problem.split())}") from error
         about = re.match(_DATA, text)
         if about is None:
             raise

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from .._utils.errors import argument_error
 from .._utils.lock import Lock
 from ..persistence import load, save
 from .common import EXISTING, Command, examples, long_options, out_option, shows_progress
@@ -73,12 +74,13 @@ def _check_same_model(out, estimator):
     """Refuse a model that is complete, but of other parameters."""
     there, here = load(out), estimator
     if type(there) is not type(here):
-        raise ValueError(f"out: {out} is complete, but a {type(there).__name__}; begin anew.")
+        raise argument_error("out", f"{out} is complete, but a {type(there).__name__}; begin anew.")
     old, new = there.get_params(deep=False), here.get_params(deep=False)
     free = ("callbacks", "checkpoint", "device", "init", "verbose", "warm_start")
     other = [name for name in new if name not in free and repr(old[name]) != repr(new[name])]
     if other:
-        raise ValueError(
-            f"out: {out} is complete, but was made with another {other[0]} (was "
-            f"{old[other[0]]!r}, is {new[other[0]]!r}); resume with the same, or begin anew."
+        raise argument_error(
+            "out",
+            f"{out} is complete, but was made with another {other[0]} (was "
+            f"{old[other[0]]!r}, is {new[other[0]]!r}); resume with the same, or begin anew.",
         )

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
 from .._utils.checks import check_positive
+from .._utils.errors import argument_error
 from .._utils.typing import PathLike, Pixels, Table
 from ..slides import Slide
 from ..slides._slide import opened
@@ -132,8 +133,8 @@ def _outline(image, fields, scale):
     try:
         numbers = np.array([list(fields[name]) for name in names], dtype=np.float64)
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"fields: wants a table with numbers {', '.join(names)} ({error!r})."
+        raise argument_error(
+            "fields", f"wants a table with numbers {', '.join(names)} ({error!r})."
         ) from error
     draw = ImageDraw.Draw(image)
     for x, y, width, height in numbers.T.tolist():

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._utils.checks import check_positive
+from .._utils.errors import argument_error
 from .._utils.optional import import_pandas
 from .._utils.typing import PathLike, Pixels, Table
 from ..slides import Slide
@@ -91,16 +92,17 @@ def hotspots(
     area_mm2 = check_positive("area_mm2", area_mm2, "square millimetres")
     aspect = check_positive("aspect", aspect, "width over height")
     if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"n: got {n!r}, wants a number of fields of at least 1.")
+        raise argument_error("n", f"got {n!r}, wants a number of fields of at least 1.")
     pandas = import_pandas()
     with opened(slide) as slide:
         size, mpp = np.array(slide.size), slide.mpp
         points = points_of(detections, slide, label)
     extent = 1000 / mpp * np.array([math.sqrt(area_mm2 * aspect), math.sqrt(area_mm2 / aspect)])
     if np.any(extent > size):
-        raise ValueError(
-            f"area_mm2: a field of {area_mm2:g} mm2 is {extent[0]:.0f} x {extent[1]:.0f} px "
-            f"(width x height), the slide is {size[0]} x {size[1]} px."
+        raise argument_error(
+            "area_mm2",
+            f"a field of {area_mm2:g} mm2 is {extent[0]:.0f} x {extent[1]:.0f} px "
+            f"(width x height), the slide is {size[0]} x {size[1]} px.",
         )
     corners, counts = _best_places(points, size, extent, _STEP / mpp, n)
     fields = {
@@ -123,15 +125,16 @@ def points_of(detections, slide, label):
         columns = [list(detections[name]) for name in ("x", "y", "label")]
         x, y = (np.array(column, dtype=np.float64) for column in columns[:2])
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"detections: wants a table with numbers x and y and with label ({error!r})."
+        raise argument_error(
+            "detections", f"wants a table with numbers x and y and with label ({error!r})."
         ) from error
     points = np.stack([x, y], axis=1)[rows_of(detections, slide, label)]
     inside = ((points >= -0.5) & (points <= np.array(slide.size) - 0.5)).all(axis=1)
     if not inside.all():
-        raise ValueError(
-            f"detections: {(~inside).sum()} of {len(points)} cells lie outside the slide of "
-            f"{slide.size[0]} x {slide.size[1]} px."
+        raise argument_error(
+            "detections",
+            f"{(~inside).sum()} of {len(points)} cells lie outside the slide of "
+            f"{slide.size[0]} x {slide.size[1]} px.",
         )
     return points
 
@@ -145,7 +148,7 @@ def rows_of(detections, slide, label=None):
     if "image" in detections and len(set(detections["image"])) > 1:
         of_slide = np.array([name == name_of(slide) for name in detections["image"]])
         if not of_slide.any():
-            raise ValueError(f"detections: none of its images is named {name_of(slide)!r}.")
+            raise argument_error("detections", f"none of its images is named {name_of(slide)!r}.")
         counts &= of_slide
     return counts
 

@@ -14,6 +14,7 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from .._base import BaseCellClassifier
+from .._utils.errors import argument_error
 from .._utils.identity import differences
 from .._utils.lock import part_of_run
 from .._utils.run import new_only, read_header, read_sidecar
@@ -90,11 +91,11 @@ def scan_slides(
     if out is not None:
         folder = Path(out).absolute()
         if not folder.is_dir():
-            raise FileNotFoundError(f"out: there is no folder {str(out)!r}.")
+            raise argument_error("out", f"there is no folder {str(out)!r}.", FileNotFoundError)
         outs = [folder / name for name in names_of_tables(slides)]
         check_folder(folder, [] if resume else outs, estimator, **how)
     elif resume:
-        raise ValueError("resume: there is nothing to resume without out=.")
+        raise argument_error("resume", "there is nothing to resume without out=.")
     tables, failures = [], []
     how = {**how, "n_jobs": n_jobs, "tile_jobs": tile_jobs, "verbose": verbose}
     for table, error in scan_each(estimator, slides, outs, resume=resume, **how):
@@ -187,9 +188,10 @@ def check_folder(folder, replaced, estimator, **how):
             # An older version's notes say nothing: the slide's own run refuses them.
             found = differences({part: there[part] for part in here if part in there}, here)
             if found and "command" in there:
-                raise ValueError(
-                    f"out: {os.fsdecode(folder)!r} has a table of another {found[0]}: {stem!r}; "
-                    "use the same, another folder, or remove the table."
+                raise argument_error(
+                    "out",
+                    f"{os.fsdecode(folder)!r} has a table of another {found[0]}: {stem!r}; "
+                    "use the same, another folder, or remove the table.",
                 )
 
 
@@ -216,6 +218,8 @@ def names_of_tables(slides):
         path = slide.path if isinstance(slide, Slide) else os.fsdecode(slide)
         name = ("array" if path is None else Path(path).stem) + ".csv"
         if name in names:
-            raise ValueError(f"slides: {names[name]!r} and {path!r} would both become {name!r}.")
+            raise argument_error(
+                "slides", f"{names[name]!r} and {path!r} would both become {name!r}."
+            )
         names[name] = path
     return list(names)

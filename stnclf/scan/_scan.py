@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._base import BaseCellClassifier
 from .._utils.checks import check_device, check_positive
+from .._utils.errors import argument_error
 from .._utils.identity import describe_source, run_identity
 from .._utils.neutral import neutral
 from .._utils.optional import import_pandas
@@ -165,11 +166,13 @@ def scan(
     nms_radius_um = check_positive("nms_radius_um", nms_radius_um, "micrometres")
     n_jobs = _check_jobs(n_jobs)
     if not isinstance(min_probability, Real) or not 0 <= min_probability <= 1:
-        raise ValueError(f"min_probability: got {min_probability!r}, wants a number from 0 to 1.")
+        raise argument_error(
+            "min_probability", f"got {min_probability!r}, wants a number from 0 to 1."
+        )
     for name, value in (("tile_size", tile_size), ("stride", stride)):
         is_whole = isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
         if not is_whole and (name != "stride" or value is not None):
-            raise ValueError(f"{name}: got {value!r}, wants a whole number of pixels.")
+            raise argument_error(name, f"got {value!r}, wants a whole number of pixels.")
     out = check_out(out, resume)
     finder = _make_finder(estimator, reported, min_probability, stride)
     mpp = estimator.mpp if mpp is None else mpp
@@ -210,13 +213,16 @@ def _make_finder(estimator, reported, min_probability, stride):
     is_baseline = isinstance(module, CiresanNet)
     if not is_baseline and module.localizer.has_heatmap:
         if stride is not None:
-            raise ValueError(f"stride: got {stride}; the heatmap localizer looks at whole tiles.")
+            raise argument_error(
+                "stride", f"got {stride}; the heatmap localizer looks at whole tiles."
+            )
         return HeatFinder(*what)
     strides = tuple(np.subtract(patch, cell)) if stride is None else (stride, stride)
     if not 0 < min(strides) <= max(strides) <= min(patch):
-        raise ValueError(
-            f"stride: got {stride}, wants 1 to {min(patch)} px, the size of the patch; it must be "
-            f"given where the window is as large, {cell[1]} x {cell[0]} px."
+        raise argument_error(
+            "stride",
+            f"got {stride}, wants 1 to {min(patch)} px, the size of the patch; it must be "
+            f"given where the window is as large, {cell[1]} x {cell[0]} px.",
         )
     if patch == cell or (is_baseline and stride is not None):
         return MapFinder(*what, strides)
@@ -232,9 +238,10 @@ def _scales(slide, mpp, radius_um, half_cell):
     if known is None and mpp is None:
         return 1.0, half_cell
     if mpp is None:
-        raise ValueError(
-            f"mpp: {slide!r} has {known:g} um per pixel; wants those of the images that the "
-            "estimator was trained on, here or as the estimator's own parameter."
+        raise argument_error(
+            "mpp",
+            f"{slide!r} has {known:g} um per pixel; wants those of the images that the "
+            "estimator was trained on, here or as the estimator's own parameter.",
         )
     scale = slide.scale(mpp)
     return scale, radius_um / slide.mpp
@@ -272,15 +279,16 @@ def identity(estimator, *, labels, **settings):
 
 def _check_estimator(estimator):
     if not isinstance(estimator, BaseCellClassifier):
-        raise TypeError(
-            f"estimator: got {type(estimator).__name__}, wants a fitted STNCellClassifier or "
-            "CiresanBaseline."
+        raise argument_error(
+            "estimator",
+            f"got {type(estimator).__name__}, wants a fitted STNCellClassifier or CiresanBaseline.",
+            TypeError,
         )
     check_is_fitted(estimator)
     if estimator.image_shape_[2] != 3:
-        raise ValueError(
-            f"estimator: was trained on images of {estimator.image_shape_[2]} channel(s), slides "
-            "have 3."
+        raise argument_error(
+            "estimator",
+            f"was trained on images of {estimator.image_shape_[2]} channel(s), slides have 3.",
         )
 
 
@@ -291,11 +299,13 @@ def _check_labels(labels, classes):
     names = classes.tolist()
     wanted = [] if isinstance(labels, str) or not np.iterable(labels) else list(labels)
     if not wanted or any(label not in names for label in wanted):
-        raise ValueError(f"labels: got {labels!r}, wants a sequence of one or more of {names}.")
+        raise argument_error(
+            "labels", f"got {labels!r}, wants a sequence of one or more of {names}."
+        )
     return np.unique([names.index(label) for label in wanted])
 
 
 def _check_jobs(n_jobs):
     if not isinstance(n_jobs, Integral) or n_jobs == 0:
-        raise ValueError(f"n_jobs: got {n_jobs!r}, wants a number of threads, or -1 for all.")
+        raise argument_error("n_jobs", f"got {n_jobs!r}, wants a number of threads, or -1 for all.")
     return int(n_jobs) if n_jobs > 0 else max(1, cpu_count() + 1 + int(n_jobs))

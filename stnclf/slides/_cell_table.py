@@ -6,6 +6,8 @@ import warnings
 
 import numpy as np
 
+from .._utils.errors import argument_error
+
 __all__ = ["cells_inside", "check_cells"]
 
 _COLUMNS = ("image", "x", "y", "label")
@@ -42,26 +44,28 @@ def check_cells(annotations):
         try:
             values[name] = list(annotations[name])
         except (KeyError, IndexError, TypeError) as error:
-            raise ValueError(
-                f"annotations: wants a table with the columns {', '.join(_COLUMNS)}; it has no "
-                f"{name!r}."
+            raise argument_error(
+                "annotations",
+                f"wants a table with the columns {', '.join(_COLUMNS)}; it has no {name!r}.",
             ) from error
         if len(values[name]) != len(values["image"]):
-            raise ValueError(f"annotations: {name!r} and 'image' differ in length.")
+            raise argument_error("annotations", f"{name!r} and 'image' differ in length.")
     if not values["image"]:
-        raise ValueError("annotations: has no rows.")
+        raise argument_error("annotations", "has no rows.")
     # A table that was filtered still knows which row of its file each row is.
     index = getattr(annotations, "index", None)
     rows = range(len(values["image"])) if index is None or callable(index) else index.tolist()
     for row, name, label in zip(rows, values["image"], values["label"]):
         if not isinstance(name, str):
-            raise ValueError(f"annotations, row {row}: image {name!r} is no file name.")
+            raise argument_error(
+                "annotations", f"image {name!r} is no file name.", where=f"row {row}"
+            )
         if _is_missing(label):
-            raise ValueError(f"annotations, row {row}: has no label.")
+            raise argument_error("annotations", "has no label.", where=f"row {row}")
     try:
         points = np.array([values["x"], values["y"]], dtype=np.float64).T
     except (TypeError, ValueError) as error:
-        raise ValueError(f"annotations: x and y want to be numbers ({error}).") from error
+        raise argument_error("annotations", f"x and y want to be numbers ({error}).") from error
     broken = ~np.isfinite(points).all(axis=1)
     if broken.any():
         first = int(broken.argmax())

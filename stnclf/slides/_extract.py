@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from .._utils.checks import check_positive, draw_seed
+from .._utils.errors import argument_error
 from .._utils.files import check_path
 from .._utils.identity import describe_source, run_identity
 from .._utils.part_file import PartFile
@@ -174,10 +175,10 @@ def extract_patches(
     if slide_mpp is not None:
         check_positive("slide_mpp", slide_mpp, "micrometres per pixel")
     if not isinstance(n_jobs, Integral) or n_jobs == 0:
-        raise ValueError(f"n_jobs: got {n_jobs!r}, wants a number of threads, or -1 for all.")
+        raise argument_error("n_jobs", f"got {n_jobs!r}, wants a number of threads, or -1 for all.")
     out = check_out(out, resume)
     if outside not in ("error", "skip", "clip"):
-        raise ValueError(f"outside: got {outside!r}, wants 'error', 'skip' or 'clip'.")
+        raise argument_error("outside", f"got {outside!r}, wants 'error', 'skip' or 'clip'.")
     groups, points, y, rows, from_bounds = check_cells(annotations)
     names, first, image = np.unique(groups, return_index=True, return_inverse=True)
     slides = [Slide(_path(root, str(name), rows[i]), slide_mpp) for name, i in zip(names, first)]
@@ -355,7 +356,7 @@ def _path(root, name, row):
     try:
         return resolve_image(root, name)
     except ValueError as error:
-        raise ValueError(f"annotations, row {row}: {error}") from None
+        raise argument_error("annotations", f"{error}", where=f"row {row}") from None
 
 
 def _check_sizes(size, max_offset, cell_size, image_size):
@@ -365,17 +366,17 @@ def _check_sizes(size, max_offset, cell_size, image_size):
         if value is None and name != "size":
             continue
         if not isinstance(value, Integral) or value < 1:
-            raise ValueError(f"{name}: got {value!r}, wants a whole number of pixels.")
+            raise argument_error(name, f"got {value!r}, wants a whole number of pixels.")
     if not isinstance(max_offset, Real) or not 0 <= max_offset < math.inf:
-        raise ValueError(f"max_offset: got {max_offset!r}, wants pixels, 0 or more.")
+        raise argument_error("max_offset", f"got {max_offset!r}, wants pixels, 0 or more.")
     for name, value in (("cell_size", cell_size or 0), ("2 * max_offset", 2 * max_offset)):
         if value > size:
-            raise ValueError(f"{name}: got {value!r}, more than size, {size}.")
+            raise argument_error(name, f"got {value!r}, more than size, {size}.")
     if image_size is None:
         cell_size = size / 2 if cell_size is None else cell_size
         return int(size) + 2 * context_margin(size, cell_size, max_offset)
     if image_size < size:
-        raise ValueError(f"image_size: got {image_size}, less than size, {size}.")
+        raise argument_error("image_size", f"got {image_size}, less than size, {size}.")
     return int(image_size)
 
 

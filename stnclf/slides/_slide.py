@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._utils.checks import check_file, check_pixels, check_positive
+from .._utils.errors import argument_error
 from .._utils.typing import PathLike, Pixels
 from ._read_errors import BrokenTiles, PatientReader
 from ._readers import Opener
@@ -83,9 +84,11 @@ class Slide:
             # A process with another working directory finds it too.
             self._opener = Opener(os.path.abspath(self.path))
         else:
-            raise TypeError(
-                f"path: got {type(path).__name__}, wants a path or a uint8 array of shape "
-                "(height, width, 3)."
+            raise argument_error(
+                "path",
+                f"got {type(path).__name__}, wants a path or a uint8 array of shape "
+                "(height, width, 3).",
+                TypeError,
             )
         self._broken: BrokenTiles | None = None
         self._mpp = None if mpp is None else check_positive("mpp", mpp, "micrometres per pixel")
@@ -174,10 +177,10 @@ class Slide:
         """
         for name, value in (("x", x), ("y", y)):
             if not isinstance(value, Real) or not math.isfinite(value):
-                raise ValueError(f"{name}: got {value!r}, wants a finite number of pixels.")
+                raise argument_error(name, f"got {value!r}, wants a finite number of pixels.")
         for name, value in (("width", width), ("height", height)):
             if not isinstance(value, Integral) or value < 1:
-                raise ValueError(f"{name}: got {value!r}, wants a whole number of at least 1.")
+                raise argument_error(name, f"got {value!r}, wants a whole number of at least 1.")
         return self._read(x, y, int(width), int(height), self.scale(mpp))
 
     def thumbnail(self, max_size: int = 1024) -> tuple[Pixels, float]:
@@ -201,7 +204,9 @@ class Slide:
             If `max_size` is not at least 1, or the file cannot be read.
         """
         if not isinstance(max_size, Integral) or max_size < 1:
-            raise ValueError(f"max_size: got {max_size!r}, wants a whole number of at least 1.")
+            raise argument_error(
+                "max_size", f"got {max_size!r}, wants a whole number of at least 1."
+            )
         return self._overview(max(1.0, max(self.size) / max_size))
 
     def tissue_mask(self, mpp: float = 8.0) -> tuple[NDArray[np.bool_], float]:
@@ -278,9 +283,11 @@ def opened(slide):
     if isinstance(slide, np.ndarray):
         check_pixels("slide", slide)
     elif not isinstance(slide, (str, os.PathLike)):
-        raise TypeError(
-            f"slide: got {type(slide).__name__}, wants a Slide, a path or a uint8 array of shape "
-            "(height, width, 3)."
+        raise argument_error(
+            "slide",
+            f"got {type(slide).__name__}, wants a Slide, a path or a uint8 array of shape "
+            "(height, width, 3).",
+            TypeError,
         )
     with Slide(slide) as slide:
         yield slide

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 
+import click
 import pytest
 
+from stnclf._utils.errors import argument_error
 from stnclf.cli.messages import about_file, describe, printable, say, show
 
 
@@ -22,6 +24,20 @@ from stnclf.cli.messages import about_file, describe, printable, say, show
 def test_errors_about_data_name_the_file(text, line):
     with pytest.raises(ValueError, match=f"^{line}$"), about_file("a.csv"):
         raise ValueError(text)
+
+
+def test_errors_about_tables_carry_their_argument():
+    error = argument_error("annotations", "has no label.", where="row 3")
+    with pytest.raises(ValueError, match=r"^a\.csv: row 3: has no label\.$"), about_file("a.csv"):
+        raise error
+    with pytest.raises(ValueError, match=r"^stride: wrong$"), about_file("a.csv"):
+        raise argument_error("stride", "wrong")
+
+
+def test_the_argument_of_an_error_becomes_its_option():
+    params = [click.Option(["--area", "area_mm2"]), click.Argument(["slide"])]
+    assert describe(argument_error("area_mm2", "got 0."), params) == "--area: got 0."
+    assert describe(argument_error("slide", "got 0."), params) == "slide: got 0."
 
 
 def test_describe_gives_one_line():
