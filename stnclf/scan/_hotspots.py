@@ -12,6 +12,7 @@ from .._utils.checks import check_positive
 from .._utils.errors import argument_error
 from .._utils.optional import import_pandas
 from .._utils.typing import PathLike, Pixels, Table
+from ..annotations._slide_facts import slide_facts
 from ..slides import Slide
 from ..slides._slide import name_of, opened
 
@@ -150,7 +151,22 @@ def rows_of(detections, slide, label=None):
         if not of_slide.any():
             raise argument_error("detections", f"none of its images is named {name_of(slide)!r}.")
         counts &= of_slide
+    _check_origin(detections, slide, counts)
     return counts
+
+
+def _check_origin(detections, slide, counts):
+    """Refuse positions that count from the corner of the scanned area, unless that is pixel 0."""
+    if "origin" not in detections or slide.path is None:
+        return
+    from_bounds = np.array([origin == "bounds" for origin in detections["origin"]], dtype=bool)
+    if (from_bounds & counts).any():
+        facts = slide_facts(slide.path)
+        if facts is not None and facts.bounds != (0, 0):
+            raise ValueError(
+                "detections: positions count from the corner of the scanned area, at pixel "
+                f"{facts.bounds} of {name_of(slide)!r}: pass slides= to read_annotations."
+            )
 
 
 def _best_places(points, size, extent, step, n):

@@ -7,6 +7,7 @@ import pytest
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.scan import density_map, hotspots
 from stnclf.slides import Slide
+from tests.annotations.slides import write_scn
 
 MPP = 2.0  # so that a step of 8 um is 4 px
 
@@ -166,3 +167,16 @@ def test_no_cells_have_no_fields():
     assert len(hotspots(none, slide, area_mm2=0.01, label="mitosis")) == 0
     image, _ = density_map(none, slide, label="mitosis")
     assert (image == 255).all()
+
+
+def test_positions_from_the_scanned_area_are_not_taken_for_level_0(tmp_path):
+    pytest.importorskip("openslide", reason="knows where the scanned area begins")
+    pytest.importorskip("tifffile", reason="writes a slide")
+    path = write_scn(tmp_path / "s.scn", np.full((256, 384, 3), 200, np.uint8), 400, 300)
+    table = {"x": [500.0], "y": [400.0], "label": ["m"], "origin": ["bounds"]}
+    with Slide(path) as slide:
+        with pytest.raises(ValueError, match=r"at pixel \(400, 300\) of 's\.scn': pass slides= to"):
+            hotspots(table, slide, area_mm2=0.001)
+        assert len(hotspots({**table, "origin": [None]}, slide, area_mm2=0.001)) == 1
+    pixels = Slide(np.full((256, 384, 3), 200, np.uint8), mpp=0.25)
+    assert len(hotspots({**table, "x": [50.0], "y": [40.0]}, pixels, area_mm2=0.001)) == 1
