@@ -2,8 +2,8 @@
 
 Not what is important but what is quick runs there: these train networks to a good score, scan
 whole slides, start and kill processes, or run the pages of the documentation. Chosen by measured
-seconds of processor: a file as a whole where its fixtures take more than two seconds, single
-tests above one second elsewhere. ``pytest --durations=30 -m "not slow"`` shows what has become
+CPU time: a file as a whole where its fixtures take more than two seconds, single tests above one
+second elsewhere. ``pytest --durations=30 -m "not slow"`` shows what has become
 long since.
 """
 
@@ -18,6 +18,10 @@ __all__ = ["SLOW"]
 #: Folders, files, and functions of files, below ``tests/``.
 SLOW = frozenset(
     [
+        "_serialization/test_version_1.py",
+        "_utils/test_files.py::test_a_full_disk_leaves_the_earlier_file_alone",
+        "_utils/test_lock.py",
+        "_utils/test_progress.py::test_a_full_disk_leaves_what_was_there",
         "benchmarks",
         "cli/test_evaluate.py",
         "cli/test_export.py",
@@ -26,13 +30,40 @@ SLOW = frozenset(
         "cli/test_main.py",
         "cli/test_patches.py",
         "cli/test_predict.py",
+        "cli/test_resume.py",
         "cli/test_scan.py",
+        "cli/test_signals.py",
         "cli/test_train.py",
+        "features/test_transformer.py::test_classes_are_told_apart_by_a_support_vector_machine",
+        "features/test_transformer.py::test_import_leaves_skimage_alone",
+        "features/test_transformer.py::test_two_processes_agree_with_one",
+        "networks/test_ciresan.py::test_everywhere_is_window_by_window",
+        "networks/test_ciresan.py::test_takes_any_patch",
+        "networks/test_localizers.py::test_shapes_and_every_weight_learns",
+        "networks/test_shared.py::test_maps_are_made_again_where_they_are_not_given",
+        "networks/test_shared.py::test_takes_any_patch_and_every_weight_learns",
+        "networks/test_shared.py::test_tta_averages_over_patches_turned_together_with_their_windows",
+        "networks/test_stn.py::test_glimpses_are_weighted_by_the_heatmap",
+        "networks/test_stn.py::test_stn_takes_any_patch",
+        "networks/test_stn.py::test_tta_averages_over_turned_and_mirrored_windows",
+        "networks/test_window_classifiers.py::test_classifier_shapes_and_every_weight_learns",
+        "networks/test_zoom.py::test_finds_what_only_the_pixels_tell",
+        "onnx",
         "persistence",
+        "report/test_browser.py",
+        "report/test_examples_figure.py::test_figure_leaves_pyplot_alone",
         "scan/test_finders.py",
         "scan/test_many.py",
         "scan/test_map_finder.py",
         "scan/test_scan.py",
+        "slides/test_extract.py::test_a_killed_run_goes_on_where_it_was",
+        "slides/test_extract.py::test_a_killed_run_without_random_state_keeps_its_offsets",
+        "slides/test_extract.py::test_results_do_not_depend_on_tiles_and_threads",
+        "slides/test_regions.py::test_a_slide_is_never_read_as_a_whole",
+        "slides/test_slide.py::test_a_forked_process_reads_too",
+        "slides/test_slide.py::test_memory_does_not_grow_with_the_slide",
+        "slides/test_slide.py::test_tissue_mask_finds_the_cells_and_the_glass",
+        "test_bad_input.py::test_warm_start_refuses_something_else",
         "test_base.py",
         "test_baseline.py",
         "test_classifier.py",
@@ -40,6 +71,7 @@ SLOW = frozenset(
         "test_dask.py",
         "test_docs.py",
         "test_faults.py",
+        "test_forking.py",
         "test_interruptions.py",
         "test_numerical_health.py",
         "test_prediction.py",
@@ -53,6 +85,9 @@ SLOW = frozenset(
         "training/test_transfer.py",
     ]
 )
+
+#: Fixtures that train: whatever uses them takes long.
+SLOW_FIXTURES = frozenset(["road"])
 
 TESTS = Path(__file__).parent
 
@@ -69,5 +104,5 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.is_relative_to(TESTS):
             function = getattr(item, "originalname", None) or item.name
-            if names(item.path, function) & SLOW:
+            if names(item.path, function) & SLOW or SLOW_FIXTURES & set(item.fixturenames):
                 item.add_marker(pytest.mark.slow)

@@ -29,7 +29,7 @@ class TrainingRecord(NamedTuple):
     epochs_done : dict of str to int
         Epochs of each stage so far.
     history : list of dict
-        One row an epoch, as skorch keeps them.
+        One row per epoch, as skorch keeps them.
     """
 
     seed: int
@@ -82,12 +82,12 @@ class TrainingRecord(NamedTuple):
         return cls(net.seed, net.epochs_done, net.history)
 
     def encoded(self):
-        """Give it as JSON values; without the details of single batches."""
+        """Return it as JSON values, without the details of single batches."""
         rows = [_plain_row(row) for row in self.history]
         return {"seed": self.seed, "epochs_done": dict(self.epochs_done), "history": rows}
 
     def restore(self, net):
-        """Have a net go on from here."""
+        """Continue a net from this record."""
         net.seed, net.epochs_done = self.seed, dict(self.epochs_done)
         net.history[:] = self.history
 

@@ -102,7 +102,7 @@ class Lock:
             )
 
     def release(self):
-        """Give the right back."""
+        """Return the right back."""
         if _read(self.path) == self._owner:
             with contextlib.suppress(OSError):
                 os.remove(self.path)
@@ -156,7 +156,7 @@ class Lock:
 
 
 def _claim(draft, path):
-    """Give a file its name if nobody has it; return whether nobody had."""
+    """Return a file its name if nobody has it; return whether nobody had."""
     try:
         os.link(draft, path)  # with its content, or not at all
         return True
@@ -187,7 +187,7 @@ def _words(owner):
 
 
 def _is_alive(owner):
-    """Tell whether a process of this machine runs, and is the one that made the lock."""
+    """Check whether a process of this machine runs, and is the one that made the lock."""
     number = owner.get("process")
     if type(number) is not int or number <= 0:
         return False

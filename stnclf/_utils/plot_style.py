@@ -30,6 +30,6 @@ def import_pyplot(name):
 
 
 def new_axes(name, ax, size):
-    """Give `ax`, or the axes of a new figure of `size` in inches."""
+    """Return `ax`, or the axes of a new figure of `size` in inches."""
     plt = import_pyplot(name)
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax

@@ -1,6 +1,6 @@
 """Read and write annotated cells in the formats of pathology's programs and challenges.
 
-Every format becomes the same table, a `pandas.DataFrame` with one row a cell:
+Every format becomes the same table, a `pandas.DataFrame` with one row per cell:
 
 ======================================  ============================================================
 ``image``                               name of the image, as the file gives it

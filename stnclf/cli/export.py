@@ -33,7 +33,10 @@ __all__ = ["export"]
 @click.argument("tables", nargs=-1, required=True, type=EXISTING)
 @out_option("File to write; the ending says what: .geojson, .csv, .sqlite ... (see --to).")
 @click.option(
-    "--to", type=click.Choice(["auto", *WRITE]), default="auto", help="What to write, if not so."
+    "--to",
+    type=click.Choice(["auto", *WRITE]),
+    default="auto",
+    help="Output format; auto: from the extension.",
 )
 @click.option(
     "--from", "format", type=click.Choice(["auto", *READ]), default="auto", help="What TABLES are."

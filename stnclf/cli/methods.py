@@ -45,7 +45,7 @@ def method_options(command):
         click.option("--paper", is_flag=True, help="The configuration of the 2017 paper."),
         *_OPTIONS,
         click.option(
-            "--seed", "random_state", type=int, default=0, show_default=True, help="Of all chance."
+            "--seed", "random_state", type=int, default=0, show_default=True, help="Random seed."
         ),
         click.option(
             "--set",
@@ -165,7 +165,7 @@ def _estimator(method, known_facts, paper):
 
 
 def _parameters(estimator):
-    """Give the parameters that can be set, by the names that the options have."""
+    """Return the parameters that can be set, by the names that the options have."""
     if isinstance(estimator, (STNCellClassifier, CiresanBaseline)):
         left_out = ("callbacks", "verbose", "warm_start", "checkpoint")
         names = [name for name in estimator.get_params() if name not in left_out]

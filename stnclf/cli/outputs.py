@@ -49,7 +49,7 @@ def pinned_options(*free):
 
 
 def replacing_only_if(allowed):
-    """Have what begins inside refuse a result that another run has finished meanwhile."""
+    """Refuse, for what begins inside, a result that another run has finished meanwhile."""
     return new_only(not allowed)
 
 

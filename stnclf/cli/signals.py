@@ -15,7 +15,7 @@ _SAME = 1.0
 
 @contextlib.contextmanager
 def stopped_by_signals():
-    """Have SIGTERM and SIGHUP end the work as Ctrl-C does; yield the list of those received.
+    """End the work at SIGTERM and SIGHUP as at Ctrl-C; yield the list of those received.
 
     Only where nobody has said otherwise: `nohup` has SIGHUP ignored.
     """

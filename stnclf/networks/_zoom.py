@@ -1,4 +1,4 @@
-"""A second look: the pixels in the window, seen through the layers that found it.
+"""A refinement: the pixels in the window, seen through the layers that found it.
 
 Where the patch is wide, a cell is a few positions of the localizer's maps: enough to say that it
 may be the one, too little to tell it from its lookalikes. Here the best places are looked at again
@@ -43,7 +43,7 @@ class Candidates(NamedTuple):
         return (self.logits.log_softmax(2) + shares).logsumexp(1)
 
     def best(self):
-        """Give the transforms of the places with the highest scores: (n, 2, 3)."""
+        """Return the transforms of the places with the highest scores: (n, 2, 3)."""
         rows = torch.arange(self.scores.shape[0], device=self.scores.device)
         return self.thetas[rows, self.scores.argmax(1)]
 
@@ -52,7 +52,7 @@ class ZoomClassifier(nn.Module):
     """Classifier that reads the maps of a magnified window, and those of the whole patch.
 
     Both parts are 2 x 2 maximum pooling, two 3 x 3 convolutions with batch normalisation, pooling
-    again and the mean over all positions. One dense layer names the cell from the features of
+    again and the mean over all positions. One dense layer classifies the cell from the features of
     both; another one tells from the window's how well it matches an annotated cell.
 
     Parameters
@@ -82,7 +82,7 @@ class ZoomClassifier(nn.Module):
         self.match = head(nn.Linear(width, 1))
 
     def reset_head(self):
-        """Let the patch say nothing at first: the first stage shows windows alone."""
+        """Start the patch branch at zero: the first stage shows windows alone."""
         self.output.weight[:, self.match.in_features :] = 0
 
     def read_patch(self, maps):
@@ -140,7 +140,7 @@ class ZoomNet(SharedNet):
         return nn.ModuleList([self.classifier.window, self.classifier.output])
 
     def name_known(self, images, theta, place=None, color=None):
-        """Name the cells in windows alone; arguments and result are those of `STNNet`."""
+        """Classify the cells in windows alone; arguments and result are those of `STNNet`."""
         windows = self.standardize(self.attend(images, theta, place), color)
         with self.autocast():
             return self.classifier(self.trunk(windows))[0]
@@ -182,7 +182,7 @@ class ZoomNet(SharedNet):
         return Candidates(thetas, shares + match.T, logits.transpose(0, 1) - math.log(len(turns)))
 
     def recognize(self, images, location, place=None, color=None, tta=False):
-        """Name the cells in patches; arguments and result are those of `STNNet`.
+        """Classify the cells in patches; arguments and result are those of `STNNet`.
 
         Of a heatmap's ``n_glimpses`` best peaks each has the share that the heatmap and the second
         look give it.

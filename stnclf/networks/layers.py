@@ -98,7 +98,7 @@ def sample(images, theta, size, reduction=(1, 1), place=None):
 
 
 def reduction_for(source, size):
-    """Give the oversampling that `sample` needs to show ``source`` in ``size`` pixels.
+    """Return the oversampling that `sample` needs to show ``source`` in ``size`` pixels.
 
     Parameters
     ----------

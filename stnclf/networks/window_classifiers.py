@@ -1,4 +1,4 @@
-"""Classifiers: networks that name the cell in a window."""
+"""Classifiers: networks that classify the cell in a window."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ __all__ = [
 
 
 def channel_statistics(X, rows, most=256):
-    """Measure mean and spread of each channel over some evenly spaced images.
+    """Measure mean and standard deviation of each channel over some evenly spaced images.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def channel_statistics(X, rows, most=256):
     Returns
     -------
     mean, std : float64 ndarray of shape (channels,)
-        A channel that is constant has the spread 1, or its size if that is more.
+        A channel that is constant has the standard deviation 1, or its size if that is more.
     """
     rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
     scale = 255.0 if X.dtype == np.uint8 else 1.0
@@ -131,7 +131,7 @@ class TrainingBatches:
         return math.ceil((2 if self.augment.rotate == "copy" else 1) * n / self.batch_size)
 
     def plan(self, epoch):
-        """Give the `Draws` of an epoch."""
+        """Return the `Draws` of an epoch."""
         rng, augment = np.random.default_rng([*self.seed, epoch]), self.augment
         if self.fixed is not None:
             index = self.fixed
@@ -173,7 +173,7 @@ class TrainingBatches:
 
 
 def held_out_batches(data, batch_size, seed, around=None):
-    """Give batches for validation: moved as in training, the same way every time, unturned.
+    """Return batches for validation: moved as in training, the same way every time, unturned.
 
     Patches as they come would not do: where all cells are in the middle, the localizer that
     always says so would be the best.
@@ -200,7 +200,7 @@ def held_out_batches(data, batch_size, seed, around=None):
 
 
 def patch_batches(data, batch_size):
-    """Give the central patches as they are, in order.
+    """Return the central patches as they are, in order.
 
     Parameters
     ----------

@@ -119,7 +119,7 @@ def write_pyramid_tiff(
 
 
 def _ratio(value):
-    """Give the nearest fraction of 32-bit numbers; older tifffile keeps six digits only."""
+    """Return the nearest fraction of 32-bit numbers; older tifffile keeps six digits only."""
     most = 2**32 - 1
     fraction = Fraction(value).limit_denominator(min(most, int(most / value)))
     return fraction.numerator, fraction.denominator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -86,17 +87,19 @@ class Optimizer(BaseEstimator):
         """
         if self.lr is None:
             return tuple(default)
-        if not isinstance(self.lr, (list, tuple)):
-            return (self.lr,) * len(default)
-        if not _are_rates(self.lr, len(default)):
+        lr: Any = self.lr
+        if not isinstance(lr, (list, tuple)):
+            return (lr,) * len(default)
+        if not _are_rates(lr, len(default)):
             raise ValueError(
                 f"optimizer: got lr={self.lr!r}, wants a positive number, or {len(default)}, one "
                 "for each stage."
             )
-        return tuple(self.lr)
+        return tuple(lr)
 
 
 def _are_rates(values: Sequence[object], n: int) -> bool:
     return len(values) == n and all(
-        isinstance(v, Real) and not isinstance(v, bool) and 0 < v < float("inf") for v in values
+        isinstance(v, Real) and not isinstance(v, bool) and 0 < float(v) < float("inf")
+        for v in values
     )
