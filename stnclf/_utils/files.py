@@ -131,7 +131,7 @@ def check_writable(path):
 
 
 def move_into_place(draft, target):
-    """Give a file that is on the disk its name; what it replaces lends it its permissions.
+    """Rename a file that is on the disk; what it replaces lends it its permissions.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ _NEW_ONLY: ContextVar[bool] = ContextVar("stnclf_new_only", default=False)
 
 @contextlib.contextmanager
 def new_only(active=True):
-    """Have runs that begin in the block refuse to replace a file that is complete."""
+    """Refuse, in runs that begin in the block, to replace a file that is complete."""
     token = _NEW_ONLY.set(active)
     try:
         yield
@@ -207,7 +207,7 @@ class Run:
             write_atomically(self.out, data, self.check)
 
     def put(self, draft):
-        """Have a file that is written already take the name of `out`."""
+        """Rename a file that is written already to `out`."""
         self._lock.check()
         move_into_place(draft, self.out)
 
@@ -235,7 +235,7 @@ class Run:
         self.forget()
 
     def close(self):
-        """Give the lock back; what was noted stays."""
+        """Release the lock; what was noted stays."""
         if self._lock is not None:
             self._lock.release()
 

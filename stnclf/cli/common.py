@@ -112,14 +112,14 @@ def debug_option():
 
 
 def examples(*lines):
-    """Give the end of a help text: command lines, which are not wrapped."""
+    """Return the end of a help text: command lines, which are not wrapped."""
     return "\n".join(
         ["\b", "Examples:" if len(lines) > 1 else "Example:", *(f"  {x}" for x in lines)]
     )
 
 
 def out_option(text, required=True, **more):
-    """Give the option ``--out``."""
+    """Make the option ``--out``."""
     return click.option(
         "-o", "--out", required=required, type=click.Path(path_type=Path), help=text, **more
     )
@@ -150,7 +150,7 @@ def long_options(command):
 
 
 def shows_progress(progress):
-    """Tell, as 1 or 0, whether to show a progress bar."""
+    """Return 1 or 0: whether to show a progress bar."""
     return int(sys.stderr.isatty() if progress is None else progress)
 
 
@@ -216,7 +216,7 @@ def choose_labels(wanted, known, option="--label"):
 
 @contextlib.contextmanager
 def on_cluster(address):
-    """Have joblib run its jobs on the Dask cluster at an address; None is this machine.
+    """Run joblib's jobs on the Dask cluster at an address; None is this machine.
 
     Raises
     ------

@@ -32,6 +32,7 @@ __all__ = ["export"]
 )
 @click.argument("tables", nargs=-1, required=True, type=EXISTING)
 @out_option("File to write; the ending says what: .geojson, .csv, .sqlite ... (see --to).")
+@click.option("--to", type=click.Choice(["auto", *WRITE]), default="auto", help="Output format.")
 @click.option(
     "--to",
     type=click.Choice(["auto", *WRITE]),
@@ -46,7 +47,7 @@ __all__ = ["export"]
 @click.option("--image", help="Only cells of this image; or its name, if the table has none.")
 @column_option
 @click.option("--size", type=float, help="Side in px of boxes around cells.  [default: 50]")
-@click.option("--color", "colors", multiple=True, metavar="LABEL=#RRGGBB", help="Of a class.")
+@click.option("--color", "colors", multiple=True, metavar="LABEL=#RRGGBB", help="Color of a class.")
 @click.option(
     "--as",
     "object_type",

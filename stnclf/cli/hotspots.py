@@ -37,10 +37,17 @@ __all__ = ["hotspots"]
 )
 @click.option("--label", help="The class that counts.  [default: all]")
 @click.option(
-    "--area", "area_mm2", type=float, default=2.37, show_default=True, help="Of a field, in mm2."
+    "--area",
+    "area_mm2",
+    type=float,
+    default=2.37,
+    show_default=True,
+    help="Area of a field in mm2.",
 )
 @click.option("--aspect", type=float, default=4 / 3, help="Width over height.  [default: 4/3]")
-@click.option("-n", "--number", "n", type=int, default=1, show_default=True, help="Fields.")
+@click.option(
+    "-n", "--number", "n", type=int, default=1, show_default=True, help="Number of fields."
+)
 @click.option("--slide-mpp", type=float, help="Micrometres per pixel of SLIDE itself.")
 @overwrite_option
 def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **how):

@@ -88,7 +88,7 @@ def show(text):
 
 
 def is_debugging(ctx):
-    """Tell whether ``--debug`` was given."""
+    """Return whether ``--debug`` was given."""
     return bool(ctx.meta.get(_DEBUG))
 
 

@@ -58,7 +58,7 @@ class PatchSet:
 
 
 def is_patch_set(path):
-    """Tell whether a path looks like patches."""
+    """Return whether a path looks like patches."""
     path = Path(path)
     return path.suffix.lower() == ".npz" if path.is_file() else (path / "X.npy").is_file()
 

@@ -63,7 +63,7 @@ __all__ = ["patches"]
 )
 @click.option("--label", "labels", multiple=True, help=LABEL_HELP)
 @click.option(
-    "--from", "format", type=click.Choice(["auto", *READ]), default="auto", help="Kind of the file."
+    "--from", "format", type=click.Choice(["auto", *READ]), default="auto", help="Input format."
 )
 @click.option("--image", help="Name of the image, for a table that does not say it.")
 @column_option
@@ -74,9 +74,9 @@ __all__ = ["patches"]
     show_default=True,
     help="Cells outside their slide: refuse all, leave them out, or move them to the edge.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Decides the offsets.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 @click.option(
-    "--jobs", type=int, default=1, show_default=True, callback=check_jobs, help="Threads."
+    "--jobs", type=int, default=1, show_default=True, callback=check_jobs, help="Number of threads."
 )
 @long_options
 def patches(
@@ -205,7 +205,7 @@ def _make_folder(work, out):
 
 
 def _keep_permissions(work, out):
-    """Give new patches the permissions of those that they replace."""
+    """Set on new patches the permissions of those that they replace."""
     for path in [work, *work.iterdir()] if out.is_dir() else ():
         with contextlib.suppress(OSError):  # it had no such file
             before = out / path.relative_to(work)

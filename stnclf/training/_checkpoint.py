@@ -131,13 +131,13 @@ class CheckpointKeeper(Callback):
         self.facts = None
 
     def restore(self, net):
-        """Have a net go on from what was found: weights, history, counts of epochs."""
+        """Restore a net from what was found: weights, history, counts of epochs."""
         if self.saved is not None:
             net.module_.load_state_dict(self.saved.part("module"))
             self.saved.record.restore(net)
 
     def left(self, plan):
-        """Give the stages that are left.
+        """Yield the stages that are left.
 
         Parameters
         ----------
@@ -295,12 +295,12 @@ class Saved:
                 raise ValueError(f"tensor {name!r} is no number of steps")
 
     def part(self, prefix):
-        """Give the tensors below a name."""
+        """Return the tensors below a name."""
         start = f"{prefix}."
         return {n[len(start) :]: t for n, t in self.tensors.items() if n.startswith(start)}
 
     def restore_stage(self, net):
-        """Have a stage that has just begun go on: optimizer, early stopping, best losses.
+        """Resume a stage that has just begun: optimizer, early stopping, best losses.
 
         Parameters
         ----------

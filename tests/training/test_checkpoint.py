@@ -287,6 +287,24 @@ def test_no_path(value, blobs):
         CiresanBaseline(checkpoint=value).fit(*blobs)
 
 
+def test_one_fit_at_a_time_writes_a_checkpoint(blobs, tmp_path):
+    kept = CiresanBaseline(**BASELINE, random_state=0, checkpoint=tmp_path / "a")
+    messages = []
+
+    class Second(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if len(net.history) == 2:
+                with pytest.raises(OSError, match="is being written by process") as caught:
+                    clone(kept).fit(*blobs)
+                messages.append(str(caught.value))
+
+    first = clone(kept).set_params(callbacks=[Second()]).fit(*blobs)
+    assert len(messages) == 1
+    assert str(tmp_path / "a") in messages[0]
+    assert_same(first, CiresanBaseline(**BASELINE, random_state=0).fit(*blobs))
+    assert os.listdir(tmp_path) == ["a"]
+
+
 def test_the_estimator_can_be_cloned_pickled_and_saved(blobs, tmp_path):
     kept = CiresanBaseline(**BASELINE, random_state=0, checkpoint=tmp_path / "a")
     assert clone(kept).checkpoint == tmp_path / "a"
