@@ -20,6 +20,7 @@ SLOW = frozenset(
     [
         "_serialization/test_version_1.py",
         "_utils/test_files.py::test_a_full_disk_leaves_the_earlier_file_alone",
+        "_utils/test_images.py::test_rarer_types_train_and_predict",
         "_utils/test_lock.py",
         "_utils/test_progress.py::test_a_full_disk_leaves_what_was_there",
         "benchmarks",
@@ -34,6 +35,7 @@ SLOW = frozenset(
         "cli/test_scan.py",
         "cli/test_signals.py",
         "cli/test_train.py",
+        "datasets/test_ground.py::test_slide_has_nuclei_where_the_truth_says",
         "features/test_transformer.py::test_classes_are_told_apart_by_a_support_vector_machine",
         "features/test_transformer.py::test_import_leaves_skimage_alone",
         "features/test_transformer.py::test_two_processes_agree_with_one",
@@ -47,7 +49,7 @@ SLOW = frozenset(
         "networks/test_stn.py::test_stn_takes_any_patch",
         "networks/test_stn.py::test_tta_averages_over_turned_and_mirrored_windows",
         "networks/test_window_classifiers.py::test_classifier_shapes_and_every_weight_learns",
-        "networks/test_zoom.py::test_finds_what_only_the_pixels_tell",
+        "networks/test_zoom.py",
         "onnx",
         "persistence",
         "report/test_browser.py",
@@ -82,6 +84,11 @@ SLOW = frozenset(
         "training/test_checkpoint.py",
         "training/test_cuda_graph.py",
         "training/test_killed.py",
+        "training/test_net.py::test_micro_batches_add_up_to_the_whole_gradient",
+        "training/test_net.py::test_the_number_of_threads_changes_nothing",
+        "training/test_stage.py::test_joint_loss_is_equation_9_on_the_chosen_window",
+        "training/test_stage.py::test_only_the_joint_stage_shows_the_window_that_was_found",
+        "training/test_stage.py::test_which_weights_move_in_which_stage",
         "training/test_transfer.py",
     ]
 )
