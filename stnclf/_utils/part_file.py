@@ -76,8 +76,13 @@ class PartFile(Run):
             report()
             self.note(unit)
 
-    def finish(self):
+    def finish(self, kept=None):
         """Put the file in its place.
+
+        Parameters
+        ----------
+        kept : int ndarray, default=None
+            The rows that it is to have, the others are left out; None is all.
 
         Returns
         -------
@@ -85,10 +90,12 @@ class PartFile(Run):
             Read-only and memory-mapped if there is a file.
         """
         if self.out is None:
-            return self.X
+            return self.X if kept is None else self.X[kept]
         if os.path.exists(self._part):
             self.save()
             self.X.flush()
+            if kept is not None:
+                self._shorten(kept)
             self.X = None
             self.put(self._part)
         self.forget()
@@ -101,6 +108,19 @@ class PartFile(Run):
         if self.out is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.remove(self._part)
+
+    def _shorten(self, kept):
+        """Put an array of some rows in the place of that of all."""
+        short = f"{self._part}.short"
+        open_as(short, self.out).close()
+        shape = (len(kept), *self.shape[1:])
+        X = np.lib.format.open_memmap(short, "w+", dtype=np.uint8, shape=shape)
+        for row, old in enumerate(kept):
+            X[row] = self.X[old]
+        X.flush()
+        del X
+        self.X = None
+        os.replace(short, self._part)
 
     def _before_notes(self):
         self.X.flush()  # the pixels first, then that they are there

@@ -27,6 +27,7 @@ __all__ = [
     "examples",
     "long_options",
     "on_cluster",
+    "on_error_option",
     "out_option",
     "overwrite_option",
     "shows_progress",
@@ -127,6 +128,16 @@ def out_option(text, required=True, **more):
 
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace what is there under the name of --out."
+)
+
+
+#: What to do about a part of a slide that cannot be read.
+on_error_option = click.option(
+    "--on-error",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="Where a slide cannot be read: stop, to be resumed, or leave out what touches it.",
 )
 
 

@@ -16,6 +16,7 @@ from ..annotations import resolve_image
 from ..annotations._readers import READ
 from ..slides import extract_patches
 from ..slides._readers import open_reader
+from ..slides._skipped import read_skipped, write_skipped
 from .common import (
     EXISTING,
     Command,
@@ -25,6 +26,7 @@ from .common import (
     count_labels,
     examples,
     long_options,
+    on_error_option,
     out_option,
     shows_progress,
 )
@@ -74,6 +76,7 @@ __all__ = ["patches"]
     show_default=True,
     help="Cells outside their slide: refuse all, leave them out, or move them to the edge.",
 )
+@on_error_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 @click.option(
     "--jobs", type=int, default=1, show_default=True, callback=check_jobs, help="Number of threads."
@@ -117,7 +120,7 @@ def patches(
         __version__,
         annotations=describe_file(annotations),
         slides=_describe_slides(root, table["image"]),
-        options=pinned_options("annotations", "root"),
+        options=pinned_options("annotations", "root", "on_error"),
     )
     with (
         replacing_only_if(overwrite),
@@ -144,9 +147,12 @@ def patches(
                         **how,
                     )
                 facts = {"stnclf": __version__, **how, "image_size": X.shape[1], "seed": seed}
+                del facts["on_error"]
+                facts["skipped"] = read_skipped(work / "X.npy")
                 facts["cell_size"] = how["cell_size"] or how["size"] // 2
                 facts["mpp"] = how["mpp"] or how["slide_mpp"] or _resolution(root, set(groups))
                 save_others(work, y, centers, groups, {**facts, "run": header})
+                write_skipped(os.fspath(work / "X.npy"), [])
                 del X  # a file that is open cannot be moved everywhere
         finally:
             if not any(work.iterdir()):  # nothing was done, and nothing is to be resumed
@@ -165,7 +171,9 @@ def patches(
     counts = ", ".join(f"{n} {name}" for name, n in count_labels(found.y).items())
     text = f"{out}: {len(found.X)} patches of {found.X.shape[1]} px ({counts})"
     n_out = n_rows - len(found.X)
-    say(f"{text}; {n_out} of {n_rows} rows left out" if n_out else text)
+    text = f"{text}; {n_out} of {n_rows} rows left out" if n_out else text
+    n_skipped = len(found.facts.get("skipped", ()))
+    say(f"{text}; {n_skipped} region(s) that cannot be read" if n_skipped else text)
 
 
 def _read(path, root, slide_mpp, format, **how):
@@ -217,7 +225,8 @@ def _check_ours(folder):
     if folder.is_symlink() and not (folder.suffix.lower() == ".npz" and folder.is_file()):
         raise click.BadParameter(f"'{folder}' is a link.", param_hint="'--out'")
     if folder.is_dir():
-        known = {*FILES, *(f"X.npy.{ending}" for ending in ("part", "progress", "lock"))}
+        endings = ("part", "part.short", "progress", "lock", "skipped.csv")
+        known = {*FILES, *(f"X.npy.{ending}" for ending in endings)}
         others = [path.name for path in folder.iterdir() if path.name not in known]
         if others:
             raise click.BadParameter(

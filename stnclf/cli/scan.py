@@ -20,6 +20,7 @@ from .common import (
     examples,
     long_options,
     on_cluster,
+    on_error_option,
     out_option,
     shows_progress,
 )
@@ -69,6 +70,7 @@ __all__ = ["scan_command"]
 @click.option(
     "--jobs", type=int, default=1, show_default=True, callback=check_jobs, help="Tiles at a time."
 )
+@on_error_option
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Share the slides out on a Dask cluster, one a job."
 )
@@ -121,12 +123,13 @@ def scan_command(
         "tile_jobs": jobs,
         "verbose": shows_progress(progress),
     }
-    n_done = n_cells = 0
+    n_done = n_cells = n_skipped = 0
     try:
         with on_cluster(scheduler):
             for path, table, error in _scan_each(estimator, slides, outs, slide_mpp, how):
                 if error is None:
                     n_done, n_cells = n_done + 1, n_cells + len(table)
+                    n_skipped += len(table.attrs.get("skipped", ()))
                 else:
                     report(error, path)
     finally:
@@ -135,6 +138,8 @@ def scan_command(
                 out.rmdir()
     n_failed = len(slides) - n_done
     text = f"{out}: {n_cells} cells on {n_done} slide(s)"
+    if n_skipped:
+        text = f"{text}; {n_skipped} region(s) skipped that cannot be read (.skipped.csv)"
     say(f"{text}; {n_failed} failed" if n_failed else text)
     if n_failed:
         raise click.exceptions.Exit(1)

@@ -11,10 +11,15 @@ from tqdm import tqdm
 
 from .._utils.optional import import_pandas
 from .._utils.threads import Workers
+from ..slides import SlideReadError
+from ..slides._skipped import merged
 from ..slides._slide import name_of
 from ._finders import Block
 
 __all__ = ["Plane", "run", "table_of", "without_duplicates"]
+
+#: Pixels of the plane: what cannot be read is left out in parts of about this side.
+_SMALLEST = 64
 
 
 class Plane:
@@ -41,6 +46,13 @@ class Plane:
         """Tell of rectangles (n, 4), their edges in pixels of the plane, if there is tissue."""
         return self.tissue.touches(np.asarray(boxes) * self.scale)
 
+    def on_level_0(self, finder, block):
+        """Return x, y, width, height of the positions of a block, in pixels of level 0."""
+        edges = np.array(block) * np.tile(finder.step, 2) * self.scale
+        limits = np.tile(self.slide.size, 2)
+        low, high = np.floor(edges[:2]), np.minimum(np.ceil(edges[2:]), limits[:2])
+        return (*low.astype(int).tolist(), *(high - low).astype(int).tolist())
+
     def find(self, finder, block):
         """Find the cells of a block: an array (n, 3 + n_classes), see `table_of`."""
         box = finder.box(block)
@@ -56,16 +68,59 @@ class Plane:
         return np.concatenate(cells, axis=1)[inside]
 
 
-def run(plane, finder, tiles, progress, n_jobs, verbose):
-    """Work through the tiles that are not done."""
+def run(plane, finder, tiles, progress, n_jobs, verbose, on_error="stop"):
+    """Work through the tiles that are not done.
+
+    Returns
+    -------
+    list of tuple of int
+        ``(x, y, width, height)`` in pixels of level 0, of what was skipped with `on_error`
+        "skip". Tiles of which a part was skipped are not noted as done.
+    """
     bar = tqdm(total=len(tiles), initial=len(progress.cells), unit="tile", disable=not verbose)
+    skipped = []
 
     def work(number):
-        progress.add(number, plane.find(finder, tiles[number]), bar.update)
+        try:
+            cells = plane.find(finder, tiles[number])
+        except SlideReadError as error:
+            if on_error == "stop" or not error.regions:
+                raise
+            parts, boxes = _find_around(plane, finder, tiles[number])
+            skipped.extend(boxes)
+            progress.cells[number] = np.concatenate(parts) if parts else np.empty((0, 0))
+            return
+        progress.add(number, cells, bar.update)
 
     waiting = [number for number in range(len(tiles)) if number not in progress.cells]
     with bar, Workers(n_jobs, least=n_jobs) as workers:
         workers.map(work, waiting)
+    return merged(skipped)
+
+
+def _find_around(plane, finder, block):
+    """Find the cells of those parts of a block that can be read: cells, and the other parts."""
+    cells, boxes, waiting = [], [], [block]
+    while waiting:
+        block = waiting.pop()
+        try:
+            cells.append(plane.find(finder, block))
+            continue
+        except SlideReadError as error:
+            if not error.regions:
+                raise
+        left, top, right, bottom = block
+        columns, rows = right - left, bottom - top
+        wide, high = columns * finder.step[0], rows * finder.step[1]
+        if max(wide, high) <= _SMALLEST or columns == rows == 1:
+            boxes.append(plane.on_level_0(finder, block))
+        elif rows == 1 or (columns > 1 and wide >= high):
+            middle = left + columns // 2
+            waiting += [Block(left, top, middle, bottom), Block(middle, top, right, bottom)]
+        else:
+            middle = top + rows // 2
+            waiting += [Block(left, top, right, middle), Block(left, middle, right, bottom)]
+    return cells, boxes
 
 
 def _probability(cells):

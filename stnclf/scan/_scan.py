@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -26,6 +27,8 @@ from .._version import __version__
 from ..annotations import read_annotations
 from ..networks import CiresanNet
 from ..slides import Slide
+from ..slides._read_errors import BrokenTiles, read_around
+from ..slides._skipped import check_on_error, read_skipped, write_skipped
 from ..slides._slide import name_of, opened
 from ..slides._tissue import find_slide_tissue
 from ._finders import HeatFinder, PatchFinder, WindowFinder
@@ -47,6 +50,7 @@ def scan(
     nms_radius_um: float = 7.5,
     stride: int | None = None,
     tile_size: int = 1024,
+    on_error: str = "stop",
     n_jobs: int = 1,
     out: PathLike | None = None,
     resume: bool = False,
@@ -81,6 +85,12 @@ def scan(
     tile_size : int, default=1024
         Side of the square that each job works on at a time, in pixels as the network sees them.
         It takes memory, but the result depends on it only by rounding.
+    on_error : {"stop", "skip"}, default="stop"
+        What to do where the slide cannot be read, in several attempts. "stop" raises, keeps what
+        is done, and `resume` goes on. "skip" leaves out the cells whose probabilities depend on
+        what cannot be read; ``detections.attrs["skipped"]`` and, with `out`,
+        ``out + ".skipped.csv"`` list where nothing was looked for (image, x, y, width, height in
+        pixels of level 0).
     n_jobs : int, default=1
         Tiles that are worked on at the same time, in threads; -1 is one for each processor. The
         result does not depend on it.
@@ -106,6 +116,8 @@ def scan(
     ------
     FileNotFoundError
         If there is no such slide, or no folder for `out`.
+    SlideReadError
+        If a part of the slide cannot be read; names it. It is an OSError.
     OSError
         If `out` or its progress cannot be written, on a full disk for example, or another
         process writes it. The error names the file, what stood in `out` is as it was, and
@@ -173,13 +185,16 @@ def scan(
         is_whole = isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
         if not is_whole and (name != "stride" or value is not None):
             raise argument_error(name, f"got {value!r}, wants a whole number of pixels.")
+    check_on_error(on_error)
     out = check_out(out, resume)
     finder = _make_finder(estimator, reported, min_probability, stride)
     mpp = estimator.mpp if mpp is None else mpp
 
     with opened(slide) as slide:
         scale, radius = _scales(slide, mpp, nms_radius_um, min(estimator.cell_size_) / 2)
-        plane = Plane(slide, mpp, scale, find_slide_tissue(slide, tissue))
+        slide = slide._remembering(BrokenTiles())
+        around = read_around if on_error == "skip" else None
+        plane = Plane(slide, mpp, scale, find_slide_tissue(slide, tissue, around))
         tiles = plane.tiles(finder, tile_size)
         header = None
         if out is not None:
@@ -190,15 +205,28 @@ def scan(
             header = run_identity(**header, scale=scale)
         with Progress(out, header, resume) as progress:
             if progress.complete:
-                return read_annotations(out)
-            run(plane, finder, tiles, progress, n_jobs, verbose)
+                table = read_annotations(out)
+                table.attrs["skipped"] = read_skipped(out)
+                return table
+            skipped = run(plane, finder, tiles, progress, n_jobs, verbose, on_error)
             # An array without rows comes back without columns.
             parts = [cells for _, cells in progress.in_order() if len(cells)]
             cells = np.concatenate([np.empty((0, 3 + len(estimator.classes_))), *parts])
             cells = without_duplicates(cells, radius)
             table = table_of(cells, slide, estimator.classes_)
+            _say_skipped(table, [(name_of(slide), *box) for box in skipped], out)
             progress.finish(table.to_csv(index=False, lineterminator="\n").encode())
     return table
+
+
+def _say_skipped(table, skipped, out):
+    """Say what was not looked at: in a warning, in the table and beside the file."""
+    table.attrs["skipped"] = skipped
+    write_skipped(out, skipped)
+    if skipped:
+        first = "{!r} at x, y, width, height = {}, {}, {}, {}".format(*skipped[0])
+        more = f" and {len(skipped) - 1} more region(s)" if len(skipped) > 1 else ""
+        warnings.warn(f"{first}{more} cannot be read and was skipped.", UserWarning, stacklevel=3)
 
 
 def _make_finder(estimator, reported, min_probability, stride):

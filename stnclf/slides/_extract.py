@@ -10,16 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import warnings
 from collections import defaultdict
-from copy import deepcopy
 from dataclasses import dataclass
-from itertools import groupby
 from numbers import Integral, Real
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from .._utils.checks import check_positive, draw_seed
 from .._utils.errors import argument_error
@@ -32,12 +29,15 @@ from .._version import __version__
 from ..annotations import resolve_image
 from ..annotations._slide_facts import slide_facts
 from ._cell_table import cells_inside, check_cells
+from ._fill import fill_patches
+from ._read_errors import SlideReadError
+from ._skipped import check_on_error, merged, write_skipped
 from ._slide import Slide
 
 __all__ = ["context_margin", "extract_patches", "grid_corners", "tiles_of"]
 
-#: Side of a tile in pixels of the result, and how many of them one job reads.
-_TILE, _JOB = 512, 64
+#: Side of a tile in pixels of the result.
+_TILE = 512
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ def extract_patches(
     outside: str = "error",
     out: PathLike | None = None,
     resume: bool = False,
+    on_error: str = "stop",
     n_jobs: int = 1,
     random_state: RandomState = None,
     verbose: int = 0,
@@ -113,6 +114,11 @@ def extract_patches(
     resume : bool, default=False
         Go on with an unfinished `out`, if there is one, instead of beginning anew. The result
         is that of an uninterrupted run.
+    on_error : {"stop", "skip"}, default="stop"
+        What to do where a slide cannot be read, in several attempts. "stop" raises, keeps what is
+        done, and `resume` goes on. "skip" leaves out the patches that touch what cannot be read;
+        with `out`, ``out + ".skipped.csv"`` lists it (image, x, y, width, height in pixels of
+        level 0). Either way, patches that touch nothing of it are right.
     n_jobs : int, default=1
         Threads; -1 is one for each processor. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -138,6 +144,8 @@ def extract_patches(
         If a slide, or the folder of `out`, is not there.
     ImportError
         If a slide wants OpenSlide and it is not installed.
+    SlideReadError
+        If a part of a slide cannot be read; names it. It is an OSError.
     TypeError, ValueError
         If an argument is not as described, a cell lies outside its image, a slide cannot be
         read or has no resolution, or `resume` finds a run with other arguments. Nothing new is
@@ -177,6 +185,7 @@ def extract_patches(
     if not isinstance(n_jobs, Integral) or n_jobs == 0:
         raise argument_error("n_jobs", f"got {n_jobs!r}, wants a number of threads, or -1 for all.")
     out = check_out(out, resume)
+    check_on_error(on_error)
     if outside not in ("error", "skip", "clip"):
         raise argument_error("outside", f"got {outside!r}, wants 'error', 'skip' or 'clip'.")
     groups, points, y, rows, from_bounds = check_cells(annotations)
@@ -220,45 +229,27 @@ def extract_patches(
         seed=seed,
     )
     with PartFile(out, shape, len(tiles), header, resume) as part:
-        _read_all(slides, mpp, tiles, corners, part, n_jobs, verbose)
-        X = part.finish()
-    return X, y, on_grid - corners, groups
+        lost, broken = fill_patches(slides, mpp, tiles, corners, part, n_jobs, verbose, on_error)
+        kept = _without(lost, broken, names, len(points), out)
+        X, rows = part.finish(kept), slice(None) if kept is None else kept
+    return X, y[rows], (on_grid - corners)[rows], groups[rows]
 
 
-def _read_all(slides, mpp, tiles, corners, part, n_jobs, verbose):
-    """Fill the patches, tile by tile."""
-    waiting = [number for number in range(len(tiles)) if number not in part.done]
-    jobs = []
-    for image, numbers in groupby(waiting, lambda number: tiles[number].image):
-        numbers = list(numbers)
-        jobs += [(image, numbers[i : i + _JOB]) for i in range(0, len(numbers), _JOB)]
-    bar = tqdm(total=len(tiles), initial=len(part.done), unit="tile", disable=not verbose)
-
-    def work(image, numbers):
-        # A slide of its own: one that jobs share could be closed by the first that is done.
-        with deepcopy(slides[image]) as slide:
-            scale = slide.scale(mpp)
-            for number in numbers:
-                left, top, right, bottom = tiles[number].box
-                pixels = slide.read_region(
-                    left * scale, top * scale, right - left, bottom - top, mpp
-                )
-                for row in tiles[number].rows:
-                    _paste(part.X[row], pixels, *(corners[row] - (left, top)).tolist())
-                part.mark(number, bar.update)
-
-    # Threads, whatever the surrounding configuration says: all write to one array, and what
-    # takes the time, decoding and resampling, lets other threads run.
-    with bar:
-        Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(work)(*job) for job in jobs)
-
-
-def _paste(patch, pixels, x, y):
-    """Copy to a patch what it has in common with a tile; its corner is (x, y) of the tile."""
-    height, width = pixels.shape[:2]
-    side = len(patch)
-    left, top, right, bottom = max(x, 0), max(y, 0), min(x + side, width), min(y + side, height)
-    patch[top - y : bottom - y, left - x : right - x] = pixels[top:bottom, left:right]
+def _without(lost, broken, names, n, out):
+    """Say what is left out, in a warning and beside `out`; return the rows that are kept."""
+    regions = [
+        (str(name), *box) for name, tiles in zip(names, broken) for box in merged(tiles.regions)
+    ]
+    if len(lost) == n:
+        raise SlideReadError(regions[0][0], "no patch is left", [regions[0][1:]])
+    write_skipped(out, regions if lost else [])
+    if not lost:
+        return None
+    where = "{!r} at x, y, width, height = {}, {}, {}, {}".format(*regions[0])
+    more = f" and {len(regions) - 1} more region(s)" if len(regions) > 1 else ""
+    text = f"{len(lost)} of {n} patches are left out, which touch {where}{more}, not readable."
+    warnings.warn(text, UserWarning, stacklevel=3)
+    return np.setdiff1d(np.arange(n), sorted(lost))
 
 
 def context_margin(size, cell_size, max_offset):

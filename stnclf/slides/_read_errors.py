@@ -12,9 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .._utils.typing import Pixels
 
-__all__ = ["BrokenTiles", "PatientReader", "SlideReadError"]
+__all__ = ["BrokenTiles", "PatientReader", "SlideReadError", "open_again", "read_around"]
 
 #: Seconds to wait before each further attempt, and what waits.
 WAITS = (0.1, 0.5, 2.0)
@@ -25,6 +28,9 @@ _PATIENCE = 3
 
 #: Side in pixels of a level of what is tried by itself, where a file does not say how it is tiled.
 _TILE = 256
+
+#: Side in pixels of an overview below which a part is not divided any further.
+_SMALLEST = 8
 
 Box = tuple[int, int, int, int]
 
@@ -196,6 +202,69 @@ class PatientReader:
             for c, n, most in zip(box[:2], box[2:], self.size)
         ]
         return low[0], low[1], high[0] - low[0], high[1] - low[1]
+
+
+def open_again(opener: Any, path: str) -> None:
+    """Open a slide that was opened before; what fails now is no bad input.
+
+    Parameters
+    ----------
+    opener : Opener
+        Opens it.
+    path : str
+        The file, for messages.
+
+    Raises
+    ------
+    SlideReadError
+        If that fails again and again.
+    """
+    for wait in (*WAITS, None):
+        try:
+            opener.reader()
+            return
+        except (ValueError, OSError) as error:
+            if wait is None:
+                raise SlideReadError(path, error) from error
+            _sleep(wait)
+
+
+def read_around(
+    read: Callable[[int, int, int, int], Pixels], width: int, height: int
+) -> tuple[Pixels, NDArray[np.bool_]]:
+    """Read as much of an image as can be read.
+
+    Parameters
+    ----------
+    read : callable
+        Reads x, y, width, height.
+    width, height : int
+        Size of all.
+
+    Returns
+    -------
+    pixels : uint8 ndarray of shape (height, width, 3)
+        White where they cannot be read.
+    holes : bool ndarray of shape (height, width)
+        True where they cannot be read.
+    """
+    pixels = np.full((height, width, 3), 255, np.uint8)
+    holes = np.zeros((height, width), dtype=bool)
+    waiting = [(0, 0, width, height)]
+    while waiting:
+        x, y, w, h = waiting.pop()
+        try:
+            pixels[y : y + h, x : x + w] = read(x, y, w, h)
+        except SlideReadError as error:
+            if not error.regions:
+                raise
+            if max(w, h) <= _SMALLEST:
+                holes[y : y + h, x : x + w] = True
+            elif w >= h:
+                waiting += [(x, y, w // 2, h), (x + w // 2, y, w - w // 2, h)]
+            else:
+                waiting += [(x, y, w, h // 2), (x, y + h // 2, w, h - h // 2)]
+    return pixels, holes
 
 
 class _CannotOpen(SlideReadError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import os
 from numbers import Integral, Real
@@ -35,8 +36,8 @@ class Slide:
     ----------
     path : str, path-like or uint8 ndarray of shape (height, width, 3)
         Whole-slide image in a format that OpenSlide knows, a plain image, or RGB pixels. Of a
-        plain image with several pages the first is taken; it is not turned as its EXIF
-        orientation says.
+        file with several pages the first is taken. Pixels are as they are stored, not turned as a
+        tag of TIFF or EXIF says.
     mpp : float, default=None
         Micrometres per pixel of level 0. None takes it from the file.
 
@@ -51,13 +52,23 @@ class Slide:
         If there is no such file.
     ImportError
         If the file wants OpenSlide and it is not installed; raised when the file is opened.
+    SlideReadError
+        If a part of the file cannot be read, in several attempts; raised by what reads pixels. It
+        is an OSError, and names the tiles.
     TypeError, ValueError
-        If an argument is not as described. A file that is damaged or no image is a ValueError
-        when that is found out; the message names the file.
+        If an argument is not as described. A file that is no image, or one of other pixels than
+        8-bit grey or colour, is a ValueError when it is opened; the message names the file.
+
+    Warns
+    -----
+    UserWarning
+        If the file has an orientation, which is not applied, or several images of one size, of
+        which the first is taken.
 
     Notes
     -----
-    A resolution in the file counts if it is 20 um per pixel or finer and the same on both axes.
+    A resolution in the file counts if it is 20 um per pixel or finer and the same on both axes. In
+    TIFF it may stand in the tags, in OME-XML or in ImageJ's description, unless they disagree.
     Many programs write 72 dots per inch into images without knowing: that is 353 um per pixel.
 
     Examples
@@ -156,9 +167,10 @@ class Slide:
 
         Raises
         ------
+        SlideReadError
+            If the region cannot be read.
         TypeError, ValueError
-            If an argument is not as described, the resolution is not known, or the file cannot
-            be read.
+            If an argument is not as described, or the resolution is not known.
 
         Notes
         -----
@@ -260,14 +272,26 @@ class Slide:
     def __repr__(self) -> str:
         return f"Slide({self._name}, mpp={self._mpp!r})"
 
-    def _overview(self, scale):
+    def _remembering(self, broken):
+        """Return a slide of the same open file that asks a run's `BrokenTiles` before it reads."""
+        slide = copy.copy(self)
+        slide._broken = broken
+        return slide
+
+    def _overview(self, scale, read_around=None):
         # Sizes are products of scale, so that rounding must not add a pixel.
         width, height = (max(1, math.ceil(side / scale - 1e-6)) for side in self.size)
         finest = max((d for d in self._opener.reader().downsamples if d <= scale), default=1.0)
         if math.prod(self.size) / finest**2 > _MOST_OVERVIEW:
             size = f"{self.size[0]} x {self.size[1]} px"
             raise ValueError(f"{self.path!r}: is {size}, too much without a pyramid of levels.")
-        return self._read(0, 0, width, height, scale), scale
+        if read_around is None:
+            return self._read(0, 0, width, height, scale), scale
+
+        def read(x, y, width, height):
+            return self._read(x * scale, y * scale, width, height, scale)
+
+        return read_around(read, width, height), scale
 
     def _read(self, x, y, width, height, scale):
         reader = PatientReader(self._opener, self.path or self._name, self._broken)

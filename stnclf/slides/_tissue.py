@@ -94,7 +94,7 @@ class Tissue:
         return total > 0
 
 
-def find_slide_tissue(slide, wanted):
+def find_slide_tissue(slide, wanted, read_around=None):
     """Find the tissue of a slide, or take all of it.
 
     Parameters
@@ -103,6 +103,9 @@ def find_slide_tissue(slide, wanted):
         The slide.
     wanted : bool
         Whether tissue is looked for.
+    read_around : callable, default=None
+        `stnclf.slides._read_errors.read_around`, to take what cannot be read for tissue; None
+        raises.
 
     Returns
     -------
@@ -118,9 +121,11 @@ def find_slide_tissue(slide, wanted):
     if not wanted:
         return Tissue(np.ones((1, 1), dtype=bool), float(max(slide.size)))
     try:
-        mpp = slide.mpp
+        scale = slide.scale(max(8.0, slide.mpp))  # not finer than the slide itself
     except ValueError:
-        image, scale = slide.thumbnail(math.ceil(max(slide.size) / _CELL))
+        scale = max(1.0, max(slide.size) / math.ceil(max(slide.size) / _CELL))
+    image, scale = slide._overview(scale, read_around)
+    if read_around is None:
         return Tissue(find_tissue(image), scale)
-    # Not finer than the slide itself.
-    return Tissue(*slide.tissue_mask(max(8.0, mpp)))
+    image, holes = image
+    return Tissue(find_tissue(image) | holes, scale)
