@@ -174,12 +174,14 @@ def check_file(path):
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is nothing of that name, or a folder.
+        If there is nothing of that name, or a folder, pipe or device.
     """
     if "\0" in path or not os.path.exists(path):
         raise FileNotFoundError(f"{path!r}: there is no such file.")
     if os.path.isdir(path):
         raise ValueError(f"{path!r}: is a folder, wants the file of a slide or image.")
+    if not os.path.isfile(path):  # to open a pipe would wait for its writer
+        raise ValueError(f"{path!r}: is a pipe or device, wants the file of a slide or image.")
 
 
 def check_pixels(name, pixels):

@@ -8,6 +8,8 @@ is pickled.
 from __future__ import annotations
 
 import json
+import math
+import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,9 @@ __all__ = [
 ]
 
 _ARRAYS = ("X", "y", "centers", "groups")
+
+#: What is unpacked may be so many times larger than what is stored, and so many bytes in any case.
+_MOST_RATIO, _FREE = 100, 1 << 28
 
 #: What a folder of patches may hold.
 FILES = (*(f"{name}.npy" for name in _ARRAYS), "patches.json")
@@ -149,6 +154,9 @@ def _read_folder(folder):
     for name in _ARRAYS:
         path = folder / f"{name}.npy"
         if name in ("X", "y") or path.exists():
+            _check_regular(path)
+            with open(path, "rb") as file:
+                _check_npy(file, os.path.getsize(path), path.name)
             found[name] = np.load(path, mmap_mode="r" if name == "X" else None)
     if (folder / "patches.json").exists():
         found["facts"] = _facts((folder / "patches.json").read_text(encoding="utf-8"))
@@ -156,11 +164,39 @@ def _read_folder(folder):
 
 
 def _read_npz(path):
+    _check_regular(path)
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            size, stored = member.file_size, member.compress_size
+            if size > _MOST_RATIO * stored + _FREE:
+                raise ValueError(f"{member.filename!r} unpacks {stored} bytes to {size}")
+            if member.filename.endswith(".npy"):
+                with archive.open(member) as file:
+                    _check_npy(file, size, member.filename)
     with np.load(path) as file:
         found = {name: file[name] for name in _ARRAYS if name in ("X", "y") or name in file}
         if "patches" in file:
             found["facts"] = _facts(str(file["patches"]))
     return found
+
+
+def _check_regular(path):
+    """Refuse a pipe or device, which one would wait for."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"{path.name!r} is no regular file")
+
+
+def _check_npy(file, size, name):
+    """Compare the array that a header claims with the bytes that are there."""
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"{name!r} is of version {version} of the format, wants 1 or 2")
+    read = np.lib.format.read_array_header_1_0
+    shape, _, dtype = (read if version == (1, 0) else np.lib.format.read_array_header_2_0)(file)
+    if dtype.hasobject:
+        raise ValueError(f"{name!r}: Object arrays are not read")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"{name!r} claims shape {shape} of {dtype}, and has {size} bytes")
 
 
 def _facts(text):

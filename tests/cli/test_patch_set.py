@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import zipfile
 
 import numpy as np
 import pytest
 
+from stnclf.cli import patch_set
 from stnclf.cli.patch_set import FILES, is_patch_set, load_patches, save_npz, save_others
 
 
@@ -91,3 +94,52 @@ def test_damaged_packed_files(content, tmp_path):
 
 def test_facts_are_json(folder):
     assert json.loads((folder / "patches.json").read_text())["size"] == 6
+
+
+def npy(shape, dtype="|u1", data=b""):
+    """A .npy file whose header claims any shape."""
+    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
+    text += " " * (-(10 + len(text) + 1) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + data
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (npy((10**6, 1000, 1000, 3)), r"'X.npy' claims shape \(1000000, 1000, 1000, 3\)"),
+        (npy((-5, 4, 4, 3), data=bytes(500)), r"'X.npy' claims shape \(-5, 4, 4, 3\)"),
+        (npy((2,), "|O", b"cos\nsystem\n"), "'X.npy': Object arrays are not read"),
+    ],
+)
+def test_headers_that_claim_too_much_are_refused_before_anything_is_read(tmp_path, content, words):
+    packed = tmp_path / "p.npz"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("X.npy", content)
+        archive.writestr("y.npy", npy((2,), data=b"ab"))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "X.npy").write_bytes(content)
+    (folder / "y.npy").write_bytes(npy((2,), data=b"ab"))
+    for path in (packed, folder):
+        with pytest.raises(ValueError, match=words) as error:
+            load_patches(path)
+        assert str(error.value).startswith(f"{path}: no patches (")
+
+
+def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(patch_set, "_FREE", 1 << 16)
+    path = tmp_path / "p.npz"
+    np.savez_compressed(path, X=np.zeros((200, 32, 32, 3), np.uint8), y=np.zeros(200))
+    with pytest.raises(ValueError, match=r"'X.npy' unpacks \d+ bytes to 614528"):
+        load_patches(path)
+    np.savez(path, X=np.zeros((200, 32, 32, 3), np.uint8), y=np.zeros(200))
+    assert len(load_patches(path).X) == 200
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+def test_pipes_are_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "p.npz")
+    os.mkfifo(tmp_path / "X.npy")
+    for path in (tmp_path / "p.npz", tmp_path):
+        with pytest.raises(ValueError, match="is no regular file"):
+            load_patches(path)

@@ -63,7 +63,7 @@ def test_what_lies_beside_a_broken_tile_is_found(clf, slides, tmp_path, n_jobs):
     assert whole.attrs["skipped"] == []
     skipped = table.attrs["skipped"]
     assert read_skipped(out) == skipped
-    assert sorted(os.listdir(tmp_path)) == ["a.csv", "a.csv.skipped.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["a.csv", "a.csv.json", "a.csv.skipped.csv"]
     # All of the tile is within what was skipped, and not much else: patches are 24 px wide.
     area = np.zeros((200, 260), dtype=int)
     for name, x, y, width, height in skipped:

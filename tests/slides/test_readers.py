@@ -1,5 +1,6 @@
 """Opening files: resolution, levels, transparency, and what is refused in one line."""
 
+import os
 import struct
 import sys
 import zlib
@@ -347,3 +348,12 @@ def test_positive_numbers_pass():
 def test_arrays_must_be_rgb_bytes(pixels, kind):
     with pytest.raises(kind, match="image: got"):
         check_pixels("image", pixels)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+@pytest.mark.parametrize("name", ["a.svs", "a.png", "a.tif"])
+def test_pipes_are_refused_and_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match="is a pipe or device") as error:
+        open_reader(str(tmp_path / name))
+    one_line(error, tmp_path / name)
