@@ -19,7 +19,7 @@ from PIL import Image
 import stnclf
 from stnclf._utils import run
 from stnclf.sampling import CellDataset, Draws, Frame, draw_batch
-from stnclf.slides import Slide, _extract, extract_patches, write_pyramid_tiff
+from stnclf.slides import Slide, _extract, _fill, extract_patches, write_pyramid_tiff
 from stnclf.slides._extract import context_margin, grid_corners, tiles_of
 
 SHARED = Path(__file__).resolve().parents[3] / "shared/data"
@@ -178,7 +178,7 @@ def test_results_do_not_depend_on_tiles_and_threads(root, tmp_path, tile, n_jobs
     settings = {"size": 24, "mpp": None, "max_offset": 4, "random_state": 5}
     expected = extract_patches(table, root, **settings)
     monkeypatch.setattr(_extract, "_TILE", tile)
-    monkeypatch.setattr(_extract, "_JOB", 3)
+    monkeypatch.setattr(_fill, "_JOB", 3)
     got = extract_patches(table, root, **settings, n_jobs=n_jobs, out=tmp_path / "X.npy")
     for a, b in zip(expected, got):
         np.testing.assert_array_equal(a, b)
