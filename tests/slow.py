@@ -84,7 +84,7 @@ SLOW = frozenset(
         "training/test_checkpoint.py",
         "training/test_cuda_graph.py",
         "training/test_killed.py",
-        "training/test_net.py::test_micro_batches_add_up_to_the_whole_gradient",
+        "training/test_stage_run.py::test_micro_batches_add_up_to_the_whole_gradient",
         "training/test_net.py::test_the_number_of_threads_changes_nothing",
         "training/test_stage.py::test_joint_loss_is_equation_9_on_the_chosen_window",
         "training/test_stage.py::test_only_the_joint_stage_shows_the_window_that_was_found",
