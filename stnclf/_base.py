@@ -197,7 +197,7 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         classes, y = check_y(X, y, type(self).__name__)
         frame = self._frame(X.shape[1:3])
         self._check_networks(frame)
-        centers = check_centers(centers, len(X), frame.image)
+        centers = check_centers(centers, len(X), frame.image, frame.patch)
         weight, known_seed = check_weight(sample_weight, X), None
         if keeper is not None:
             start = self.net_.module_.state_dict() if going_on else init and init[0]

@@ -95,6 +95,9 @@ class CiresanBaseline(BaseCellClassifier):
         Names of X's columns, where it was a table that has them.
     image_shape_ : tuple of int
         (height, width, channels) of the images.
+    pixel_unit_ : object
+        What the pixels were: 8-bit, 16-bit, 0 to 1, or numbers in another range; str() names it.
+        Predictions take pixels of the same unit, in any dtype.
     patch_size_, cell_size_ : tuple of int
         (height, width) of patch and cell in pixels.
     net_ : CellNet

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import os
 import re
+import warnings
+from collections.abc import Mapping
 from numbers import Real
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -22,6 +25,7 @@ from sklearn.utils.validation import (
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.callbacks.scoring import ScoringBase
 
+from .containers import is_table, refuse_masked
 from .errors import argument_error
 from .images import naming
 
@@ -49,6 +53,8 @@ def check_y(X, y, name):
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
     with naming("y", "one label for each image, of one kind, none missing"):
         check_consistent_length(X, y)
+        refuse_masked("y", y)
+        _refuse_missing(y)
         y = column_or_1d(y, warn=True)
         if y.dtype.kind in "SO" and any(isinstance(label, bytes) for label in y):
             raise TypeError("labels are bytes")
@@ -57,6 +63,32 @@ def check_y(X, y, name):
         check_classification_targets(y)
         classes, y = np.unique(y, return_inverse=True)
     return classes, y.astype(np.int64)
+
+
+def _refuse_missing(y):
+    """Refuse labels that are None, NaN, pandas' NA or NaT, and name the first one's index."""
+    if sparse.issparse(y):
+        return  # scikit-learn has words for it
+    # NumPy would make the word "nan" of one among strings in a list.
+    labels = y if isinstance(y, (list, tuple)) else np.asarray(y)
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind == "O":
+        missing = [_is_missing(label) for label in labels]
+    elif labels.dtype.kind in "fmM":
+        missing = labels != labels
+        missing = missing.reshape(len(missing), -1).any(axis=1)
+    else:
+        return
+    if np.any(missing):
+        raise ValueError(
+            f"Input y contains NaN, None or other missing labels: {int(np.sum(missing))} of "
+            f"{len(missing)}, the first at index {int(np.argmax(missing))}"
+        )
+
+
+def _is_missing(label):
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(label, (Real, np.datetime64, np.timedelta64)) and bool(label != label)
 
 
 def check_device(device):
@@ -81,11 +113,39 @@ def uses_bfloat16(precision, device):
     return torch.cuda.get_device_capability(device)[0] >= 8
 
 
-def check_centers(centers, n_samples, image):
-    """Check cell centres; None is the middle of the image."""
+def check_centers(centers, n_samples, image, patch=None):
+    """Check cell centres; None is the middle of the image.
+
+    Parameters
+    ----------
+    centers : array-like of shape (n_samples, 2), table, or None
+        ``(x, y)``; of a table with names, the columns ``x`` and ``y`` in any order.
+    n_samples : int
+        How many there must be.
+    image : tuple of int
+        ``(height, width)`` of the images.
+    patch : tuple of int, default=None
+        ``(height, width)`` of the central patch that predictions see.
+
+    Returns
+    -------
+    float64 ndarray of shape (n_samples, 2)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are nothing of the kind, or cannot be as meant: outside the image, or fractions.
+
+    Warns
+    -----
+    UserWarning
+        If some lie outside the patch.
+    """
     height, width = image
     if centers is None:
         return np.tile([(width - 1) / 2, (height - 1) / 2], (n_samples, 1))
+    refuse_masked("centers", centers)
+    centers = _by_name(centers)
     with naming("centers", f"numbers of shape ({n_samples}, 2), one (x, y) per sample"):
         centers = check_array(
             centers, dtype="numeric", input_name="centers", ensure_2d=False, allow_nd=True
@@ -94,19 +154,87 @@ def check_centers(centers, n_samples, image):
         raise argument_error(
             "centers", f"got shape {centers.shape}, wants ({n_samples}, 2), one (x, y) per sample."
         )
-    outside = ((centers < -0.5) | (centers > (width - 0.5, height - 0.5))).any(axis=1)
+    outside = _outside(centers, (0, 0), image)
     if outside.any():
         first = int(outside.argmax())
+        hint = ""
+        if np.abs(centers).max() <= 1:
+            hint = " Wants pixels, not coordinates from -1 to 1."
+        elif not _outside(centers[:, ::-1], (0, 0), image).any():
+            hint = " As (row, column) they would lie inside: wants (x, y), centers[:, ::-1]."
         raise argument_error(
             "centers",
             f"{int(outside.sum())} lie outside the image of {width} x {height} px "
-            f"(width x height), the first at index {first}: {centers[first].tolist()} (x, y).",
+            f"(width x height), the first at index {first}: {centers[first].tolist()} (x, y).{hint}",
         )
+    near = np.abs(centers).max(initial=0) <= 1 and min(image) >= 8
+    if near and (centers != np.rint(centers)).any():
+        raise ValueError(
+            f"centers: all {n_samples} lie in the first pixel of images of {width} x {height} px "
+            "(width x height); wants pixels, not fractions: multiply x by the width, y by the "
+            "height."
+        )
+    if patch is not None:
+        _check_patch(centers, image, patch)
     return centers
+
+
+#: Names that columns of centres have: in tables of annotations, and in those of ``transform``.
+_COLUMNS = (("x", "y"), ("cell_x", "cell_y"))
+
+
+def _by_name(centers):
+    """Return the columns x and y of what has names, and anything else as it is."""
+    first = centers[0] if isinstance(centers, (list, tuple)) and len(centers) else None
+    if isinstance(centers, Mapping):
+        names, column = list(centers), centers.__getitem__
+    elif is_table(centers):
+        names = list(getattr(centers, "column_names", centers.columns))
+        column = centers.__getitem__
+    elif getattr(getattr(centers, "dtype", None), "names", None):
+        names, column = list(centers.dtype.names), centers.__getitem__
+    elif isinstance(first, Mapping):
+        names = list(first)
+        column = lambda name: [row[name] for row in centers]  # noqa: E731
+    elif hasattr(first, "_fields"):  # named tuples
+        names = list(first._fields)
+        column = lambda name: [getattr(row, name) for row in centers]  # noqa: E731
+    else:
+        return centers
+    if not any(isinstance(name, str) for name in names):
+        return centers
+    for wanted in _COLUMNS:
+        if sorted(map(str, names)) == sorted(wanted):
+            with naming("centers", "numbers in the columns x and y"):
+                return np.column_stack([np.asarray(column(name)) for name in wanted])
+    raise ValueError(f"centers: got the columns {names}, wants x and y alone, in any order.")
+
+
+def _outside(centers, origin, size):
+    """Say which points lie outside a rectangle of a size ``(height, width)``."""
+    low = np.array(origin) - 0.5
+    return ((centers < low) | (centers > low + size[::-1])).any(axis=1)
+
+
+def _check_patch(centers, image, patch):
+    """Warn of cells that no prediction would see."""
+    origin = [(whole - part) // 2 for whole, part in zip(image[::-1], patch[::-1])]
+    outside = _outside(centers, origin, patch)
+    if outside.any():
+        first = int(outside.argmax())
+        warnings.warn(
+            f"centers: {int(outside.sum())} of {len(centers)} lie outside the central patch of "
+            f"{patch[1]} x {patch[0]} px (width x height), which is all that predictions see, the "
+            f"first at index {first}: {centers[first].tolist()} (x, y). Training moves its patches "
+            "to them.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def check_weight(sample_weight, X):
     """Check sample weights; None is one each."""
+    refuse_masked("sample_weight", sample_weight)
     with naming("sample_weight", f"{len(X)} numbers of 0 or more, not all of them 0"):
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weight < 0).any():

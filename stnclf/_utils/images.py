@@ -14,7 +14,9 @@ from PIL import Image, UnidentifiedImageError
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
+from .containers import is_table, plain, refuse_masked, with_names
 from .errors import argument_error
+from .pixel_unit import PixelUnit, as_fitted
 
 #: What Pillow raises for files that are no images, damaged, or absurdly large.
 _UNREADABLE = (
@@ -51,7 +53,8 @@ def as_images(estimator, X, image_shape=None, *, reset):
     Parameters
     ----------
     estimator : estimator
-        Its ``n_features_in_`` and ``image_shape_`` are set (``reset=True``) or compared with.
+        Its ``n_features_in_``, ``image_shape_`` and ``pixel_unit_`` are set (``reset=True``) or
+        compared with.
     X : array-like or sequence
         uint8 or float array of shape (n, height, width, channels) or (n, height, width); rows
         of flattened images, (n, height * width * channels); or a sequence of paths or PIL
@@ -63,22 +66,30 @@ def as_images(estimator, X, image_shape=None, *, reset):
 
     Returns
     -------
-    ndarray of shape (n, height, width, channels)
-        uint8, or numbers that are finite in float32.
+    ndarray or `Converted` of shape (n, height, width, channels)
+        uint8, which is divided by 255 later, or numbers that are finite in float32 and are taken
+        as they are, see `stnclf._utils.pixel_unit`.
 
     Raises
     ------
     TypeError, ValueError
-        If X is nothing of the kind, is empty, holds NaN or infinity, differs from what the
-        estimator was fitted on, or an image cannot be read.
+        If X is nothing of the kind, is empty, holds NaN or infinity, differs in shape or unit
+        from what the estimator was fitted on, or an image cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        If the unit of the pixels was assumed; it says which.
     """
     name, image_shape = type(estimator).__name__, check_image_shape(image_shape)
     if sparse.issparse(X):
         raise TypeError(f"X: got a sparse matrix, {name} wants a dense array of images.")
     fitted = None if reset else estimator.image_shape_
+    refuse_masked("X", X)
+    X = plain(X)
     if _is_image_sequence(X):
         X = load_images(X, None if fitted is None else fitted[2])
-    elif not hasattr(X, "dtype") and not hasattr(X, "iloc"):
+    elif not hasattr(X, "dtype") and not hasattr(X, "iloc") and not is_table(X):
         X = _stack(X)
     ndim = getattr(X, "ndim", 2)
     if ndim < 2:
@@ -89,7 +100,7 @@ def as_images(estimator, X, image_shape=None, *, reset):
     if ndim == 2:
         # Tables go through scikit-learn's own checks, feature names and messages included.
         with naming("X", "rows of numbers, one flattened image each; paths come as a list"):
-            X = validate_data(estimator, X, reset=reset, dtype="numeric")
+            X = validate_data(estimator, with_names(X), reset=reset, dtype="numeric")
         _check_kind(X)
         _check_float32(X)
         if fitted is None:
@@ -101,7 +112,7 @@ def as_images(estimator, X, image_shape=None, *, reset):
                 )
         X = X.reshape(len(X), *fitted)
     else:
-        X = _check_array(np.asarray(X), name, fitted)
+        X = _check_array(np.asarray(X), name, fitted, image_shape)
         if reset and image_shape is not None and X.shape[1:] != tuple(image_shape):
             raise ValueError(
                 f"X: images of {describe(X.shape[1:])} do not agree with image_shape="
@@ -111,8 +122,8 @@ def as_images(estimator, X, image_shape=None, *, reset):
             estimator.n_features_in_ = prod(X.shape[1:])
             vars(estimator).pop("feature_names_in_", None)
     if reset:
-        estimator.image_shape_ = X.shape[1:]
-    return X
+        estimator.image_shape_, estimator.pixel_unit_ = X.shape[1:], PixelUnit.of(X)
+    return as_fitted(X, getattr(estimator, "pixel_unit_", None), name)
 
 
 def check_image_shape(value):
@@ -284,13 +295,20 @@ def _stack(X):
                         f"X[{i}]: has shape {shape}, but X[0] has {shapes[0]}; all images must "
                         "be of one shape."
                     )
-            return np.stack([np.asarray(item) for item in X])
+            return np.stack([np.asarray(plain(item)) for item in X])
         array = np.asarray(X)
     # scikit-learn has its own way with lists of numbers, strings and objects.
     return X if array.ndim == 2 else array
 
 
-def _check_array(X, name, fitted):
+def _channels_first(shape):
+    """Say whether images of a shape can only be meant as (n, channels, height, width)."""
+    channels, height, width = shape[1:]
+    few = channels <= 4 and min(height, width) >= 5
+    return few or (channels <= 16 <= width and height == width >= 2 * channels)
+
+
+def _check_array(X, name, fitted, image_shape):
     """Check an array of three or four axes."""
     if X.ndim not in (3, 4):
         raise ValueError(f"X: got an array of {X.ndim} axes, shape {X.shape}; wants {_FORMS}.")
@@ -299,6 +317,13 @@ def _check_array(X, name, fitted):
         X = X[..., None]
     if 0 in X.shape:
         raise ValueError(f"X: is empty, shape {X.shape}; wants at least one image and pixel.")
+    known = fitted or image_shape
+    if (known is None or X.shape[1:] != tuple(known)) and _channels_first(X.shape):
+        raise ValueError(
+            f"X: shape {X.shape} looks like channels first, wants (n, height, width, channels): "
+            "X.transpose(0, 2, 3, 1) of an array, X.permute(0, 2, 3, 1) of a tensor. Images that "
+            f"do have {X.shape[3]} channels take image_shape={X.shape[1:]}."
+        )
     if fitted is not None and X.shape[1:] != fitted:
         raise ValueError(
             f"X: got images of {describe(X.shape[1:])}; {name} was fitted on images of "

@@ -82,6 +82,8 @@ class CellFeatures(TransformerMixin, BaseEstimator):
     ----------
     image_shape_ : tuple of (height, width, channels)
         Shape of the images seen in `fit`.
+    pixel_unit_ : object
+        What the pixels were in `fit`: 8-bit, 16-bit or from 0 to 1; str() names it.
     n_features_in_ : int
         Number of values in an image, height x width x channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -89,8 +91,8 @@ class CellFeatures(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Images are uint8, which is divided by 255, or float in [0, 1]. Values outside [0, 1] are
-    no error: they are clipped for all families but "intensity". Images that do not have
+    Images are integers of 8 or 16 bits, which are divided by 255 or 65535, or float in [0, 1].
+    Floats a little outside [0, 1] are no error: they are clipped for all families but "intensity". Images that do not have
     three channels are described by the mean of their channels, whose absorbance takes the
     place of haematoxylin; eosin and DAB then have no columns.
 
@@ -208,8 +210,15 @@ class CellFeatures(TransformerMixin, BaseEstimator):
         """
         import_skimage()
         self._settings()
+        before = dict(vars(self))
         as_images(self, X, self.image_shape, reset=True)
-        self._window()
+        try:
+            self._check_unit()
+            self._window()
+        except ValueError:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
         return self
 
     def transform(self, X: Images) -> Floats:
@@ -292,6 +301,15 @@ class CellFeatures(TransformerMixin, BaseEstimator):
             hog_cells=self.hog_cells,
             hog_orientations=self.hog_orientations,
         )
+
+    def _check_unit(self):
+        """Refuse images of which it is not known what white is; tiny ones may be test data."""
+        unit, (height, width, _) = self.pixel_unit_, self.image_shape_
+        if unit.full is None and height * width >= 64 and (unit.low < -0.5 or unit.high > 1.5):
+            raise ValueError(
+                f"X: got {unit}, wants uint8 or other whole numbers from 0 to 255, or floats from "
+                "0 to 1."
+            )
 
     def _window(self):
         """Give the index of the central `patch_size` in an array of images."""

@@ -47,7 +47,8 @@ def to_onnx(estimator, path, *, dtype="uint8"):
         If the estimator is of another class, its labels are of a kind that cannot be written, or
         ``path`` is no path.
     ValueError
-        If the estimator is not fitted, or ``dtype`` is another.
+        If the estimator is not fitted, ``dtype`` is another, or the estimator was fitted on pixels
+        of another unit, so that images of ``dtype`` would not be what it knows.
     OSError
         If the file cannot be written; the error names it.
 
@@ -101,6 +102,34 @@ def to_onnx(estimator, path, *, dtype="uint8"):
     write_atomically(path, _model(estimator, dtype).SerializeToString())
 
 
+def pixel_divisor(estimator, dtype):
+    """Return what a file divides images by, so that it does what the estimator does.
+
+    Parameters
+    ----------
+    estimator : STNCellClassifier or CiresanBaseline
+        Fitted.
+    dtype : {"uint8", "float32"}
+        What the file takes.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If the estimator was fitted on pixels of another unit.
+    """
+    unit = getattr(estimator, "pixel_unit_", None)
+    if unit is None:  # of earlier days
+        return 255.0 if dtype == "uint8" else 1.0
+    try:
+        return unit.divisor(dtype)
+    except ValueError as error:
+        raise ValueError(f"dtype: got {dtype!r}, but {error}.") from error
+
+
 def _model(estimator, dtype):
     try:
         from onnx import TensorProto, helper
@@ -118,7 +147,9 @@ def _model(estimator, dtype):
         images = graph.add("Slice", images, *corners, [1, 2])
     if dtype == "uint8":
         images = graph.add("Cast", images, to=TensorProto.FLOAT)
-        images = graph.add("Div", images, 255.0)
+    divisor = pixel_divisor(estimator, dtype)
+    if divisor != 1.0:
+        images = graph.add("Div", images, divisor)
     patches = graph.add("Transpose", images, perm=[0, 3, 1, 2])
     probabilities, theta = add_system(graph, estimator.net_.module_, patches, frame.patch)
     graph.add("Identity", probabilities, output="probabilities")

@@ -27,6 +27,7 @@ from .._utils.checks import check_device
 from .._utils.files import write_atomically
 from .._utils.images import check_image_shape
 from .._utils.neutral import neutral
+from .._utils.pixel_unit import PixelUnit
 from .._utils.typing import PathLike
 from .._version import __version__
 from ..baseline import CiresanBaseline
@@ -240,6 +241,7 @@ def _describe(estimator):
             except TypeError as error:
                 raise TypeError(f"{name}: {error}.") from error
     names = getattr(estimator, "feature_names_in_", None)
+    unit = getattr(estimator, "pixel_unit_", None)
     return {
         "format": "stnclf model",
         "format_version": FORMAT_VERSION,
@@ -250,6 +252,7 @@ def _describe(estimator):
         "patch_size_": list(estimator.patch_size_),
         "cell_size_": list(estimator.cell_size_),
         "n_features_in_": estimator.n_features_in_,
+        "pixel_unit_": unit and unit.encoded(),
         "feature_names_in_": None if names is None else names.tolist(),
         **TrainingRecord.of(estimator.net_).encoded(),
         "versions": _versions(),
@@ -285,6 +288,7 @@ def _restore(reader):
     estimator.classes_, estimator.image_shape_ = classes, image
     estimator.patch_size_, estimator.cell_size_ = frame.patch, frame.cell
     estimator.n_features_in_ = math.prod(image)
+    estimator.pixel_unit_ = PixelUnit.decoded(facts.get("pixel_unit_"))
     names = facts.get("feature_names_in_")
     if names is not None:
         listed = isinstance(names, list) and len(names) == estimator.n_features_in_

@@ -61,7 +61,7 @@ def scan(
     Parameters
     ----------
     estimator : STNCellClassifier or CiresanBaseline
-        Fitted on RGB images, uint8 or from 0 to 1.
+        Fitted on RGB images, uint8 or from 0 to 1; of another unit is an error.
     slide : Slide, str, path-like or uint8 ndarray of shape (height, width, 3)
         Where to look; what `stnclf.slides.Slide` opens.
     labels : sequence of labels, default=None
@@ -318,6 +318,13 @@ def _check_estimator(estimator):
             "estimator",
             f"was trained on images of {estimator.image_shape_[2]} channel(s), slides have 3.",
         )
+    unit = getattr(estimator, "pixel_unit_", None)
+    try:
+        known = unit is None or unit.divisor("uint8") == 255.0
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError(f"estimator: was fitted on {unit}; slides have pixels of uint8.")
 
 
 def _check_labels(labels, classes):

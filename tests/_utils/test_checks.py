@@ -1,6 +1,9 @@
 """Checks of arguments: what comes out when they are right (test_bad_input has the rest)."""
 
+from collections import namedtuple
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from skorch.callbacks import EarlyStopping
@@ -77,3 +80,115 @@ def test_early_stopping_needs_something_to_watch():
     for callback in (EarlyStopping(), EarlyStopping, ("stop", EarlyStopping())):
         with pytest.raises(ValueError, match=r"callbacks\[0\].*validation_fraction"):
             check_callbacks([callback], None)
+
+
+POINTS = np.array([[12.0, 3.0], [20.0, 9.0], [0.5, 4.0]])
+Point = namedtuple("Point", "y x")
+
+
+def named_points():
+    pl = pytest.importorskip("polars", reason="needs polars")
+    x, y = POINTS.T
+    records = np.zeros(3, dtype=[("y", float), ("x", np.int16)])
+    records["x"], records["y"] = np.floor(x), y
+    return {
+        "x, y": pd.DataFrame({"x": x, "y": y}),
+        "y, x": pd.DataFrame({"y": y, "x": x}, index=[7, 8, 9]),
+        "of transform": pd.DataFrame({"cell_y": y, "cell_x": x}),
+        "without names": pd.DataFrame(POINTS),
+        "polars": pl.DataFrame({"y": y, "x": x}),
+        "dict": {"y": y.tolist(), "x": x},
+        "list of dicts": [{"y": b, "x": a} for a, b in POINTS],
+        "named tuples": [Point(b, a) for a, b in POINTS],
+        "records": records,
+    }
+
+
+@pytest.mark.parametrize("form", named_points())
+def test_centers_with_names_are_read_by_name(form):
+    expected = np.floor(POINTS) if form == "records" else POINTS
+    np.testing.assert_array_equal(check_centers(named_points()[form], 3, (10, 21)), expected)
+
+
+@pytest.mark.parametrize(
+    "names", [["row", "col"], ["y", "x", "label"], ["x", "z"], ["centroid-0", "centroid-1"], ["x"]]
+)
+def test_other_names_of_centers_are_refused(names):
+    table = pd.DataFrame(np.ones((3, len(names))), columns=names)
+    pl = pytest.importorskip("polars", reason="needs polars")
+    for given in (table, pl.DataFrame(table.to_numpy(), schema=names), table.to_dict("list")):
+        with pytest.raises(ValueError, match=r"^centers: got the columns .*wants x and y alone"):
+            check_centers(given, 3, (10, 21))
+
+
+def test_centers_that_cannot_be_as_meant():
+    swapped = POINTS[:, ::-1]
+    with pytest.raises(ValueError, match=r"2 lie outside.* As \(row, column\) they would lie"):
+        check_centers(np.array([[3.0, 12.0], [9.0, 20.0], [4.0, 0.5]]), 3, (10, 21))
+    assert swapped[:, 1].max() > 9.5  # what the line above says, from the points themselves
+    fractions = (POINTS + 0.5) / (21, 10)
+    with pytest.raises(ValueError, match="all 3 lie in the first pixel.*not fractions"):
+        check_centers(fractions, 3, (10, 21))
+    with pytest.raises(ValueError, match="outside.*not coordinates from -1 to 1"):
+        check_centers(2 * fractions - 1, 3, (10, 21))
+    # One cell may be there, and cells may all be on the very first pixel.
+    check_centers([[0.5, 0.25], [3, 4]], 2, (10, 21))
+    check_centers([[0, 0], [1, 0]], 2, (10, 21))
+    check_centers([[0.5, 0]], 1, (1, 30))
+
+
+def test_centers_outside_the_patch_are_warned_of():
+    # 10 x 21 px, patch 6 x 9 px: columns 6 to 14, rows 2 to 7; its edges belong to it.
+    inside = [[5.5, 1.5], [14.5, 7.5], [10, 4]]
+    check_centers(inside, 3, (10, 21), (6, 9))
+    for x, y in ((5.4, 4.0), (14.6, 4.0), (10.0, 1.4), (10.0, 7.6)):
+        words = rf"1 of 3 lie outside the central patch of 9 x 6 px .*index 1: \[{x}, {y}\]"
+        with pytest.warns(UserWarning, match=words):
+            check_centers([inside[0], [x, y], inside[2]], 3, (10, 21), (6, 9))
+
+
+def test_masked_centers_and_weights_are_refused():
+    masked = np.ma.array(POINTS, mask=[[0, 0], [0, 0], [0, 1]])
+    with pytest.raises(ValueError, match="^centers: 1 rows have masked values, the first at .* 2"):
+        check_centers(masked, 3, (10, 21))
+    with pytest.raises(ValueError, match="^sample_weight: 1 rows have masked"):
+        check_weight(np.ma.array([1.0, 2, 3], mask=[0, 1, 0]), np.zeros((3, 2)))
+
+
+def missing_labels():
+    pl = pytest.importorskip("polars", reason="needs polars")
+    words = ["a", "b", "a", None]
+    return {
+        "None": words,
+        "NaN among words": ["a", "b", "a", float("nan")],
+        "NumPy's NaN among words": ["a", "b", "a", np.float64("nan")],
+        "objects": np.array(words, dtype=object),
+        "floats": np.array([1.0, 2.0, 1.0, np.nan]),
+        "list of floats": [1.0, 2.0, 1.0, float("nan")],
+        "NA": pd.Series(["a", "b", "a", pd.NA], dtype="string", index=[5, 6, 7, 8]),
+        "NA of integers": pd.Series([1, 2, 1, pd.NA], dtype="Int64"),
+        "NA of booleans": pd.Series([True, False, True, pd.NA], dtype="boolean"),
+        "pandas' own": pd.Series(words),
+        "category": pd.Series(words, dtype="category"),
+        "NaT": pd.Series(pd.to_datetime(["2020-01-01", "2021-01-01", "2020-01-01", None])),
+        "polars words": pl.Series(words),
+        "polars integers": pl.Series([1, 2, 1, None]),
+        "polars floats": pl.Series([1.0, 2.0, 1.0, float("nan")]),
+        "column": np.array([[1.0], [2.0], [1.0], [np.nan]]),
+    }
+
+
+@pytest.mark.parametrize("form", missing_labels())
+def test_missing_labels_are_reported_with_their_index(form):
+    with pytest.raises(ValueError, match=r"^Input y contains .*1 of 4, the first at index 3"):
+        check_y(np.zeros(4), missing_labels()[form], "X")
+
+
+def test_masked_labels_are_refused():
+    with pytest.raises(ValueError, match="^y: 1 rows have masked values, the first at index 2"):
+        check_y(np.zeros(4), np.ma.array([1, 2, 1, 2], mask=[0, 0, 1, 0]), "X")
+
+
+@pytest.mark.parametrize("labels", [["nan", "None", "", "NA"], [0, False, 1, 2]])
+def test_labels_that_only_look_missing_are_taken(labels):
+    assert len(check_y(np.zeros(4), labels, "X")[1]) == 4

@@ -201,7 +201,7 @@ def test_image_shape_may_confirm_the_shape_of_images(rgb):
     np.testing.assert_array_equal(Holder().fit(rgb, (HEIGHT, WIDTH, 3)).images, rgb)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64, np.int16, bool])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64, bool])
 @pytest.mark.parametrize("axes", [2, 3, 4])
 def test_numbers_keep_their_type(dtype, axes):
     X = (np.random.default_rng(0).uniform(0, 2, (N, HEIGHT, WIDTH)) * 3).astype(dtype)
@@ -290,9 +290,29 @@ def test_images_of_more_than_8_bits_are_refused_not_clipped(mode, tmp_path):
         load_images([tmp_path / "deep.tif"])
 
 
-def test_16_bit_arrays_are_taken_as_they_are():
+def test_16_bit_arrays_are_divided_by_their_range():
     X = np.arange(N * HEIGHT * WIDTH, dtype=np.uint16).reshape(N, HEIGHT, WIDTH) * 300
-    np.testing.assert_array_equal(Holder().fit(X).images[..., 0], X)
+    np.testing.assert_allclose(Holder().fit(X).images[:][..., 0], X / 65535, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 9), (2, 1, 6, 7), (2, 4, 16, 16), (2, 12, 64, 64)])
+def test_channels_first_is_refused_but_where_it_is_asked_for(shape):
+    X = np.zeros(shape, np.uint8)
+    with pytest.raises(ValueError, match=r"^X: shape .* looks like channels first.*transpose"):
+        Holder().fit(X)
+    holder = Holder().fit(X, shape[1:])
+    assert holder.images.shape == shape
+    assert holder.transform(X).shape == shape
+    right = Holder().fit(X.transpose(0, 2, 3, 1))
+    with pytest.raises(ValueError, match="looks like channels first"):
+        right.transform(X)
+
+
+@pytest.mark.parametrize(
+    "shape", [(2, 3, 8, 3), (2, 1, 30, 4), (2, 8, 9, 7), (2, 3, 4, 5), (2, 16, 16, 30), (2, 64, 3, 9)]
+)
+def test_other_shapes_are_taken_for_what_they_say(shape):
+    assert Holder().fit(np.zeros(shape, np.uint8)).images.shape == shape
 
 
 def test_every_value_is_checked_however_many_images():

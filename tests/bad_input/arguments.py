@@ -29,8 +29,13 @@ BAD_ARGUMENTS = [
     case(
         "y: infinite", ValueError, "contains infinity", y=lambda r: with_value(np.ones(N), np.inf)
     ),
-    case("y: None in it", TypeError, "NoneType.*none missing", y=["a", None] * 6),
-    case("y: NaN among words", TypeError, "float.*none missing", y=pd.Series(["a", np.nan] * 6)),
+    case("y: None in it", ValueError, "missing labels: 6 of 12, .* 1", y=["a", None] * 6),
+    case(
+        "y: NaN among words",
+        ValueError,
+        "missing labels: 6 of 12, .* 1",
+        y=pd.Series(["a", np.nan] * 6),
+    ),
     case("y: continuous", ValueError, "continuous", y=np.linspace(0, 1, N)),
     case("y: one class", ValueError, r"1 class.*\['a'\].*at least two classes", y=["a"] * N),
     case("y: two columns", ValueError, r"1d array.*\(12, 2\)", y=np.ones((N, 2))),
@@ -118,7 +123,7 @@ BAD_ARGUMENTS = [
     case("centers: a word", ValueError, r"wants numbers of shape \(12, 2\)", centers="middle"),
     case("centers: a number", TypeError, r"wants numbers of shape \(12, 2\)", centers=5),
     case(
-        "centers: a dict", TypeError, r"wants numbers of shape \(12, 2\)", centers={"x": 1, "y": 2}
+        "centers: a dict", ValueError, r"\(1, 2\), wants \(12, 2\)", centers={"x": 1, "y": 2}
     ),
     case("centers: ragged", ValueError, "inhomogeneous.*wants numbers", centers=[[1, 2], [3]] * 6),
     case("centers: complex", ValueError, "Complex data", centers=np.ones((N, 2), complex)),

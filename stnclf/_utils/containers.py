@@ -1,0 +1,97 @@
+"""Arrays, columns and tables of other libraries, as NumPy and scikit-learn know them."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import validation
+
+__all__ = ["is_table", "plain", "refuse_masked", "with_names"]
+
+
+def refuse_masked(argument, values):
+    """Refuse NumPy's masked arrays in which something is masked.
+
+    Parameters
+    ----------
+    argument : str
+        Its name, for the message.
+    values : object
+        What was given; only a masked array is looked at, or a list of them.
+
+    Raises
+    ------
+    ValueError
+        Naming the first row that is masked: what stands below a mask means nothing.
+    """
+    if isinstance(values, list) and any(isinstance(v, np.ma.MaskedArray) for v in values):
+        rows = [i for i, value in enumerate(values) if np.ma.is_masked(value)]
+    elif np.ma.is_masked(values):
+        rows = np.ma.getmaskarray(values).reshape(len(values), -1).any(axis=1).nonzero()[0]
+    else:
+        return
+    if len(rows):
+        raise ValueError(
+            f"{argument}: {len(rows)} rows have masked values, the first at index {rows[0]}; fill "
+            "them or leave these samples out."
+        )
+
+
+def is_table(values):
+    """Say whether something is a table with columns: pandas, polars, narwhals, Arrow."""
+    return not hasattr(values, "dtype") and hasattr(values, "columns") and len(np.shape(values)) < 3
+
+
+def plain(X):
+    """Return what libraries other than NumPy hold in the form that the checks know.
+
+    A column of arrays, one for each image, becomes one array.
+    """
+    if hasattr(X, "to_native") and hasattr(X, "implementation"):  # narwhals
+        X = X.to_native()
+    if hasattr(X, "dtype") and not isinstance(X, np.ndarray) and not hasattr(X, "iloc"):
+        if hasattr(X, "to_numpy"):  # a column of polars or Arrow
+            X = X.to_numpy()
+        elif hasattr(X, "detach"):  # a tensor, maybe with gradients, or not on the CPU
+            X = X.detach().cpu()
+            try:
+                X = X.numpy()
+            except TypeError as error:
+                raise TypeError(f"X: got {X.dtype}, wants uint8 or float pixels.") from error
+    if getattr(X, "ndim", 2) == 1 and getattr(X, "dtype", None) == object and len(X):
+        items = [i for i in X if isinstance(i, (list, tuple, np.ndarray))]
+        if len(items) == len(X):
+            return [_nested(item) for item in items]
+    return X
+
+
+def _nested(item):
+    """Turn arrays of arrays, as Arrow's nested lists come, into one array."""
+    if getattr(item, "dtype", None) == object and item.ndim == 1:
+        return np.array([_nested(part) for part in item])
+    return np.asarray(item)
+
+
+class _Named:
+    """A table of which scikit-learn knows the names of the columns, in any of its versions."""
+
+    def __init__(self, table):
+        self.table, self.shape = table, table.shape
+
+    def __len__(self):
+        return len(self.table)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.table, dtype=dtype)
+
+    def __dataframe__(self, *args, **kwargs):
+        return self
+
+    def column_names(self):
+        """List the names, as the interchange protocol has it."""
+        return self.table.columns
+
+
+def with_names(X):
+    """Have scikit-learn find the names of the columns of polars 2, which has no protocol."""
+    knows = hasattr(X, "__dataframe__") or hasattr(validation, "nw")
+    return X if knows or hasattr(X, "iloc") or not is_table(X) else _Named(X)
