@@ -90,7 +90,7 @@ def test_images_without_a_finite_result_are_refused(kind):
     clf = KINDS[kind].fit(noise(), Y)
     X = noise()
     X[5:7] *= 1e38
-    with pytest.raises(ValueError, match=r"X: got floats from .* but .* was fitted on numbers from"):
+    with pytest.raises(ValueError, match=r"X: got floats .* was fitted on numbers from"):
         clf.predict(X)
     clf.pixel_unit_ = None  # as in a model of earlier days, which knows no range
     for method in (clf.predict_proba, clf.predict, clf.transform):

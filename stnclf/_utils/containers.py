@@ -57,16 +57,20 @@ def plain(X):
                 X = X.numpy()
             except TypeError as error:
                 raise TypeError(f"X: got {X.dtype}, wants uint8 or float pixels.") from error
-    if getattr(X, "ndim", 2) == 1 and getattr(X, "dtype", None) == object and len(X):
+    if getattr(X, "ndim", 2) == 1 and _holds_objects(X) and len(X):
         items = [i for i in X if isinstance(i, (list, tuple, np.ndarray))]
         if len(items) == len(X):
             return [_nested(item) for item in items]
     return X
 
 
+def _holds_objects(values):
+    return isinstance(getattr(values, "dtype", None), np.dtype) and values.dtype.kind == "O"
+
+
 def _nested(item):
     """Turn arrays of arrays, as Arrow's nested lists come, into one array."""
-    if getattr(item, "dtype", None) == object and item.ndim == 1:
+    if _holds_objects(item) and item.ndim == 1:
         return np.array([_nested(part) for part in item])
     return np.asarray(item)
 

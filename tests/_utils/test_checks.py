@@ -127,9 +127,9 @@ def test_centers_that_cannot_be_as_meant():
         check_centers(np.array([[3.0, 12.0], [9.0, 20.0], [4.0, 0.5]]), 3, (10, 21))
     assert swapped[:, 1].max() > 9.5  # what the line above says, from the points themselves
     fractions = (POINTS + 0.5) / (21, 10)
-    with pytest.raises(ValueError, match="all 3 lie in the first pixel.*not fractions"):
+    with pytest.raises(ValueError, match=r"all 3 lie in the first pixel.*not fractions"):
         check_centers(fractions, 3, (10, 21))
-    with pytest.raises(ValueError, match="outside.*not coordinates from -1 to 1"):
+    with pytest.raises(ValueError, match=r"outside.*not coordinates from -1 to 1"):
         check_centers(2 * fractions - 1, 3, (10, 21))
     # One cell may be there, and cells may all be on the very first pixel.
     check_centers([[0.5, 0.25], [3, 4]], 2, (10, 21))
@@ -149,9 +149,9 @@ def test_centers_outside_the_patch_are_warned_of():
 
 def test_masked_centers_and_weights_are_refused():
     masked = np.ma.array(POINTS, mask=[[0, 0], [0, 0], [0, 1]])
-    with pytest.raises(ValueError, match="^centers: 1 rows have masked values, the first at .* 2"):
+    with pytest.raises(ValueError, match=r"^centers: 1 rows have masked values, the first at .* 2"):
         check_centers(masked, 3, (10, 21))
-    with pytest.raises(ValueError, match="^sample_weight: 1 rows have masked"):
+    with pytest.raises(ValueError, match=r"^sample_weight: 1 rows have masked"):
         check_weight(np.ma.array([1.0, 2, 3], mask=[0, 1, 0]), np.zeros((3, 2)))
 
 
@@ -185,7 +185,7 @@ def test_missing_labels_are_reported_with_their_index(form):
 
 
 def test_masked_labels_are_refused():
-    with pytest.raises(ValueError, match="^y: 1 rows have masked values, the first at index 2"):
+    with pytest.raises(ValueError, match=r"^y: 1 rows have masked values, the first at index 2"):
         check_y(np.zeros(4), np.ma.array([1, 2, 1, 2], mask=[0, 0, 1, 0]), "X")
 
 

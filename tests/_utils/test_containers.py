@@ -128,7 +128,7 @@ def test_masked_values_are_refused():
             baseline().fit(given, Y)
     refuse_masked("X", np.ma.array([1, 2]))
     refuse_masked("X", [1, 2])
-    with pytest.raises(ValueError, match="^y: 2 rows have masked .* index 1"):
+    with pytest.raises(ValueError, match=r"^y: 2 rows have masked .* index 1"):
         refuse_masked("y", np.ma.array([3, 1, 2], mask=[0, 1, 1]))
 
 

@@ -309,7 +309,8 @@ def test_channels_first_is_refused_but_where_it_is_asked_for(shape):
 
 
 @pytest.mark.parametrize(
-    "shape", [(2, 3, 8, 3), (2, 1, 30, 4), (2, 8, 9, 7), (2, 3, 4, 5), (2, 16, 16, 30), (2, 64, 3, 9)]
+    "shape",
+    [(2, 3, 8, 3), (2, 1, 30, 4), (2, 8, 9, 7), (2, 3, 4, 5), (2, 16, 16, 30)],
 )
 def test_other_shapes_are_taken_for_what_they_say(shape):
     assert Holder().fit(np.zeros(shape, np.uint8)).images.shape == shape

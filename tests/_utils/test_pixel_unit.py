@@ -7,6 +7,7 @@ docs/conventions.md.
 from __future__ import annotations
 
 import json
+import re
 import warnings
 
 import numpy as np
@@ -40,21 +41,21 @@ FORMS = {
 #: numbers, and a warning; W: other numbers, but a warning; r: refused; -: other numbers in
 #: silence, since they could be meant.
 PAIRS = {
-    "uint8": "sssw" "rs" "rrr" "rrr" "r",
-    "int64": "sssw" "rs" "rrr" "rrr" "r",
-    "uint16 8 bits": "sssw" "rs" "rrr" "rrr" "r",
-    "float 0-255": "ssss" "sr" "rrr" "rrW" "-",
-    "float 0-255 fine": "ssss" "sr" "rrr" "rrW" "-",
-    "float 0-1": "srrr" "rs" "rrr" "rrr" "r",
-    "uint16": "sWWW" "rs" "ssW" "wrr" "r",
-    "int64 16 bits": "sWWW" "rs" "ssW" "wrr" "r",
-    "uint16 12 bits": "rWWW" "rr" "WWs" "Wrr" "r",
-    "float 16 bits": "rWWW" "Wr" "ssW" "srW" "W",
-    "float -1-1": "rrrr" "rW" "rrr" "rs-" "r",
-    "standardised": "rrrr" "rW" "rrr" "r-s" "r",
-    "percent": "rrrW" "Wr" "rrr" "rrW" "s",
+    "uint8": "sssw rs rrr rrr r",
+    "int64": "sssw rs rrr rrr r",
+    "uint16 8 bits": "sssw rs rrr rrr r",
+    "float 0-255": "ssss sr rrr rrW -",
+    "float 0-255 fine": "ssss sr rrr rrW -",
+    "float 0-1": "srrr rs rrr rrr r",
+    "uint16": "sWWW rs ssW wrr r",
+    "int64 16 bits": "sWWW rs ssW wrr r",
+    "uint16 12 bits": "rWWW rr WWs Wrr r",
+    "float 16 bits": "rWWW Wr ssW srW W",
+    "float -1-1": "rrrr rW rrr rs- r",
+    "standardised": "rrrr rW rrr r-s r",
+    "percent": "rrrW Wr rrr rrW s",
 }  # fmt: skip
-PAIRS = {row: dict(zip(FORMS, cells, strict=True)) for row, cells in PAIRS.items()}
+PAIRS = {row: dict(zip(FORMS, cells.replace(" ", ""), strict=True)) for row, cells in PAIRS.items()}
 
 
 def seen(X):
@@ -71,13 +72,12 @@ def outcome(fitted, given):
         try:
             found = as_fitted(given, unit, "Name")
         except ValueError as error:
-            assert str(error).startswith("X: got ")
-            assert "Name was fitted on" in str(error)
-            return "r"
+            return "r" if re.match("X: got .*, but Name was fitted on", str(error)) else str(error)
     assert all(str(w.message).startswith("X: got ") for w in caught)
     expected = seen(as_fitted(fitted, unit, "Name"))
     same = np.allclose(seen(found), expected, rtol=2e-3, atol=1e-6)
-    return {(True, False): "s", (True, True): "w", (False, True): "W", (False, False): "-"}[same, bool(caught)]
+    letters = {(True, False): "s", (True, True): "w", (False, True): "W", (False, False): "-"}
+    return letters[same, bool(caught)]
 
 
 @pytest.mark.parametrize("fitted", FORMS)

@@ -122,9 +122,7 @@ BAD_ARGUMENTS = [
     ),
     case("centers: a word", ValueError, r"wants numbers of shape \(12, 2\)", centers="middle"),
     case("centers: a number", TypeError, r"wants numbers of shape \(12, 2\)", centers=5),
-    case(
-        "centers: a dict", ValueError, r"\(1, 2\), wants \(12, 2\)", centers={"x": 1, "y": 2}
-    ),
+    case("centers: a dict", ValueError, r"\(1, 2\), wants \(12, 2\)", centers={"x": 1, "y": 2}),
     case("centers: ragged", ValueError, "inhomogeneous.*wants numbers", centers=[[1, 2], [3]] * 6),
     case("centers: complex", ValueError, "Complex data", centers=np.ones((N, 2), complex)),
     case("centers: sparse", TypeError, "[Ss]parse", centers=sparse.csr_matrix(np.ones((N, 2)))),
