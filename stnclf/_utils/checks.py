@@ -165,7 +165,8 @@ def check_centers(centers, n_samples, image, patch=None):
         raise argument_error(
             "centers",
             f"{int(outside.sum())} lie outside the image of {width} x {height} px "
-            f"(width x height), the first at index {first}: {centers[first].tolist()} (x, y).{hint}",
+            f"(width x height), the first at index {first}: {centers[first].tolist()} (x, y)."
+            f"{hint}",
         )
     near = np.abs(centers).max(initial=0) <= 1 and min(image) >= 8
     if near and (centers != np.rint(centers)).any():

@@ -95,6 +95,7 @@ class CellFeatures(TransformerMixin, BaseEstimator):
     Floats a little outside [0, 1] are no error: they are clipped for all families but "intensity".
     Images that do not have three channels are described by the mean of their channels, whose
     absorbance takes the place of haematoxylin; eosin and DAB then have no columns.
+
     The columns depend on the parameters and the number of channels only. Where there is no
     nucleus, or an image is too small for a family, the values are 0.
 
