@@ -7,7 +7,7 @@ import copy
 import os
 import threading
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ from .training import CellNet, Optimizer
 from .training._callbacks import ProgressBar, StagePrintLog, history_rows
 from .training._checkpoint import CheckpointKeeper
 from .training._fingerprint import fingerprint, start_digest
-from .training._transfer import first_weights, take_weights
+from .training._transfer import initial_weights, load_matching_weights
 
 __all__ = ["BaseCellClassifier"]
 
@@ -52,8 +52,19 @@ _COUNT = [Interval(Integral, 0, None, closed="left")]
 _POSITIVE = [Interval(Real, 0, None, closed="neither")]
 
 
+class Given(NamedTuple):
+    """What ``fit`` was given, checked; ``y`` are indices of ``classes``."""
+
+    X: np.ndarray
+    classes: np.ndarray
+    y: np.ndarray
+    centers: np.ndarray
+    weight: np.ndarray
+    frame: Frame
+
+
 class BaseCellClassifier(PredictionMixin, BaseEstimator):
-    """Base of the classifiers; subclasses give the networks and the stages."""
+    """Base of the classifiers; subclasses provide the networks and the stages."""
 
     _parameter_constraints: dict = {
         "patch_size": _SIZE,
@@ -70,7 +81,7 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "compile": ["boolean"],
         "warm_start": ["boolean"],
-        "init": "no_validation",  # `first_weights` does it
+        "init": "no_validation",  # `initial_weights` does it
         "checkpoint": [None, str, os.PathLike],
         "callbacks": [None, list, tuple],
         "random_state": ["random_state"],
@@ -181,38 +192,56 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         return self
 
     def _prepare(self, X, y, centers, sample_weight, stages, until_the_end):
-        """Check everything; give stages, data and checkpoint, and make ``net_`` ready."""
+        """Check everything, make data and ``net_`` ready: stages, data and checkpoint."""
         plan = self._chosen_stages(stages)
         check_device(self.device)
         check_callbacks(self.callbacks, self.validation_fraction)
-        keeper = None
+        keeper, known_seed = None, None
         if self.checkpoint is not None:
             keeper = until_the_end.enter_context(CheckpointKeeper(self.checkpoint))
-        going_on = self.warm_start and hasattr(self, "net_")
-        before = self.classes_ if going_on else None
+        known = self.classes_ if self.warm_start and hasattr(self, "net_") else None
         init = None
-        if self.init is not None and not going_on:
-            init = first_weights(self.init, BaseCellClassifier)
-        X = as_images(self, X, self.image_shape, reset=not going_on)
+        if self.init is not None and known is None:
+            init = initial_weights(self.init, BaseCellClassifier)
+        given = self._check(X, y, centers, sample_weight, reset=known is None)
+        if keeper is not None:
+            known_seed = self._look_for_run(keeper, plan, given, init, known is not None)
+        data, seed = self._data(given, known is not None, known_seed)
+        if known is None:
+            self.classes_ = given.classes
+            self.patch_size_, self.cell_size_ = given.frame.patch, given.frame.cell
+            self.net_ = self._new_net(data[0], seed, init)
+        else:
+            self._check_same(known, given.classes, given.frame)
+        self._set_up_net(seed, keeper)
+        if keeper is not None:
+            keeper.load(self.net_)
+        return plan, data, keeper
+
+    def _check(self, X, y, centers, sample_weight, reset):
+        """Check what ``fit`` was given."""
+        X = as_images(self, X, self.image_shape, reset=reset)
         classes, y = check_y(X, y, type(self).__name__)
         frame = self._frame(X.shape[1:3])
         self._check_networks(frame)
         centers = check_centers(centers, len(X), frame.image, frame.patch)
-        weight, known_seed = check_weight(sample_weight, X), None
-        if keeper is not None:
-            start = self.net_.module_.state_dict() if going_on else init and init[0]
-            begun = fingerprint(self, [s.name for s in plan], X, classes, y, centers, weight, start)
-            earlier = None
-            if going_on:
-                names = positional_names(self.net_.module_)
-                earlier = start_digest({names[name]: tensor for name, tensor in start.items()})
-            known_seed = keeper.look(
-                begun,
-                plan,
-                self._stages(),
-                whole=frame.cell == frame.patch,
-                earlier_start=earlier,
-            )
+        return Given(X, classes, y, centers, check_weight(sample_weight, X), frame)
+
+    def _look_for_run(self, keeper, plan, given, init, going_on):
+        """Look for an earlier run of this training: its seed, or None."""
+        X, classes, y, centers, weight, frame = given
+        start, earlier = init and init[0], None
+        if going_on:
+            start = self.net_.module_.state_dict()
+            names = positional_names(self.net_.module_)
+            earlier = start_digest({names[name]: tensor for name, tensor in start.items()})
+        begun = fingerprint(self, [s.name for s in plan], X, classes, y, centers, weight, start)
+        whole = frame.cell == frame.patch
+        return keeper.look(begun, plan, self._stages(), whole=whole, earlier_start=earlier)
+
+    def _data(self, given, going_on, known_seed):
+        """Make the data sets, for training and for early stopping (or None), and the seed."""
+        X, classes, y, centers, weight, frame = given
         weight = weight * weight_of_class(self.class_weight, classes[y])
         rows = np.flatnonzero(weight)
         kept = np.unique(y[rows])
@@ -234,27 +263,23 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
             None if r is None else CellDataset(X, r, y[r], centers[r], weight[r], frame)
             for r in (rows, held_out)
         ]
-        if before is None:
-            self.classes_, self.patch_size_, self.cell_size_ = classes, frame.patch, frame.cell
-            self.net_ = self._new_net(X, rows, frame, seed, init)
-        else:
-            self._check_same(before, classes, frame)
+        return data, seed
+
+    def _set_up_net(self, seed, keeper):
+        """Hand the net the parameters that may change between one fit and the next."""
+        net, optimizer = self.net_, self._named("optimizer")
         self._architecture_ = self._architecture()
-        self._set_up(self.net_.module_)
-        self.net_.seed, self.net_.batch_size = seed, self.batch_size
-        optimizer = self._named("optimizer")
-        self.net_.balance, self.net_.augment = self.balance, self._named("augment")
-        self.net_.schedule, self.net_.weight_decay = optimizer.schedule, optimizer.weight_decay
-        self.net_.bfloat16 = uses_bfloat16(self.precision, check_device(self.device))
-        self.net_.compiled = self.compile
-        self.net_.callbacks, self.net_.verbose = self._all_callbacks(), int(self.verbose)
+        self._set_up(net.module_)
+        net.seed, net.batch_size = seed, self.batch_size
+        net.balance, net.augment = self.balance, self._named("augment")
+        net.schedule, net.weight_decay = optimizer.schedule, optimizer.weight_decay
+        net.bfloat16 = uses_bfloat16(self.precision, check_device(self.device))
+        net.compiled = self.compile
+        net.callbacks, net.verbose = self._all_callbacks(), int(self.verbose)
         if keeper is not None:
-            self.net_.callbacks.append(keeper)
+            net.callbacks.append(keeper)
         with naming("callbacks", "names that differ from each other and from the net's own"):
-            self.net_.initialize_callbacks()
-        if keeper is not None:
-            keeper.load(self.net_)
-        return plan, data, keeper
+            net.initialize_callbacks()
 
     def _chosen_stages(self, stages):
         known = self._stages()
@@ -289,13 +314,14 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
             )
         return np.sort(train), np.sort(held_out)
 
-    def _new_net(self, X, rows, frame, seed, init=None):
-        mean, std = channel_statistics(X, rows)
-        module = self._new_module(frame, X.shape[3], len(self.classes_), mean, std)
+    def _new_net(self, train, seed, init=None):
+        mean, std = channel_statistics(train.X, train.rows)
+        module = self._new_module(train.frame, train.X.shape[3], len(self.classes_), mean, std)
         initialize(module, torch.Generator().manual_seed(seed))
         if init is not None:
             weights, classes = init
-            take_weights(module, weights, same_classes=np.array_equal(classes, self.classes_))
+            same = np.array_equal(classes, self.classes_)
+            load_matching_weights(module, weights, same_classes=same)
         return CellNet.around(module)
 
     def _new_module(self, frame, n_channels, n_classes, mean, std):

@@ -115,32 +115,44 @@ def stage_loss(module, batch, stage):
         ``"localization_loss"``, ``"match_loss"`` and ``"classification_loss"``, those that there
         are.
     """
-    images, parts, location = batch.images(), {}, Location(batch.shown, None)
-    look = batch.place, batch.color
+    images, location, seen = batch.images(), Location(batch.shown, None), None
+    drawn = batch.place, batch.color
     if stage.localizes or stage.classifies == "window":
-        location = module.locate(images, *look)
-    if stage.localizes and location.heatmap is None:
-        parts["localization_loss"] = localization_loss(location.theta, batch.theta)
-    elif stage.localizes:
-        parts["localization_loss"] = heatmap_loss(location.heatmap, batch.theta)
+        location = module.locate(images, *drawn)
     if stage.localizes and module.compares:
-        seen = module.candidates(images, location, *look)
+        seen = module.candidates(images, location, *drawn)
+    parts = _localization_losses(batch, location, seen) if stage.localizes else {}
+    located = sum(parts.values())
+    if not stage.classifies:
+        return located, parts
+    logits = _logits(module, batch, images, stage, location, seen)
+    classified = classification_loss(logits, batch.y, stage.label_smoothing)
+    parts["classification_loss"] = classified
+    if stage.localizes:
+        return guided_loss(located, classified, kappa=stage.kappa), parts
+    return classified, parts
+
+
+def _localization_losses(batch, location, seen):
+    """Losses of where the cell is; `seen` are the candidates of a module that compares them."""
+    if location.heatmap is None:
+        return {"localization_loss": localization_loss(location.theta, batch.theta)}
+    parts = {"localization_loss": heatmap_loss(location.heatmap, batch.theta)}
+    if seen is not None:
         parts["match_loss"] = match_loss(seen.scores, seen.thetas, batch.theta)
-    if stage.classifies:
-        if stage.classifies == "cell" and not stage.localizes:
-            logits = module.name_known(images, batch.shown, *look)
-        elif "match_loss" in parts and stage.classifies == "window":
-            logits = seen.mixture()
-        else:
-            if stage.classifies == "cell":
-                location = Location(batch.shown, None, features=location.features)
-            logits = module.recognize(images, location, *look)
-        smoothing = stage.label_smoothing
-        parts["classification_loss"] = classification_loss(logits, batch.y, smoothing)
-    located = sum(value for name, value in parts.items() if name != "classification_loss")
-    if stage.localizes and stage.classifies:
-        return guided_loss(located, parts["classification_loss"], kappa=stage.kappa), parts
-    return located if stage.localizes else parts["classification_loss"], parts
+    return parts
+
+
+def _logits(module, batch, images, stage, location, seen):
+    """Logits of the classes in what the stage shows."""
+    drawn = batch.place, batch.color
+    if stage.classifies == "cell" and not stage.localizes:
+        return module.name_known(images, batch.shown, *drawn)
+    if stage.classifies == "window" and seen is not None:
+        return seen.mixture()
+    if stage.classifies == "cell":
+        location = Location(batch.shown, None, features=location.features)
+    return module.recognize(images, location, *drawn)
 
 
 def learning_rate(schedule, lr, progress):

@@ -14,7 +14,7 @@ from .._serialization.container import REFUSALS, one_line, reading
 from .._serialization.model_format import check_format
 from ..networks import positional_names
 
-__all__ = ["first_weights", "take_weights"]
+__all__ = ["initial_weights", "load_matching_weights"]
 
 #: Layers with a unit for each class: new where the classes are others.
 CLASS_LAYERS = ("output.", "classifier.output.")
@@ -24,7 +24,7 @@ STATISTICS = ("mean", "std")
 _DTYPES = {"F32": torch.float32, "I64": torch.int64}
 
 
-def first_weights(init, kinds):
+def initial_weights(init, kinds):
     """Find the weights that the parameter ``init`` stands for.
 
     Parameters
@@ -64,7 +64,7 @@ def first_weights(init, kinds):
     return estimator.net_.module_.state_dict(), estimator.classes_
 
 
-def take_weights(module, weights, *, same_classes):
+def load_matching_weights(module, weights, *, same_classes):
     """Copy weights into a module where names and shapes agree.
 
     Parameters
@@ -72,7 +72,7 @@ def take_weights(module, weights, *, same_classes):
     module : nn.Module
         Changed in place.
     weights : dict of str to Tensor
-        As from `first_weights`.
+        As from `initial_weights`.
     same_classes : bool
         Whether the layers that name the classes are taken too.
 

@@ -9,7 +9,7 @@ from sklearn.model_selection import cross_val_score
 
 import stnclf
 from stnclf import CiresanBaseline, STNCellClassifier
-from stnclf.training._transfer import first_weights
+from stnclf.training._transfer import initial_weights
 from tests.conftest import QUICK
 
 NOTHING = {**QUICK, "classifier_epochs": 0, "localizer_epochs": 0, "joint_epochs": 0}
@@ -77,7 +77,7 @@ def test_a_narrower_or_other_network_gives_what_agrees(source, blobs):
     clf = STNCellClassifier(**apart, init=source).fit(X[..., :1], y, centers=centers)
     own, old = weights(clf), weights(source)
     assert own["localizer.features.conv_stem.weight"].shape[1] == 1
-    assert torch.equal(own["localizer.features.4.weight"], old["localizer.features.4.weight"])
+    assert torch.equal(own["localizer.features.conv_1.weight"], old["localizer.features.conv_1.weight"])
     # Other localizer: the classifier is taken.
     dense = STNCellClassifier(**apart, localizer="dense", init=source)
     own = weights(dense.fit(X, y, centers=centers))
@@ -150,9 +150,9 @@ def test_damaged_files_are_refused(source, tmp_path):
     data[-3] ^= 1
     path.write_bytes(data)
     with pytest.raises(ValueError, match="it is damaged"):
-        first_weights(path, STNCellClassifier)
+        initial_weights(path, STNCellClassifier)
     header = int.from_bytes(data[:8], "little")
     huge = data[8 : 8 + header].replace(b'"F32"', b'"F16"', 1)
     path.write_bytes(data[:8] + huge + data[8 + header :])
     with pytest.raises(ValueError, match="F16"):
-        first_weights(path, STNCellClassifier)
+        initial_weights(path, STNCellClassifier)
