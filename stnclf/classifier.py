@@ -50,8 +50,8 @@ PAPER = {
 class STNCellClassifier(BaseCellClassifier):
     """Find the cell in a patch, then classify it: a guided spatial transformer network.
 
-    A localizer network lays a window on the cell inside the patch, a small classifier names
-    the class of the cell in that window. They are trained in three stages, guided by the known
+    A localizer network lays a window on the cell inside the patch, a small classifier
+    tells its class. They are trained in three stages, guided by the known
     centres of the cells: ``"classifier"`` on windows at the true centres, ``"localizer"`` on
     randomly moved patches, and ``"joint"``, both together, on the windows that the localizer
     chooses. Networks that share layers (``classifier="shared"``) keep learning the classes in
@@ -110,7 +110,7 @@ class STNCellClassifier(BaseCellClassifier):
     kappa : float, default=1.0
         Weight of the classification loss in the joint stage (equation 9).
     label_smoothing : float, default=0.05
-        Part of the target class that is spread evenly over all classes.
+        Part of the target that is distributed evenly over all classes.
     batch_size : int, default=32
         Samples in a step. On processors each 16 of them have a thread.
     balance : bool or "fixed", default=True

@@ -31,7 +31,7 @@ def classification_loss(logits: Tensor, target: Tensor, label_smoothing: float =
     target : int64 Tensor of shape (n,)
         Index of the true class.
     label_smoothing : float, default=0.0
-        Share of the target that is spread evenly over all classes (Szegedy et al., 2016); the
+        Part of the target that is distributed evenly over all classes (Szegedy et al., 2016); the
         paper has none.
 
     Returns

@@ -82,11 +82,11 @@ class CiresanNet(System):
             return self.tail(self.trunk(self.standardize(views, color)))
 
     def recognize(self, images, location, place, color=None):
-        """Name the cells in the patches at ``place``; ``location`` is not looked at."""
+        """Classify the cells in the patches at ``place``; ``location`` is not looked at."""
         return self.classify(self.attend(images, place), color)
 
     def compile_networks(self):
-        """Let ``torch.compile`` make the network's code."""
+        """Compile the network with ``torch.compile``."""
         self.trunk = torch.compile(self.trunk, dynamic=False)
         self.tail = torch.compile(self.tail, dynamic=False)
 

@@ -131,7 +131,7 @@ class SharedNet(STNNet):
         return self.localizer.features["shared"]
 
     def recognize(self, images, location, place=None, color=None, tta=False):
-        """Name the cells in patches; arguments and result are those of `STNNet`."""
+        """Classify the cells in patches; arguments and result are those of `STNNet`."""
         place = identity(images) if place is None else place
         thetas, weights = location.theta[:, None], None
         if location.heatmap is not None and self.n_glimpses > 1:
@@ -153,7 +153,7 @@ class SharedNet(STNNet):
         return torch.stack(logits).log_softmax(2).logsumexp(0) - math.log(len(logits))
 
     def _glimpsed(self, features, thetas, weights):
-        """Logits of what lies in some windows, with the windows' shares as weights."""
+        """Logits of what lies in some windows, averaged by the windows' weights."""
         with self.autocast():
             logits = [self.classifier(features, theta) for theta in thetas.unbind(1)]
         if weights is None:
@@ -178,7 +178,7 @@ def flips():
 
 
 def _symmetric(views, thetas, tta, known):
-    """Give views and windows as they are, or in batches of their eight symmetries.
+    """Yield views and windows as they are, or in batches of their eight symmetries.
 
     Views that are not square have another shape when they lie on their side; so there are two
     batches. Where what is seen without any change is known, it is left out.

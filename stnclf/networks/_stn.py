@@ -44,7 +44,7 @@ class System(nn.Module):
         raise NotImplementedError
 
     def standardize(self, views, color=None):
-        """Subtract the training images' mean from each channel, divide by their spread.
+        """Subtract the training images' mean from each channel, divide by their standard deviation.
 
         Parameters
         ----------
@@ -66,7 +66,7 @@ class System(nn.Module):
         return (views * factor + shift).contiguous(memory_format=torch.channels_last)
 
     def autocast(self):
-        """Give the context in which the networks compute."""
+        """Return the context in which the networks compute."""
         # Without the cache: a recorded CUDA graph must not find casts that were made before it.
         return torch.autocast(
             self.mean.device.type, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False
@@ -118,7 +118,7 @@ class STNNet(System):
         return self.classifier
 
     def compile_networks(self):
-        """Let ``torch.compile`` make both networks' code; sampling and losses stay as they are."""
+        """Compile both networks with ``torch.compile``; sampling and losses stay as they are."""
         for network in (self.localizer, self.classifier):
             network.compile(dynamic=False)
 
@@ -172,7 +172,7 @@ class STNNet(System):
             return self.classifier(self.standardize(windows, color))
 
     def recognize(self, images, location, place=None, color=None, tta=False):
-        """Name the cells in patches, on what was said of where they are.
+        """Classify the cells in patches, given where they are.
 
         Parameters
         ----------
@@ -199,7 +199,7 @@ class STNNet(System):
         return (logits.log_softmax(2) + weights.T[:, :, None]).logsumexp(0)
 
     def name_known(self, images, theta, place=None, color=None):
-        """Name the cells in windows ``theta`` (n, 2, 3) that are known: logits (n, n_classes)."""
+        """Classify the cells in known windows ``theta`` (n, 2, 3): logits (n, n_classes)."""
         return self.recognize(images, Location(theta, None), place, color)
 
     def _name(self, windows, color, tta):

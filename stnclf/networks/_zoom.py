@@ -38,7 +38,7 @@ class Candidates(NamedTuple):
     logits: torch.Tensor
 
     def mixture(self):
-        """Average the class probabilities by the places' shares: logarithms, (n, n_classes)."""
+        """Average the class probabilities by the positions' weights: logarithms, (n, n_classes)."""
         shares = self.scores.log_softmax(1)[:, :, None]
         return (self.logits.log_softmax(2) + shares).logsumexp(1)
 

@@ -198,7 +198,7 @@ class HeatmapLocalizer(nn.Module):
         theta : Tensor of shape (n, k, 2, 3)
             A transform for each, the best one first.
         weights : Tensor of shape (n, k)
-            Logarithms of their shares, which sum to one.
+            Logarithms of their weights, which sum to one.
         """
         rest, thetas, masses = logits, [], []
         for _ in range(k):

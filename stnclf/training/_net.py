@@ -154,7 +154,7 @@ class CellNet(NeuralNet):
         return {**super().__getstate__(), "running": None}
 
     def part(self, name):
-        """Give a network by the name that stages have for it."""
+        """Find a network by the name that stages have for it."""
         return part(self.module_, name)
 
     def _stopped_early(self):
@@ -166,7 +166,7 @@ class CellNet(NeuralNet):
         return X
 
     def get_iterator(self, dataset, training=False):
-        """Give batches as the stage wants them; for validation the same ones every epoch."""
+        """Make the batches of an epoch; for validation the same ones every epoch."""
         name, around = self.stage.name, None
         if self.stage.classifies == "cell" and not self.stage.localizes:
             around = self.module_.around  # None is the patch

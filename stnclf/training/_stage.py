@@ -40,7 +40,7 @@ class Stage:
     lr : float
         Initial learning rate.
     label_smoothing : float, default=0.0
-        Share of the target that is spread evenly over all classes.
+        Part of the target that is distributed evenly over all classes.
     """
 
     name: str

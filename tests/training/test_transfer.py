@@ -77,7 +77,9 @@ def test_a_narrower_or_other_network_gives_what_agrees(source, blobs):
     clf = STNCellClassifier(**apart, init=source).fit(X[..., :1], y, centers=centers)
     own, old = weights(clf), weights(source)
     assert own["localizer.features.conv_stem.weight"].shape[1] == 1
-    assert torch.equal(own["localizer.features.conv_1.weight"], old["localizer.features.conv_1.weight"])
+    assert torch.equal(
+        own["localizer.features.conv_1.weight"], old["localizer.features.conv_1.weight"]
+    )
     # Other localizer: the classifier is taken.
     dense = STNCellClassifier(**apart, localizer="dense", init=source)
     own = weights(dense.fit(X, y, centers=centers))
