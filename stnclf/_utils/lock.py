@@ -102,7 +102,7 @@ class Lock:
             )
 
     def release(self):
-        """Return the right back."""
+        """Release the lock."""
         if _read(self.path) == self._owner:
             with contextlib.suppress(OSError):
                 os.remove(self.path)
@@ -156,7 +156,7 @@ class Lock:
 
 
 def _claim(draft, path):
-    """Return a file its name if nobody has it; return whether nobody had."""
+    """Rename a file unless the name is taken; return whether it was free."""
     try:
         os.link(draft, path)  # with its content, or not at all
         return True
