@@ -32,7 +32,6 @@ __all__ = ["export"]
 )
 @click.argument("tables", nargs=-1, required=True, type=EXISTING)
 @out_option("File to write; the ending says what: .geojson, .csv, .sqlite ... (see --to).")
-@click.option("--to", type=click.Choice(["auto", *WRITE]), default="auto", help="Output format.")
 @click.option(
     "--to",
     type=click.Choice(["auto", *WRITE]),
@@ -40,7 +39,7 @@ __all__ = ["export"]
     help="Output format; auto: from the extension.",
 )
 @click.option(
-    "--from", "format", type=click.Choice(["auto", *READ]), default="auto", help="What TABLES are."
+    "--from", "format", type=click.Choice(["auto", *READ]), default="auto", help="Input format."
 )
 @click.option("--label", "labels", multiple=True, help=LABEL_HELP)
 @click.option("--min-probability", type=float, help="Only cells of at least this probability.")
