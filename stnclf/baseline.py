@@ -103,7 +103,7 @@ class CiresanBaseline(BaseCellClassifier):
     net_ : CellNet
         The skorch net; ``net_.module_`` is the torch module, always on the CPU.
     history_ : list of dict
-        One row an epoch: stage, epoch, losses, learning rate at its end, seconds.
+        One row per epoch: stage, epoch, losses, learning rate at its end, seconds.
 
     See Also
     --------

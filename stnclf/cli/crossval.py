@@ -1,6 +1,6 @@
 """Cross-validation whose folds survive a crash, and run on whatever joblib runs them.
 
-A fold's answers are one array of numbers, so that `stnclf._utils.progress.Progress` keeps it: for
+A fold's predictions are one array of numbers, so that `stnclf._utils.progress.Progress` keeps it: for
 each held-out sample its row, the index of the predicted class, ``(x, y)`` of the cell, the four
 corners of the window, seconds to fit and to predict the fold, and the class probabilities. NaN
 is what a method does not give. The losses of its training are another array, see `mean_history`.
@@ -81,7 +81,7 @@ def run_folds(path, methods, folds, classes, progress, *, n_jobs, verbose):
     classes : ndarray of shape (n_classes,)
         All classes.
     progress : Progress
-        Gets the answers as number ``method * len(folds) + fold``, and the history of that
+        Gets the predictions as number ``method * len(folds) + fold``, and the history of that
         training, if there is one, as ``len(methods) * len(folds)`` more than that.
     n_jobs : int
         Folds at a time.
@@ -101,7 +101,7 @@ def run_folds(path, methods, folds, classes, progress, *, n_jobs, verbose):
     # Closed at once if anything comes in between: processes must not go on training.
     with bar, closing(Parallel(n_jobs=n_jobs, return_as="generator")(jobs)) as found:
         for number, (cells, history) in zip(waiting, found):
-            if history is not None:  # before the answers: a fold that has these is done
+            if history is not None:  # before the predictions: a fold that has these is done
                 progress.add(n + number, history, lambda: None)
             progress.add(number, cells, bar.update)
             progress.save()
@@ -197,7 +197,7 @@ def answers(estimator, X, rows, classes, fit_seconds=np.nan):
 
 
 def scores_of(parts, patches, classes):
-    """Score the answers of one method on all folds.
+    """Score the predictions of one method on all folds.
 
     Parameters
     ----------

@@ -258,7 +258,7 @@ class CellFeatures(TransformerMixin, BaseEstimator):
         return np.concatenate(chunks)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
-        """Give the names of the columns that `transform` returns.
+        """Return the names of the columns that `transform` returns.
 
         Parameters
         ----------
@@ -312,7 +312,7 @@ class CellFeatures(TransformerMixin, BaseEstimator):
             )
 
     def _window(self):
-        """Give the index of the central `patch_size` in an array of images."""
+        """Return the index of the central `patch_size` in an array of images."""
         full = self.image_shape_[:2]
         height, width = check_size("patch_size", self.patch_size, full, full, "images")
         left, top = patch_origin(full, (height, width))

@@ -124,7 +124,7 @@ def save(estimator: CiresanBaseline | STNCellClassifier, path: PathLike) -> None
 def load(path: PathLike, device: str | None = None) -> CiresanBaseline | STNCellClassifier:
     """Load an estimator from a file that `save` wrote.
 
-    On the same device, with the same packages, predictions are the same to the bit, and
+    On the same device, with the same packages, predictions are the same bit for bit, and
     ``warm_start=True`` continues the training where it ended.
 
     Everything in the file is checked, sizes before anything of that size is made: loading takes

@@ -43,7 +43,7 @@ class Plane:
         return list(itertools.compress(blocks, self.is_wanted(boxes)))
 
     def is_wanted(self, boxes):
-        """Tell of rectangles (n, 4), their edges in pixels of the plane, if there is tissue."""
+        """Mark the rectangles (n, 4), edges in pixels of the plane, that hold tissue."""
         return self.tissue.touches(np.asarray(boxes) * self.scale)
 
     def on_level_0(self, finder, block):
@@ -129,7 +129,7 @@ def _probability(cells):
 
 
 def without_duplicates(cells, radius):
-    """Leave of cells of one class within a radius the best; the best of all come first."""
+    """Suppress non-maximum detections of a class within a radius; sort by probability."""
     order = np.lexsort((cells[:, 0], cells[:, 1], -_probability(cells)))
     cells = cells[order]
     is_kept = np.ones(len(cells), dtype=bool)

@@ -300,7 +300,7 @@ class Slide:
 
 @contextlib.contextmanager
 def opened(slide):
-    """Give a Slide of a Slide, path or array; what is opened here is closed in the end."""
+    """Return a Slide of a Slide, path or array; what is opened here is closed in the end."""
     if isinstance(slide, Slide):
         yield slide
         return
