@@ -21,7 +21,7 @@ WORDS = {
     r"second looks?|looks? (once more|a second time)": "refinement, refine",
     r"at (one|a single) look|one look|all looks|looks? (per|each)": "crop, window",
     r"spreads?(?! (over|evenly|points))": "standard deviation (or: range, distribution)",
-    r"answers(?! with)": "predictions",
+    r"answers(?! (with|at))": "predictions",
     r"readers? of (the )?maps|maps?' readers?": "classifier head",
     r"shares of (the )?peaks|peaks' shares": "weights",
     r"painted (cells?|slides?|tissue|images?)": "synthetic",

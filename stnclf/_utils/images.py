@@ -356,7 +356,7 @@ def _check_float32(X):
 
 @contextmanager
 def naming(argument, wants):
-    """Have the errors of a check name the argument that they are about.
+    """Make the errors of a check name the argument that they are about.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Cross-validation whose folds survive a crash, and run on whatever joblib runs them.
 
-A fold's predictions are one array of numbers, so that `stnclf._utils.progress.Progress` keeps it: for
+A fold predicts one array of numbers, so that `stnclf._utils.progress.Progress` keeps it: for
 each held-out sample its row, the index of the predicted class, ``(x, y)`` of the cell, the four
 corners of the window, seconds to fit and to predict the fold, and the class probabilities. NaN
 is what a method does not give. The losses of its training are another array, see `mean_history`.

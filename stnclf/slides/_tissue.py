@@ -15,7 +15,7 @@ _LIMITS = 15, 20
 
 
 def find_tissue(image):
-    """Tell tissue from glass, see `stnclf.slides.Slide.tissue_mask`.
+    """Distinguish tissue from glass, see `stnclf.slides.Slide.tissue_mask`.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Tissue:
         self._sums[1:, 1:] = mask.cumsum(axis=0).cumsum(axis=1)
 
     def touches(self, boxes):
-        """Tell of rectangles (n, 4), their edges in level-0 pixels, whether there is tissue."""
+        """Mark the rectangles (n, 4), edges in level-0 pixels, that hold tissue."""
         cells = np.asarray(boxes, dtype=np.float64).reshape(-1, 4) / self.scale
         low, high = np.floor(cells[:, :2]).astype(int), np.ceil(cells[:, 2:]).astype(int)
         limits = self.mask.shape[::-1]
