@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import _COUNT, _POSITIVE, BaseCellClassifier
+from ._utils.errors import argument_error
 from ._utils.typing import Images
 from .networks import (
     CLASSIFIERS,
@@ -369,14 +370,15 @@ class STNCellClassifier(BaseCellClassifier):
         if not whole and LOCALIZERS[self.localizer].has_heatmap:
             return
         if self.classifier in ON_MAPS:
-            raise ValueError(
-                f"classifier: got {self.classifier!r}, which there is only where {why}; wants "
-                f"'auto' or one of {list(CLASSIFIERS)}."
+            raise argument_error(
+                "classifier",
+                f"got {self.classifier!r}, which there is only where {why}; wants "
+                f"'auto' or one of {list(CLASSIFIERS)}.",
             )
         if self.n_glimpses > 1:
-            raise ValueError(
-                f"n_glimpses: got {self.n_glimpses}, but there are several peaks only where {why}; "
-                "wants 1."
+            raise argument_error(
+                "n_glimpses",
+                f"got {self.n_glimpses}, but there are several peaks only where {why}; wants 1.",
             )
 
     def _build(self, frame, n_channels, n_classes, mean, std):

@@ -11,6 +11,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from .._utils.errors import argument_error
 from ..geometry import cell_theta, view_theta
 from ._batch import Batch
 
@@ -99,7 +100,7 @@ class Augmentation(BaseEstimator):
         try:
             self._validate_params()
         except ValueError as error:
-            raise ValueError(f"augment: {error}") from error
+            raise argument_error("augment", str(error)) from error
 
 
 class Draws(NamedTuple):

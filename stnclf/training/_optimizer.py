@@ -9,6 +9,8 @@ from typing import Any
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from .._utils.errors import argument_error
+
 __all__ = ["Optimizer"]
 
 
@@ -65,7 +67,7 @@ class Optimizer(BaseEstimator):
         try:
             self._validate_params()
         except ValueError as error:
-            raise ValueError(f"optimizer: {error}") from error
+            raise argument_error("optimizer", str(error)) from error
 
     def rates(self, default: Sequence[float]) -> tuple[float, ...]:
         """Find the learning rate of each stage.
@@ -91,9 +93,10 @@ class Optimizer(BaseEstimator):
         if not isinstance(lr, (list, tuple)):
             return (lr,) * len(default)
         if not _are_rates(lr, len(default)):
-            raise ValueError(
-                f"optimizer: got lr={self.lr!r}, wants a positive number, or {len(default)}, one "
-                "for each stage."
+            raise argument_error(
+                "optimizer",
+                f"got lr={self.lr!r}, wants a positive number, or {len(default)}, one "
+                "for each stage.",
             )
         return tuple(lr)
 
