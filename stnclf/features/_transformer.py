@@ -92,7 +92,7 @@ class CellFeatures(TransformerMixin, BaseEstimator):
     Notes
     -----
     Images are integers of 8 or 16 bits, which are divided by 255 or 65535, or float in [0, 1].
-    Floats a little outside [0, 1] are no error: they are clipped for all families but "intensity".
+    Floats not far outside [0, 1] are no error: they are clipped for all families but "intensity".
     Images that do not have three channels are described by the mean of their channels, whose
     absorbance takes the place of haematoxylin; eosin and DAB then have no columns.
 
@@ -305,7 +305,7 @@ class CellFeatures(TransformerMixin, BaseEstimator):
     def _check_unit(self):
         """Refuse images of which it is not known what white is; tiny ones may be test data."""
         unit, (height, width, _) = self.pixel_unit_, self.image_shape_
-        if unit.full is None and height * width >= 64 and (unit.low < -0.5 or unit.high > 1.5):
+        if unit.full is None and height * width >= 64 and (unit.low < -8 or unit.high > 9):
             raise ValueError(
                 f"X: got {unit}, wants uint8 or other whole numbers from 0 to 255, or floats from "
                 "0 to 1."
