@@ -68,6 +68,7 @@ EXTRAS = [
     "openslide",
     "tifffile",
     "onnx",
+    "onnxscript",
     "onnxruntime",
     "dask",
     "distributed",

@@ -13,7 +13,6 @@ from ._stn import System
 from .layers import (
     ConvPool,
     head,
-    identity,
     in_float32,
     reduction_for,
     sample,
@@ -92,7 +91,7 @@ class CiresanNet(System):
 
     def look(self, patches):
         """Bring whole patches to the network's size."""
-        return self.attend(patches, identity(patches))
+        return self.sample_patch(patches, None, self.view)
 
     def scores(self, patches):
         """Map patches (n, channels, *patch_size) to logits (n, n_classes) alone."""

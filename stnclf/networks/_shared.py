@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ._stn import STNNet
-from .layers import conv_norm, head, identity, in_float32, named, sample
+from .layers import conv_norm, head, in_float32, named, sample
 from .localizers import HeatmapLocalizer, Location, centred_theta
 
 __all__ = ["MapClassifier", "SharedLocalizer", "SharedNet", "flips"]
@@ -132,7 +132,6 @@ class SharedNet(STNNet):
 
     def recognize(self, images, location, place=None, color=None, tta=False):
         """Classify the cells in patches; arguments and result are those of `STNNet`."""
-        place = identity(images) if place is None else place
         thetas, weights = location.theta[:, None], None
         if location.heatmap is not None and self.n_glimpses > 1:
             thetas, weights = self.localizer.glimpses(location.heatmap, self.n_glimpses)
@@ -140,7 +139,7 @@ class SharedNet(STNNet):
         if location.features is not None:
             logits.append(self._glimpsed(location.features, thetas, weights))
         if tta or not logits:
-            views = sample(images, place, self.localizer.view, self.view_reduction)
+            views = self.sample_patch(images, place, self.localizer.view)
             views = self.standardize(views, color)
             for n, turned, moved in _symmetric(views, thetas, tta, known=bool(logits)):
                 many = None if weights is None else weights.repeat(n, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from .layers import SYMMETRIES, identity, reduction_for, sample
@@ -26,8 +27,12 @@ class System(nn.Module):
     bfloat16 : bool
         Whether convolutions and dense layers but the last compute in bfloat16. Sampling,
         theta and the losses are float32 in any case.
+    resizes : bool
+        Whether whole patches are resized and not sampled, which is the same but for rounding: what
+        runs an exported graph resizes several times as fast.
     """
 
+    resizes = False
     bfloat16 = False  # type: ignore[assignment]  # hides Module.bfloat16
 
     def __init__(self, mean, std):
@@ -42,6 +47,30 @@ class System(nn.Module):
     def look(self, patches):
         """Map patches to what the classifier is shown of them."""
         raise NotImplementedError
+
+    def sample_patch(self, images, place, size):
+        """Sample whole patches.
+
+        Parameters
+        ----------
+        images : Tensor of shape (n, channels, height, width)
+            The patches, or images that hold them.
+        place : Tensor of shape (n, 2, 3) or None
+            Patch coordinates to image coordinates; None where the images are the patches.
+        size : tuple of int
+            ``(height, width)`` of the output.
+
+        Returns
+        -------
+        Tensor of shape (n, channels, *size)
+        """
+        reduction = self.view_reduction
+        if self.resizes and place is None:
+            fine = [side * factor for side, factor in zip(size, reduction)]
+            if fine != [*images.shape[2:]]:
+                images = F.interpolate(images, fine, mode="bilinear", align_corners=False)
+            return images if tuple(reduction) == (1, 1) else F.avg_pool2d(images, reduction)
+        return sample(images, identity(images) if place is None else place, size, reduction)
 
     def standardize(self, views, color=None):
         """Subtract the training images' mean from each channel, divide by their standard deviation.
@@ -138,8 +167,7 @@ class STNNet(System):
         -------
         Location
         """
-        place = identity(images) if place is None else place
-        views = sample(images, place, self.localizer.view, self.view_reduction)
+        views = self.sample_patch(images, place, self.localizer.view)
         with self.autocast():
             return self.localizer(self.standardize(views, color))
 

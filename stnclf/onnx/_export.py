@@ -1,27 +1,38 @@
-"""`to_onnx`: check the estimator, build the graph, write the file."""
+"""`to_onnx`: check the estimator, convert its prediction, write the file."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
+
+import torch
 
 from .._serialization.codec import encode_classes
-from .._utils.files import write_atomically
+from .._utils.files import check_writable, write_atomically
 from .._utils.neutral import neutral
+from .._utils.typing import PathLike
 from .._version import __version__
+from ..baseline import CiresanBaseline
+from ..classifier import STNCellClassifier
 from ..persistence._model_file import _as_str, _check_estimator
-from ._graph import Graph
-from ._networks import add_system
+from ._convert import OPSET, converted, import_onnx
+from ._predictor import Predictor
 
 __all__ = ["OPSET", "to_onnx"]
 
-#: Version of the operators, and of the file's form: what onnxruntime reads since 1.12.
-OPSET, _IR_VERSION = 17, 8
+_OUTPUTS = {
+    "probabilities": "of the classes",
+    "centers": "(x, y) in pixels of the images",
+    "theta": "window to patch, both normalised",
+}
 
 _DTYPES = ("uint8", "float32")
 
 
 @neutral()
-def to_onnx(estimator, path, *, dtype="uint8"):
+def to_onnx(
+    estimator: CiresanBaseline | STNCellClassifier, path: PathLike, *, dtype: str = "uint8"
+) -> None:
     """Write the networks of a fitted estimator as an ONNX model.
 
     Parameters
@@ -42,7 +53,7 @@ def to_onnx(estimator, path, *, dtype="uint8"):
     Raises
     ------
     ImportError
-        If onnx is not installed.
+        If onnx or onnxscript is not installed.
     TypeError
         If the estimator is of another class, its labels are of a kind that cannot be written, or
         ``path`` is no path.
@@ -99,10 +110,11 @@ def to_onnx(estimator, path, *, dtype="uint8"):
     _check_estimator(estimator)
     if dtype not in _DTYPES:
         raise ValueError(f"dtype: got {dtype!r}, wants one of {_DTYPES}.")
+    check_writable(path)
     write_atomically(path, _model(estimator, dtype).SerializeToString())
 
 
-def pixel_divisor(estimator, dtype):
+def pixel_divisor(estimator: Any, dtype: str) -> float:
     """Return what a file divides images by, so that it does what the estimator does.
 
     Parameters
@@ -125,61 +137,24 @@ def pixel_divisor(estimator, dtype):
     if unit is None:  # of earlier days
         return 255.0 if dtype == "uint8" else 1.0
     try:
-        return unit.divisor(dtype)
+        return float(unit.divisor(dtype))
     except ValueError as error:
         raise ValueError(f"dtype: got {dtype!r}, but {error}.") from error
 
 
-def _model(estimator, dtype):
-    try:
-        from onnx import TensorProto, helper
-    except ImportError as error:
-        raise ImportError(
-            "to_onnx needs onnx; install it with: pip install 'stnclf[onnx]'"
-        ) from error
-
+def _model(estimator: Any, dtype: str) -> Any:
+    """Build the model of a fitted estimator, an onnx.ModelProto."""
+    onnx = import_onnx()
     classes = encode_classes(estimator.classes_)["values"]
-    frame, graph = estimator._fitted_frame(), Graph()
-    (left, top), (height, width) = frame.origin, frame.patch
-    images = "images"
-    if frame.image != frame.patch:
-        corners = [top, left], [top + height, left + width]
-        images = graph.add("Slice", images, *corners, [1, 2])
-    if dtype == "uint8":
-        images = graph.add("Cast", images, to=TensorProto.FLOAT)
-    divisor = pixel_divisor(estimator, dtype)
-    if divisor != 1.0:
-        images = graph.add("Div", images, divisor)
-    patches = graph.add("Transpose", images, perm=[0, 3, 1, 2])
-    probabilities, theta = add_system(graph, estimator.net_.module_, patches, frame.patch)
-    graph.add("Identity", probabilities, output="probabilities")
-    graph.add("Identity", theta, output="theta")
-    # The middle of the window, see `stnclf.geometry.theta_centers`.
-    middle = graph.add("Mul", graph.add("Gather", theta, 2, axis=2), [width / 2, height / 2])
-    offset = [left + (width - 1) / 2, top + (height - 1) / 2]
-    graph.add("Add", middle, offset, output="centers")
-
-    def values(name, kind, shape, meaning):
-        return helper.make_tensor_value_info(name, kind, ["n", *shape], meaning)
-
-    pixels = getattr(TensorProto, {"uint8": "UINT8", "float32": "FLOAT"}[dtype])
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "stnclf",
-            [values("images", pixels, estimator.image_shape_, "n, height, width, channels")],
-            [
-                values("probabilities", TensorProto.FLOAT, [len(classes)], "of the classes"),
-                values("centers", TensorProto.FLOAT, [2], "(x, y) in pixels of the images"),
-                values("theta", TensorProto.FLOAT, [2, 3], "window to patch, both normalised"),
-            ],
-            graph.constants,
-        ),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=_IR_VERSION,
-        producer_name="stnclf",
-        producer_version=__version__,
-    )
+    frame = estimator._fitted_frame()
+    example = torch.zeros(2, *estimator.image_shape_, dtype=getattr(torch, dtype))
+    predictor = Predictor(estimator.net_.module_, frame, pixel_divisor(estimator, dtype))
+    model = converted(predictor, example, ["images"], list(_OUTPUTS))
+    model.graph.name = model.producer_name = "stnclf"
+    model.producer_version = __version__
+    model.graph.input[0].doc_string = "n, height, width, channels"
+    for output in model.graph.output:
+        output.doc_string = _OUTPUTS[output.name]
     facts = {
         "classes": classes,
         "image_shape": estimator.image_shape_,
@@ -189,5 +164,5 @@ def _model(estimator, dtype):
         "estimator": type(estimator).__name__,
         "stnclf_version": __version__,
     }
-    helper.set_model_props(model, {name: json.dumps(value) for name, value in facts.items()})
+    onnx.helper.set_model_props(model, {name: json.dumps(value) for name, value in facts.items()})
     return model

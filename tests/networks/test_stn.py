@@ -144,3 +144,24 @@ def test_tta_averages_over_turned_and_mirrored_windows():
 
 def test_heatmap_view_is_half_a_patch_of_128():
     assert HeatmapLocalizer(3, (128, 128), (0.5, 0.5)).view == (64, 64)
+
+
+@pytest.mark.parametrize("name", ["dense", "heatmap"])
+@pytest.mark.parametrize("patch", [(64, 96), (37, 50), (1, 9), (300, 200), (128, 128)])
+def test_a_resized_patch_is_a_sampled_one(name, patch):
+    system = make_stn(name, patch=patch, cell=(1, 2))
+    images = torch.rand(2, 3, *patch, generator=torch.Generator().manual_seed(0))
+    sampled = system.sample_patch(images, None, system.localizer.view)
+    system.resizes = True
+    resized = system.sample_patch(images, None, system.localizer.view)
+    assert resized.shape == (2, 3, *system.localizer.view)
+    torch.testing.assert_close(resized, sampled, rtol=0, atol=2e-5)
+
+
+def test_a_patch_in_an_image_is_sampled():
+    system = make_stn(patch=(64, 96))
+    images = torch.rand(1, 3, 80, 120, generator=torch.Generator().manual_seed(0))
+    place = torch.tensor([[[0.5, 0.0, 0.25], [0.0, 0.5, -0.25]]])
+    sampled = system.sample_patch(images, place, system.localizer.view)
+    system.resizes = True
+    assert torch.equal(system.sample_patch(images, place, system.localizer.view), sampled)
