@@ -40,6 +40,8 @@ class SharedLocalizer(HeatmapLocalizer):
     """
 
     reach = 6
+    #: The same for the shared layers alone.
+    shared_reach = 4
 
     def __init__(self, n_channels, patch_size, scale, view=64, widths=(16, 32, 64)):
         super().__init__(n_channels, patch_size, scale, view, widths)

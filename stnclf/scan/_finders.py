@@ -14,10 +14,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..geometry import cell_theta, theta_centers
+from ..geometry import theta_centers
 from ..networks import Location, sample
 
-__all__ = ["Block", "Found", "HeatFinder", "PatchFinder", "WindowFinder", "is_peak"]
+__all__ = ["Block", "Finder", "Found", "PatchFinder", "WindowFinder", "is_peak"]
 
 #: How far a peak must lie above the mean around it: on empty glass, where all values are equal
 #: but for rounding, there is none.
@@ -54,7 +54,7 @@ class Found(NamedTuple):
     label: np.ndarray
 
 
-class _Finder:
+class Finder:
     """What the finders share.
 
     Parameters
@@ -196,62 +196,7 @@ class _Finder:
         return Found(points[rows], proba[rows], label[rows])
 
 
-class HeatFinder(_Finder):
-    """Finder for the heatmap localizer, which sees the whole block at once.
-
-    Candidates are the positions whose logit is the highest within the radius of the localizer's
-    soft-argmax, which also says where exactly the cell is. The classifier then sees the patch
-    around each of them.
-    """
-
-    def __init__(self, module, estimator, reported, min_probability):
-        super().__init__(module, estimator, reported, min_probability)
-        self.localizer = module.localizer
-        self.radius, self.reach = self.localizer.radius, self.localizer.reach
-        self.zoom = self.patch_xy / self.localizer.view[::-1]
-        self.step = self.localizer.step * self.zoom
-
-    def box(self, block):
-        """Give the pixels that the localizer sees, and those of patches around the peaks."""
-        low, high = self._seen(block)
-        # A peak may be off its position by the radius of the soft-argmax.
-        off = self.radius * self.step + self.patch_xy / 2 + 1
-        low = np.minimum(low - 1, block[:2] * self.step - off)
-        high = np.maximum(high + 1, block[2:] * self.step + off)
-        return (*np.floor(low).astype(int).tolist(), *np.ceil(high).astype(int).tolist())
-
-    def find(self, pixels, box, block, is_wanted):
-        """Find the peaks of the heatmap and classify what is there."""
-        points = self.peaks(pixels, box, block, is_wanted)
-        corners = np.floor(points - (self.patch_xy - 1) / 2 + 0.5).astype(int)
-        theta = cell_theta(points - corners, self.patch, self.cell)
-        return self.named(points, self.recognize(pixels, box, corners, theta))
-
-    def peaks(self, pixels, box, block, is_wanted):
-        """Give the ``(x, y)`` of the peaks of the heatmap, of shape (n, 2)."""
-        low, high = self._seen(block)
-        size = np.rint((high - low) / self.step).astype(int) * self.localizer.step
-        views = self.view(pixels, box, low, high - low, size[::-1].tolist())
-        with self.module.autocast():
-            logits = self.localizer.logits(self.module.standardize(views))
-        # Closer to its border the heatmap is that of an image that ends there.
-        logits = logits[:, self.reach : -self.reach, self.reach : -self.reach]
-        peaks = is_peak(logits, (self.radius, self.radius)).flatten().cpu()
-        peaks &= torch.from_numpy(is_wanted(self.cells(block)))
-        side = 2 * self.radius + 1
-        around = F.unfold(logits[None], side)[0].T[peaks].view(-1, side, side)
-        shift = self.localizer.peak(around).cpu().numpy()
-        positions = block.positions()[peaks.numpy()]
-        # -1 to 1 are the edges of the `side` positions that the soft-argmax looked at.
-        return (positions + 0.5 + shift.astype(np.float64) * side / 2) * self.step - 0.5
-
-    def _seen(self, block):
-        """Corners of what the localizer must see for the peaks of a block."""
-        grown = block.grown(self.reach + self.radius, self.reach + self.radius)
-        return np.array(grown[:2]) * self.step, np.array(grown[2:]) * self.step
-
-
-class WindowFinder(_Finder):
+class WindowFinder(Finder):
     """Finder that shows patches to the network one by one and believes what it says of each.
 
     Parameters

@@ -31,7 +31,8 @@ from ..slides._read_errors import BrokenTiles, read_around
 from ..slides._skipped import check_on_error, read_skipped, write_skipped
 from ..slides._slide import name_of, opened
 from ..slides._tissue import find_slide_tissue
-from ._finders import HeatFinder, PatchFinder, WindowFinder
+from ._finders import PatchFinder, WindowFinder
+from ._heatmap_finder import HeatFinder
 from ._map_finder import MapFinder
 from ._plane import Plane, run, table_of, without_duplicates
 

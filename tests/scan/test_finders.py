@@ -10,7 +10,8 @@ from scipy.ndimage import gaussian_filter
 from stnclf import STNCellClassifier
 from stnclf.geometry import theta_centers
 from stnclf.networks import Location
-from stnclf.scan._finders import Block, HeatFinder, PatchFinder, WindowFinder
+from stnclf.scan._finders import Block, PatchFinder, WindowFinder
+from stnclf.scan._heatmap_finder import HeatFinder
 from stnclf.scan._map_finder import MapFinder
 from tests.scan.conftest import fitted
 
