@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from stnclf import CiresanBaseline
+from stnclf import CiresanBaseline, STNCellClassifier
+
+# The heatmap localizer sees the patch of 24 x 32 px as 48 x 64: half a pixel for each of its own.
+SIZES = {"patch_size": (24, 32), "cell_size": (12, 16)}
+UNTRAINED = {"classifier_epochs": 0, "localizer_epochs": 0, "joint_epochs": 0, "random_state": 0}
 
 
 def fitted(estimator, blobs):
@@ -22,3 +26,8 @@ def baseline():
     X = np.random.default_rng(1).integers(0, 256, (4, 72, 96, 3), dtype=np.uint8)
     estimator = CiresanBaseline(epochs=0, cell_size=(40, 72), random_state=0)
     return fitted(estimator, (X, np.array([0, 1, 0, 1]), None))
+
+
+@pytest.fixture(scope="module")
+def heat(blobs):
+    return fitted(STNCellClassifier(**UNTRAINED, **SIZES), blobs)

@@ -9,35 +9,18 @@ from scipy.ndimage import gaussian_filter
 
 from stnclf import STNCellClassifier
 from stnclf.geometry import theta_centers
-from stnclf.networks import Location
 from stnclf.scan._finders import Block, PatchFinder, WindowFinder
 from stnclf.scan._heatmap_finder import HeatFinder
 from stnclf.scan._map_finder import MapFinder
-from tests.scan.conftest import fitted
+from tests.scan.conftest import SIZES, UNTRAINED, fitted
 
 ALL = np.arange(2)
-
-
-# The heatmap localizer sees the patch of 24 x 32 px as 48 x 64: half a pixel for each of its own.
-SIZES = {"patch_size": (24, 32), "cell_size": (12, 16)}
-
-
-UNTRAINED = {"classifier_epochs": 0, "localizer_epochs": 0, "joint_epochs": 0, "random_state": 0}
-
-
 PLANE = gaussian_filter(np.random.default_rng(0).normal(size=(150, 190, 3)), (2, 2, 0))
-
-
 PLANE = np.clip(120 + 400 * PLANE, 0, 255).astype(np.uint8)
 
 
 def everywhere(boxes):
     return np.ones(len(boxes), dtype=bool)
-
-
-@pytest.fixture(scope="module")
-def heat(blobs):
-    return fitted(STNCellClassifier(**UNTRAINED, **SIZES), blobs)
 
 
 @pytest.fixture(scope="module")
@@ -80,59 +63,6 @@ def test_blocks():
     block = Block(2, 5, 4, 6)
     assert block.grown(1, 3) == (1, 2, 5, 9)
     assert block.positions().tolist() == [[2, 5], [3, 5]]
-
-
-def test_heat_peaks_are_those_of_the_whole_map(heat):
-    estimator, module = heat
-    finder = HeatFinder(module, estimator, ALL, 0)
-    assert finder.step.tolist() == [2.0, 2.0]
-    # The map of a much larger area in one piece, in the pixels of the view: each twice.
-    margin = 64
-    area = pixels_of((-margin, -margin, 190 + margin, 150 + margin))
-    images = torch.from_numpy(area).permute(2, 0, 1)[None].float() / 255
-    images = torch.nn.functional.interpolate(images, scale_factor=2, mode="bilinear")
-    with torch.no_grad():
-        logits = module.localizer.logits(module.standardize(images))[0].double().numpy()
-    points = []
-    for row in range(32, 32 + 75):
-        for column in range(32, 32 + 95):
-            near = logits[row - 2 : row + 3, column - 2 : column + 3]
-            if near[2, 2] == near.max():
-                weight = np.exp(near - near.max()) / np.exp(near - near.max()).sum()
-                x = column + (weight.sum(0) * np.arange(-2, 3)).sum()
-                y = row + (weight.sum(1) * np.arange(-2, 3)).sum()
-                points.append([(x - 32 + 0.5) * 2 - 0.5, (y - 32 + 0.5) * 2 - 0.5])
-    found = find(finder, Block(0, 0, 95, 75))
-    assert len(points) > 20
-
-    def key(point):
-        return round(point[1], 2), point[0]
-
-    np.testing.assert_allclose(
-        sorted(found.points.tolist(), key=key), sorted(points, key=key), atol=1e-3
-    )
-
-
-def test_heat_classifies_the_patch_around_each_peak(heat):
-    estimator, module = heat
-    found = find(HeatFinder(module, estimator, ALL, 0), Block(40, 9, 75, 39))
-    assert len(found.label) > 9
-    for (x, y), proba, label in zip(*found):
-        left, top = round(x - 15.5), round(y - 11.5)
-        centre = [(2 * (x - left) + 1) / 32 - 1, (2 * (y - top) + 1) / 24 - 1]
-        theta = torch.tensor([[[0.5, 0, centre[0]], [0, 0.5, centre[1]]]], dtype=torch.float32)
-        with torch.no_grad():
-            known = Location(theta, None)
-            logits = module.recognize(patch_at(left, top), known, tta=module.tta)
-        np.testing.assert_allclose(proba, as_proba(logits), atol=1e-3)
-        assert label == proba.argmax()
-
-
-def test_heat_finds_nothing_on_empty_glass(heat):
-    estimator, module = heat
-    finder = HeatFinder(module, estimator, ALL, 0)
-    block = Block(500, 500, 540, 530)
-    assert len(find(finder, block).points) == 0
 
 
 def test_windows_are_patches_one_by_one(dense):
