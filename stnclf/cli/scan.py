@@ -59,10 +59,9 @@ __all__ = ["scan_command"]
     "--nms-radius",
     "nms_radius_um",
     type=float,
-    default=7.5,
-    show_default=True,
-    help="Micrometres within which two cells are one.",
+    help="Micrometres within which two cells are one.  [default: a quarter of the cell window]",
 )
+@click.option("--tta", is_flag=True, help="Average over each patch's symmetries: slower.")
 @click.option("--stride", type=int, help="Pixels from patch to patch, where there is no heatmap.")
 @click.option("--tile-size", type=int, default=1024, show_default=True, help="Pixels at a time.")
 @click.option("--tissue/--no-tissue", default=True, help="Look only where there is tissue.")

@@ -78,6 +78,9 @@ class Finder:
 
     zoom = np.ones(2)
 
+    #: Whether cells are classified as the mean over the symmetries of their patch.
+    tta = False
+
     def __init__(self, module, estimator, reported, min_probability):
         self.module, self.reported, self.min_probability = module, reported, min_probability
         self.patch, self.cell = estimator.patch_size_, estimator.cell_size_
@@ -180,7 +183,7 @@ class Finder:
             return self.softmax(self.apply(classify, pixels, box, corners[rows]))
 
         proba = look(np.arange(len(corners)), False)
-        if self.module.tta:
+        if self.tta:
             best = proba[:, self.reported].max(axis=1)
             (again,) = np.nonzero(best >= _SCREEN * self.min_probability)
             proba[again] = look(again, True)

@@ -171,7 +171,8 @@ def check_folder(folder, replaced, estimator, **how):
         Naming a table, and what differs.
     """
     defaults = inspect.signature(scan).parameters
-    names = ("labels", "mpp", "tissue", "min_probability", "nms_radius_um", "stride", "tile_size")
+    names = ("labels", "mpp", "tissue", "min_probability", "nms_radius_um", "tta")
+    names += ("stride", "tile_size")
     chosen = {name: how.get(name, defaults[name].default) for name in names}
     if chosen["mpp"] is None:
         chosen["mpp"] = estimator.mpp

@@ -129,16 +129,14 @@ def _probability(cells):
 
 
 def without_duplicates(cells, radius):
-    """Suppress non-maximum detections of a class within a radius; sort by probability."""
+    """Suppress non-maximum detections, of any class, within a radius; sort by probability."""
     order = np.lexsort((cells[:, 0], cells[:, 1], -_probability(cells)))
     cells = cells[order]
     is_kept = np.ones(len(cells), dtype=bool)
-    for label in np.unique(cells[:, 2]):
-        (rows,) = np.nonzero(cells[:, 2] == label)
-        pairs = cKDTree(cells[rows, :2]).query_pairs(radius, output_type="ndarray")
-        # The first of each pair is the better one, and what is better than it comes before.
-        for better, worse in rows[pairs[np.lexsort(pairs.T[::-1])]].tolist():
-            is_kept[worse] &= not is_kept[better]
+    pairs = cKDTree(cells[:, :2]).query_pairs(radius, output_type="ndarray")
+    # The first of each pair is the better one, and what is better than it comes before.
+    for better, worse in pairs[np.lexsort(pairs.T[::-1])].tolist():
+        is_kept[worse] &= not is_kept[better]
     return cells[is_kept]
 
 

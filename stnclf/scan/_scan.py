@@ -25,14 +25,14 @@ from .._utils.run import check_out
 from .._utils.typing import PathLike, Pixels, Table
 from .._version import __version__
 from ..annotations import read_annotations
-from ..networks import CiresanNet
+from ..networks import CiresanNet, SharedNet
 from ..slides import Slide
 from ..slides._read_errors import BrokenTiles, read_around
 from ..slides._skipped import check_on_error, read_skipped, write_skipped
 from ..slides._slide import name_of, opened
 from ..slides._tissue import find_slide_tissue
 from ._finders import PatchFinder, WindowFinder
-from ._heatmap_finder import HeatFinder
+from ._heatmap_finder import HeatFinder, SharedFinder
 from ._map_finder import MapFinder
 from ._plane import Plane, run, table_of, without_duplicates
 
@@ -48,7 +48,8 @@ def scan(
     mpp: float | None = None,
     tissue: bool = True,
     min_probability: float = 0.5,
-    nms_radius_um: float = 7.5,
+    nms_radius_um: float | None = None,
+    tta: bool = False,
     stride: int | None = None,
     tile_size: int = 1024,
     on_error: str = "stop",
@@ -76,10 +77,13 @@ def scan(
         Look only where there is tissue (`stnclf.slides.Slide.tissue_mask`).
     min_probability : float, default=0.5
         Cells are reported whose label has at least this probability.
-    nms_radius_um : float, default=7.5
-        Of two cells of one class that are no further apart than this, the one with the lower
-        probability is taken for a duplicate. On a slide without resolution it is half of
-        the cell window instead.
+    nms_radius_um : float, default=None
+        Of two cells that are no further apart than this, whatever their classes, the one with the
+        lower probability is taken for a duplicate. None is a quarter of the cell window's shorter
+        side.
+    tta : bool, default=False
+        Average over the eight symmetries of the patch around each cell, where the estimator does
+        so too (its own `tta`). It takes several times as long; see Notes.
     stride : int, default=None
         Pixels, at the resolution of training, from one patch to the next, for estimators that
         look at patches one by one; see Notes.
@@ -148,8 +152,12 @@ def scan(
     - An estimator whose `cell_size` is its `patch_size` has no localizer; it makes a map too and
       needs `stride`.
 
-    With ``tta``, one look comes first; only cells to which it gives at least a tenth of
-    `min_probability` are looked at in all symmetries.
+    Where the classifier reads the localizer's own maps (``classifier="shared"``, the default with
+    the heatmap), those of the tile serve all cells in it: one pass. At the edges of a cell's patch
+    they know what lies beyond, so that probabilities differ a little from those of `predict`.
+
+    With ``tta``, each patch is classified by itself. A single crop comes first; only cells to
+    which it gives at least a tenth of `min_probability` are classified in all symmetries.
 
     Tiles are read one at a time in each job, and only what was found is kept.
 
@@ -176,7 +184,10 @@ def scan(
     import_pandas()
     _check_estimator(estimator)
     reported = _check_labels(labels, estimator.classes_)
-    nms_radius_um = check_positive("nms_radius_um", nms_radius_um, "micrometres")
+    if nms_radius_um is not None:
+        nms_radius_um = check_positive("nms_radius_um", nms_radius_um, "micrometres")
+    if not isinstance(tta, (bool, np.bool_)):
+        raise argument_error("tta", f"got {tta!r}, wants True or False.")
     n_jobs = _check_jobs(n_jobs)
     if not isinstance(min_probability, Real) or not 0 <= min_probability <= 1:
         raise argument_error(
@@ -188,11 +199,11 @@ def scan(
             raise argument_error(name, f"got {value!r}, wants a whole number of pixels.")
     check_on_error(on_error)
     out = check_out(out, resume)
-    finder = _make_finder(estimator, reported, min_probability, stride)
+    finder = _make_finder(estimator, reported, min_probability, stride, tta)
     mpp = estimator.mpp if mpp is None else mpp
 
     with opened(slide) as slide:
-        scale, radius = _scales(slide, mpp, nms_radius_um, min(estimator.cell_size_) / 2)
+        scale, radius = _scales(slide, mpp, nms_radius_um, min(estimator.cell_size_) / 4)
         slide = slide._remembering(BrokenTiles())
         around = read_around if on_error == "skip" else None
         plane = Plane(slide, mpp, scale, find_slide_tissue(slide, tissue, around))
@@ -200,7 +211,13 @@ def scan(
         header = None
         if out is not None:
             settings = {"min_probability": min_probability, "nms_radius_um": nms_radius_um}
-            settings |= {"tissue": tissue, "stride": stride, "tile_size": tile_size, "mpp": mpp}
+            settings |= {
+                "tta": bool(tta),
+                "tissue": tissue,
+                "stride": stride,
+                "tile_size": tile_size,
+                "mpp": mpp,
+            }
             header = identity(estimator, labels=labels, **settings)
             header["slide"] = {name_of(slide): describe_source(slide._opener.source)}
             header = run_identity(**header, scale=scale)
@@ -230,7 +247,7 @@ def _say_skipped(table, skipped, out):
         warnings.warn(f"{first}{more} cannot be read and was skipped.", UserWarning, stacklevel=3)
 
 
-def _make_finder(estimator, reported, min_probability, stride):
+def _make_finder(estimator, reported, min_probability, stride, tta):
     """Choose the way to look for cells; the networks go to the estimator's device."""
     device = check_device(estimator.device)
     module = estimator.net_.module_
@@ -245,7 +262,8 @@ def _make_finder(estimator, reported, min_probability, stride):
             raise argument_error(
                 "stride", f"got {stride}; the heatmap localizer looks at whole tiles."
             )
-        return HeatFinder(*what)
+        one_pass = type(module) is SharedNet and not tta
+        return SharedFinder(*what) if one_pass else _symmetric(HeatFinder(*what), tta)
     strides = tuple(np.subtract(patch, cell)) if stride is None else (stride, stride)
     if not 0 < min(strides) <= max(strides) <= min(patch):
         raise argument_error(
@@ -255,17 +273,31 @@ def _make_finder(estimator, reported, min_probability, stride):
         )
     if patch == cell or (is_baseline and stride is not None):
         return MapFinder(*what, strides)
-    return (PatchFinder if is_baseline else WindowFinder)(*what, strides)
+    return _symmetric((PatchFinder if is_baseline else WindowFinder)(*what, strides), tta)
 
 
-def _scales(slide, mpp, radius_um, half_cell):
-    """Level-0 pixels for one pixel of training, and the radius of duplicates in them."""
+def _symmetric(finder, tta):
+    """Switch the symmetries of a finder on where its network has them."""
+    finder.tta = bool(tta and getattr(finder.module, "tta", False))
+    return finder
+
+
+def _scales(slide, mpp, radius_um, quarter):
+    """Level-0 pixels for one pixel of training, and the radius of duplicates in them.
+
+    The radius is `radius_um`, or if that is None `quarter`, in pixels of training.
+    """
     try:
         known = slide.mpp
     except ValueError:
         known = None
     if known is None and mpp is None:
-        return 1.0, half_cell
+        if radius_um is not None:
+            raise argument_error(
+                "nms_radius_um",
+                f"got {radius_um:g} um, and {slide!r} has no resolution; leave it out.",
+            )
+        return 1.0, quarter
     if mpp is None:
         raise argument_error(
             "mpp",
@@ -273,7 +305,7 @@ def _scales(slide, mpp, radius_um, half_cell):
             "estimator was trained on, here or as the estimator's own parameter.",
         )
     scale = slide.scale(mpp)
-    return scale, radius_um / slide.mpp
+    return scale, quarter * scale if radius_um is None else radius_um / slide.mpp
 
 
 def identity(estimator, *, labels, **settings):

@@ -265,10 +265,7 @@ def test_of_duplicates_the_most_probable_stays(heat, field):
     for row in many.sort_values(
         ["probability", "y", "x"], ascending=[False, True, True]
     ).itertuples():
-        if all(
-            other.label != row.label or np.hypot(other.x - row.x, other.y - row.y) > 32
-            for other in kept
-        ):
+        if all(np.hypot(other.x - row.x, other.y - row.y) > 32 for other in kept):
             kept.append(row)
     assert [(row.x, row.y) for row in kept] == list(zip(few["x"], few["y"]))
 
