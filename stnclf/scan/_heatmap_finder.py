@@ -113,7 +113,7 @@ class SharedFinder(HeatFinder):
         """Find the peaks of the heatmap and classify what the maps hold there."""
         with self.module.autocast():
             features = self.module.trunk(self._standardized(pixels, box, block))
-            logits = self.localizer.scored(features).logsumexp(1)
+            logits = self.localizer.scored(features)
         peaks = self.peaks(logits, block, is_wanted)
         points = self.points(peaks)
         corner = np.array(block[:2]) - self.margin
