@@ -125,7 +125,13 @@ def test_blocks_of_any_size_give_the_same(kind, request, monkeypatch):
 def test_only_what_may_count_is_looked_at_in_all_symmetries(kind, request, monkeypatch):
     estimator, module = request.getfixturevalue(kind)
     more = ((16, 12),) if kind == "dense" else ()
-    make = HeatFinder if kind == "heat" else WindowFinder
+    kinds = {"heat": HeatFinder, "dense": WindowFinder}
+
+    def make(*arguments, tta=True):
+        finder = kinds[kind](*arguments)
+        finder.tta = tta
+        return finder
+
     original, looked_at = module.recognize, {False: 0, True: 0}
 
     def recognize(images, location, tta):
@@ -137,9 +143,7 @@ def test_only_what_may_count_is_looked_at_in_all_symmetries(kind, request, monke
         [np.median(find(make(module, estimator, ALL, 0, *more), block).proba, 0).argmin()]
     )
     whole = find(make(module, estimator, rare, 0, *more), block)
-    monkeypatch.setattr(module, "tta", False)
-    once = find(make(module, estimator, rare, 0, *more), block)
-    monkeypatch.setattr(module, "tta", True)
+    once = find(make(module, estimator, rare, 0, *more, tta=False), block)
     monkeypatch.setattr(module, "recognize", recognize)
     # The limit at one look, a tenth of this, lies in the middle, between two of them.
     ranked = np.sort(once.proba[:, rare[0]])

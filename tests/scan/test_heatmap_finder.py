@@ -45,7 +45,9 @@ def test_heat_peaks_are_those_of_the_whole_map(heat):
 
 def test_heat_classifies_the_patch_around_each_peak(heat):
     estimator, module = heat
-    found = find(HeatFinder(module, estimator, ALL, 0), Block(40, 9, 75, 39))
+    finder = HeatFinder(module, estimator, ALL, 0)
+    finder.tta = module.tta
+    found = find(finder, Block(40, 9, 75, 39))
     assert len(found.label) > 9
     for (x, y), proba, label in zip(*found):
         left, top = round(x - 15.5), round(y - 11.5)

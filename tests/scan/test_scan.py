@@ -240,8 +240,12 @@ def test_the_estimator_knows_its_resolution(heat, field):
 def test_without_any_resolution_pixels_are_taken_as_they_are(heat, field):
     image, _ = field
     found = scan(heat, image, min_probability=0)
-    # Duplicates are no further apart than half the cell window, 8 px, as 2 um are above.
-    assert_same_cells(found, scan(heat, Slide(image, mpp=MPP), min_probability=0, **HOW))
+    # Duplicates are no further apart than a quarter of the cell window, 4 px or 1 um.
+    how = {"mpp": MPP, "min_probability": 0}
+    assert_same_cells(found, scan(heat, Slide(image, mpp=MPP), **how))
+    assert_same_cells(found, scan(heat, Slide(image, mpp=MPP), nms_radius_um=1.0, **how))
+    with pytest.raises(ValueError, match=r"nms_radius_um: got 2 um, and .* has no resolution"):
+        scan(heat, image, nms_radius_um=2.0)
 
 
 def test_labels_choose_rows_and_nothing_else(heat, field):
