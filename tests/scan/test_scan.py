@@ -303,7 +303,7 @@ def test_the_slides_own_format(heat, field, tmp_path):
 
 def test_a_network_without_localizer_makes_a_map(patches, field):
     X, y, centers = patches
-    sizes = {"patch_size": 16, "cell_size": 16, "batch_size": 16, "classifier": "context"}
+    sizes = {"patch_size": 16, "cell_size": 16, "batch_size": 16, "classifier": "inception"}
     clf = STNCellClassifier(classifier_epochs=10, tta=False, random_state=0, **sizes)
     clf.fit(X, y, centers=centers, stages=("classifier",))
     image, truth = field
