@@ -17,12 +17,13 @@ from PIL import Image
 
 from .._utils.checks import check_file
 from .._utils.images import EIGHT_BIT_MODES
+from .._utils.tiff_kind import check_planes, kind_of
+from .._utils.tiff_tags import Tag, is_tiff, read_directories
 from ._levels import downsample
 from ._read_errors import SlideReadError
 from ._resolution import Resolution, resolution_of_dpi, resolution_of_pair, resolution_of_tiff
 from ._tiff import TiffReader
-from ._tiff_pixels import check_planes, is_decoded, kind_of, refuse_compression
-from ._tiff_tags import Tag, is_tiff, read_directories
+from ._tiff_pixels import is_decoded, refuse_compression
 
 __all__ = ["ArrayReader", "ImageReader", "Opener", "SlideReader", "open_reader"]
 

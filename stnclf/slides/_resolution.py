@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import re
 from typing import Any
-from xml.etree import ElementTree
 
-from ._tiff_tags import Directory, Tag
+from .._utils.tiff_kind import ome_pixels
+from .._utils.tiff_tags import Directory, Tag
 
 __all__ = [
     "Resolution",
-    "ome_pixels",
     "resolution_of_dpi",
     "resolution_of_pair",
     "resolution_of_tiff",
@@ -133,28 +132,6 @@ def resolution_of_tiff(page: Directory) -> Resolution:
     return ome
 
 
-def ome_pixels(text: str) -> dict[str, str] | None:
-    """Read the attributes of ``Pixels`` of the first image in OME-XML; None where it is none.
-
-    The key ``samples`` has the number of samples of the first channel.
-    """
-    head = text.lstrip("\ufeff \n\r\t")
-    if not head.startswith("<") or "<!DOCTYPE" in text or "<!ENTITY" in text or "OME" not in text:
-        return None
-    try:
-        root = ElementTree.fromstring(head)
-    except (ElementTree.ParseError, ValueError):
-        return None
-    if _local(root.tag) != "OME":
-        return None
-    for element in root.iter():
-        if _local(element.tag) == "Pixels":
-            channels = [e for e in element if _local(e.tag) == "Channel"]
-            samples = channels[0].get("SamplesPerPixel", "1") if channels else "1"
-            return {**element.attrib, "samples": samples}
-    return {}
-
-
 def _of_ome(text: str) -> Resolution | None:
     pixels = ome_pixels(text)
     if pixels is None:
@@ -176,7 +153,3 @@ def _unescaped(unit: str) -> str:
         return chr(int(match[1], 16))
 
     return re.sub(r"\\u([0-9a-fA-F]{4})", decode, unit).strip()
-
-
-def _local(tag: object) -> str:
-    return str(tag).rpartition("}")[2]

@@ -11,12 +11,13 @@ from collections import OrderedDict
 import numpy as np
 from PIL import Image
 
+from .._utils.tiff_kind import Kind, kind_of
+from .._utils.tiff_tags import Directory, Tag
 from .._utils.typing import Pixels
 from ._levels import downsample
 from ._read_errors import SlideReadError
 from ._resolution import Resolution, resolution_of_tiff
-from ._tiff_pixels import Kind, decode, is_decoded, kind_of
-from ._tiff_tags import Directory, Tag
+from ._tiff_pixels import decode, is_decoded
 
 __all__ = ["TiffReader"]
 
@@ -34,7 +35,7 @@ class TiffReader:
     path : str
         The file.
     pages, below : list of Directory
-        What `stnclf.slides._tiff_tags.read_directories` found. The first page is level 0.
+        What `stnclf._utils.tiff_tags.read_directories` found. The first page is level 0.
 
     Raises
     ------

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from stnclf.slides._tiff_tags import Tag, is_tiff, read_directories
+from stnclf._utils.tiff_tags import Tag, is_tiff, read_directories
 
 
 def classic(order, *directories):
