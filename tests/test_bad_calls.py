@@ -12,7 +12,7 @@ import pytest
 
 import stnclf
 from stnclf.datasets import make_slide
-from stnclf.slides import Slide
+from stnclf.slides import Slide, _read_errors
 
 from .bad_input import N, write_images
 from .bad_input.calls import CASES
@@ -63,7 +63,8 @@ def r(tmp_path_factory, blobs):
 
 
 @pytest.mark.parametrize(("function", "argument", "error", "words", "use"), CASES)
-def test_bad_calls_are_refused(function, argument, error, words, use, r):
+def test_bad_calls_are_refused(function, argument, error, words, use, r, monkeypatch):
+    monkeypatch.setattr(_read_errors, "_sleep", lambda seconds: None)
     with pytest.raises(error) as raised:
         use(r)
     message = str(raised.value)

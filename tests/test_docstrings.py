@@ -201,7 +201,7 @@ def test_functions_say_what_they_return(name):
 
 
 def error_named(name):
-    """Give the class of an error: a builtin, or one with its module in front."""
+    """Return the class of an error: a builtin, or one with its module in front."""
     module, _, name = name.rpartition(".")
     return getattr(importlib.import_module(module) if module else builtins, name)
 

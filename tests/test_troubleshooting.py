@@ -13,16 +13,23 @@ PAGE = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
 QUOTED = re.findall(r"^\*\*`(.+)`\*\*\n: \S", PAGE, re.MULTILINE)
 
 
+def text_of(node):
+    """Return the string that a node is; what an f-string fills in is a bullet. None: no string."""
+    if isinstance(node, ast.JoinedStr):
+        parts = (p.value if isinstance(p, ast.Constant) else "\N{BULLET}" for p in node.values)
+        return "".join(parts)
+    is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return node.value if is_text else None
+
+
 def literals(source):
-    """Give the strings of a module; what an f-string fills in is a bullet."""
+    """List the strings of a module, and the messages that `argument_error` makes of two."""
     found = []
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.JoinedStr):
-            parts = (p.value if isinstance(p, ast.Constant) else "\N{BULLET}" for p in node.values)
-            found.append("".join(parts))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.append(node.value)
-    return found
+        found.append(text_of(node))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "argument_error":
+            found.append(": ".join(text_of(part) or "\N{BULLET}" for part in node.args[:2]))
+    return [text for text in found if text is not None]
 
 
 def pattern(message):
@@ -37,8 +44,8 @@ def messages():
     return [text for file in files for text in literals(file.read_text(encoding="utf-8"))]
 
 
-def test_there_are_twenty_and_each_has_an_answer():
-    assert len(QUOTED) == len(set(QUOTED)) == len(re.findall(r"^\*\*`", PAGE, re.MULTILINE)) == 20
+def test_there_are_many_and_each_has_an_answer():
+    assert len(QUOTED) == len(set(QUOTED)) == len(re.findall(r"^\*\*`", PAGE, re.MULTILINE)) == 22
 
 
 @pytest.mark.parametrize("message", QUOTED)
@@ -52,6 +59,9 @@ def test_a_message_that_is_not_there_is_noticed():
     assert any(pattern("a: got ..., wants ....").search(text) for text in texts)
     assert not any(pattern("a: got ..., needs ....").search(text) for text in texts)
     assert not any(pattern("a: got 1, wants").search(text) for text in texts)
+    texts = literals('raise argument_error("b", f"got {x!r}, "\n    "wants 3.")')
+    assert any(pattern("b: got ..., wants 3.").search(text) for text in texts)
+    assert not any(pattern("a: got ..., wants 3.").search(text) for text in texts)
 
 
 def test_options_that_the_page_names_exist():

@@ -96,6 +96,6 @@ class _Named:
 
 
 def with_names(X):
-    """Have scikit-learn find the names of the columns of polars 2, which has no protocol."""
+    """Wrap a table of polars 2, which has no protocol, so that scikit-learn finds its names."""
     knows = hasattr(X, "__dataframe__") or hasattr(validation, "nw")
     return X if knows or hasattr(X, "iloc") or not is_table(X) else _Named(X)

@@ -234,7 +234,7 @@ def on_cluster(address):
     ImportError
         If Dask is missing.
     click.ClickException
-        If no scheduler answers.
+        If no scheduler can be reached.
     """
     if address is None:
         yield

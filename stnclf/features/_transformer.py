@@ -210,14 +210,14 @@ class CellFeatures(TransformerMixin, BaseEstimator):
         """
         import_skimage()
         self._settings()
-        before = dict(vars(self))
+        before = dict(self.__dict__)
         as_images(self, X, self.image_shape, reset=True)
         try:
             self._check_unit()
             self._window()
         except ValueError:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
         return self
 

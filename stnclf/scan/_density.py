@@ -63,9 +63,11 @@ def density_map(
     ------
     FileNotFoundError
         If there is no such slide.
+    stnclf.slides.SlideReadError
+        If a part of the slide cannot be read; names it. It is an OSError.
     TypeError, ValueError
         If an argument is not as described, a cell lies outside the slide, the resolution is not
-        known, or the slide cannot be read.
+        known, or the file is no slide.
 
     Examples
     --------

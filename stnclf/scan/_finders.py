@@ -1,9 +1,9 @@
-"""Ways to find and name the cells in a rectangle of a slide, one for each kind of network.
+"""Ways to find and classify the cells in a rectangle of a slide, one for each kind of network.
 
 A slide at the resolution of training is a plane of pixels; all lengths here are in these. A
-finder looks at it from positions on a grid that covers the plane without gaps. Which positions
-are worked on at a time makes no difference: each finder asks for as many pixels around them as
-its answers depend on.
+finder searches it from positions on a grid that covers the plane without gaps. Which positions
+are worked on at a time makes no difference: each finder reads as many pixels around them as its
+result depends on.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = ["Block", "Finder", "Found", "PatchFinder", "WindowFinder", "is_peak"]
 #: but for rounding, there is none.
 _PROMINENCE = 1e-3
 
-#: What gets less than this share of the least probability at one look is not looked at in all
-#: symmetries (``tta``), which takes eight times as long.
+#: What has less than this fraction of the least probability in one orientation is not classified
+#: in all symmetries (``tta``), which takes eight times as long.
 _SCREEN = 0.1
 
 
@@ -37,17 +37,17 @@ class Block(NamedTuple):
     bottom: int
 
     def grown(self, columns, rows):
-        """Give the block with more positions on all sides."""
+        """Return the block with more positions on all sides."""
         return Block(self.left - columns, self.top - rows, self.right + columns, self.bottom + rows)
 
     def positions(self):
-        """Give all ``(column, row)``, row by row, as an int ndarray of shape (n, 2)."""
+        """Return all ``(column, row)``, row by row, as an int ndarray of shape (n, 2)."""
         rows, columns = np.mgrid[self.top : self.bottom, self.left : self.right]
         return np.stack([columns.ravel(), rows.ravel()], axis=1)
 
 
 class Found(NamedTuple):
-    """Cells: places (n, 2), probabilities (n, n_classes), and the index (n,) of their class."""
+    """Cells: positions (n, 2), probabilities (n, n_classes), and the index (n,) of their class."""
 
     points: np.ndarray
     proba: np.ndarray
@@ -55,7 +55,7 @@ class Found(NamedTuple):
 
 
 class Finder:
-    """What the finders share.
+    """Base of the finders.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Finder:
     step : ndarray of shape (2,)
         Pixels from one position of the grid to the next, ``(x, y)``.
     zoom : ndarray of shape (2,)
-        Pixels for each that a network sees where it looks at a whole block, ``(x, y)``.
+        Pixels for each that a network sees where it takes a whole block at once, ``(x, y)``.
     """
 
     zoom = np.ones(2)
@@ -91,7 +91,7 @@ class Finder:
         self.batch = 16 if self.device.type == "cpu" else 512
 
     def box(self, block):
-        """Give the ``(left, top, right, bottom)`` of the pixels that `find` needs."""
+        """Return the ``(left, top, right, bottom)`` of the pixels that `find` needs."""
         raise NotImplementedError
 
     def find(self, pixels, box, block, is_wanted):
@@ -106,7 +106,7 @@ class Finder:
         block : Block
             The positions.
         is_wanted : callable
-            Tells in which of some rectangles, (n, 4) like `box`, cells are looked for.
+            Takes rectangles, (n, 4) like `box`; returns in which of them cells are wanted.
 
         Returns
         -------
@@ -115,17 +115,17 @@ class Finder:
         raise NotImplementedError
 
     def cells(self, block):
-        """Give the rectangles of the positions of a block, (n, 4) like `box`."""
+        """Return the rectangles of the positions of a block, (n, 4) like `box`."""
         low = block.positions() * self.step
         return np.concatenate([low, low + self.step], axis=1)
 
     def images(self, pixels):
-        """Give uint8 (n, height, width, channels) as the networks take images."""
+        """Convert uint8 (n, height, width, channels) to images as the networks take them."""
         images = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
         return images.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0)
 
     def view(self, pixels, box, corner, extent, size):
-        """Show a rectangle, its corner and extent ``(x, y)``, in `size` (height, width) pixels."""
+        """Resample a rectangle, corner and extent ``(x, y)``, to `size` (height, width) pixels."""
         low, high = np.array(box[:2]), np.array(box[2:])
         scale, shift = extent / (high - low), (2 * (corner - low) + extent) / (high - low) - 1
         theta = [[[scale[0], 0, shift[0]], [0, scale[1], shift[1]]]]
@@ -133,12 +133,12 @@ class Finder:
         return sample(self.images(pixels[None]), theta, size, self.module.view_reduction)
 
     def apply(self, function, pixels, box, corners):
-        """Apply a function to batches of patches and the slices that they are; join what it gives.
+        """Apply a function to batches of patches and the slices that they are.
 
         Parameters
         ----------
         function : callable
-            Gives a tensor of one row for each patch.
+            Returns a tensor of one row per patch.
         pixels, box
             As for `find`.
         corners : int ndarray of shape (n, 2)
@@ -147,24 +147,24 @@ class Finder:
         Returns
         -------
         list of ndarray
-            One for each batch.
+            One per batch.
         """
         (height, width), results = self.patch, []
-        places = corners - box[:2]
-        for start in range(0, len(places), self.batch):
+        offsets = corners - box[:2]
+        for start in range(0, len(offsets), self.batch):
             part = slice(start, start + self.batch)
-            cut = [pixels[y : y + height, x : x + width] for x, y in places[part].tolist()]
+            cut = [pixels[y : y + height, x : x + width] for x, y in offsets[part].tolist()]
             results.append(function(self.images(np.stack(cut)), part).cpu().numpy())
         return results
 
     def softmax(self, batches):
-        """Join batches of logits, perhaps none, and give the probabilities (n, n_classes)."""
+        """Join batches of logits, perhaps none, and return the probabilities (n, n_classes)."""
         logits = np.concatenate([np.empty((0, self.n_classes)), *batches])
         proba = np.exp(logits - logits.max(axis=1, keepdims=True))
         return proba / proba.sum(axis=1, keepdims=True)
 
     def recognize(self, pixels, box, corners, theta):
-        """Classify the cells at known places: probabilities (n, n_classes).
+        """Classify the cells at known positions: probabilities (n, n_classes).
 
         Parameters
         ----------
@@ -175,22 +175,22 @@ class Finder:
         """
         theta = torch.from_numpy(theta.astype(np.float32)).to(self.device)
 
-        def look(rows, tta):
-            def classify(patches, part):
+        def classify(rows, tta):
+            def logits(patches, part):
                 location = Location(theta[rows][part], None)
                 return self.module.recognize(patches, location, tta=tta)
 
-            return self.softmax(self.apply(classify, pixels, box, corners[rows]))
+            return self.softmax(self.apply(logits, pixels, box, corners[rows]))
 
-        proba = look(np.arange(len(corners)), False)
+        proba = classify(np.arange(len(corners)), False)
         if self.tta:
             best = proba[:, self.reported].max(axis=1)
             (again,) = np.nonzero(best >= _SCREEN * self.min_probability)
-            proba[again] = look(again, True)
+            proba[again] = classify(again, True)
         return proba
 
     def named(self, points, proba):
-        """Let the most probable of the classes that count be the label."""
+        """Label each cell with the most probable of the classes that count."""
         return self.likely(points, proba, self.reported[proba[:, self.reported].argmax(axis=1)])
 
     def likely(self, points, proba, label):
@@ -200,7 +200,7 @@ class Finder:
 
 
 class WindowFinder(Finder):
-    """Finder that shows patches to the network one by one and believes what it says of each.
+    """Finder that takes the cell that the network finds in each of many overlapping patches.
 
     Parameters
     ----------
@@ -217,13 +217,13 @@ class WindowFinder(Finder):
         self.lead = (self.patch_xy - self.step) // 2
 
     def box(self, block):
-        """Give the pixels of all patches."""
+        """Return the box of all patches."""
         low = block[:2] * self.step - self.lead
         high = (np.array(block[2:]) - 1) * self.step - self.lead + self.patch_xy
         return (*low.tolist(), *high.tolist())
 
     def find(self, pixels, box, block, is_wanted):
-        """Take the place and the class that the network gives for each patch."""
+        """Take the position and the class that the network predicts for each patch."""
         corners = block.positions()[is_wanted(self.cells(block))] * self.step - self.lead
         locate = self.module.locate
         thetas = self.thetas(lambda patches, _: locate(patches).theta, pixels, box, corners)
@@ -231,7 +231,7 @@ class WindowFinder(Finder):
         return self.named(theta_centers(thetas, self.patch) + corners, proba)
 
     def thetas(self, function, pixels, box, corners):
-        """Join what `apply` gives of transforms (n, 2, 3)."""
+        """Join what `apply` returns of transforms (n, 2, 3)."""
         batches = self.apply(function, pixels, box, corners)
         return np.concatenate([np.empty((0, 2, 3)), *batches])
 
@@ -239,11 +239,11 @@ class WindowFinder(Finder):
 class PatchFinder(WindowFinder):
     """`WindowFinder` for the baseline, which sees whole patches.
 
-    To ask it for the place takes a backward pass, so that only cells that count are asked for.
+    Its position takes a backward pass, which is computed for the cells that count alone.
     """
 
     def find(self, pixels, box, block, is_wanted):
-        """Take the class of each patch, then the place."""
+        """Take the class of each patch, then the position."""
         corners = block.positions()[is_wanted(self.cells(block))] * self.step - self.lead
         scores = self.apply(lambda patches, _: self.module.scores(patches), pixels, box, corners)
         corners, proba, label = self.named(corners, self.softmax(scores))
@@ -252,7 +252,7 @@ class PatchFinder(WindowFinder):
 
 
 def is_peak(values, radius):
-    """Tell of (1, h, w) values, but the outermost ones, whether they are the highest around.
+    """Mark the values of a map, but the outermost ones, that are the highest around.
 
     Parameters
     ----------

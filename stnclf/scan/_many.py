@@ -71,10 +71,14 @@ def scan_slides(
     ------
     FileNotFoundError
         If a slide is not there, or there is no folder `out`.
+    stnclf.slides.SlideReadError
+        If a part of a slide cannot be read; names it. It is an OSError.
+    OSError
+        If a table or its progress cannot be written, or another process writes it.
     ImportError
         If pandas is missing, or OpenSlide for a slide that wants it.
     TypeError, ValueError
-        If an argument is not as described, a slide cannot be read, or two slides would have one
+        If an argument is not as described, a file is no slide, or two slides would have one
         table. Where a slide fails the others are done first.
 
     Notes

@@ -58,7 +58,7 @@ def scan(
     resume: bool = False,
     verbose: int = 0,
 ) -> Table:
-    """Find and name the cells of a whole slide.
+    """Find and classify the cells of a whole slide.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def scan(
     ------
     FileNotFoundError
         If there is no such slide, or no folder for `out`.
-    SlideReadError
+    stnclf.slides.SlideReadError
         If a part of the slide cannot be read; names it. It is an OSError.
     OSError
         If `out` or its progress cannot be written, on a full disk for example, or another
@@ -147,7 +147,7 @@ def scan(
     - `CiresanBaseline` likewise, with the place that its ``transform`` gives. With `stride`, 8
       or 16 for example, it makes a map of class probabilities as in [1]_ instead: the cells are
       the peaks of the map's mean over a disc, and these means are their probabilities. Strides
-      that are multiples of 8 pixels of the network's view cost little more than one look at
+      that are multiples of 8 pixels of the network's view cost little more than one pass over
       each tile, since neighbouring patches share what they have in common.
     - An estimator whose `cell_size` is its `patch_size` has no localizer; it makes a map too and
       needs `stride`.
@@ -361,7 +361,7 @@ def _check_estimator(estimator):
 
 
 def _check_labels(labels, classes):
-    """Give the indices of the classes that count."""
+    """Check `labels`; return the indices of the classes that count."""
     if labels is None:
         return np.arange(len(classes))
     names = classes.tolist()

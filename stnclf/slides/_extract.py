@@ -144,8 +144,11 @@ def extract_patches(
         If a slide, or the folder of `out`, is not there.
     ImportError
         If a slide wants OpenSlide and it is not installed.
-    SlideReadError
+    stnclf.slides.SlideReadError
         If a part of a slide cannot be read; names it. It is an OSError.
+    OSError
+        If `out` or its progress cannot be written, on a full disk for example, or another
+        process writes it.
     TypeError, ValueError
         If an argument is not as described, a cell lies outside its image, a slide cannot be
         read or has no resolution, or `resume` finds a run with other arguments. Nothing new is

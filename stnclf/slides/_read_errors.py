@@ -72,6 +72,7 @@ class BrokenTiles:
 
     def __init__(self) -> None:
         self._found: dict[int, dict[Box, Box]] = {}
+        self._reasons: dict[Box, object] = {}
         self._lock, self._n_failures = threading.Lock(), 0
 
     @property
@@ -85,11 +86,17 @@ class BrokenTiles:
         with self._lock:
             return sorted({box for boxes in self._found.values() for box in boxes.values()})
 
-    def add(self, level: int, boxes: dict[Box, Box]) -> None:
-        """Note tiles: their rectangles on a level, and the same on level 0."""
+    def add(self, level: int, boxes: dict[Box, Box], reason: object = "broken tile") -> None:
+        """Note tiles: their rectangles on a level, the same on level 0, and what is wrong."""
         with self._lock:
             self._found.setdefault(level, {}).update(boxes)
+            self._reasons.update(dict.fromkeys(boxes.values(), reason))
             self._n_failures += 1
+
+    def reason(self, region: Box) -> object:
+        """Return what the library said of a tile, given its rectangle on level 0."""
+        with self._lock:
+            return self._reasons[region]
 
     def below(self, level: int, x: int, y: int, width: int, height: int) -> list[Box]:
         """Level-0 rectangles of the tiles that a rectangle of a level touches."""
@@ -136,9 +143,8 @@ class PatientReader:
             If that fails again and again; names the tiles.
         """
         box = x, y, width, height
-        known = self._broken.below(level, *box) if self._broken else []
-        if known:
-            raise SlideReadError(self._path, "broken tile", known)
+        if self._broken and (known := self._broken.below(level, *box)):
+            raise SlideReadError(self._path, self._broken.reason(known[0]), known)
         try:
             pixels, off = self._reader.read(level, *box)
             return pixels, off
@@ -172,9 +178,9 @@ class PatientReader:
             return SlideReadError(self._path, error.reason)
         if not boxes:
             boxes = {box: self._on_level_0(level, box)}
-        if self._broken:
-            self._broken.add(level, boxes)
         reason = failure.reason if isinstance(failure, SlideReadError) else failure
+        if self._broken:
+            self._broken.add(level, boxes, reason)
         return SlideReadError(self._path, reason, list(boxes.values()))
 
     def _broken_of(self, level: int, box: Box) -> list[Box]:

@@ -52,7 +52,7 @@ class Slide:
         If there is no such file.
     ImportError
         If the file wants OpenSlide and it is not installed; raised when the file is opened.
-    SlideReadError
+    stnclf.slides.SlideReadError
         If a part of the file cannot be read, in several attempts; raised by what reads pixels. It
         is an OSError, and names the tiles.
     TypeError, ValueError
@@ -167,8 +167,8 @@ class Slide:
 
         Raises
         ------
-        SlideReadError
-            If the region cannot be read.
+        stnclf.slides.SlideReadError
+            If the region cannot be read; names its broken tiles.
         TypeError, ValueError
             If an argument is not as described, or the resolution is not known.
 
@@ -212,8 +212,10 @@ class Slide:
 
         Raises
         ------
+        stnclf.slides.SlideReadError
+            If a part of the file cannot be read; names it.
         ValueError
-            If `max_size` is not at least 1, or the file cannot be read.
+            If `max_size` is not at least 1, or the file is no slide.
         """
         if not isinstance(max_size, Integral) or max_size < 1:
             raise argument_error(
@@ -239,9 +241,11 @@ class Slide:
 
         Raises
         ------
+        stnclf.slides.SlideReadError
+            If a part of the file cannot be read; names it.
         TypeError, ValueError
             If `mpp` is no positive number, the resolution of the slide is not known, or the
-            file cannot be read.
+            file is no slide.
 
         Notes
         -----

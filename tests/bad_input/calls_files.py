@@ -115,8 +115,8 @@ MODELS = [
         _LOAD,
         "file: of a newer version",
         ValueError,
-        "newer than 1",
-        load(lambda data: data.replace(rb"format_version\":1", rb"format_version\":9")),
+        "format version 9 is newer than 2",
+        load(lambda data: data.replace(rb"format_version\":2", rb"format_version\":9")),
     ),
     refused(
         _LOAD, "device: a number", TypeError, "got 0", lambda r: stnclf.load(r.model, device=0)

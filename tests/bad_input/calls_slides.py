@@ -7,13 +7,19 @@ from sklearn.exceptions import NotFittedError
 
 import stnclf
 from stnclf.scan import density_map, hotspots, scan, scan_slides
-from stnclf.slides import Slide, extract_patches, write_pyramid_tiff
+from stnclf.slides import Slide, SlideReadError, extract_patches, write_pyramid_tiff
 
 from . import refused
 
 
 def region(x=0, y=0, width=8, height=8, mpp=None):
     return lambda r: r.slide.read_region(x, y, width, height, mpp)
+
+
+def extract_blocked(r):
+    """Extract to a file where a directory takes the place of the progress."""
+    (r.folder / "blocked.npy.progress").mkdir(exist_ok=True)
+    return extract(out=r.folder / "blocked.npy")(r)
 
 
 def extract(table=None, root=None, **changes):
@@ -70,6 +76,22 @@ def unknown_mpp(r):
     return Slide(r.slide_pixels)
 
 
+#: What is said of a file that ends too early: its name, where, and what the library found.
+CUT = r"truncated\.png': cannot be read at x, y, width, height = 0, 0, 36, 24 .*truncated"
+
+
+def cut(r):
+    """Return a slide whose header can be read and whose pixels cannot."""
+    return Slide(r.folder / "truncated.png", mpp=0.5)
+
+
+def blocked(r):
+    """Scan into a folder where a directory takes the place of the progress."""
+    folder = r.folder / "blocked"
+    (folder / "array.csv.progress").mkdir(parents=True, exist_ok=True)
+    return all_scanned(out=folder)(r)
+
+
 _SLIDE = "slides.Slide"
 SLIDES = [
     refused(_SLIDE, "file: not there", FileNotFoundError, "no.png'", lambda r: Slide("no.png")),
@@ -80,15 +102,15 @@ SLIDES = [
     refused(
         _SLIDE,
         "file: cut",
-        ValueError,
-        r"truncated\.png",
+        SlideReadError,
+        CUT,
         lambda r: Slide(r.folder / "truncated.png").thumbnail(),
     ),
     refused(
         _SLIDE,
         "file: 16 bits",
         ValueError,
-        r"deep\.png.*mode",
+        r"deep\.png': has 16-bit pixels, wants 8-bit",
         lambda r: Slide(r.folder / "deep.png").size,
     ),
     refused(_SLIDE, "path: a number", TypeError, "got int, wants a path", lambda r: Slide(3)),
@@ -111,6 +133,15 @@ SLIDES = [
     refused("Slide.scale", "mpp: a word", TypeError, "'x'", lambda r: r.slide.scale("x")),
     refused("Slide.scale", "mpp: zero", ValueError, "got 0", lambda r: r.slide.scale(0)),
     refused("Slide.mpp", "mpp: unknown", ValueError, "no usable", lambda r: unknown_mpp(r).mpp),
+    refused(
+        "Slide.read_region",
+        "file: cut",
+        SlideReadError,
+        CUT,
+        lambda r: cut(r).read_region(0, 0, 36, 24),
+    ),
+    refused("Slide.thumbnail", "file: cut", SlideReadError, CUT, lambda r: cut(r).thumbnail()),
+    refused("Slide.tissue_mask", "file: cut", SlideReadError, CUT, lambda r: cut(r).tissue_mask()),
     refused("Slide.read_region", "x: NaN", ValueError, "got nan, wants a finite", region(np.nan)),
     refused("Slide.read_region", "y: a word", ValueError, "got 'a', wants", region(0, "a")),
     refused("Slide.read_region", "width: zero", ValueError, "got 0, wants", region(width=0)),
@@ -173,6 +204,14 @@ PATCHES = [
     ),
     refused(_EXTRACT, "root: a number", TypeError, "got 3", extract(root=3)),
     refused(_EXTRACT, "file: not there", FileNotFoundError, "no.png", extract({"image": "no.png"})),
+    refused(_EXTRACT, "file: cut", SlideReadError, CUT, extract({"image": "truncated.png"})),
+    refused(
+        _EXTRACT,
+        "file: no place for the progress",
+        OSError,
+        r"blocked\.npy\.progress",
+        extract_blocked,
+    ),
     refused(_EXTRACT, "file: text", ValueError, "text.png", extract({"image": "text.png"})),
     refused(
         _EXTRACT,
@@ -247,6 +286,7 @@ SCANS = [
     refused(
         _SCAN, "file: text", ValueError, "text.png", scanned(slide=lambda r: r.folder / "text.png")
     ),
+    refused(_SCAN, "file: cut", SlideReadError, CUT, scanned(slide=cut)),
     refused(_SCAN, "slide: a number", TypeError, "int", scanned(slide=lambda r: 3)),
     refused(
         _SCAN,
@@ -264,6 +304,8 @@ SCANS = [
     ),
     refused(_SCAN, "out: a folder", ValueError, "is a folder", lambda r: scanned(out=r.folder)(r)),
     refused(_SCANS, "file: none", FileNotFoundError, "no.svs", all_scanned("no.svs")),
+    refused(_SCANS, "file: cut", SlideReadError, CUT, all_scanned(cut)),
+    refused(_SCANS, "file: no place for the progress", OSError, r"csv\.progress", blocked),
     refused(_SCANS, "out: none", FileNotFoundError, "out: .*nowhere", all_scanned(out="nowhere")),
     refused(_SCANS, "slide: a number", TypeError, "int", all_scanned(lambda r: r.slide, 3)),
     refused(_SCANS, "labels: unknown", ValueError, r"got \['ring'\]", all_scanned(labels=["ring"])),
@@ -314,6 +356,7 @@ SCANS = [
         _MAP, "detections: None", ValueError, "wants a table", lambda r: density_map(None, r.slide)
     ),
     refused(_MAP, "file: none", FileNotFoundError, "no.svs", density(slide=lambda r: "no.svs")),
+    refused(_MAP, "file: cut", SlideReadError, CUT, density(slide=cut)),
     refused(_MAP, "detections: outside", ValueError, "outside the slide", density({"y": -2.0})),
     refused(_MAP, "sigma_um: zero", ValueError, "got 0", density(sigma_um=0)),
     refused(_MAP, "sigma_um: a word", TypeError, "got 'wide'", density(sigma_um="wide")),

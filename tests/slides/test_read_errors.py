@@ -89,6 +89,7 @@ def test_known_broken_tiles_are_not_tried_again(flaky, waits):
         with pytest.raises(SlideReadError) as error:
             PatientReader(flaky._opener, "a.svs", broken).read(0, x, 90, 30, 20)
         assert error.value.regions == ((64, 100, 64, 50),)
+        assert str(error.value.reason) == "stale handle"  # also where it is only remembered
     assert waits == list(WAITS)
     assert broken.regions == [(64, 100, 64, 50)]
     assert broken.below(0, 0, 0, 64, 200) == []
