@@ -1,15 +1,19 @@
 """Sphinx configuration; ``make docs`` builds the site into docs/_build."""
 
+import ast
+import importlib
 import os
 import re
 import sys
 import warnings
+from importlib.util import resolve_name
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("MPLBACKEND", "agg")
 
+from sphinx.pycode import ModuleAnalyzer  # noqa: E402
 from sphinx.util.nodes import make_refnode  # noqa: E402
 
 import stnclf  # noqa: E402
@@ -37,7 +41,7 @@ nitpicky = True
 # Other packages are not linked to: that would take their inventories from the network.
 nitpick_ignore_regex = [
     ("py:.*", r"(torch|np|numpy|skorch|joblib|sklearn|pandas|dask|onnx|os|pathlib)\..*"),
-    ("py:.*", r"stnclf\._.*"),  # private modules have no pages
+    ("py:.*", r"stnclf\.(\w+\.)*_.*"),  # private modules have no pages
 ]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -108,11 +112,39 @@ def escape_shapes(app, what, name, item, options, lines):
     lines[:] = [re.sub(r"(?<=, )\*(?=\w)|(?<=\w)_(?=,\))", r"\\\g<0>", line) for line in lines]
 
 
+def lend_comment(app, what, name, item, options, lines):
+    """Describe a constant that a package hands on by the comment in the module that defines it."""
+    module, _, attribute = name.rpartition(".")
+    while what == "data" and module:
+        analyzer = ModuleAnalyzer.for_module(module)
+        comments = analyzer.find_attr_docs()
+        if ("", attribute) in comments:
+            lines[:] = comments["", attribute]
+            return
+        face = importlib.import_module(module)
+        imports = [
+            "." * node.level + (node.module or "")
+            for node in ast.walk(ast.parse(analyzer.code))
+            if isinstance(node, ast.ImportFrom)
+            and attribute in [alias.name for alias in node.names]
+        ]
+        module = resolve_name(imports[0], face.__spec__.parent) if imports else None
+
+
 def find_by_name(app, env, node, contnode):
-    """Link a name that is documented elsewhere, where exactly one object has it."""
+    """Link a name that is documented elsewhere, where exactly one object has it.
+
+    Of an object that two modules hand on, as `stnclf.save` and `stnclf.persistence.save`, the one
+    with the shorter path counts.
+    """
     python, wanted = env.get_domain("py"), node["reftarget"].split(".")[-1]
-    found = [name for name in python.objects if name.split(".")[-1] == wanted]
-    if len(found) != 1:
+    found = [
+        name
+        for name, target in python.objects.items()
+        if name.split(".")[-1] == wanted and not target.aliased
+    ]
+    found.sort(key=lambda name: name.count("."))
+    if not found or [name.count(".") for name in found].count(found[0].count(".")) > 1:
         return None
     target = python.objects[found[0]]
     return make_refnode(
@@ -135,5 +167,6 @@ def setup(app):
     """Register what is not an extension of its own."""
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("autodoc-process-docstring", escape_shapes)
+    app.connect("autodoc-process-docstring", lend_comment)
     app.connect("missing-reference", find_by_name)
     app.connect("source-read", leave_out_missing)

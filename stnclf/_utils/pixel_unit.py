@@ -94,7 +94,7 @@ class PixelUnit:
         if X.dtype == np.uint8:
             return cls(_8_BIT, *_range(X[:: max(1, len(X) // _SOME)]))
         low, high = _range(X)
-        whole = X.dtype.kind in "bui" or (high <= 1 and _is_whole(X))
+        whole = X.dtype.kind in "biu" or (high <= 1 and _is_whole(X))
         if low >= 0 and high <= 1 and whole:
             return cls(1.0, low, high, binary=True)
         if X.dtype.kind == "f":

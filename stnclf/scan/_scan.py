@@ -144,17 +144,18 @@ def scan(
     - ``localizer="dense"``: patches at a stride of ``patch_size - cell_size``, so that every
       cell lies well inside one of them, or at a smaller one. Of each, the cell that the
       localizer chooses. Of several cells in a patch that is one.
-    - `CiresanBaseline` likewise, with the place that its ``transform`` gives. With `stride`, 8
-      or 16 for example, it makes a map of class probabilities as in [1]_ instead: the cells are
-      the peaks of the map's mean over a disc, and these means are their probabilities. Strides
-      that are multiples of 8 pixels of the network's view cost little more than one pass over
-      each tile, since neighbouring patches share what they have in common.
+    - `stnclf.CiresanBaseline` likewise, with the position that its ``transform`` returns. With
+      `stride`, 8 or 16 for example, it makes a map of class probabilities as in [1]_ instead:
+      the cells are the peaks of the map's mean over a disc, and these means are their
+      probabilities. Strides that are multiples of 8 pixels of the network's view cost little more
+      than one pass over each tile, since neighbouring patches share what they have in common.
     - An estimator whose `cell_size` is its `patch_size` has no localizer; it makes a map too and
       needs `stride`.
 
     Where the classifier reads the localizer's own maps (``classifier="shared"``, the default with
     the heatmap), those of the tile serve all cells in it: one pass. At the edges of a cell's patch
-    they know what lies beyond, so that probabilities differ a little from those of `predict`.
+    they know what lies beyond, so that probabilities differ a little from those of
+    ``predict_proba``.
 
     With ``tta``, each patch is classified by itself. A single crop comes first; only cells to
     which it gives at least a tenth of `min_probability` are classified in all symmetries.

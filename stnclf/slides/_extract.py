@@ -77,7 +77,7 @@ def extract_patches(
     random_state: RandomState = None,
     verbose: int = 0,
 ) -> tuple[Pixels, np.ndarray, Floats, NDArray[np.str_]]:
-    """Cut an image around each annotated cell, ready for `STNCellClassifier.fit`.
+    """Cut an image around each annotated cell, ready for `stnclf.STNCellClassifier.fit`.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ __all__ = ["CellNet"]
 
 
 class CellNet(NeuralNet):
-    """skorch net that trains one stage at a time on `CellDataset`.
+    """skorch net that trains one stage at a time on `stnclf.sampling.CellDataset`.
 
     Parameters
     ----------
