@@ -10,26 +10,14 @@ from math import isqrt, prod
 from numbers import Integral
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
 from .containers import is_table, plain, refuse_masked, with_names
 from .errors import argument_error
+from .image_files import load_images
 from .pixel_unit import PixelUnit, as_fitted
-
-#: What Pillow raises for files that are no images, damaged, or absurdly large.
-_UNREADABLE = (
-    OSError,
-    UnidentifiedImageError,
-    ValueError,
-    SyntaxError,
-    Image.DecompressionBombError,
-)
-
-#: What Pillow turns into 8-bit grey or RGB with no loss but that of the alpha channel. It clips
-#: 16-bit and float images without a word.
-EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
 
 _FORMS = (
     "images of shape (n_samples, height, width, channels) or (n_samples, height, width), rows of "
@@ -37,12 +25,10 @@ _FORMS = (
 )
 
 __all__ = [
-    "EIGHT_BIT_MODES",
     "as_images",
     "check_image_shape",
     "check_size",
     "guess_image_shape",
-    "load_images",
     "naming",
 ]
 
@@ -195,65 +181,6 @@ def describe(shape):
     """Words for the shape of an image."""
     height, width, channels = shape
     return f"{height} x {width} px (height x width) with {channels} channel(s)"
-
-
-def load_images(images, channels=None):
-    """Read image files, or take PIL images, into one array.
-
-    Parameters
-    ----------
-    images : sequence of str, path-like or PIL.Image.Image
-        Images of one size.
-    channels : {1, 3}, default=None
-        1 converts to grey, 3 to RGB; None takes grey where all images are grey, else RGB.
-
-    Returns
-    -------
-    uint8 ndarray of shape (n, height, width, channels)
-
-    Raises
-    ------
-    ValueError
-        If a file is missing, cannot be read as an image or is truncated, or if an image
-        differs in size from the first; the message names it.
-    """
-    arrays, modes = [], []
-    for i, image in enumerate(images):
-        where = f"X[{i}]"
-        if not isinstance(image, Image.Image):
-            where = f"X[{i}], {os.fspath(image)!r}"
-        try:
-            if isinstance(image, Image.Image):
-                pixels = image
-                pixels.load()
-            elif not os.fspath(image):  # Pillow 9 takes it for a file that is open
-                raise FileNotFoundError
-            else:
-                with Image.open(image) as file:
-                    file.load()
-                    pixels = file
-        except FileNotFoundError as error:
-            raise ValueError(f"{where}: there is no such file.") from error
-        except _UNREADABLE as error:
-            raise ValueError(f"{where}: cannot be read as an image ({error}).") from error
-        if pixels.mode not in EIGHT_BIT_MODES:
-            raise ValueError(
-                f"{where}: has pixels of mode {pixels.mode!r}, wants 8-bit grey or colour; pass "
-                "other pixels as an array."
-            )
-        modes.append(pixels.mode)
-        arrays.append(pixels)
-        if pixels.size != arrays[0].size:
-            raise ValueError(
-                f"{where}: is {pixels.width} x {pixels.height} px (width x height), but X[0] is "
-                f"{arrays[0].width} x {arrays[0].height} px; all images must be of one size."
-            )
-    if channels not in (1, 3):
-        channels = 1 if all(mode in ("1", "L", "LA") for mode in modes) else 3
-    out = np.empty((len(arrays), arrays[0].height, arrays[0].width, channels), np.uint8)
-    for row, pixels in zip(out, arrays):
-        row[:] = np.asarray(pixels.convert("L" if channels == 1 else "RGB")).reshape(row.shape)
-    return out
 
 
 def _is_image_sequence(X):

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from .._utils.errors import check_utf8
 from .._utils.identity import describe_file, run_identity
-from .._utils.images import load_images
+from .._utils.image_files import load_images
 from .._utils.optional import import_pandas
 from .._utils.progress import Progress
 from .._version import __version__

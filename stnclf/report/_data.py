@@ -10,7 +10,7 @@ from itertools import compress
 import numpy as np
 from PIL import Image, features
 
-from .._utils.images import load_images
+from .._utils.image_files import load_images
 from ..geometry import patch_origin
 from ..scan._density import cell_density, density_colours
 from ..scan._hotspots import rows_of

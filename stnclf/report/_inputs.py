@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image
 
+from .._utils.image_files import load_images
 from ..geometry import patch_origin, theta_centers, window_corners
 from ..metrics import localization_error
 from ._evaluation import as_labels, check_image_array, check_length, check_shape, evaluate
@@ -183,11 +185,9 @@ def check_patches(X, n):
     first = X[0]
     if isinstance(first, Image.Image):
         return X, first.size[::-1]
-    try:
-        with Image.open(first) as image:
-            return X, image.size[::-1]
-    except Exception as error:
-        raise ValueError(f"X[0], {first!r:.80}, cannot be read as an image: {error}") from error
+    if not isinstance(first, (str, os.PathLike)):
+        raise ValueError(f"X[0], {first!r:.80}, cannot be read as an image: it is no path.")
+    return X, load_images([first]).shape[1:3]
 
 
 def check_histories(histories):

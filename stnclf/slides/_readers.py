@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from .._utils.checks import check_file
-from .._utils.images import EIGHT_BIT_MODES
+from .._utils.image_files import check_depth, orientation_of, over_white
 from .._utils.tiff_kind import check_planes, kind_of
 from .._utils.tiff_tags import Tag, is_tiff, read_directories
 from ._levels import downsample
@@ -35,8 +35,6 @@ _GENERIC = "generic-tiff"
 
 #: Compressions of TIFF that it reads: none, LZW, JPEG, deflate, packed bits.
 _OF_OPENSLIDE = (1, 5, 7, 8, 32946, 32773)
-
-_ORIENTATION = 274  # of EXIF
 
 
 class ArrayReader:
@@ -86,15 +84,10 @@ class ImageReader(ArrayReader):
             self.size = file.size
             self.resolution = resolution_of_dpi(file.info.get("dpi"))
             self.mpp = self.resolution.mpp
-            mode = file.mode
-            self.orientation = _orientation(file)
-        bits = _bits_of_png(path)
-        if mode not in EIGHT_BIT_MODES or bits > 8:
-            what = f"{bits}-bit pixels" if bits > 8 else f"pixels of mode {mode!r}"
-            raise ValueError(
-                f"{path!r}: has {what}, wants 8-bit grey or colour. To convert it: magick IN "
-                "-depth 8 -colorspace sRGB OUT.png"
-            )
+            self.orientation = orientation_of(file)
+            problem = check_depth(file, path)
+        if problem:
+            raise ValueError(f"{path!r}: {problem}")
 
     @property
     def pixels(self):
@@ -133,7 +126,7 @@ class ImageReader(ArrayReader):
     def _decode(self, file):
         try:
             if "transparency" in file.info or file.mode in ("RGBA", "LA", "PA"):
-                return _over_white(np.asarray(file.convert("RGBA")))
+                return over_white(np.asarray(file.convert("RGBA")))
             return np.asarray(file.convert("RGB"))
         except Exception as error:  # plugins raise whatever a damaged file makes them trip over
             if isinstance(error, OSError) and error.errno is not None:
@@ -218,7 +211,7 @@ class SlideReader:
             pixels = np.asarray(self._slide.read_region(place, level, (width, height)))
         except self._error as error:
             raise SlideReadError(self.path, error) from error
-        return _over_white(pixels), (place[0] / claimed - x, place[1] / claimed - y)
+        return over_white(pixels), (place[0] / claimed - x, place[1] / claimed - y)
 
 
 class Opener:
@@ -393,29 +386,6 @@ def _with_warning(reader, note=""):
     if note:
         warnings.warn(f"{reader.path!r}: {note}", UserWarning, stacklevel=2)
     return reader
-
-
-def _orientation(file):
-    try:
-        return int(file.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged EXIF data, of which Pillow raises anything
-        return 1
-
-
-def _bits_of_png(path):
-    """Bits of the samples of a PNG file, of which Pillow drops the lower eight; else 8."""
-    with open(path, "rb") as file:
-        head = file.read(25)
-    return head[24] if head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) == 25 else 8
-
-
-def _over_white(pixels):
-    """Lay RGBA pixels of shape (height, width, 4) over white, as RGB."""
-    alpha = pixels[:, :, 3:].astype(np.uint16)
-    if alpha.min() == 255:
-        return pixels[:, :, :3]
-    covered = pixels[:, :, :3] * alpha + (255 - alpha) * 255
-    return ((covered + 127) // 255).astype(np.uint8)
 
 
 def _one_line(error):

@@ -12,13 +12,13 @@ from PIL import Image
 from sklearn.base import BaseEstimator
 
 from stnclf import STNCellClassifier
+from stnclf._utils.image_files import load_images
 from stnclf._utils.images import (
     as_images,
     check_image_shape,
     check_size,
     describe,
     guess_image_shape,
-    load_images,
     naming,
 )
 
@@ -76,7 +76,7 @@ FORMS = {
         *map(Image.fromarray, X[2:]),
     ],
     "PIL images with alpha": lambda X, folder: [
-        Image.fromarray(np.dstack([image, np.full(image.shape[:2], 90, np.uint8)])) for image in X
+        Image.fromarray(np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])) for image in X
     ],
     # 28 pixels have 28 colours at most, so that a palette loses nothing.
     "PIL images with palette": lambda X, folder: [

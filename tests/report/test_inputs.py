@@ -44,7 +44,7 @@ def slide(**parts):
         ({"X": X.astype(int)}, ValueError, "X must be uint8 or float, got int64"),
         ({"X": X[:, 0, 0]}, ValueError, "X must have shape"),
         ({"X": "X.npy"}, TypeError, "X must be an array or a sequence of paths"),
-        ({"X": ["none.png"] * 3}, ValueError, r"X\[0\], 'none.png', cannot be read as an image"),
+        ({"X": ["none.png"] * 3}, ValueError, r"X\[0\], 'none.png': there is no such file"),
         ({"patch_size": 9}, ValueError, r"patch_size must lie within the image, \(8, 10\), got 9"),
         ({"max_patches": 0}, ValueError, "max_patches must be a whole number of at least 1"),
         ({"notes": "by slide"}, TypeError, "notes must be a dict of names and words"),
