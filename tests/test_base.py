@@ -376,7 +376,7 @@ def test_long_rows_stay_cheap(quick_stn):
     assert quick_stn.fit(X, y).predict(X).shape == (8,)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 9, 1), (2, 2, 3), (3, 5, 7), (7, 2, 1)])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 9, 1), (2, 2, 3), (6, 5, 7), (7, 2, 1)])
 @pytest.mark.parametrize("kind", [STNCellClassifier, CiresanBaseline])
 def test_images_of_any_size_and_channels(kind, shape):
     X = np.random.default_rng(0).random((9, *shape))

@@ -37,4 +37,12 @@ def test_position_lies_in_the_patch_with_the_known_scale(blobs):
 
 def test_the_papers_schedule_is_the_default():
     clf = CiresanBaseline()
-    assert (clf.epochs, clf.lr, clf.schedule) == (200, 1e-3, "constant")
+    plain = Optimizer(lr=1e-3, schedule="constant", weight_decay=0.0)
+    assert clf.epochs == 200
+    X, y = np.random.default_rng(0).integers(0, 256, (8, 9, 9, 3), dtype=np.uint8), np.arange(8) % 2
+    fits = [
+        CiresanBaseline(epochs=2, optimizer=optimizer, random_state=0).fit(X, y).predict_proba(X)
+        for optimizer in ("default", "paper", plain)
+    ]
+    np.testing.assert_array_equal(fits[0], fits[1])
+    np.testing.assert_array_equal(fits[0], fits[2])

@@ -115,6 +115,8 @@ PLACES = (
 CELLS = st.lists(st.tuples(PLACES, PLACES, TEXT), min_size=1, max_size=5)
 
 
+# Labels that begin with a brace, or all differ, get a word: here they are meant.
+@pytest.mark.filterwarnings("ignore:(?s).*is that the class")
 @pytest.mark.parametrize("format", WRITERS)
 @examples(40)
 @given(cells=CELLS, image=TEXT)
@@ -125,17 +127,19 @@ CELLS = st.lists(st.tuples(PLACES, PLACES, TEXT), min_size=1, max_size=5)
 def test_annotations_come_back_from_every_format(format, cells, image):
     table = pd.DataFrame(cells, columns=["x", "y", "label"])
     table.insert(0, "image", image)
+    # Only what is written in micrometres or millimetres takes a resolution.
+    resolution = {"mpp": 0.23} if format == "grand-challenge" else {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / WRITERS[format]
         try:
-            write_annotations(table, path, format, mpp=0.23)
+            write_annotations(table, path, format, **resolution)
         except ValueError:
             # Nothing that a program would make is refused.
             odd = not image or not all(text.isprintable() for text in (image, *table["label"]))
             assert odd or "" in table["label"].tolist()
             assert list(Path(folder).iterdir()) == []
             return
-        back = read_annotations(path, format, mpp=0.23)
+        back = read_annotations(path, format, **resolution)
     assert back["image"].tolist() == table["image"].tolist()
     assert back["label"].fillna("").tolist() == table["label"].tolist()
     assert back[["x", "y"]].to_numpy().tolist() == table[["x", "y"]].to_numpy().tolist()

@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 import warnings
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -124,7 +124,9 @@ class Checkpoints:
         """Do all that a ``fit`` does before it trains."""
         estimator = clone(self.kinds[number]).set_params(checkpoint=path)
         stages = list(estimator._stages())
-        plan, data, keeper = estimator._prepare(IMAGES, LABELS, None, None, stages)
+        with ExitStack() as lock:
+            given = IMAGES, LABELS, None, None, stages, lock
+            plan, data, keeper = estimator._prepare(*given)
         keeper.restore(estimator.net_)
         return estimator, plan, data, keeper
 
@@ -193,7 +195,8 @@ def worker(connection, kind, paths, seed):
 def watch(seen, drafts):
     """Collect what Python does, while the list that is returned holds anything.
 
-    A ``fit`` makes and removes an empty file beside its checkpoint, to see whether it can.
+    A ``fit`` makes and removes an empty file beside its checkpoint, to see whether it can, and
+    holds a lock with the name of this machine in it.
     """
     watching = []
     unwanted = ("exec", "compile", "import", "pickle.", "marshal.", "subprocess.", "socket.")
@@ -203,6 +206,8 @@ def watch(seen, drafts):
         if not watching:
             return
         if event in ("open", "os.remove") and str(arguments[0]).startswith(drafts):
+            return
+        if event == "socket.gethostname" or ".safetensors.lock" in str(arguments[:2]):
             return
         writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         if event.startswith(unwanted) or writes:

@@ -144,8 +144,8 @@ def test_the_training_curves_show_every_loss_that_there_is(tmp_path):
     ]
     page = written(tmp_path / "r.html", histories={"STN": history})
     assert "training, which place" in page
-    assert "training, class maps" in page
-    assert "training, position" not in page
+    assert "training, classes" not in page
+    assert "training, position" in page
 
 
 def test_the_page_forbids_network_and_other_scripts(tmp_path):
