@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["Ahead", "Workers", "one_thread"]
+__all__ = ["Prefetch", "Workers", "one_thread"]
 
 
 class _Users:
@@ -65,7 +65,7 @@ def _begin_worker():
     torch.set_num_threads(1)
 
 
-class Ahead:
+class Prefetch:
     """Iterate with the next item always in the making, on a thread of its own.
 
     Parameters

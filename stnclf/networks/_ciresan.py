@@ -80,9 +80,9 @@ class CiresanNet(System):
         with self.autocast():
             return self.tail(self.trunk(self.standardize(views, color)))
 
-    def recognize(self, images, location, place, color=None):
-        """Classify the cells in the patches at ``place``; ``location`` is not looked at."""
-        return self.classify(self.attend(images, place), color)
+    def recognize(self, images, location, patch_theta, color=None):
+        """Classify the cells in the patches at ``patch_theta``; ``location`` is not looked at."""
+        return self.classify(self.attend(images, patch_theta), color)
 
     def compile_networks(self):
         """Compile the network with ``torch.compile``."""

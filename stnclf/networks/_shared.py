@@ -132,7 +132,7 @@ class SharedNet(STNNet):
         """The layers that localizer and classifier share."""
         return self.localizer.features["shared"]
 
-    def recognize(self, images, location, place=None, color=None, tta=False):
+    def recognize(self, images, location, patch_theta=None, color=None, tta=False):
         """Classify the cells in patches; arguments and result are those of `STNNet`."""
         thetas, weights = location.theta[:, None], None
         if location.heatmap is not None and self.n_glimpses > 1:
@@ -141,7 +141,7 @@ class SharedNet(STNNet):
         if location.features is not None:
             logits.append(self._glimpsed(location.features, thetas, weights))
         if tta or not logits:
-            views = self.sample_patch(images, place, self.localizer.view)
+            views = self.sample_patch(images, patch_theta, self.localizer.view)
             views = self.standardize(views, color)
             for n, turned, moved in _symmetric(views, thetas, tta, known=bool(logits)):
                 many = None if weights is None else weights.repeat(n, 1)

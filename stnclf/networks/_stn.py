@@ -48,14 +48,14 @@ class System(nn.Module):
         """Map patches to what the classifier is shown of them."""
         raise NotImplementedError
 
-    def sample_patch(self, images, place, size):
+    def sample_patch(self, images, patch_theta, size):
         """Sample whole patches.
 
         Parameters
         ----------
         images : Tensor of shape (n, channels, height, width)
             The patches, or images that hold them.
-        place : Tensor of shape (n, 2, 3) or None
+        patch_theta : Tensor of shape (n, 2, 3) or None
             Patch coordinates to image coordinates; None where the images are the patches.
         size : tuple of int
             ``(height, width)`` of the output.
@@ -65,12 +65,13 @@ class System(nn.Module):
         Tensor of shape (n, channels, *size)
         """
         reduction = self.view_reduction
-        if self.resizes and place is None:
+        if self.resizes and patch_theta is None:
             fine = [side * factor for side, factor in zip(size, reduction)]
             if fine != [*images.shape[2:]]:
                 images = F.interpolate(images, fine, mode="bilinear", align_corners=False)
             return images if tuple(reduction) == (1, 1) else F.avg_pool2d(images, reduction)
-        return sample(images, identity(images) if place is None else place, size, reduction)
+        theta = identity(images) if patch_theta is None else patch_theta
+        return sample(images, theta, size, reduction)
 
     def standardize(self, views, color=None):
         """Subtract the training images' mean from each channel, divide by their standard deviation.
@@ -122,7 +123,7 @@ class STNNet(System):
     tta : bool
         Whether predictions (`forward`) are averaged over the eight symmetries of the window.
     compares : bool
-        Whether several places are looked at and compared in training.
+        Whether several positions are compared in training.
     around : float or None
         How many cell sizes the classifier sees around a known cell; None is the patch.
     """
@@ -151,14 +152,14 @@ class STNNet(System):
         for network in (self.localizer, self.classifier):
             network.compile(dynamic=False)
 
-    def locate(self, images, place=None, color=None):
+    def locate(self, images, patch_theta=None, color=None):
         """Find the cell in patches.
 
         Parameters
         ----------
         images : Tensor of shape (n, channels, height, width)
             The patches, or images that hold them.
-        place : Tensor of shape (n, 2, 3), default=None
+        patch_theta : Tensor of shape (n, 2, 3), default=None
             Patch coordinates to image coordinates; None where the images are the patches.
         color : Tensor of shape (n, 2, channels), default=None
             See `standardize`.
@@ -167,11 +168,11 @@ class STNNet(System):
         -------
         Location
         """
-        views = self.sample_patch(images, place, self.localizer.view)
+        views = self.sample_patch(images, patch_theta, self.localizer.view)
         with self.autocast():
             return self.localizer(self.standardize(views, color))
 
-    def attend(self, images, theta, place=None):
+    def attend(self, images, theta, patch_theta=None):
         """Cut windows out of patches, at the classifier's size.
 
         Parameters
@@ -180,7 +181,7 @@ class STNNet(System):
             The patches, or images that hold them.
         theta : Tensor of shape (n, 2, 3)
             Window coordinates to patch coordinates.
-        place : Tensor of shape (n, 2, 3), default=None
+        patch_theta : Tensor of shape (n, 2, 3), default=None
             As for `locate`.
 
         Returns
@@ -191,7 +192,7 @@ class STNNet(System):
         windows = []
         for scale, reduction in zip(self.classifier.scales, self.window_reductions):
             wide = torch.cat([scale * theta[:, :, :2], theta[:, :, 2:]], dim=2)
-            windows.append(sample(images, wide, self.classifier.view, reduction, place))
+            windows.append(sample(images, wide, self.classifier.view, reduction, patch_theta))
         return torch.cat(windows, dim=1)
 
     def classify(self, windows, color=None):
@@ -199,12 +200,12 @@ class STNNet(System):
         with self.autocast():
             return self.classifier(self.standardize(windows, color))
 
-    def recognize(self, images, location, place=None, color=None, tta=False):
+    def recognize(self, images, location, patch_theta=None, color=None, tta=False):
         """Classify the cells in patches, given where they are.
 
         Parameters
         ----------
-        images, place, color
+        images, patch_theta, color
             As for `locate`.
         location : Location
             With a heatmap, as many of its peaks as ``n_glimpses`` are looked at, and what the
@@ -218,19 +219,19 @@ class STNNet(System):
             Logits.
         """
         if location.heatmap is None or self.n_glimpses == 1:
-            return self._name(self.attend(images, location.theta, place), color, tta)
+            return self._classify(self.attend(images, location.theta, patch_theta), color, tta)
         k, n = self.n_glimpses, images.shape[0]
         theta, weights = self.localizer.glimpses(location.heatmap, k)
-        windows = torch.cat([self.attend(images, theta[:, j], place) for j in range(k)])
+        windows = torch.cat([self.attend(images, theta[:, j], patch_theta) for j in range(k)])
         color = None if color is None else color.repeat(k, 1, 1)
-        logits = self._name(windows, color, tta).view(k, n, -1)
+        logits = self._classify(windows, color, tta).view(k, n, -1)
         return (logits.log_softmax(2) + weights.T[:, :, None]).logsumexp(0)
 
-    def name_known(self, images, theta, place=None, color=None):
+    def classify_known(self, images, theta, patch_theta=None, color=None):
         """Classify the cells in known windows ``theta`` (n, 2, 3): logits (n, n_classes)."""
-        return self.recognize(images, Location(theta, None), place, color)
+        return self.recognize(images, Location(theta, None), patch_theta, color)
 
-    def _name(self, windows, color, tta):
+    def _classify(self, windows, color, tta):
         if not tta:
             return self.classify(windows, color)
         n = len(SYMMETRIES)

@@ -1,9 +1,9 @@
 """A refinement: the pixels in the window, seen through the layers that found it.
 
 Where the patch is wide, a cell is a few positions of the localizer's maps: enough to say that it
-may be the one, too little to tell it from its lookalikes. Here the best places are looked at again
-at the resolution of the pixels, by the same first layers, and the place that matches an annotated
-cell best is believed. Detectors do the same with the regions that they propose (Ren et al., 2015).
+may be the one, too little to tell it from its lookalikes. Here the best positions are read again
+at the resolution of the pixels, by the same first layers, and the one that matches an annotated
+cell best is taken. Detectors do the same with the regions that they propose (Ren et al., 2015).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Candidates(NamedTuple):
     thetas : Tensor of shape (n, k, 2, 3)
         Window coordinates to patch coordinates.
     scores : Tensor of shape (n, k)
-        Logits of which place is that of the annotated cell.
+        Logits of which window is that of the annotated cell.
     logits : Tensor of shape (n, k, n_classes)
         Logits of the classes of what lies there.
     """
@@ -43,7 +43,7 @@ class Candidates(NamedTuple):
         return (self.logits.log_softmax(2) + shares).logsumexp(1)
 
     def best(self):
-        """Return the transforms of the places with the highest scores: (n, 2, 3)."""
+        """Return the transforms of the windows with the highest scores: (n, 2, 3)."""
         rows = torch.arange(self.scores.shape[0], device=self.scores.device)
         return self.thetas[rows, self.scores.argmax(1)]
 
@@ -124,8 +124,8 @@ class ZoomNet(SharedNet):
 
     Notes
     -----
-    The places come from the heatmap, which learns them from its own loss: no gradient goes through
-    the sampler to it. The classes reach the localizer by the layers that it shares.
+    The positions come from the heatmap, which learns them from its own loss: no gradient goes
+    through the sampler to it. The classes reach the localizer by the layers that it shares.
     """
 
     compares = True
@@ -139,28 +139,28 @@ class ZoomNet(SharedNet):
         """What of the classifier learns from windows alone."""
         return nn.ModuleList([self.classifier.window, self.classifier.output])
 
-    def name_known(self, images, theta, place=None, color=None):
+    def classify_known(self, images, theta, patch_theta=None, color=None):
         """Classify the cells in windows alone; arguments and result are those of `STNNet`."""
-        windows = self.standardize(self.attend(images, theta, place), color)
+        windows = self.standardize(self.attend(images, theta, patch_theta), color)
         with self.autocast():
             return self.classifier(self.trunk(windows))[0]
 
-    def candidates(self, images, location, place=None, color=None, tta=False):
-        """Look at the best places.
+    def candidates(self, images, location, patch_theta=None, color=None, tta=False):
+        """Classify the windows at the best positions.
 
         Parameters
         ----------
-        images, location, place, color, tta
+        images, location, patch_theta, color, tta
             As for `recognize`.
 
         Returns
         -------
         Candidates
         """
-        place = identity(images) if place is None else place
+        patch_theta = identity(images) if patch_theta is None else patch_theta
         features = location.features
         if features is None:
-            views = sample(images, place, self.localizer.view, self.view_reduction)
+            views = sample(images, patch_theta, self.localizer.view, self.view_reduction)
             with self.autocast():
                 features = self.trunk(self.standardize(views, color))
         thetas, shares = location.theta[:, None], 0.0
@@ -169,7 +169,7 @@ class ZoomNet(SharedNet):
         thetas = thetas.detach()
         n, k = thetas.shape[:2]
         turns = SYMMETRIES if tta else SYMMETRIES[:1]
-        windows = torch.cat([self.attend(images, theta, place) for theta in thetas.unbind(1)])
+        windows = torch.cat([self.attend(images, theta, patch_theta) for theta in thetas.unbind(1)])
         windows = torch.cat([turned(windows) for turned in turns])
         many = len(turns) * k
         color = None if color is None else color.repeat(many, 1, 1)
@@ -181,13 +181,13 @@ class ZoomNet(SharedNet):
         match = match.view(len(turns), k, n).mean(0)
         return Candidates(thetas, shares + match.T, logits.transpose(0, 1) - math.log(len(turns)))
 
-    def recognize(self, images, location, place=None, color=None, tta=False):
+    def recognize(self, images, location, patch_theta=None, color=None, tta=False):
         """Classify the cells in patches; arguments and result are those of `STNNet`.
 
         Of a heatmap's ``n_glimpses`` best peaks each has the share that the heatmap and the second
         look give it.
         """
-        return self.candidates(images, location, place, color, tta).mixture()
+        return self.candidates(images, location, patch_theta, color, tta).mixture()
 
     def look(self, patches):
         """Map patches to the windows that are believed."""

@@ -60,7 +60,7 @@ def view_size(size, target, minimum=1):
     return tuple(max(minimum, round(side * scale)) for side in size)
 
 
-def sample(images, theta, size, reduction=(1, 1), place=None):
+def sample(images, theta, size, reduction=(1, 1), patch_theta=None):
     """Grid generator and sampler of the spatial transformer (Jaderberg et al., 2015).
 
     Parameters
@@ -75,9 +75,9 @@ def sample(images, theta, size, reduction=(1, 1), place=None):
         The output is sampled this many times finer, in height and width, and averaged:
         bilinear interpolation reads only the four nearest pixels, which is exact averaging
         up to a reduction of two but skips pixels beyond.
-    place : Tensor of shape (n, 2, 3), default=None
+    patch_theta : Tensor of shape (n, 2, 3), default=None
         Where the source is only a part of the images: ``theta`` leads to the coordinates of that
-        part, ``place`` from there to the images. What lies beyond the part's edges is not seen,
+        part, ``patch_theta`` from there to the images. What lies beyond its edges is not seen,
         but for the half pixel that interpolation reads.
 
     Returns
@@ -87,10 +87,10 @@ def sample(images, theta, size, reduction=(1, 1), place=None):
     """
     fine = [*images.shape[:2], size[0] * reduction[0], size[1] * reduction[1]]
     grid = F.affine_grid(theta, fine, align_corners=False)
-    if place is not None:
+    if patch_theta is not None:
         grid = 1 - ((grid + 1) % 4 - 2).abs()  # reflection at -1 and 1
         points = torch.cat([grid, torch.ones_like(grid[..., :1])], dim=3).flatten(1, 2)
-        grid = (points @ place.transpose(1, 2)).view_as(grid)
+        grid = (points @ patch_theta.transpose(1, 2)).view_as(grid)
     out = F.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )

@@ -7,7 +7,7 @@ affine transform from the patch to that part. The networks' one sampler call per
 crop, offset, rotation and scale together.
 """
 
-from ._augmentation import Augmentation, Draws, cut, draw_batch, draw_places
+from ._augmentation import Augmentation, Draws, cut, draw_batch, draw_positions
 from ._batch import Batch, CellDataset, Frame
 from ._batches import (
     TrainingBatches,
@@ -28,7 +28,7 @@ __all__ = [
     "channel_statistics",
     "cut",
     "draw_batch",
-    "draw_places",
+    "draw_positions",
     "held_out_batches",
     "patch_batches",
 ]

@@ -15,7 +15,7 @@ from .._utils.errors import argument_error
 from ..geometry import cell_theta, view_theta
 from ._batch import Batch
 
-__all__ = ["Augmentation", "Draws", "cut", "draw_batch", "draw_places"]
+__all__ = ["Augmentation", "Draws", "cut", "draw_batch", "draw_positions"]
 
 _SHARE = [Interval(Real, 0, 1, closed="left")]
 
@@ -182,7 +182,7 @@ def draw_batch(data, draws, around=None):
     return _batch(data, draws, source, middles - corners, source.shape[1:3])
 
 
-def draw_places(data, draws):
+def draw_positions(data, draws):
     """Make what `draw_batch` makes, for images that lie whole where the networks are.
 
     Parameters
@@ -195,8 +195,8 @@ def draw_places(data, draws):
     Returns
     -------
     Batch
-        ``source`` is the samples' numbers, int64 of shape (n,), and ``place`` leads from patch
-        coordinates to those of the whole images.
+        ``source`` is the samples' numbers, int64 of shape (n,), and ``patch_theta`` leads from
+        patch coordinates to those of the whole images.
     """
     return _batch(data, draws, draws.index, _middles(data, draws), data.frame.image)
 
@@ -211,15 +211,15 @@ def _middles(data, draws):
 
 def _batch(data, draws, source, middles, source_size):
     frame = data.frame
-    place = view_theta(middles, frame.patch, draws.angles, source_size)
-    place[:, :, :2] /= draws.zooms[:, None, None]
-    place[:, :, 0] *= draws.flips[:, None]
+    patch_theta = view_theta(middles, frame.patch, draws.angles, source_size)
+    patch_theta[:, :, :2] /= draws.zooms[:, None, None]
+    patch_theta[:, :, 0] *= draws.flips[:, None]
     middle = (np.array(frame.patch[::-1]) - 1) / 2
     theta = cell_theta(middle + draws.offsets, frame.patch, frame.cell)
     shown = cell_theta(middle + draws.offsets + draws.jitter, frame.patch, frame.cell)
     return Batch(
         torch.from_numpy(source),
-        *(torch.from_numpy(v.astype(np.float32)) for v in (place, theta, shown)),
+        *(torch.from_numpy(v.astype(np.float32)) for v in (patch_theta, theta, shown)),
         torch.from_numpy(data.y[draws.index]),
         torch.from_numpy(data.weight[draws.index]),
         torch.from_numpy(draws.color.astype(np.float32)),

@@ -82,7 +82,7 @@ class Batch:
     ----------
     source : Tensor of shape (n, height, width, channels)
         The part of each image that its patch touches, in the images' own dtype.
-    place : float32 Tensor of shape (n, 2, 3)
+    patch_theta : float32 Tensor of shape (n, 2, 3)
         Patch coordinates to source coordinates, both normalised.
     theta : float32 Tensor of shape (n, 2, 3)
         True transforms: window coordinates to patch coordinates (equation 1).
@@ -97,7 +97,7 @@ class Batch:
     """
 
     source: torch.Tensor
-    place: torch.Tensor
+    patch_theta: torch.Tensor
     theta: torch.Tensor
     shown: torch.Tensor
     y: torch.Tensor

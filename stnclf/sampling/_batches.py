@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
-from ._augmentation import Draws, draw_batch, draw_places
+from ._augmentation import Draws, draw_batch, draw_positions
 
 __all__ = [
     "TrainingBatches",
@@ -159,10 +159,10 @@ class TrainingBatches:
             draws.zooms[:] = (1 + augment.scale) ** powers
         return draws
 
-    def places(self):
-        """Draw the next epoch with `draw_places`, all batches in one."""
+    def positions(self):
+        """Draw the next epoch with `draw_positions`, all batches in one."""
         self.epoch += 1
-        return draw_places(self.data, self.plan(self.epoch - 1))
+        return draw_positions(self.data, self.plan(self.epoch - 1))
 
     def __iter__(self):
         draws = self.plan(self.epoch)

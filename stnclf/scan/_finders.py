@@ -189,7 +189,7 @@ class Finder:
             proba[again] = classify(again, True)
         return proba
 
-    def named(self, points, proba):
+    def labelled(self, points, proba):
         """Label each cell with the most probable of the classes that count."""
         return self.likely(points, proba, self.reported[proba[:, self.reported].argmax(axis=1)])
 
@@ -228,7 +228,7 @@ class WindowFinder(Finder):
         locate = self.module.locate
         thetas = self.thetas(lambda patches, _: locate(patches).theta, pixels, box, corners)
         proba = self.recognize(pixels, box, corners, thetas)
-        return self.named(theta_centers(thetas, self.patch) + corners, proba)
+        return self.labelled(theta_centers(thetas, self.patch) + corners, proba)
 
     def thetas(self, function, pixels, box, corners):
         """Join what `apply` returns of transforms (n, 2, 3)."""
@@ -246,7 +246,7 @@ class PatchFinder(WindowFinder):
         """Take the class of each patch, then the position."""
         corners = block.positions()[is_wanted(self.cells(block))] * self.step - self.lead
         scores = self.apply(lambda patches, _: self.module.scores(patches), pixels, box, corners)
-        corners, proba, label = self.named(corners, self.softmax(scores))
+        corners, proba, label = self.labelled(corners, self.softmax(scores))
         thetas = self.thetas(lambda patches, _: self.module(patches)[1], pixels, box, corners)
         return Found(theta_centers(thetas, self.patch) + corners, proba, label)
 

@@ -46,7 +46,7 @@ class HeatFinder(Finder):
         points = self.points(self.peaks(logits, block, is_wanted))
         corners = np.floor(points - (self.patch_xy - 1) / 2 + 0.5).astype(int)
         theta = cell_theta(points - corners, self.patch, self.cell)
-        return self.named(points, self.recognize(pixels, box, corners, theta))
+        return self.labelled(points, self.recognize(pixels, box, corners, theta))
 
     def peaks(self, logits, block, is_wanted):
         """Find the peaks of the heatmap.
@@ -117,7 +117,7 @@ class SharedFinder(HeatFinder):
         peaks = self.peaks(logits, block, is_wanted)
         points = self.points(peaks)
         corner = np.array(block[:2]) - self.margin
-        return self.named(points, self.softmax(self._classified(features, peaks - corner)))
+        return self.labelled(points, self.softmax(self._classified(features, peaks - corner)))
 
     def _classified(self, features, peaks):
         """Classify what is around peaks ``(x, y)``, in positions of `features`, in batches."""

@@ -8,7 +8,7 @@ from skorch.callbacks import EarlyStopping, PassthroughScoring
 from skorch.utils import TeeGenerator
 from torch import nn
 
-from .._utils.threads import Ahead
+from .._utils.threads import Prefetch
 from ..sampling import Augmentation, TrainingBatches, held_out_batches
 from ._callbacks import StageLog
 from ._stage import stage_loss
@@ -182,19 +182,19 @@ class CellNet(NeuralNet):
             epoch=self.epochs_done.get(name, 0),
         )
         self.running.begin_epoch(batches)
-        return Ahead(batches) if self.running.workers.n > 1 else batches
+        return Prefetch(batches) if self.running.workers.n > 1 else batches
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run an epoch batch by batch, or all of it on the GPU."""
         if not training or self.running.resident is None:
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
-        places = iterator.places()
-        losses = self.running.resident_epoch(places, iterator.n_batches(), self.batch_size)
+        positions = iterator.positions()
+        losses = self.running.resident_epoch(positions, iterator.n_batches(), self.batch_size)
         self.history.new_batch()
         for name, value in losses.items():
             self.history.record_batch("train_loss" if name == "loss" else name, value)
-        self.history.record_batch("train_batch_size", len(places))
+        self.history.record_batch("train_batch_size", len(positions))
         self.history.record("train_batch_count", iterator.n_batches())
 
     def train_step(self, batch, **fit_params):

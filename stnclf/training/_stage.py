@@ -64,7 +64,7 @@ def guided_stages(params, rates, shared):
         Learning rates of the three stages.
     shared : bool
         Whether localizer and classifier share layers. Then these layers and the classifier learn
-        in every stage: first the classes alone, then the places beside them.
+        in every stage: first the classes alone, then the positions beside them.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def stage_loss(module, batch, stage):
         are.
     """
     images, location, seen = batch.images(), Location(batch.shown, None), None
-    drawn = batch.place, batch.color
+    drawn = batch.patch_theta, batch.color
     if stage.localizes or stage.classifies == "window":
         location = module.locate(images, *drawn)
     if stage.localizes and module.compares:
@@ -145,9 +145,9 @@ def _localization_losses(batch, location, seen):
 
 def _logits(module, batch, images, stage, location, seen):
     """Logits of the classes in what the stage shows."""
-    drawn = batch.place, batch.color
+    drawn = batch.patch_theta, batch.color
     if stage.classifies == "cell" and not stage.localizes:
-        return module.name_known(images, batch.shown, *drawn)
+        return module.classify_known(images, batch.shown, *drawn)
     if stage.classifies == "window" and seen is not None:
         return seen.mixture()
     if stage.classifies == "cell":

@@ -140,10 +140,10 @@ class StageRun:
         """Learning rate of a step of the stage."""
         return learning_rate(self.schedule, self.stage.lr, step / self.n_steps)
 
-    def resident_epoch(self, places, n_steps, batch_size):
+    def resident_epoch(self, positions, n_steps, batch_size):
         """Run all steps of an epoch on the GPU; return the mean losses by name."""
         rates = [self.rate(self.steps_done + step) for step in range(n_steps)]
-        losses = self.resident.run(places, rates, batch_size)
+        losses = self.resident.run(positions, rates, batch_size)
         self.steps_done += n_steps
         return losses
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from stnclf._utils.threads import Ahead, Workers
+from stnclf._utils.threads import Prefetch, Workers
 
 
 def test_workers_keep_order_and_restore_threads():
@@ -77,12 +77,12 @@ def test_ahead_gives_the_same_items_one_in_advance():
             made.append(i)
             yield i + 10
 
-    ahead = Ahead(items())
+    ahead = Prefetch(items())
     for item in ahead:
         seen.append(item)
     assert seen == [10, 11, 12, 13, 14]
     assert made == [0, 1, 2, 3, 4]
-    again = Ahead([3, 1])
+    again = Prefetch([3, 1])
     assert [list(again), list(again)] == [[3, 1], [3, 1]]
 
 
@@ -94,7 +94,7 @@ def test_ahead_works_on_the_next_item_while_this_one_is_used():
         next_is_made.set()
         yield 2
 
-    iterator = iter(Ahead(items()))
+    iterator = iter(Prefetch(items()))
     assert next(iterator) == 1
     assert next_is_made.wait(10)
     assert list(iterator) == [2]
@@ -105,7 +105,7 @@ def test_ahead_passes_errors_on():
         yield 1
         raise OSError("disk")
 
-    iterator = iter(Ahead(items()))
+    iterator = iter(Prefetch(items()))
     assert next(iterator) == 1
     with pytest.raises(OSError, match="disk"):
         next(iterator)

@@ -148,7 +148,7 @@ def test_sampling_within_a_place_sees_nothing_beyond_it():
     images[:, :, 7], images[:, :, 28] = images[:, :, 8], images[:, :, 27]
     images[:, :, :, 11], images[:, :, :, 42] = images[:, :, :, 12], images[:, :, :, 41]
     part = images[:, :, 8:28, 12:42]
-    got = sample(images, theta, (9, 11), place=place.expand(2, 2, 3))
+    got = sample(images, theta, (9, 11), patch_theta=place.expand(2, 2, 3))
     torch.testing.assert_close(got, sample(part, theta, (9, 11)), atol=1e-4, rtol=0)
 
 

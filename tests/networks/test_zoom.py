@@ -131,14 +131,14 @@ def test_first_stage_sees_nothing_but_the_window():
     theta = torch.tensor([[[0.5, 0, -0.25], [0, 0.5, 0.25]]]).expand(2, 2, 3)  # rows 24 to 55
     changed = patches.clone()
     changed[:, :, :22] = 0
-    known = system.name_known(patches, theta)
-    assert torch.equal(known, system.name_known(changed, theta))
+    known = system.classify_known(patches, theta)
+    assert torch.equal(known, system.classify_known(changed, theta))
     location = Location(theta, None)
     other = system.recognize(changed, location) - system.recognize(patches, location)
     assert other.abs().max() > 1e-3
     # Before it has learned anything the patch has no say.
     fresh = make_zoom((64, 64), (32, 32))
-    named = fresh.name_known(patches, theta).log_softmax(1)
+    named = fresh.classify_known(patches, theta).log_softmax(1)
     torch.testing.assert_close(fresh.recognize(changed, location), named)
 
 

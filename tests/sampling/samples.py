@@ -29,4 +29,4 @@ def drawn(data, index, angles=0.0, offsets=(0.0, 0.0), around=None):
 
 def patches_of(batch, size):
     """Pixels of the patches that a batch describes."""
-    return sample(batch.images(), batch.place, size)
+    return sample(batch.images(), batch.patch_theta, size)

@@ -15,7 +15,7 @@ from stnclf.sampling import (
     TrainingBatches,
     cut,
     draw_batch,
-    draw_places,
+    draw_positions,
 )
 from tests.sampling.samples import drawn, make_data, patches_of
 
@@ -58,10 +58,10 @@ def test_window_through_theta_is_the_cell_turned_only():
     data = make_data(image=(120, 120), patch=(48, 48), cell=(16, 16))
     index, angles = np.array([2, 2]), np.array([0.8, 0.8])
     batch = drawn(data, index, angles, np.array([[0.0, 0.0], [15.0, -11.0]]))
-    windows = sample(batch.images(), compose(batch.place, batch.theta), (16, 16))
+    windows = sample(batch.images(), compose(batch.patch_theta, batch.theta), (16, 16))
     torch.testing.assert_close(windows[0], windows[1], atol=2e-3, rtol=0)
     small = drawn(data, index[:1], angles[:1], np.array([[3.0, 4.0]]), around=1.0)
-    window = sample(small.images(), compose(small.place, small.theta), (16, 16))
+    window = sample(small.images(), compose(small.patch_theta, small.theta), (16, 16))
     torch.testing.assert_close(window[0], windows[0], atol=2e-3, rtol=0)
     assert small.source.shape[1] < batch.source.shape[1]
 
@@ -177,12 +177,13 @@ def test_sources_hold_all_that_a_patch_made_smaller_shows(around):
     batch = draw_batch(data, draws, around)
     assert batch.source.shape[1] < 150
     whole = torch.from_numpy(data.X[data.rows[index]]).permute(0, 3, 1, 2) / 255
-    places = draw_places(data, draws).place
+    positions = draw_positions(data, draws).patch_theta
     if around:
-        near = sample(batch.images(), batch.theta, (16, 24), place=batch.place)
-        far = sample(whole, batch.theta, (16, 24), place=places)
+        near = sample(batch.images(), batch.theta, (16, 24), patch_theta=batch.patch_theta)
+        far = sample(whole, batch.theta, (16, 24), patch_theta=positions)
     else:
-        near, far = sample(batch.images(), batch.place, (32, 48)), sample(whole, places, (32, 48))
+        near = sample(batch.images(), batch.patch_theta, (32, 48))
+        far = sample(whole, positions, (32, 48))
     torch.testing.assert_close(near, far, atol=2e-3, rtol=0)
 
 
@@ -226,7 +227,9 @@ def test_the_shown_window_misses_the_cell_by_the_jitter():
     # The small source holds all that the window shows.
     whole = draw_batch(data, draws)
     assert batch.source.shape[1] < whole.source.shape[1]
-    windows = [sample(b.images(), b.shown, (16, 24), place=b.place) for b in (batch, whole)]
+    windows = [
+        sample(b.images(), b.shown, (16, 24), patch_theta=b.patch_theta) for b in (batch, whole)
+    ]
     torch.testing.assert_close(*windows, atol=1e-4, rtol=0)
 
 
@@ -235,19 +238,19 @@ def test_places_are_those_of_the_batches():
     data.rows = np.arange(9)[::-1].copy()
     augment = Augmentation(color=0.2, center=0.1, scale=0.1)
     one, other = (TrainingBatches(data, (0, 1), 4, None, False, augment) for _ in "ab")
-    places = one.places()
-    whole = data.X[data.rows[places.source]]
+    positions = one.positions()
+    whole = data.X[data.rows[positions.source]]
     images = torch.from_numpy(whole).permute(0, 3, 1, 2) / 255
-    patches = sample(images, places.place, (32, 48))
+    patches = sample(images, positions.patch_theta, (32, 48))
     parts = list(other)
     near = torch.cat([patches_of(part, (32, 48)) for part in parts])
     torch.testing.assert_close(patches, near, atol=2e-3, rtol=0)
     for name in ("theta", "shown", "y", "weight", "color"):
         torch.testing.assert_close(
-            getattr(places, name), torch.cat([getattr(part, name) for part in parts])
+            getattr(positions, name), torch.cat([getattr(part, name) for part in parts])
         )
     assert one.epoch == other.epoch == 1
-    assert len(draw_places(data, Draws.plain(data, np.array([3])))) == 1
+    assert len(draw_positions(data, Draws.plain(data, np.array([3])))) == 1
 
 
 def test_an_augmentation_is_an_object_of_scikit_learn():

@@ -503,7 +503,7 @@ def test_margin_holds_every_patch_that_training_draws_and_hardly_more(size, cell
             batch = draw_batch(data, Draws.plain(data, np.arange(n), angles, offsets))
             # A source smaller than wanted was cut by the image's edge; place is relative to it.
             outline = np.array([[-1, -1, 1], [1, -1, 1], [-1, 1, 1], [1, 1, 1]], float)
-            points = outline @ batch.place.numpy().transpose(0, 2, 1)
+            points = outline @ batch.patch_theta.numpy().transpose(0, 2, 1)
             # One pixel is 2 / width; the sampler interpolates between middles of pixels.
             border = 1 - 1 / batch.source.shape[2]
             inside.append((np.abs(points) <= border + 1e-5).all())

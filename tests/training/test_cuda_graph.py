@@ -61,7 +61,7 @@ def train(data, stage, device="cpu", graph=False):
         on_device(data, device), gradients, parameters, list(module.buffers()), 1e-3, 0.01, graph
     )
     batches = TrainingBatches(data, (3, 4), 9, None, False, AUGMENT)
-    losses = [steps.run(batches.places(), [1e-3, 5e-4, 2e-4], 9)["loss"] for _ in range(2)]
+    losses = [steps.run(batches.positions(), [1e-3, 5e-4, 2e-4], 9)["loss"] for _ in range(2)]
     return losses, module.cpu()
 
 

@@ -47,7 +47,7 @@ def test_joint_loss_is_equation_9_on_the_chosen_window(name):
     system = make_stn(name)
     batch = make_batch()
     loss, parts = stage_loss(system, batch, JOINT)
-    theta, heatmap, _ = system.locate(batch.images(), batch.place)
+    theta, heatmap, _ = system.locate(batch.images(), batch.patch_theta)
     located = (
         localization_loss(theta, batch.theta)
         if name == "dense"
