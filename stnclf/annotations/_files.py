@@ -36,14 +36,21 @@ def unpacked_name(path: Path) -> Path:
     return path.with_suffix("") if path.suffix.lower() == ".gz" else path
 
 
+def check_regular(path: Path) -> None:
+    """Refuse a pipe or device, which one would wait for; within a folder there may be one."""
+    if path.exists() and not path.is_file():
+        raise ValueError("is no regular file.")
+
+
 def read_bytes(path: Path, most: int = LARGEST) -> bytes:
     """Read a file, unpacked.
 
     Raises
     ------
     ValueError
-        If it is larger than `LARGEST`, unfolds beyond measure, or is damaged.
+        If it is larger than `LARGEST`, unfolds beyond measure, is damaged, or no regular file.
     """
+    check_regular(path)
     with open(path, "rb") as file:
         packed = file.read(2) == GZIP
         size = file.seek(0, 2)

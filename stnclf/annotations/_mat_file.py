@@ -9,10 +9,12 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from .._utils.typing import Floats, PathLike
+from ._files import check_regular
 
 MATRIX, COMPRESSED = 14, 15
 NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"}
@@ -41,8 +43,11 @@ def read_matrix(path: PathLike, name: str) -> Floats:
     ValueError
         If the file is none of MATLAB's, is damaged, or holds no such matrix.
     """
+    check_regular(Path(path))
     with open(path, "rb") as file:
-        data = file.read()
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"has more than {LARGEST} bytes, which are not read.")
     order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
     if order is None or len(data) < 128:
         raise ValueError("is no MATLAB file of version 5 to 7.")

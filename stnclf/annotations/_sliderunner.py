@@ -18,10 +18,14 @@ from typing import Any
 
 from .._utils.files import written_whole
 from .._utils.typing import Table
+from ._files import check_regular
 from ._numbers import is_box, middle, moments, span, to_float
 from ._table import check_table, class_colors, class_names, make_table, row_dicts
 
 MAGIC = b"SQLite format 3\0"
+#: Rows of one table that are read, of which a thousand characters of text count as one more, and
+#: the longest text.
+MOST_ROWS, LONGEST = 20_000_000, 1 << 24
 TYPES = {1: "spot", 2: "area", 3: "polygon", 4: "special_spot", 5: "circle", 255: "unknown"}
 SPOTS = ("spot", "special_spot", "unknown")
 PERSON = "stnclf"
@@ -143,6 +147,7 @@ def write_slide_runner(
 def _open(path: Path) -> sqlite3.Connection:
     """Open a database so that nothing is ever written: no change, no journal, no shared memory."""
     path = Path(path).resolve()
+    check_regular(path)
     with open(path, "rb") as file:
         header = file.read(100)
     if not header.startswith(MAGIC):
@@ -164,6 +169,8 @@ def _open(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True)
     # A view or trigger in the file may call harmless functions only.
     database.execute("PRAGMA trusted_schema = OFF")
+    if hasattr(database, "setlimit"):  # of Python 3.11
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
     return database
 
 
@@ -188,7 +195,14 @@ def _select(
         raise ValueError(f"table {table} lacks the columns {missing}.")
     chosen = [*needed, *(n if n.lower() in have else f"NULL AS {n}" for n in optional)]
     query = f"SELECT {', '.join(chosen)} FROM {table} ORDER BY {order}"
-    return database.execute(query).fetchall()
+    rows, size = [], 0
+    # A small file can name the same text in many rows, or rows without end.
+    for row in database.execute(query):
+        size += 1 + sum(len(value) for value in row if isinstance(value, (str, bytes))) // 1000
+        if size > MOST_ROWS:
+            raise ValueError(f"table {table} holds more than {MOST_ROWS} rows, or texts too long.")
+        rows.append(row)
+    return rows
 
 
 def _slides(database: sqlite3.Connection) -> dict[int, tuple[str, Any, Any]]:

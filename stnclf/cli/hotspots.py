@@ -14,7 +14,7 @@ from ..scan import density_map
 from ..scan import hotspots as find_hotspots
 from ..slides import Slide
 from .common import FILE, Command, choose_labels, examples, out_option, overwrite_option
-from .messages import about_file, say
+from .messages import about_file, say, write_data
 from .outputs import check_output
 
 __all__ = ["hotspots"]
@@ -73,7 +73,7 @@ def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **ho
         Image.fromarray(image).save(data, format="PNG")
         write_atomically(map_file, data.getvalue())
     if out is None:
-        click.echo(fields.to_csv(index=False, lineterminator="\n"), nl=False)
+        write_data(fields.to_csv(index=False, lineterminator="\n"))
     elif out.suffix.lower() == ".json":
         text = fields.to_json(orient="records", indent=2, force_ascii=False) + "\n"
         write_atomically(out, text.encode())

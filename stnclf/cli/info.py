@@ -11,6 +11,7 @@ import numpy as np
 from ..persistence import load, model_card
 from ..slides._readers import open_reader
 from .common import EXISTING, Command, column_option, count_labels, examples
+from .messages import printable, show, write_data
 from .patch_set import is_patch_set, load_patches
 from .tables import needs_resolution, read_table, slides_option
 
@@ -49,15 +50,15 @@ def info(files, as_json, columns, slides, mpp):
         raise click.BadParameter("all files count in pixels.", param_hint="'--mpp'")
     found = [{"file": str(path), **facts} for path, facts in zip(files, found)]
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        write_data(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return
     for facts in found:
         card = facts.pop("card", None)
         width = max(map(len, facts))
         for name, value in facts.items():
-            click.echo(f"{name:{width}}  {value}")
+            show(printable(f"{name:{width}}  {value}"))
         if card:
-            click.echo(f"\n{card}", nl=False)
+            show(f"\n{card.rstrip()}")
         click.echo()
 
 

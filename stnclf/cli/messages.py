@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 import traceback
 import warnings
 
@@ -20,6 +21,7 @@ __all__ = [
     "say",
     "show",
     "show_warning",
+    "write_data",
 ]
 
 _DEBUG = "stnclf.debug"
@@ -85,6 +87,13 @@ def say(text):
 def show(text):
     """Write text for people, with lines, on standard output."""
     click.echo(printable(text, keep="\n\t"))
+
+
+def write_data(text):
+    """Write data on standard output as they are, but for a terminal, to which they do nothing."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    # With color=None, click would take escape sequences out of what goes to a file.
+    click.echo(printable(text, keep="\n\t") if is_terminal else text, nl=False, color=True)
 
 
 def is_debugging(ctx):

@@ -8,9 +8,13 @@ is pickled.
 from __future__ import annotations
 
 import json
+import lzma
 import math
 import os
+import struct
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +36,24 @@ _ARRAYS = ("X", "y", "centers", "groups")
 
 #: What is unpacked may be so many times larger than what is stored, and so many bytes in any case.
 _MOST_RATIO, _FREE = 100, 1 << 28
+
+#: What NumPy, zipfile and json raise for files that are damaged or made to be.
+_DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 #: What a folder of patches may hold.
 FILES = (*(f"{name}.npy" for name in _ARRAYS), "patches.json")
@@ -91,7 +113,7 @@ def load_patches(path):
         found.get("facts", {}).pop("run", None)  # says how to resume it, and nothing of the images
         patches = PatchSet(**found)
         _check(patches)
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, OSError) as error:
+    except _DAMAGED as error:
         raise ValueError(f"{path}: no patches ({' '.join(str(error).split())}).") from error
     return patches
 
@@ -112,10 +134,11 @@ def read_run(path):
     path = Path(path)
     try:
         if path.is_dir():
-            return _facts((path / "patches.json").read_text(encoding="utf-8")).get("run")
+            return _facts(_read_json(path / "patches.json")).get("run")
+        _check_regular(path)
         with np.load(path) as file:
             return _facts(str(file["patches"])).get("run")
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, OSError):
+    except _DAMAGED:
         return None
 
 
@@ -159,7 +182,7 @@ def _read_folder(folder):
                 _check_npy(file, os.path.getsize(path), path.name)
             found[name] = np.load(path, mmap_mode="r" if name == "X" else None)
     if (folder / "patches.json").exists():
-        found["facts"] = _facts((folder / "patches.json").read_text(encoding="utf-8"))
+        found["facts"] = _facts(_read_json(folder / "patches.json"))
     return found
 
 
@@ -199,6 +222,13 @@ def _check_npy(file, size, name):
         raise ValueError(f"{name!r} claims shape {shape} of {dtype}, and has {size} bytes")
 
 
+def _read_json(path):
+    _check_regular(path)
+    if path.exists() and path.stat().st_size > _FREE:
+        raise ValueError(f"{path.name!r} has more than {_FREE} bytes")
+    return path.read_text(encoding="utf-8")
+
+
 def _facts(text):
     facts = json.loads(text)
     if not isinstance(facts, dict):
@@ -211,6 +241,11 @@ def _check(patches):
     if patches.X.ndim not in (3, 4):
         raise ValueError(f"X has shape {patches.X.shape}, wants (n, height, width, channels)")
     wanted = {"y": (n,), "centers": (n, 2), "groups": (n,)}
+    kinds = {"X": "buif", "centers": "buif"}
+    for name in _ARRAYS:
+        array = getattr(patches, name)
+        if array is not None and array.dtype.kind not in kinds.get(name, "buifUS"):
+            raise ValueError(f"{name} is of dtype {array.dtype}")
     for name, shape in wanted.items():
         array = getattr(patches, name)
         if array is not None and array.shape != shape:

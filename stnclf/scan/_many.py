@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from .._base import BaseCellClassifier
-from .._utils.errors import argument_error
+from .._utils.errors import argument_error, check_utf8
 from .._utils.identity import differences
 from .._utils.lock import part_of_run
 from .._utils.run import new_only, read_header, read_sidecar
@@ -216,12 +216,13 @@ def names_of_tables(slides):
     Raises
     ------
     ValueError
-        If two slides would have one table.
+        If two slides would have one table, or a name is not UTF-8.
     """
     names = {}
     for slide in slides:
         path = slide.path if isinstance(slide, Slide) else os.fsdecode(slide)
         name = ("array" if path is None else Path(path).stem) + ".csv"
+        check_utf8("slides", name)
         if name in names:
             raise argument_error(
                 "slides", f"{names[name]!r} and {path!r} would both become {name!r}."

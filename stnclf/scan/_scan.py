@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._base import BaseCellClassifier
 from .._utils.checks import check_device, check_positive
-from .._utils.errors import argument_error
+from .._utils.errors import argument_error, check_utf8
 from .._utils.identity import describe_source, run_identity
 from .._utils.neutral import neutral
 from .._utils.optional import import_pandas
@@ -204,6 +204,8 @@ def scan(
     mpp = estimator.mpp if mpp is None else mpp
 
     with opened(slide) as slide:
+        if out is not None:
+            check_utf8("slide", name_of(slide))
         scale, radius = _scales(slide, mpp, nms_radius_um, min(estimator.cell_size_) / 4)
         slide = slide._remembering(BrokenTiles())
         around = read_around if on_error == "skip" else None

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from decimal import Decimal
 
 import pytest
@@ -84,3 +85,16 @@ def test_no_document_type_is_read_in_any_format(root, tmp_path):
         read_xml(path)
     with pytest.raises(ValueError, match=r"a\.xml: has a document type \(DTD\), which is refused"):
         read_annotations(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+@pytest.mark.parametrize("name", ["a.xml", "img1_epithelial.mat", "a.txt", "a.json"])
+def test_pipes_within_a_folder_are_not_waited_for(name, tmp_path):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match=str(tmp_path)):
+        read_annotations(tmp_path)
+    formats = {".xml": "voc", ".mat": "crchisto", ".txt": "yolo"}
+    suffix = os.path.splitext(name)[1]
+    if suffix in formats:
+        with pytest.raises(ValueError, match="is no regular file"):
+            read_annotations(tmp_path, formats[suffix])

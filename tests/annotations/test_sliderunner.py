@@ -2,6 +2,7 @@
 
 import sqlite3
 import stat
+import sys
 from collections import Counter
 from contextlib import closing
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stnclf.annotations import read_annotations
+from stnclf.annotations import _sliderunner, read_annotations
 
 OLD = """
 CREATE TABLE Slides (uid INTEGER PRIMARY KEY, filename TEXT, width INTEGER, height INTEGER);
@@ -223,6 +224,25 @@ def test_other_databases_are_refused(tmp_path):
     path.write_bytes(b"PK\3\4" + b"\0" * 200)
     with pytest.raises(ValueError, match="is not an SQLite database"):
         read_annotations(path, "sliderunner")
+
+
+def test_rows_and_texts_are_bounded(tmp_path, monkeypatch):
+    many = make(tmp_path / "many.sqlite", [SPOT] * 12)
+    long = make(
+        tmp_path / "long.sqlite", [SPOT], extra="UPDATE Classes SET name = hex(zeroblob(6000));"
+    )
+    assert len(read_annotations(many)) == 12
+    monkeypatch.setattr(_sliderunner, "MOST_ROWS", 11)
+    with pytest.raises(ValueError, match=r"many\.sqlite: table Annotations_\w+ holds more than 11"):
+        read_annotations(many)
+    with pytest.raises(
+        ValueError, match=r"long\.sqlite: table Classes holds more than 11 rows, or"
+    ):
+        read_annotations(long)
+    if sys.version_info >= (3, 11):
+        monkeypatch.setattr(_sliderunner, "LONGEST", 5000)
+        with pytest.raises(ValueError, match=r"long\.sqlite: .*too big"):
+            read_annotations(long)
 
 
 def snapshot(folder):

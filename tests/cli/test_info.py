@@ -26,3 +26,12 @@ def test_info(road, invoke):
     assert code == 0
     assert "{'cross': 30, 'disc': 30}" in out
     assert "# STNCellClassifier" in out
+
+
+def test_labels_and_names_do_nothing_to_a_terminal(invoke, tmp_path):
+    table = tmp_path / "a\x1b[2J.csv"
+    table.write_text("image,x,y,label\na.svs,3,4,b\x1b[31m\n", encoding="utf-8")
+    code, out, _ = invoke("info", table)
+    assert code == 0
+    assert "\x1b" not in out
+    assert r"a\x1b[2J.csv" in out

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from stnclf._utils.errors import argument_error
-from stnclf.cli.messages import about_file, describe, printable, say, show
+from stnclf.cli.messages import about_file, describe, printable, say, show, write_data
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,10 @@ def test_a_terminal_that_is_gone_costs_nothing(monkeypatch):
 
     monkeypatch.setattr(sys, "stderr", Gone())
     say("text")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_data_do_nothing_to_a_terminal_and_are_as_they_are_elsewhere(terminal, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
+    write_data("label\na\x1b[2J\n")
+    assert capsys.readouterr().out == ("label\na\\x1b[2J\n" if terminal else "label\na\x1b[2J\n")

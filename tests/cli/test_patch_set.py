@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stnclf.cli import patch_set
-from stnclf.cli.patch_set import FILES, is_patch_set, load_patches, save_npz, save_others
+from stnclf.cli.patch_set import FILES, is_patch_set, load_patches, read_run, save_npz, save_others
 
 
 @pytest.fixture
@@ -143,3 +143,53 @@ def test_pipes_are_refused_and_not_waited_for(tmp_path):
     for path in (tmp_path / "p.npz", tmp_path):
         with pytest.raises(ValueError, match="is no regular file"):
             load_patches(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+def test_facts_in_a_pipe_are_not_waited_for(folder):
+    (folder / "patches.json").unlink()
+    os.mkfifo(folder / "patches.json")
+    with pytest.raises(ValueError, match=r"'patches.json' is no regular file"):
+        load_patches(folder)
+    assert read_run(folder) is None
+
+
+CRAFTED = {
+    "a member that is no array": lambda archive: archive.writestr("X", b"text"),
+    "a header that is no Python": lambda archive: archive.writestr(
+        "X.npy", npy((2, 4, 4, 3), data=bytes(96)).replace(b"'descr'", b"((((((('"[:7])
+    ),
+    "dates in place of pixels": lambda archive: archive.writestr(
+        "X.npy", npy((2, 4, 4), "<M8[s]", bytes(256))
+    ),
+    "texts in place of pixels": lambda archive: archive.writestr(
+        "X.npy", npy((2, 4, 4), "<U1", bytes(128))
+    ),
+    "facts without end": lambda archive: (
+        archive.writestr("X.npy", npy((2, 4, 4, 3), data=bytes(96))),
+        archive.writestr("patches.npy", npy((), "<U200000", "[".encode("utf-32-le") * 200_000)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_crafted_files_end_in_one_line_that_names_them(name, tmp_path):
+    path = tmp_path / "p.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        CRAFTED[name](archive)
+        archive.writestr("y.npy", npy((2,), data=b"ab"))
+    with pytest.raises(ValueError, match="no patches") as error:
+        load_patches(path)
+    assert str(error.value).startswith(f"{path}: no patches (")
+    assert "\n" not in str(error.value)
+
+
+def test_a_locked_member_is_damage(tmp_path):
+    path = tmp_path / "p.npz"
+    np.savez(path, X=np.zeros((2, 4, 4, 3), np.uint8), y=np.zeros(2))
+    data = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(mark) + place] |= 1  # the bit of encryption
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"p\.npz: no patches \(.*encrypted"):
+        load_patches(path)

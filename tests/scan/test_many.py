@@ -128,3 +128,16 @@ def test_one_bar_over_slides_or_over_tiles(clf, slides, capsys):
 
 def test_names(slides):
     assert names_of_tables([*slides, "x/b.c.svs"]) == ["ü.csv", "a b.csv", "b.c.csv"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are UTF-8 here")
+def test_names_that_are_not_utf_8_are_refused_before_the_work(road, clf, tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/a\xff.png")
+    os.symlink(road / "slides" / "ü.png", path)
+    with pytest.raises(
+        ValueError, match=r"slides: got the file name 'a\\udcff\.csv', wants one in"
+    ):
+        scan_slides(clf, [path], out=tmp_path, **HOW)
+    with pytest.raises(ValueError, match=r"slide: got the file name 'a\\udcff\.png', wants one in"):
+        scan(clf, Slide(path, 0.25), out=tmp_path / "a.csv", **HOW)
+    assert [name for name in os.listdir(tmp_path) if name.endswith("csv")] == []
