@@ -117,7 +117,8 @@ def _load(image, where):
     if not path or "\0" in os.fsdecode(path) or not os.path.exists(path):
         raise ValueError(f"{where}: there is no such file.")
     if not os.path.isfile(path):  # to open a pipe would wait for its writer
-        raise ValueError(f"{where}: is a folder, pipe or device, cannot be read as an image.")
+        kind = "folder" if os.path.isdir(path) else "pipe or device"
+        raise ValueError(f"{where}: is a {kind}, wants an image file.")
     with _reading(where):
         if is_tiff(path):
             return _load_tiff(path, where)
@@ -201,7 +202,7 @@ def check_depth(image, path=""):
 
 
 def _is_sixteen(image):
-    """Say whether Pillow's own notes on what it is going to decode tell of more than 8 bits."""
+    """Say whether Pillow's own notes on what it is going to decode name more than 8 bits."""
     for tile in getattr(image, "tile", None) or ():
         args = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
         if any(isinstance(word, str) and _SIXTEEN.match(word) for word in (tile[0], *args)):

@@ -159,8 +159,8 @@ def test_palettes_and_inks(rgb, tmp_path):
 
 def test_what_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
-    for name in ("pipe.png", "."):
-        with pytest.raises(ValueError, match=r"X\[0\], .*is a folder, pipe or device"):
+    for name, kind in (("pipe.png", "pipe or device"), (".", "folder")):
+        with pytest.raises(ValueError, match=rf"X\[0\], .*: is a {kind}, wants an image file"):
             load_images([tmp_path / name])
     for name in ("none.png", "", "a\0b"):
         with pytest.raises(ValueError, match="there is no such file"):

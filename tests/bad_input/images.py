@@ -108,8 +108,8 @@ BAD_X = [
     ),
     case("X: missing file", ValueError, r"X\[3\].*no\.png'.*no such file", X=among_files("no.png")),
     case("X: empty name", ValueError, r"X\[0\], '': there is no such file", X=[""] * N),
-    case("X: null byte", ValueError, r"X\[0\].*null", X=["a\0b"] * N),
-    case("X: a folder", ValueError, r"X\[3\].*cannot be read.*directory", X=among_files(".")),
+    case("X: null byte", ValueError, r"X\[0\], 'a\\x00b': there is no", X=["a\0b"] * N),
+    case("X: a folder", ValueError, r"X\[3\].*: is a folder, wants an image", X=among_files(".")),
     *(
         case(
             f"X: {name}",
@@ -130,7 +130,7 @@ BAD_X = [
     case(
         "X: file of 16 bits",
         ValueError,
-        r"X\[3\].*deep\.png'.*'I(;16)?', wants 8-bit",
+        r"X\[3\].*deep\.png': has 16-bit pixels, wants 8-bit",
         X=among_files("deep.png"),
     ),
     case(
