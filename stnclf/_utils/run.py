@@ -21,7 +21,15 @@ from .files import check_path, move_into_place, open_as, sync_folder, write_atom
 from .identity import check_same_run
 from .lock import Lock, LockedError, current_run
 
-__all__ = ["Run", "check_out", "new_only", "read_header", "read_sidecar", "sidecar"]
+__all__ = [
+    "Run",
+    "check_out",
+    "new_only",
+    "read_header",
+    "read_sidecar",
+    "sidecar",
+    "write_sidecar",
+]
 
 #: Seconds between two writings of what is done; a crash costs no more than these.
 INTERVAL = 5.0
@@ -261,6 +269,21 @@ class Run:
 def sidecar(out):
     """Name of the file that says what a table was made of."""
     return f"{out}.json"
+
+
+def write_sidecar(out, run):
+    """Write what a result was made of, as `read_sidecar` reads it.
+
+    Parameters
+    ----------
+    out : str
+        The result, which is there and complete.
+    run : dict
+        JSON values.
+    """
+    with open(out, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    write_atomically(sidecar(out), json.dumps({"sha256": digest, "run": run}).encode() + b"\n")
 
 
 def read_sidecar(out, *, whole=False):

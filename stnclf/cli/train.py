@@ -7,7 +7,9 @@ import os
 import click
 
 from .._utils.errors import argument_error
+from .._utils.identity import describe_file
 from .._utils.lock import Lock
+from .._utils.run import read_sidecar, write_sidecar
 from ..persistence import load, save
 from .common import EXISTING, Command, examples, long_options, out_option, shows_progress
 from .messages import about_file, say
@@ -43,13 +45,16 @@ def train(patches, out, method, stages, overwrite, resume, progress, **options):
     """Train a model on PATCHES, as `stnclf patches` cut them."""
     checkpoint = beside(out, ".checkpoint")
     check_output(out, overwrite=overwrite, resume=resume, unfinished=[checkpoint])
+    made_of = {"patches": describe_file(patches)}
     found = load_patches(patches)
     (estimator,) = build([method], found.facts, **options).values()
     how = {} if stages is None else {"stages": [name.strip() for name in stages.split(",")]}
+    made_of |= how
     lock = Lock(target(out))
     try:
         if resume and out.exists() and not checkpoint.exists():
             _check_same_model(out, estimator)
+            _check_same_inputs(out, made_of)
             say_complete(out)
             return
         # Another run may have finished since the first look.
@@ -63,11 +68,26 @@ def train(patches, out, method, stages, overwrite, resume, progress, **options):
         estimator.set_params(checkpoint=None, verbose=0)
         lock.check()
         save(estimator, out)
+        write_sidecar(target(out), made_of)
         checkpoint.unlink(missing_ok=True)
     finally:
         lock.release()
     epochs = len(estimator.history_)
     say(f"{out}: {TITLES[method]}, {len(found.X)} patches, {epochs} epochs")
+
+
+def _check_same_inputs(out, made_of):
+    """Refuse a model that is complete, but of other patches or stages, if it is known of which."""
+    there = read_sidecar(target(out))
+    if there is None:
+        return
+    for name in ("patches", "stages"):
+        if there.get(name) != made_of.get(name):
+            raise argument_error(
+                "out",
+                f"{out} is complete, but was made with other {name}; resume with the same, or "
+                "begin anew.",
+            )
 
 
 def _check_same_model(out, estimator):

@@ -12,7 +12,14 @@ import pytest
 
 from stnclf._utils import run as module
 from stnclf._utils.lock import LockedError, part_of_run
-from stnclf._utils.run import Run, check_out, new_only, read_header, read_sidecar
+from stnclf._utils.run import (
+    Run,
+    check_out,
+    new_only,
+    read_header,
+    read_sidecar,
+    write_sidecar,
+)
 
 RUN = {"command": "scan", "labels": ["a"]}
 OTHER = {"command": "scan", "labels": ["b"]}
@@ -139,3 +146,14 @@ def test_in_memory_nothing_is_written(tmp_path, monkeypatch):
         run.write(b"x")
         run.finish(b"x")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_sidecar_is_of_one_content(tmp_path):
+    out = str(tmp_path / "model")
+    with open(out, "wb") as file:
+        file.write(b"weights")
+    write_sidecar(out, {"patches": {"size": 3}})
+    assert read_sidecar(out) == {"patches": {"size": 3}}
+    with open(out, "wb") as file:
+        file.write(b"others")
+    assert read_sidecar(out) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def test_the_other_method_and_its_settings(road, tmp_path, invoke):
     parameters = {"lr": (1e-3,), "schedule": "constant", "weight_decay": 0.5}
     assert cnn.optimizer.get_params() == parameters
     assert cnn.patch_size_ == (32, 32)
-    assert os.listdir(tmp_path) == ["cnn.safetensors"]
+    assert sorted(os.listdir(tmp_path)) == ["cnn.safetensors", "cnn.safetensors.json"]
 
 
 @pytest.mark.parametrize(
@@ -118,9 +119,23 @@ def test_a_killed_training_goes_on(road, tmp_path, invoke):
     assert "random_state" in lines[0]
     assert invoke(*line, "--resume")[0] == 0
     assert_same_model(out, road / "model.safetensors")
-    assert os.listdir(tmp_path) == ["m.safetensors"]
+    assert sorted(os.listdir(tmp_path)) == ["m.safetensors", "m.safetensors.json"]
     before = out.read_bytes()
     assert invoke(*line)[0] == 2
     code, _, lines = invoke(*line, "--resume")
     assert (code, "complete already" in lines[0]) == (0, True)
+    assert out.read_bytes() == before
+    # Other pixels under the same name, of the same number and size: no result of theirs.
+    patches = shutil.copytree(road / "patches", tmp_path / "patches")
+    same = ("train", patches, "-o", out, *SHORT, "--resume")
+    code, _, lines = invoke(*same)
+    assert (code, "complete already" in lines[0]) == (0, True)
+    X = np.load(patches / "X.npy")
+    X[3, 5, 7, 1] ^= 1
+    np.save(patches / "X.npy", X)
+    code, _, lines = invoke(*same)
+    assert (code, len(lines)) == (1, 1)
+    assert "was made with other patches" in lines[0]
+    code, _, lines = invoke(*line, "--resume", "--stages", "classifier")
+    assert (code, "was made with other stages" in lines[0]) == (1, True)
     assert out.read_bytes() == before
