@@ -38,6 +38,7 @@ def as_markdown(estimator, versions):
             ("what", "value"),
             [
                 ("images", f"{height} x {width} px (height x width), {channels} channel(s)"),
+                ("pixels", str(estimator.pixel_unit_ or "not known")),
                 ("um per pixel", "not known" if estimator.mpp is None else f"{estimator.mpp:g}"),
                 ("patch that the networks see", _size(estimator.patch_size_)),
                 ("window on a cell", _size(estimator.cell_size_)),
