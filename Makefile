@@ -73,6 +73,7 @@ format: $(STAMP)  ## let ruff rewrite what it can
 	$(BIN)/ruff format .
 
 docs: $(DOCS_STAMP)  ## build the documentation with its gallery into docs/_build/html
+	rm -rf docs/generated  # pages of names that are gone
 	$(BIN)/python -m sphinx -b html -W --keep-going docs docs/_build/html
 
 $(DOCS_STAMP): $(STAMP)

@@ -166,7 +166,7 @@ def test_ctrl_c_leaves_status_130_and_nothing_half_written(road, tmp_path):
 def commands_in(page):
     """Give the lines in a page's blocks that call stnclf."""
     text = (Path(stnclf.__file__).parents[1] / "docs" / page).read_text(encoding="utf-8")
-    blocks = text.split("```")[1::2]
+    blocks = text.replace("\\\n", " ").split("```")[1::2]
     return [line for block in blocks for line in block.splitlines() if line.startswith("stnclf ")]
 
 
