@@ -2,7 +2,7 @@
 From annotated cells to the hotspot of a slide
 ==============================================
 
-Slides are painted. The cells of all but the last, annotated in a SlideRunner database, train the
+Slides are synthetic. The cells of all but the last, annotated in a SlideRunner database, train the
 guided spatial transformer network; it then finds the mitotic figures of the last slide, and the
 field with most of them.
 
