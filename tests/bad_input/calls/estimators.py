@@ -9,8 +9,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from stnclf import CellFeatures, CiresanBaseline, Optimizer, STNCellClassifier
-
-from . import refused
+from tests.bad_input import refused
 
 METHODS = ("predict", "predict_proba", "predict_log_proba", "transform", "localize", "attend")
 KINDS = {"STNCellClassifier": STNCellClassifier, "CiresanBaseline": CiresanBaseline}

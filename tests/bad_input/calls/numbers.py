@@ -12,8 +12,7 @@ from stnclf.metrics import (
     localization_error,
     localization_summary,
 )
-
-from . import refused
+from tests.bad_input import refused
 
 THETA = np.zeros((1, 2, 3))
 CELLS = {"x": [1, 2], "y": [1, 2], "label": ["a", "b"]}

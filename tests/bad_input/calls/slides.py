@@ -8,8 +8,7 @@ from sklearn.exceptions import NotFittedError
 import stnclf
 from stnclf.scan import density_map, hotspots, scan, scan_slides
 from stnclf.slides import Slide, SlideReadError, extract_patches, write_pyramid_tiff
-
-from . import refused
+from tests.bad_input import refused
 
 
 def region(x=0, y=0, width=8, height=8, mpp=None):

@@ -18,8 +18,7 @@ from stnclf.report import (
     summary_table,
     write_report,
 )
-
-from . import refused
+from tests.bad_input import refused
 
 IMAGES = np.zeros((2, 20, 30, 3), np.uint8)
 AB = ["a", "b"]

@@ -8,8 +8,7 @@ import stnclf
 from stnclf.annotations import read_annotations, resolve_image, write_annotations
 from stnclf.onnx import to_onnx
 from stnclf.persistence import model_card
-
-from . import refused
+from tests.bad_input import refused
 
 
 def read(name, text=None, format="auto", **changes):
