@@ -17,6 +17,14 @@ from tests.cli.test_main import ENVIRONMENT, SCAN
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the signals are those of POSIX")
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """Switch SIGHUP on, which is off where tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_block_and_is_named(number):
     with stopped_by_signals() as received:
