@@ -130,9 +130,22 @@ def test_public_modules_have_a_list_of_names():
 def test_a_package_hands_on_names_and_holds_nothing_else(name):
     body = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8")).body
     kinds = (ast.Expr, ast.ImportFrom, ast.Assign)
-    assert all(isinstance(node, kinds) for node in body)
+    # "if TYPE_CHECKING: imports, else: the same by name", of packages that import lazily.
+    choices = [node for node in body if isinstance(node, ast.If)]
+    assert all(ast.unparse(node.test) == "TYPE_CHECKING" for node in choices)
+    body += [inner for node in choices for inner in [*node.body, *node.orelse]]
+    assert all(isinstance(node, kinds) for node in body if node not in choices)
     module = importlib.import_module(dotted(name))
     assert not [item for item in getattr(module, "__all__", []) if item.startswith("_")]
+
+
+def test_names_that_are_imported_lazily_are_those_that_type_checkers_see():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    (choice,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {alias.name: f".{node.module}" for node in choice.body for alias in node.names}
+    (assign,) = choice.orelse
+    assert seen == ast.literal_eval(assign.value.args[1])
+    assert {*seen, "__version__"} == set(PUBLIC)
 
 
 def test_paper_is_a_configuration():

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from numbers import Real
 
 import numpy as np
-import torch
 from scipy import sparse
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
@@ -22,8 +21,6 @@ from sklearn.utils.validation import (
     check_consistent_length,
     column_or_1d,
 )
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
-from skorch.callbacks.scoring import ScoringBase
 
 from .containers import is_table, refuse_masked
 from .errors import argument_error
@@ -93,6 +90,8 @@ def _is_missing(label):
 
 def check_device(device):
     """Check ``device``; "auto" becomes "cuda" where there is a GPU, else "cpu"."""
+    import torch  # slides are checked here, too, and read without it
+
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
@@ -107,6 +106,8 @@ def uses_bfloat16(precision, device):
     """Check whether training computes in bfloat16; "auto" does where the chip does."""
     if precision != "auto":
         return precision == "bfloat16"
+    import torch
+
     if device == "cpu":
         # Emulated where the processor has no instructions for it, which is slower than float32.
         return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
@@ -260,6 +261,9 @@ def weight_of_class(class_weight, labels):
 
 def check_callbacks(callbacks, validation_fraction):
     """Check callbacks as skorch knows them: class, instance, or a pair of name and either."""
+    from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+    from skorch.callbacks.scoring import ScoringBase
+
     for i, item in enumerate(callbacks or ()):
         named = isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
         callback = item[1] if named else item

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from ..annotations._table import CORE
 from .messages import describe, is_debugging, keep_debugging, one_line, say, show_warning
 from .signals import stopped_by_signals
 
@@ -174,13 +173,17 @@ def check_jobs(ctx, param, value):
 
 def _columns(ctx, param, values):
     """Read ``NAME=COLUMN``, a callback of click's; None where there is none."""
+    if not values:
+        return None
+    from ..annotations._table import CORE
+
     columns = {}
     for text in values:
         name, _, column = text.partition("=")
         if name not in CORE or not column:
             raise click.BadParameter(f"got '{text}', wants NAME=COLUMN, NAME one of {list(CORE)}.")
         columns[name] = column
-    return columns or None
+    return columns
 
 
 #: How columns of a CSV file are called.

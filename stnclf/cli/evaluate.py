@@ -10,10 +10,7 @@ import numpy as np
 from click.core import ParameterSource
 
 from .._utils.identity import describe_file, run_identity
-from .._utils.progress import Progress
 from .._version import __version__
-from ..persistence import load
-from ..report import classification_table, summary_table, write_report
 from .common import (
     EXISTING,
     FILE,
@@ -25,7 +22,6 @@ from .common import (
     out_option,
     shows_progress,
 )
-from .crossval import answers, make_folds, mean_history, run_folds, scores_of
 from .messages import about_file, printable, say, show
 from .methods import TITLES, build, method_options, patch_size_of
 from .outputs import beside, check_output, replacing_only_if, say_complete, target
@@ -81,6 +77,11 @@ def evaluate(
 
     The table has every class; the results of all folds are pooled.
     """
+    from .._utils.progress import Progress
+    from ..persistence import load
+    from ..report import classification_table, summary_table, write_report
+    from .crossval import answers, make_folds, mean_history, run_folds, scores_of
+
     if resume and out is None:
         raise click.UsageError("--resume needs --out: the folds that are done lie beside it.")
     if model is not None:

@@ -6,13 +6,9 @@ import io
 from pathlib import Path
 
 import click
-from PIL import Image
 
 from .._utils.files import write_atomically
 from ..annotations import read_annotations, write_annotations
-from ..scan import density_map
-from ..scan import hotspots as find_hotspots
-from ..slides import Slide
 from .common import FILE, Command, choose_labels, examples, out_option, overwrite_option
 from .messages import about_file, say, write_data
 from .outputs import check_output
@@ -52,6 +48,12 @@ __all__ = ["hotspots"]
 @overwrite_option
 def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **how):
     """Find the fields of SLIDE with most DETECTIONS."""
+    from PIL import Image
+
+    from ..scan import density_map
+    from ..scan import hotspots as find_hotspots
+    from ..slides import Slide
+
     writes = {".csv": "csv", ".geojson": "qupath", ".json": None}
     if out is not None:
         check_output(out, overwrite=overwrite)

@@ -8,8 +8,6 @@ import os
 import click
 import numpy as np
 
-from ..persistence import load, model_card
-from ..slides._readers import open_reader
 from .common import EXISTING, Command, column_option, count_labels, examples
 from .messages import printable, show, write_data
 from .patch_set import is_patch_set, load_patches
@@ -91,6 +89,8 @@ def _other_facts(path, as_json):
         facts |= {"slides": None if found.groups is None else len(np.unique(found.groups))}
         return {**facts, **found.facts, "counts": count_labels(found.y)}
     if path.suffix.lower() == ".safetensors":
+        from ..persistence import load, model_card
+
         estimator = load(path)
         facts = {"kind": "model", "class": type(estimator).__name__}
         facts["classes"] = estimator.classes_.tolist()
@@ -100,6 +100,8 @@ def _other_facts(path, as_json):
         if as_json:
             return facts
         return {**facts, "card": model_card(estimator)}
+    from ..slides._readers import open_reader
+
     reader = open_reader(os.fspath(path))
     levels = range(len(reader.downsamples))
     return {

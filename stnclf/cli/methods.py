@@ -6,22 +6,11 @@ import ast
 import difflib
 
 import click
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
-
-from ..baseline import CiresanBaseline
-from ..classifier import PAPER, STNCellClassifier
-from ..features import CellFeatures
-from ..sampling import Augmentation
-from ..training import Optimizer
 
 __all__ = ["TITLES", "build", "method_options", "patch_size_of", "read_settings"]
 
 #: Methods, and their names in tables.
 TITLES = {"stn": "STN", "cnn": "CNN (Ciresan)", "features": "features + SVC"}
-
-_PAPER = {"stn": PAPER, "cnn": {"balance": "fixed", "augment": "paper"}, "features": {}}
 
 #: Options that are parameters of the estimators under the same names.
 _OPTIONS = (
@@ -156,17 +145,31 @@ def patch_size_of(estimator):
 
 
 def _estimator(method, known_facts, paper):
-    defaults = _PAPER[method] if paper else {}
+    from ..baseline import CiresanBaseline
+    from ..classifier import PAPER, STNCellClassifier
+
     if method == "features":
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+        from sklearn.svm import SVC
+
+        from ..features import CellFeatures
+
         features = CellFeatures(patch_size=known_facts["patch_size"])
         return make_pipeline(features, StandardScaler(), SVC(class_weight="balanced"))
-    kind = STNCellClassifier if method == "stn" else CiresanBaseline
-    return kind(**{**defaults, **known_facts})
+    if method == "stn":
+        return STNCellClassifier(**{**(PAPER if paper else {}), **known_facts})
+    defaults = {"balance": "fixed", "augment": "paper"} if paper else {}
+    return CiresanBaseline(**{**defaults, **known_facts})
 
 
 def _parameters(estimator):
     """Return the parameters that can be set, by the names that the options have."""
-    if isinstance(estimator, (STNCellClassifier, CiresanBaseline)):
+    from .._base import BaseCellClassifier
+    from ..sampling import Augmentation
+    from ..training import Optimizer
+
+    if isinstance(estimator, BaseCellClassifier):
         left_out = ("callbacks", "verbose", "warm_start", "checkpoint")
         names = [name for name in estimator.get_params() if name not in left_out]
         for name, kind in (("augment", Augmentation), ("optimizer", Optimizer)):

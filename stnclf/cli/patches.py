@@ -14,9 +14,6 @@ from .._utils.run import Run
 from .._version import __version__
 from ..annotations import resolve_image
 from ..annotations._readers import READ
-from ..slides import extract_patches
-from ..slides._readers import open_reader
-from ..slides._skipped import read_skipped, write_skipped
 from .common import (
     EXISTING,
     Command,
@@ -101,6 +98,9 @@ def patches(
 
     Cells without a class, those on which annotators disagree for example, are left out.
     """
+    from ..slides import extract_patches
+    from ..slides._skipped import read_skipped, write_skipped
+
     work = beside(out, ".part")
     check_output(
         out, overwrite=overwrite, resume=resume, unfinished=[work, beside(out, ".progress")]
@@ -193,6 +193,8 @@ def _read(path, root, slide_mpp, format, **how):
 
 def _resolution(root, names):
     """Micrometres per pixel of level 0, if they are known and the same on all slides."""
+    from ..slides._readers import open_reader
+
     found = {open_reader(os.fspath(resolve_image(root, name))).mpp for name in names}
     return found.pop() if len(found) == 1 else None
 

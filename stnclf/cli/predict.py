@@ -7,15 +7,11 @@ from functools import partial
 
 import click
 import numpy as np
-from tqdm import tqdm
 
 from .._utils.errors import check_utf8
 from .._utils.identity import describe_file, run_identity
-from .._utils.image_files import load_images
 from .._utils.optional import import_pandas
-from .._utils.progress import Progress
 from .._version import __version__
-from ..persistence import load
 from .common import EXISTING, FILE, Command, examples, long_options, out_option, shows_progress
 from .messages import about_file, say
 from .outputs import beside, check_output, replacing_only_if, say_complete, target
@@ -48,6 +44,9 @@ def predict(model, inputs, out, device, overwrite, resume, progress):
 
     The table has the class, a probability for each class, and where the cell is in the image.
     """
+    from .._utils.progress import Progress
+    from ..persistence import load
+
     unfinished = [beside(out, ".progress")]
     check_output(out, overwrite=overwrite, resume=resume, unfinished=unfinished)
     estimator = load(model, device)
@@ -87,6 +86,8 @@ def _write(estimator, columns, run):
 
 def _predict_all(estimator, n_images, read, kept, verbose):
     """Predict chunk by chunk; a row is (x, y) of the cell and a probability for each class."""
+    from tqdm import tqdm
+
     starts = range(0, n_images, _CHUNK)
     done = sum(map(len, kept.cells.values()))
     with tqdm(total=n_images, initial=done, unit="image", disable=not verbose) as bar:
@@ -100,6 +101,8 @@ def _predict_all(estimator, n_images, read, kept, verbose):
 
 def _images(inputs, n_channels):
     """Return what the images are, how many, a function that reads some, columns of the table."""
+    from .._utils.image_files import load_images
+
     if len(inputs) == 1 and is_patch_set(inputs[0]):
         found = load_patches(inputs[0])
         images = np.arange(len(found.X)) if found.groups is None else found.groups

@@ -9,9 +9,6 @@ from pathlib import Path
 import click
 
 from .._utils.errors import check_utf8
-from ..persistence import load
-from ..scan._many import check_folder, names_of_tables, scan_each
-from ..slides import Slide
 from .common import (
     FILE,
     Command,
@@ -92,6 +89,9 @@ def scan_command(
 
     A slide that cannot be read does not stop the others; the exit status is 1 then.
     """
+    from ..persistence import load
+    from ..scan._many import check_folder, names_of_tables
+
     one_file = out.suffix.lower() == ".csv" and not out.is_dir()
     if one_file and len(slides) > 1:
         raise click.BadParameter(
@@ -146,6 +146,9 @@ def scan_command(
 
 def _scan_each(estimator, paths, outs, slide_mpp, how):
     """Scan slides; yield path and table, or path, None and an error."""
+    from ..scan._many import scan_each
+    from ..slides import Slide
+
     slides = []
     for path, out in zip(paths, outs):
         try:

@@ -10,7 +10,6 @@ from .._utils.errors import argument_error
 from .._utils.identity import describe_file
 from .._utils.lock import Lock
 from .._utils.run import read_sidecar, write_sidecar
-from ..persistence import load, save
 from .common import EXISTING, Command, examples, long_options, out_option, shows_progress
 from .messages import about_file, say
 from .methods import TITLES, build, method_options
@@ -43,6 +42,8 @@ __all__ = ["train"]
 @long_options
 def train(patches, out, method, stages, overwrite, resume, progress, **options):
     """Train a model on PATCHES, as `stnclf patches` cut them."""
+    from ..persistence import save
+
     checkpoint = beside(out, ".checkpoint")
     check_output(out, overwrite=overwrite, resume=resume, unfinished=[checkpoint])
     made_of = {"patches": describe_file(patches)}
@@ -92,6 +93,8 @@ def _check_same_inputs(out, made_of):
 
 def _check_same_model(out, estimator):
     """Refuse a model that is complete, but of other parameters."""
+    from ..persistence import load
+
     there, here = load(out), estimator
     if type(there) is not type(here):
         raise argument_error("out", f"{out} is complete, but a {type(there).__name__}; begin anew.")

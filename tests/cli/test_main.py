@@ -19,6 +19,7 @@ from PIL import Image
 import stnclf
 from stnclf.annotations import read_annotations
 from stnclf.cli import main
+from stnclf.cli._main import COMMANDS
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(stnclf.__file__).parents[1])}
 SCAN = ("--mpp", 0.25, "--slide-mpp", 0.25, "--nms-radius", 2)
@@ -33,6 +34,60 @@ def test_every_command_helps_with_an_example(invoke):
         assert code == 0
         assert f"  stnclf {name} " in text.partition("Example")[2]
         assert all(param.help for param in command.params if param.param_type_name == "option")
+
+
+def test_the_list_of_commands_says_what_they_say_themselves():
+    texts = {name: text for name, (_, _, text) in COMMANDS.items()}
+    assert texts == {
+        name: " ".join(command.help.partition("\n\n")[0].split())
+        for name, command in main.commands.items()
+    }
+    assert all(command.name == name for name, command in main.commands.items())
+
+
+#: What takes long to import.
+HEAVY = ("torch", "skorch", "sklearn", "scipy", "skimage", "matplotlib")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [["--help"], ["--version"], ["info", "cells.csv"], *([name, "--help"] for name in COMMANDS)],
+    ids=" ".join,
+)
+def test_torch_waits_until_it_is_needed(line, tmp_path):
+    (tmp_path / "cells.csv").write_text("image,x,y,label\na.svs,3,4,b\n", encoding="utf-8")
+    code = f"""if True:
+        import sys
+        from stnclf.cli import main
+        try:
+            main({line})
+        finally:
+            print(sorted(set({HEAVY}) & set(sys.modules)), file=sys.stderr)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=ENVIRONMENT,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "[]\n")
+    assert done.stdout
+
+
+def test_the_shell_completes_commands_without_importing_them(tmp_path):
+    words = {"COMP_WORDS": "stnclf ex", "COMP_CWORD": "1", "_STNCLF_COMPLETE": "bash_complete"}
+    code = "import sys; from stnclf.cli import main; main(prog_name='stnclf')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**ENVIRONMENT, **words},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("plain,export\n", "")
 
 
 def test_version(invoke):
