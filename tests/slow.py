@@ -35,6 +35,7 @@ SLOW = frozenset(
         "cli/test_scan.py",
         "cli/test_signals.py",
         "cli/test_train.py",
+        "cli/test_training_lines.py::test_train_writes_lines_but_for_a_terminal_or_who_wants_none",
         "datasets/test_ground.py::test_slide_has_nuclei_where_the_truth_says",
         "features/test_transformer.py::test_classes_are_told_apart_by_a_support_vector_machine",
         "features/test_transformer.py::test_import_leaves_skimage_alone",

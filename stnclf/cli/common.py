@@ -146,7 +146,8 @@ def long_options(command):
         click.option(
             "--progress/--no-progress",
             default=None,
-            help="Show a progress bar.  [default: on a terminal]",
+            help="Show a progress bar, or nothing.  [default: a bar on a terminal; elsewhere "
+            "train writes a line a minute]",
         ),
         click.option(
             "--resume",

@@ -43,6 +43,7 @@ __all__ = ["train"]
 def train(patches, out, method, stages, overwrite, resume, progress, **options):
     """Train a model on PATCHES, as `stnclf patches` cut them."""
     from ..persistence import save
+    from .training_lines import TrainingLines
 
     checkpoint = beside(out, ".checkpoint")
     check_output(out, overwrite=overwrite, resume=resume, unfinished=[checkpoint])
@@ -63,10 +64,12 @@ def train(patches, out, method, stages, overwrite, resume, progress, **options):
         if not resume:
             checkpoint.unlink(missing_ok=True)
         estimator.set_params(checkpoint=os.fspath(checkpoint), verbose=shows_progress(progress))
+        if progress is None and not estimator.verbose:  # nobody sees a bar
+            estimator.set_params(callbacks=[TrainingLines()])
         with about_file(patches):
             estimator.fit(found.X, found.y, centers=found.centers, **how)
         # What belongs to this run, and not to the model.
-        estimator.set_params(checkpoint=None, verbose=0)
+        estimator.set_params(checkpoint=None, verbose=0, callbacks=None)
         lock.check()
         save(estimator, out)
         write_sidecar(target(out), made_of)
