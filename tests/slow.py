@@ -31,6 +31,7 @@ SLOW = frozenset(
         "cli/test_main.py",
         "cli/test_patches.py",
         "cli/test_predict.py",
+        "cli/test_read_errors.py",
         "cli/test_resume.py",
         "cli/test_scan.py",
         "cli/test_signals.py",

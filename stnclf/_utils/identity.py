@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import stat
+import time
 
 import numpy as np
 
@@ -25,6 +26,10 @@ __all__ = [
 SMALL = 64 << 20
 _BLOCK, _N_BLOCKS = 64 << 10, 256
 
+#: Seconds to wait before each further attempt to read a block, and what waits.
+_WAITS = (0.1, 0.5, 2.0)
+_sleep = time.sleep
+
 #: Slides whose pixels lie in other files: in a folder of the same name, or beside them.
 _IN_FOLDER = (".mrxs",)
 _BESIDE = {".dcm": (".dcm",)} | dict.fromkeys((".vms", ".vmu"), (".jpg", ".jpeg", ".ngr", ".opt"))
@@ -43,12 +48,13 @@ def describe_file(path):
     -------
     dict
         JSON values. Equal for equal content; for files of more than 64 MB also the time of the
-        last change counts, since only parts of them are read.
+        last change counts, since only parts of them are read. Where a part cannot be read, in
+        several attempts, size and time stand alone: whoever needs the part says so.
 
     Raises
     ------
     OSError
-        If there is no such file, or it cannot be read.
+        If there is no such file, or it cannot be opened.
     """
     path = os.fsdecode(path)
     if os.path.isdir(path):
@@ -134,13 +140,13 @@ def differences(there, here):
     found = []
     for name in [*here, *(name for name in there if name not in here)]:
         old, new = there.get(name), here.get(name)
-        if old == new and (name in there) == (name in here):
+        if _same(old, new) and (name in there) == (name in here):
             continue
         words = name.replace("_", " ")
         if _is_input(old) or _is_input(new):
             found.append(words)
         elif isinstance(old, dict) and isinstance(new, dict):
-            inner = [key for key in [*new, *old] if old.get(key) != new.get(key)]
+            inner = [key for key in [*new, *old] if not _same(old.get(key), new.get(key))]
             key = inner[0] if inner else next(iter({*old} ^ {*new}))
             values = old.get(key), new.get(key)
             is_plain = not any(isinstance(value, dict) for value in values)
@@ -189,7 +195,17 @@ def check_same_run(out, there, here, *, finished=False):
 
 
 def _is_input(value):
-    return isinstance(value, dict) and ("sha256" in value or "files" in value)
+    return isinstance(value, dict) and bool({"sha256", "files", "unread"} & {*value})
+
+
+def _same(old, new):
+    """Compare two values; of a file that could not be read once, what is known of both."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return old == new
+    if old.keys() != new.keys() and not ("unread" in old or "unread" in new):
+        return False
+    known = (old.keys() & new.keys()) if "unread" in old or "unread" in new else old.keys()
+    return all(_same(old[name], new[name]) for name in known - {"unread"})
 
 
 def _short(value):
@@ -222,14 +238,36 @@ def _describe_one(path):
     if not stat.S_ISREG(facts.st_mode):  # to open a pipe would wait for its writer
         raise OSError(None, "is no regular file", path)
     size = facts.st_size
+    time_ns = {} if size <= SMALL else {"mtime_ns": facts.st_mtime_ns}
+    try:
+        return {"size": size, **time_ns, "sha256": _digest(path, size)}
+    except _Unread:
+        return {"size": size, "mtime_ns": facts.st_mtime_ns, "unread": True}
+
+
+class _Unread(Exception):
+    """A part of a file cannot be read."""
+
+
+def _digest(path, size):
+    """Hash a file, or of a large one some blocks: the first is the head, the last the tail."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         if size <= SMALL:
-            while piece := file.read(1 << 20):
+            while piece := _read(file, file.tell(), 1 << 20):
                 digest.update(piece)
-            return {"size": size, "sha256": digest.hexdigest()}
-        last = size - _BLOCK
-        for i in range(_N_BLOCKS):
-            file.seek(last * i // (_N_BLOCKS - 1))  # the first is the head, the last the tail
-            digest.update(file.read(_BLOCK))
-    return {"size": size, "mtime_ns": facts.st_mtime_ns, "sha256": digest.hexdigest()}
+        else:
+            for i in range(_N_BLOCKS):
+                digest.update(_read(file, (size - _BLOCK) * i // (_N_BLOCKS - 1), _BLOCK))
+    return digest.hexdigest()
+
+
+def _read(file, place, number):
+    for wait in (*_WAITS, None):
+        try:
+            file.seek(place)
+            return file.read(number)
+        except OSError as error:
+            if wait is None:
+                raise _Unread from error
+            _sleep(wait)

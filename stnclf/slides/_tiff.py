@@ -158,7 +158,10 @@ class _Level:
             for plane in range(self.planes):
                 i = plane * self.n_tiles + number
                 file.seek(int(self.offsets[i]))
-                parts.append(file.read(int(self.counts[i])))
+                count = int(self.counts[i])
+                parts.append(file.read(count))
+                if len(parts[-1]) < count:  # cut off since it was opened: no empty tile
+                    raise ValueError(f"{count} bytes are stored, {len(parts[-1])} were read")
         if not any(parts):
             return np.full((height, width, 3), 255, np.uint8)
         return decode(parts, self.page, self.kind, width, height)

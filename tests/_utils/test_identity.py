@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import shutil
 
@@ -129,3 +131,58 @@ def test_differences_are_named():
         check_same_run("a", one, made(model={"sha256": "9"}))
     with pytest.raises(ValueError, match="a run that did not note what it is made of"):
         check_same_run("a", {"fingerprint": "x"}, one)
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """A disk that fails so often where a byte is read; what is waited is listed."""
+    state = {"byte": 1500, "left": 0, "waits": []}
+
+    class File(io.FileIO):
+        def readinto(self, buffer):
+            if self.tell() <= state["byte"] < self.tell() + len(buffer) and state["left"]:
+                state["left"] -= 1
+                raise OSError(errno.EIO, "the disk is away")
+            return super().readinto(buffer)
+
+    monkeypatch.setattr(identity, "_sleep", state["waits"].append)
+    monkeypatch.setattr(identity, "open", lambda *_: io.BufferedReader(File(_[0]), 1), False)
+    return state
+
+
+def test_a_passing_error_costs_a_wait(tmp_path, disk):
+    (tmp_path / "a").write_bytes(bytes(range(250)) * 8)
+    one = describe_file(tmp_path / "a")
+    disk["left"] = 3
+    assert describe_file(tmp_path / "a") == one
+    assert disk["waits"] == [0.1, 0.5, 2.0]
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_what_cannot_be_read_leaves_size_and_time(tmp_path, disk, monkeypatch, is_large):
+    if is_large:
+        monkeypatch.setattr(identity, "SMALL", 1000)
+        monkeypatch.setattr(identity, "_BLOCK", 10)
+        monkeypatch.setattr(identity, "_N_BLOCKS", 5)
+        disk["byte"] = 1495  # blocks begin at 0, 497, 995, 1492 and 1990
+    path = tmp_path / "a"
+    path.write_bytes(bytes(range(250)) * 8)
+    os.utime(path, ns=(7, 7))
+    mended = describe_file(path)
+    disk["left"] = 10**9
+    broken = describe_file(path)
+    disk["left"] = 0
+    assert broken == {"size": 2000, "mtime_ns": 7, "unread": True}
+    path.write_bytes(bytes(1999))
+    other = describe_file(path)
+    for a, b in ((broken, mended), (mended, broken), (broken, dict(broken))):
+        assert differences({"slides": {"a": a}}, {"slides": {"a": b}}) == []
+        assert differences({"slide": a}, {"slide": b}) == []
+    assert differences({"slides": {"a": broken}}, {"slides": {"a": other}}) == ["slides ('a')"]
+    assert differences({"slide": other}, {"slide": broken}) == ["slide"]
+    late = {**broken, "mtime_ns": 8}
+    assert differences({"slide": late}, {"slide": broken}) == ["slide"]
+    # All slides must be there, whatever could be read.
+    more = {"slides": {"a": broken, "b": mended}}
+    assert differences({"slides": {"a": broken}}, more) == ["slides ('b')"]
+    assert differences({"slides": {"a": mended}}, more) == ["slides ('b')"]

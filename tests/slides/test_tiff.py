@@ -363,3 +363,18 @@ def test_damaged_tags_end_in_one_line(tmp_path, seed):
         except (ValueError, SlideReadError) as error:
             text = str(error)
     assert text is None or (text.startswith(repr(str(path))) and "\n" not in text)
+
+
+def test_a_file_that_is_cut_off_while_it_is_read_is_not_white(tmp_path, monkeypatch):
+    monkeypatch.setattr("stnclf.slides._read_errors._sleep", lambda _: None)
+    path = tmp_path / "a.tif"
+    how = {"extrasamples": ["unspecified"], "tile": (64, 64), "compression": "deflate"}
+    tifffile.imwrite(path, np.dstack([RGB, ALPHA]), photometric="rgb", metadata=None, **how)
+    reader = open_reader(str(path))
+    with tifffile.TiffFile(path) as file:
+        last = file.pages[0].dataoffsets[-1]  # the tile at 128, 64
+    with open(path, "r+b") as file:
+        file.truncate(last)
+    np.testing.assert_array_equal(reader.read(0, 100, 64, 28, 36)[0], RGB[64:, 100:128])
+    with pytest.raises(SlideReadError, match="0 were read"):
+        reader.read(0, 130, 64, 20, 36)
