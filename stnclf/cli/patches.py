@@ -73,6 +73,21 @@ __all__ = ["patches"]
     show_default=True,
     help="Cells outside their slide: refuse all, leave them out, or move them to the edge.",
 )
+@click.option(
+    "--background",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Number of patches without a cell: tissue far from all annotated cells, half of it dark.",
+)
+@click.option(
+    "--background-distance",
+    type=float,
+    help="Least distance in px of their middle from a cell.  [default: half the patch's diagonal]",
+)
+@click.option(
+    "--background-label", default="background", show_default=True, help="Class of these patches."
+)
 @on_error_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 @click.option(
@@ -96,7 +111,8 @@ def patches(
 ):
     """Cut patches around the cells of ANNOTATIONS, whose slides lie below ROOT.
 
-    Cells without a class, those on which annotators disagree for example, are left out.
+    Cells without a class, those on which annotators disagree for example, are left out. All cells
+    of the slides ought to be in ANNOTATIONS if there is to be background.
     """
     from ..slides import extract_patches
     from ..slides._skipped import read_skipped, write_skipped
@@ -111,6 +127,8 @@ def patches(
         annotations, root, how["slide_mpp"], format, image=image, columns=columns, labels=labels
     )
     n_rows = len(table)
+    # Background keeps away from what is left out, too.
+    avoid = table if how["background"] else None
     table = table[table["label"].notna()]
     wanted = choose_labels(labels, sorted(set(table["label"])))
     if wanted:
@@ -139,6 +157,7 @@ def patches(
                     X, y, centers, groups = extract_patches(
                         table,
                         root,
+                        avoid=avoid,
                         out=work / "X.npy",
                         resume=resume,
                         n_jobs=jobs,
@@ -170,7 +189,7 @@ def patches(
     found = load_patches(out)
     counts = ", ".join(f"{n} {name}" for name, n in count_labels(found.y).items())
     text = f"{out}: {len(found.X)} patches of {found.X.shape[1]} px ({counts})"
-    n_out = n_rows - len(found.X)
+    n_out = n_rows + how["background"] - len(found.X)
     text = f"{text}; {n_out} of {n_rows} rows left out" if n_out else text
     n_skipped = len(found.facts.get("skipped", ()))
     say(f"{text}; {n_skipped} region(s) that cannot be read" if n_skipped else text)

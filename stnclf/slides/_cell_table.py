@@ -7,19 +7,24 @@ import warnings
 import numpy as np
 
 from .._utils.errors import argument_error
+from ..annotations._slide_facts import slide_facts
 
-__all__ = ["cells_inside", "check_cells"]
+__all__ = ["cells_inside", "check_cells", "on_level_0"]
 
 _COLUMNS = ("image", "x", "y", "label")
 
 
-def check_cells(annotations):
+def check_cells(annotations, argument="annotations", labelled=True):
     """Check a table of cells.
 
     Parameters
     ----------
     annotations : DataFrame or mapping of columns
         ``image``, ``x``, ``y`` and ``label``.
+    argument : str, default="annotations"
+        What messages call it.
+    labelled : bool, default=True
+        Whether it must have labels; without them they are empty.
 
     Returns
     -------
@@ -39,39 +44,62 @@ def check_cells(annotations):
     ValueError
         If a column is missing or empty, or a row lacks a name, a position or a label.
     """
+    columns = _COLUMNS if labelled else _COLUMNS[:-1]
     values = {}
-    for name in _COLUMNS:
+    for name in columns:
         try:
             values[name] = list(annotations[name])
         except (KeyError, IndexError, TypeError) as error:
             raise argument_error(
-                "annotations",
-                f"wants a table with the columns {', '.join(_COLUMNS)}; it has no {name!r}.",
+                argument,
+                f"wants a table with the columns {', '.join(columns)}; it has no {name!r}.",
             ) from error
         if len(values[name]) != len(values["image"]):
-            raise argument_error("annotations", f"{name!r} and 'image' differ in length.")
+            raise argument_error(argument, f"{name!r} and 'image' differ in length.")
     if not values["image"]:
-        raise argument_error("annotations", "has no rows.")
+        raise argument_error(argument, "has no rows.")
+    labels = values.get("label", [""] * len(values["image"]))
     # A table that was filtered still knows which row of its file each row is.
     index = getattr(annotations, "index", None)
     rows = range(len(values["image"])) if index is None or callable(index) else index.tolist()
-    for row, name, label in zip(rows, values["image"], values["label"]):
+    for row, name, label in zip(rows, values["image"], labels):
         if not isinstance(name, str):
-            raise argument_error(
-                "annotations", f"image {name!r} is no file name.", where=f"row {row}"
-            )
+            raise argument_error(argument, f"image {name!r} is no file name.", where=f"row {row}")
         if _is_missing(label):
-            raise argument_error("annotations", "has no label.", where=f"row {row}")
+            raise argument_error(argument, "has no label.", where=f"row {row}")
     try:
         points = np.array([values["x"], values["y"]], dtype=np.float64).T
     except (TypeError, ValueError) as error:
-        raise argument_error("annotations", f"x and y want to be numbers ({error}).") from error
+        raise argument_error(argument, f"x and y want to be numbers ({error}).") from error
     broken = ~np.isfinite(points).all(axis=1)
     if broken.any():
         first = int(broken.argmax())
-        raise ValueError(f"annotations, row {rows[first]}: x, y are {points[first].tolist()}.")
-    names, labels = np.array(values["image"]), np.array(values["label"])
-    return names, np.ascontiguousarray(points), labels, rows, _from_bounds(annotations, len(names))
+        raise ValueError(f"{argument}, row {rows[first]}: x, y are {points[first].tolist()}.")
+    from_bounds = _from_bounds(annotations, len(labels))
+    points = np.ascontiguousarray(points)
+    return np.array(values["image"]), points, np.array(labels), rows, from_bounds
+
+
+def on_level_0(points, from_bounds, path):
+    """Count positions from level 0 that count from the corner of the scanned area.
+
+    Parameters
+    ----------
+    points : float64 ndarray of shape (n, 2)
+        ``(x, y)`` on one slide.
+    from_bounds : bool ndarray of shape (n,)
+        Which of them count from there.
+    path : str
+        The slide.
+
+    Returns
+    -------
+    float64 ndarray of shape (n, 2)
+    """
+    if not from_bounds.any():
+        return points
+    facts = slide_facts(path)
+    return points + from_bounds[:, None] * np.array((0, 0) if facts is None else facts.bounds)
 
 
 def _from_bounds(annotations, n_rows):

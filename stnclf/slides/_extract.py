@@ -14,6 +14,7 @@ import warnings
 from collections import defaultdict
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,8 @@ from .._utils.run import check_out, read_header
 from .._utils.typing import Floats, PathLike, Pixels, RandomState, Table
 from .._version import __version__
 from ..annotations import resolve_image
-from ..annotations._slide_facts import slide_facts
-from ._cell_table import cells_inside, check_cells
+from ._background import append_label, background_places, check_background
+from ._cell_table import cells_inside, check_cells, on_level_0
 from ._fill import fill_patches
 from ._read_errors import SlideReadError
 from ._skipped import check_on_error, merged, write_skipped
@@ -70,6 +71,10 @@ def extract_patches(
     image_size: int | None = None,
     slide_mpp: float | None = None,
     outside: str = "error",
+    background: int = 0,
+    background_distance: float | None = None,
+    background_label: Any = "background",
+    avoid: Table | None = None,
     out: PathLike | None = None,
     resume: bool = False,
     on_error: str = "stop",
@@ -107,6 +112,18 @@ def extract_patches(
         What happens to cells that lie outside their image: an error names the first; "skip"
         leaves them out; "clip" moves them to the nearest edge. A warning says how many, how far
         outside, and names the first.
+    background : int, default=0
+        Number of patches without a cell that are cut besides, at a distance from every annotated
+        cell and shared out evenly over the images: half of them where it is dark, half anywhere
+        on tissue (see Notes). They come last.
+    background_distance : float, default=None
+        Least distance of their middle from an annotated cell, in pixels of the patches. None is
+        half the diagonal of the patch, so that no turn of it shows one.
+    background_label : label, default="background"
+        Their label, of the kind of the other labels.
+    avoid : DataFrame or mapping of columns, default=None
+        Further cells from which background keeps its distance, of which no patches are cut:
+        ``image``, ``x`` and ``y``.
     out : str or path-like, default=None
         File for `X` in NumPy's format, .npy, which need not fit into memory. It appears when it
         is complete; until then ``out + ".part"``, ``out + ".progress"`` and ``out + ".lock"`` lie
@@ -134,7 +151,7 @@ def extract_patches(
     y : ndarray of shape (n,)
         Labels.
     centers : float64 ndarray of shape (n, 2)
-        ``(x, y)`` of the cells in pixels of the images, exact to fractions.
+        ``(x, y)`` of the cells in pixels of the images, exact to fractions; NaN for background.
     groups : ndarray of shape (n,), str
         Names of the images, for cross-validation by slide.
 
@@ -168,6 +185,12 @@ def extract_patches(
 
     Each part of a slide is read once, whatever the number of cells in it.
 
+    Background presumes that all cells of the images are annotated, or given as `avoid`: what is
+    neither is taken for no cell. Dark is what absorbs red, as haematoxylin does and eosin does
+    not: dark places are the darkest within half a window of the cell and lie above Otsu's
+    threshold, as far as there are enough. Images whose resolution is not known count as tissue
+    from edge to edge.
+
     Examples
     --------
     >>> import tempfile
@@ -182,6 +205,7 @@ def extract_patches(
     ((1, 70, 70, 3), [[34.0, 34.0]])
     """
     side = _check_sizes(size, max_offset, cell_size, image_size)
+    distance = check_background(background, background_distance, size)
     check_path("root", root)
     if slide_mpp is not None:
         check_positive("slide_mpp", slide_mpp, "micrometres per pixel")
@@ -199,10 +223,8 @@ def extract_patches(
         with slide:
             sizes.append(slide.size)
             scales[i] = slide.scale(mpp)
-        counted = from_bounds & (image == i)
-        if counted.any():
-            facts = slide_facts(slide.path)
-            points[counted] += (0, 0) if facts is None else facts.bounds
+        here = image == i
+        points[here] = on_level_0(points[here], from_bounds[here], slide.path)
     points, kept = cells_inside(points, groups, np.array(sizes)[image], rows, outside)
     groups, points, y, image = groups[kept], points[kept], y[kept], image[kept]
 
@@ -211,6 +233,17 @@ def extract_patches(
     if not isinstance(seed, int):
         seed = draw_seed(random_state)
     offsets = np.random.default_rng(seed).uniform(-max_offset, max_offset, points.shape)
+    n_cells = len(points)
+    if background:
+        y = append_label(y, background_label, background)
+        cells = [points[image == i] for i in range(len(names))]
+        window = size / 2 if cell_size is None else cell_size
+        more = background_places(
+            slides, names, scales, cells, avoid, background, distance, window, seed, on_error
+        )
+        image, points = (np.concatenate(pair) for pair in zip((image, points), more))
+        groups = names[image]
+        offsets = np.concatenate([offsets, np.zeros_like(more[1])])
     on_grid = (points + 0.5) / scales[image, None] - 0.5
     corners = grid_corners(on_grid, offsets, side, max_offset)
     tiles = tiles_of(corners, side, image)
@@ -235,7 +268,9 @@ def extract_patches(
         lost, broken = fill_patches(slides, mpp, tiles, corners, part, n_jobs, verbose, on_error)
         kept = _without(lost, broken, names, len(points), out)
         X, rows = part.finish(kept), slice(None) if kept is None else kept
-    return X, y[rows], (on_grid - corners)[rows], groups[rows]
+    centers = on_grid - corners
+    centers[n_cells:] = np.nan
+    return X, y[rows], centers[rows], groups[rows]
 
 
 def _without(lost, broken, names, n, out):

@@ -16,6 +16,7 @@ def test_info(road, invoke):
     assert (cells["rows"], cells["images"]) == (60, 2)
     assert cells["counts"] == patches["counts"] == {"cross": 30, "disc": 30}
     assert (patches["images"], patches["shape"], patches["size"]) == (60, [48, 48, 3], 32)
+    assert patches["without a cell"] == 0
     assert model["classes"] == ["cross", "disc"]
     assert (model["image_shape"], model["patch_size"]) == ([48, 48, 3], [32, 32])
     assert pyramid["size"] == plain["size"] == [420, 300]

@@ -78,6 +78,32 @@ def test_classes_can_be_chosen_and_rows_without_one_are_left_out(work, invoke):
     assert "'--label': 'eosinophil' is none of 'cross', 'disc'" in lines[0]
 
 
+def test_background_keeps_away_from_cells_that_are_left_out(work, invoke):
+    table = read_annotations(work / "cells.sqlite")
+    line = ("--label", "disc", "--background", 9, "--background-distance", 30)
+    code, _, lines = cut(invoke, work, *line, "--background-label", "nothing")
+    assert code == 0
+    discs = table[table["label"] == "disc"]
+    assert f"{len(discs) + 9} patches of 48 px ({len(discs)} disc, 9 nothing)" in lines[0]
+    found = load_patches(work / "out")
+    assert np.isnan(found.centers[-9:]).all()
+    assert np.isfinite(found.centers[:-9]).all()
+    how = {"size": 32, "image_size": 48, "max_offset": 4, "mpp": None, "random_state": 0}
+    how |= {"background": 9, "background_distance": 30, "background_label": "nothing"}
+    X, *_ = extract_patches(discs, work / "slides", avoid=table, **how)
+    np.testing.assert_array_equal(X, found.X)
+    assert not np.array_equal(X, extract_patches(discs, work / "slides", **how)[0])
+    packed = ("patches", work / "cells.sqlite", work / "slides", "-o", work / "out.npz", *CUT)
+    assert invoke(*packed, *line)[0] == 0
+    np.testing.assert_array_equal(load_patches(work / "out.npz").centers, found.centers)
+    code, out, _ = invoke("info", work / "out")
+    assert (code, "without a cell       9" in out) == (0, True)
+    # The same again is complete, another number is another run.
+    code, _, lines = cut(invoke, work, *line, "--background-label", "nothing", "--resume")
+    assert "complete already" in lines[0]
+    assert cut(invoke, work, "--label", "disc", "--background", 8, "--resume")[0] == 1
+
+
 def test_nothing_is_overwritten_unless_asked_for(work, invoke):
     assert cut(invoke, work)[0] == 0
     before = contents(work / "out")
