@@ -9,6 +9,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .baseline import CiresanBaseline
     from .classifier import PAPER, STNCellClassifier
+    from .ensemble import Ensemble
     from .features import CellFeatures
     from .persistence import load, save
     from .sampling import Augmentation
@@ -21,6 +22,7 @@ else:
             "Augmentation": ".sampling",
             "CellFeatures": ".features",
             "CiresanBaseline": ".baseline",
+            "Ensemble": ".ensemble",
             "Optimizer": ".training",
             "STNCellClassifier": ".classifier",
             "load": ".persistence",
@@ -33,6 +35,7 @@ __all__ = [
     "Augmentation",
     "CellFeatures",
     "CiresanBaseline",
+    "Ensemble",
     "Optimizer",
     "STNCellClassifier",
     "__version__",

@@ -28,13 +28,17 @@ class PredictionMixin(TransformerMixin, ClassifierMixin):
     def _fitted_frame(self):
         return Frame(self.image_shape_[:2], self.patch_size_, self.cell_size_)
 
+    def _module(self):
+        """Return the trained networks as one torch module, on the CPU."""
+        return self.net_.module_
+
     @neutral()
     def _predict_batches(self, X, function, batch_size=8):
         """Apply ``function(module, patches)`` to all central patches; concatenate its arrays."""
         check_is_fitted(self)
         X = as_images(self, X, self.image_shape, reset=False)
         device = check_device(self.device)
-        module = self.net_.module_
+        module = self._module()
         if device != "cpu":
             module, batch_size = copy.deepcopy(module).to(device), 512
         if any(part.training for part in module.modules()):  # somebody wants it so

@@ -76,6 +76,7 @@ SLOW = frozenset(
         "test_common.py",
         "test_dask.py",
         "test_docs.py",
+        "test_ensemble.py",
         "test_faults.py",
         "test_forking.py",
         "test_interruptions.py",

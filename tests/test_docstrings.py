@@ -30,6 +30,7 @@ ESTIMATORS = {
     "STNCellClassifier": stnclf.STNCellClassifier,
     "CiresanBaseline": stnclf.CiresanBaseline,
     "CellFeatures": stnclf.CellFeatures,
+    "Ensemble": stnclf.Ensemble,
 }
 DISPLAYS = {name: getattr(displays, name) for name in displays.__all__}
 
@@ -246,8 +247,13 @@ def test_attributes_are_those_after_fit(name, blobs):
     X, y, _ = blobs
     if name == "CellFeatures":
         pytest.importorskip("skimage", reason="the features need the extra [classical]")
-    none = {p: 0 for p in ESTIMATORS[name]().get_params() if p.endswith("epochs")}
     table = pd.DataFrame(X[:, :4, :4].reshape(len(X), -1)).rename(columns=str)
+    if name == "Ensemble":
+        fitted = stnclf.Ensemble([stnclf.CiresanBaseline(epochs=0).fit(table, y)])
+        for attribute, _ in documented(fitted, "Attributes"):
+            assert hasattr(fitted, attribute), attribute
+        return
+    none = {p: 0 for p in ESTIMATORS[name]().get_params() if p.endswith("epochs")}
     fitted = ESTIMATORS[name](**none).fit(table, y)
     public = {a for a in vars(fitted) if a.endswith("_") and not a.startswith("_")}
     assert {entry for entry, _ in documented(fitted, "Attributes")} == public

@@ -5,6 +5,7 @@ scikit-learn or skorch.
 """
 
 from ._ciresan import CiresanNet
+from ._ensemble import EnsembleNet, agreed_theta, mean_logits
 from ._shared import MapClassifier, SharedLocalizer, SharedNet, flips
 from ._stn import STNNet, System
 from ._zoom import Candidates, ZoomClassifier, ZoomNet
@@ -44,6 +45,7 @@ __all__ = [
     "CiresanNet",
     "ConvPool",
     "DenseLocalizer",
+    "EnsembleNet",
     "FixedLocalizer",
     "HeatmapLocalizer",
     "Inception",
@@ -57,6 +59,7 @@ __all__ = [
     "WindowClassifier",
     "ZoomClassifier",
     "ZoomNet",
+    "agreed_theta",
     "centred_theta",
     "compose",
     "conv_norm",
@@ -65,6 +68,7 @@ __all__ = [
     "identity",
     "in_float32",
     "initialize",
+    "mean_logits",
     "named",
     "positional_names",
     "reduction_for",

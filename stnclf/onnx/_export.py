@@ -14,7 +14,8 @@ from .._utils.typing import PathLike
 from .._version import __version__
 from ..baseline import CiresanBaseline
 from ..classifier import STNCellClassifier
-from ..persistence._model_file import _as_str, _check_estimator
+from ..persistence._contents import check_estimator
+from ..persistence._model_file import _as_str
 from ._convert import OPSET, converted, import_onnx
 from ._predictor import Predictor
 
@@ -107,7 +108,7 @@ def to_onnx(
     True
     """
     path = _as_str(path)
-    _check_estimator(estimator)
+    check_estimator(estimator)
     if dtype not in _DTYPES:
         raise ValueError(f"dtype: got {dtype!r}, wants one of {_DTYPES}.")
     check_writable(path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 
+from ..ensemble import Ensemble, members_of
+
 __all__ = ["as_markdown"]
 
 _UNITS = (
@@ -17,8 +19,8 @@ def as_markdown(estimator, versions):
 
     Parameters
     ----------
-    estimator : STNCellClassifier or CiresanBaseline
-        Fitted.
+    estimator : STNCellClassifier, CiresanBaseline or Ensemble
+        Fitted. Of an ensemble, what differs between members stands there for each of them.
     versions : dict of str to str
         Versions by package.
 
@@ -27,9 +29,11 @@ def as_markdown(estimator, versions):
     str
         Markdown; names from the user stand in it as code.
     """
-    kind, module = type(estimator), estimator.net_.module_
+    kind, members = type(estimator), members_of(estimator)
+    modules = [member.net_.module_ for member in members]
     height, width, channels = estimator.image_shape_
-    n_weights = sum(parameter.numel() for parameter in module.parameters())
+    n_weights = sum(weight.numel() for module in modules for weight in module.parameters())
+    count = [("members", len(members))] if isinstance(estimator, Ensemble) else []
     parts = [
         f"# {kind.__name__}",
         inspect.getdoc(kind).splitlines()[0],
@@ -37,13 +41,14 @@ def as_markdown(estimator, versions):
         _table(
             ("what", "value"),
             [
+                *count,
                 ("images", f"{height} x {width} px (height x width), {channels} channel(s)"),
                 ("pixels", str(estimator.pixel_unit_ or "not known")),
                 ("um per pixel", "not known" if estimator.mpp is None else f"{estimator.mpp:g}"),
                 ("patch that the networks see", _size(estimator.patch_size_)),
                 ("window on a cell", _size(estimator.cell_size_)),
-                ("channel means", _numbers(module.mean)),
-                ("channel standard deviations", _numbers(module.std)),
+                ("channel means", _each(_numbers(module.mean) for module in modules)),
+                ("channel standard deviations", _each(_numbers(module.std) for module in modules)),
                 ("classes", ", ".join(_code(label) for label in estimator.classes_.tolist())),
                 ("dtype of the classes", _code(estimator.classes_.dtype.str)),
                 ("weights", f"{n_weights:,}"),
@@ -53,11 +58,15 @@ def as_markdown(estimator, versions):
         "## Training",
         _table(
             ("stage", "epochs", "training loss", "validation loss", "seconds"),
-            _training(estimator.history_),
+            [
+                (f"member {i}, {stage}" if count else stage, *row)
+                for i, member in enumerate(members)
+                for stage, *row in _training(member.history_)
+            ],
         ),
         "Losses are those of each stage's last epoch.",
         "## Parameters",
-        _table(("name", "value", "default"), _parameters(estimator)),
+        _table(("name", "value", "default"), _parameters(members)),
         "## Versions",
         _table(("package", "version"), sorted(versions.items())),
         "## Not known to the software",
@@ -85,15 +94,26 @@ def _training(history):
     return rows
 
 
-def _parameters(estimator):
-    defaults = type(estimator)().get_params(deep=False)
-    for name, value in estimator.get_params(deep=False).items():
-        # Of objects without a value to show, such as a RandomState, only the kind is the same
-        # every time.
-        plain = value is None or isinstance(value, (bool, int, float, str, list, tuple, dict))
-        if name != "callbacks":
-            shown = _code(value) if plain else type(value).__name__
-            yield _code(name, str), shown, _code(defaults[name])
+def _parameters(members):
+    kinds = dict.fromkeys(type(member) for member in members)
+    for kind in kinds:
+        own = [member for member in members if type(member) is kind]
+        for name, default in kind().get_params(deep=False).items():
+            if name != "callbacks":
+                shown = _each(_shown(getattr(member, name)) for member in own)
+                yield _code(name, str), shown, _code(default)
+
+
+def _shown(value):
+    # Of objects without a value to show, such as a RandomState, only the kind is the same
+    # every time.
+    plain = value is None or isinstance(value, (bool, int, float, str, list, tuple, dict))
+    return _code(value) if plain else type(value).__name__
+
+
+def _each(values):
+    """Join what differs between members."""
+    return "; ".join(dict.fromkeys(values))
 
 
 def _table(head, rows):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from stnclf import CellFeatures, CiresanBaseline, Optimizer, STNCellClassifier
+from stnclf import CellFeatures, CiresanBaseline, Ensemble, Optimizer, STNCellClassifier
 from tests.bad_input import refused
 
 METHODS = ("predict", "predict_proba", "predict_log_proba", "transform", "localize", "attend")
@@ -134,4 +134,59 @@ FEATURES = [
     ),
 ]
 
-CASES = [*CLASSIFIERS, *FEATURES]
+ENSEMBLES = [
+    refused(
+        f"Ensemble.{method}",
+        name,
+        error,
+        words,
+        lambda r, m=method, X=X: getattr(Ensemble([r.clf]), m)(X(r)),
+    )
+    for method in (*METHODS, "member_proba", "disagreement")
+    for name, error, words, X in (
+        ("X: None", TypeError, "got NoneType", lambda r: None),
+        ("X: other height", ValueError, "20 x 36 px.*fitted", lambda r: r.X[:, :20]),
+    )
+]
+ENSEMBLES += [
+    refused(
+        f"Ensemble.{method}",
+        "file: not fitted",
+        NotFittedError,
+        "Ensemble.*not fitted",
+        lambda r, m=method: getattr(Ensemble([r.clf, CiresanBaseline()]), m)(r.X),
+    )
+    for method in (*METHODS, "member_proba", "disagreement", "fit")
+]
+ENSEMBLES += [
+    refused(
+        "Ensemble.fit",
+        "estimators: of another kind",
+        TypeError,
+        "got CellFeatures",
+        lambda r: Ensemble([r.clf, r.features]).fit(r.X),
+    ),
+    refused(
+        "Ensemble.fit",
+        "estimators: other images",
+        ValueError,
+        r"estimators\[1\]: has image_shape_ \(24, 36, 1\), but",
+        lambda r: Ensemble([r.clf, r.grey]).fit(r.X),
+    ),
+    refused(
+        "Ensemble.get_feature_names_out",
+        "file: not fitted",
+        NotFittedError,
+        "Ensemble.*not fitted",
+        lambda r: Ensemble([CiresanBaseline()]).get_feature_names_out(),
+    ),
+    refused(
+        "Ensemble.get_feature_names_out",
+        "input_features: too few",
+        ValueError,
+        "should have length equal",
+        lambda r: Ensemble([r.clf]).get_feature_names_out(["a"]),
+    ),
+]
+
+CASES = [*CLASSIFIERS, *ENSEMBLES, *FEATURES]
