@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from .._utils.checks import as_floats
 from .._utils.typing import Floats, Table
 
-__all__ = ["detection_score"]
+__all__ = ["detection_score", "matched_detections"]
 
 
 def detection_score(
     truth: Table,
     detections: Table,
     *,
-    mpp: float,
-    radius_um: float = 7.5,
+    mpp: float | None = None,
+    radius_um: float | None = None,
+    radius_px: float | None = None,
     labels: Sequence[Any] | None = None,
 ) -> dict[Any, dict[str, Any]]:
     """Precision, recall, F1 and average precision of cells that were found on slides.
@@ -38,11 +39,13 @@ def detection_score(
         Cells that were found: the same, and ``probability``, from the most to the least certain
         ones without it. If both tables have a column ``image``, cells of different images are
         kept apart.
-    mpp : float
-        Micrometres per pixel of level 0.
-    radius_um : float, default=7.5
+    mpp : float, default=None
+        Micrometres per pixel of level 0; needed unless the radius is in pixels.
+    radius_um : float, default=None
         Largest distance in micrometres of a detection from its cell; a distance equal to it
-        still counts.
+        still counts. None is 7.5, unless `radius_px` is given.
+    radius_px : float, default=None
+        The same in pixels of level 0, for images whose resolution is not known.
     labels : sequence of labels, default=None
         Classes to report; None takes all that occur in either table.
 
@@ -58,7 +61,7 @@ def detection_score(
     ------
     ValueError
         If a table lacks a column, holds NaN or infinity for a position or probability, if `mpp`
-        or `radius_um` is not a positive number, or if `labels` is no sequence.
+        or the radius is not a positive number, both radii are given, or `labels` is no sequence.
 
     Notes
     -----
@@ -83,10 +86,31 @@ def detection_score(
     >>> score["precision"], score["recall"], score["f1"]
     (0.3333333333333333, 0.5, 0.4)
     """
-    for name, value in (("mpp", mpp), ("radius_um", radius_um)):
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        if not is_number or not 0 < value < np.inf:
-            raise ValueError(f"{name} must be a positive number, got {value!r}.")
+    matched = matched_detections(truth, detections, mpp, radius_um, radius_px, labels)
+    return {label: _scores(*found) for label, found in matched.items()}
+
+
+def matched_detections(
+    truth: Table,
+    detections: Table,
+    mpp: float | None,
+    radius_um: float | None,
+    radius_px: float | None,
+    labels: Sequence[Any] | None,
+) -> dict[Any, tuple[Floats, NDArray[np.bool_], int]]:
+    """Match the detections of each class.
+
+    Parameters
+    ----------
+    truth, detections, mpp, radius_um, radius_px, labels
+        As `detection_score` takes them.
+
+    Returns
+    -------
+    dict of label to tuple
+        Probability of each detection, whether it found a cell, and the number of cells.
+    """
+    radius = _radius(mpp, radius_um, radius_px)
     cells, found = _as_cells(truth, "truth"), _as_cells(detections, "detections")
     if cells["image"] is None or found["image"] is None:
         for table in (cells, found):
@@ -97,24 +121,43 @@ def detection_score(
         named = set(cells["label"] + found["label"]) - {None}
         labels = sorted(named, key=lambda label: (isinstance(label, str), label))
     return {
-        label: _score_class(_by_image(cells, label), _by_image(found, label), radius_um / mpp)
+        label: _match_images(_by_image(cells, label), _by_image(found, label), radius)
         for label in labels
     }
 
 
-def _score_class(
+def _radius(mpp: float | None, radius_um: float | None, radius_px: float | None) -> float:
+    """Check the radius and return it in pixels."""
+    numbers: dict[str, Any]
+    if radius_px is None:
+        numbers = {"mpp": mpp, "radius_um": 7.5 if radius_um is None else radius_um}
+    elif radius_um is not None:
+        raise ValueError(f"radius_px must be None beside radius_um, got {radius_px!r}.")
+    else:
+        numbers = {"radius_px": radius_px}
+    for name, value in numbers.items():
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if not is_number or not 0 < value < np.inf:
+            raise ValueError(f"{name} must be a positive number, got {value!r}.")
+    return radius_px if radius_px is not None else numbers["radius_um"] / numbers["mpp"]
+
+
+def _match_images(
     cells: dict[Any, tuple[Floats, Floats]], found: dict[Any, tuple[Floats, Floats]], radius: float
-) -> dict[str, Any]:
-    """Match points by image and give the scores of a class."""
+) -> tuple[Floats, NDArray[np.bool_], int]:
+    """Match the points of a class image by image."""
     probability, is_true = [np.empty(0)], [np.empty(0, dtype=bool)]
     for image, (points, certainty) in found.items():
         order = np.argsort(-certainty, kind="stable")
         targets = cells[image][0] if image in cells else np.empty((0, 2))
         probability.append(certainty[order])
         is_true.append(_match(targets, points[order], radius))
-    probability, is_true = np.concatenate(probability), np.concatenate(is_true)
-    n_truth, n_found = sum(len(points) for points, _ in cells.values()), len(is_true)
-    hits = int(is_true.sum())
+    n_truth = sum(len(points) for points, _ in cells.values())
+    return np.concatenate(probability), np.concatenate(is_true), n_truth
+
+
+def _scores(probability: Floats, is_true: NDArray[np.bool_], n_truth: int) -> dict[str, Any]:
+    n_found, hits = len(is_true), int(is_true.sum())
     return {
         "n_truth": n_truth,
         "n_detections": n_found,

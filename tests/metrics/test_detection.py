@@ -95,6 +95,15 @@ def test_a_distance_equal_to_the_radius_counts():
         assert detection_score(truth, found, mpp=0.25)["m"]["true_positives"] == hits
 
 
+def test_the_radius_may_be_in_pixels():
+    truth = {"x": [100.0, 40.0], "y": [50.0, 20.0], "label": ["m"] * 2}
+    found = {"x": [108.0, 40.0], "y": [56.0, 9.0], "label": ["m"] * 2}
+    for radius, hits in ((10, 1), (9.99, 0), (11, 2)):
+        score = detection_score(truth, found, radius_px=radius)
+        assert score["m"]["true_positives"] == hits
+        assert score == detection_score(truth, found, mpp=0.5, radius_um=radius / 2)
+
+
 def test_what_is_not_defined_is_none():
     nothing = {"x": [], "y": [], "label": []}
     some = {"x": [1, 2], "y": [1, 2], "label": ["m", "m"]}
@@ -129,6 +138,8 @@ def test_tables_of_pandas_without_labels_or_images():
         ({"mpp": 0}, "mpp must be a positive number, got 0"),
         ({"mpp": None}, "mpp must be a positive number, got None"),
         ({"radius_um": -1}, "radius_um must be a positive number, got -1"),
+        ({"radius_px": 0}, "radius_px must be a positive number, got 0"),
+        ({"radius_px": 3, "radius_um": 3}, "radius_px must be None beside radius_um, got 3"),
         ({"truth": {"x": [1], "y": [1]}}, "truth must have a column 'label'"),
         ({"detections": [1, 2]}, "detections must have a column 'x'"),
         (

@@ -7,6 +7,8 @@ import numpy as np
 from stnclf import geometry
 from stnclf.datasets import make_cells, make_slide
 from stnclf.metrics import (
+    choose_thresholds,
+    detection_curve,
     detection_score,
     error_summary,
     localization_error,
@@ -173,6 +175,20 @@ METRICS = [
         ValueError,
         r"whole pixels, got \(8\.5, 8\)",
         lambda r: localization_summary([[1, 2]], [[1, 2]], image_size=(8.5, 8)),
+    ),
+    refused(
+        "metrics.detection_curve",
+        "radius_px: zero",
+        ValueError,
+        "radius_px must be a positive number, got 0",
+        lambda r: detection_curve(CELLS, CELLS, radius_px=0),
+    ),
+    refused(
+        "metrics.choose_thresholds",
+        "mpp: none",
+        ValueError,
+        "mpp must be a positive number, got None",
+        lambda r: choose_thresholds(CELLS, CELLS),
     ),
     refused("metrics.detection_score", "mpp: zero", ValueError, "positive number, got 0", score(0)),
     refused(
