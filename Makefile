@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## compare STN, baseline and classical features; DATA=folder takes real images
-	$(BIN)/python examples/demo.py $(if $(DATA),--data '$(DATA)')
+	$(BIN)/python benchmarks/demo.py $(if $(DATA),--data '$(DATA)')
 
 # What takes long is marked in tests/slow.py: training, whole slides, processes that are killed.
 check: lint  ## lint, types and the tests that take little, about a minute

@@ -66,7 +66,7 @@ print(summary_table({"STN": scores}))
 # %%
 figure, axis = plt.subplots(figsize=(4.8, 4), layout="constrained")
 ConfusionMatrixDisplay.from_predictions(
-    y_test, y_pred, ax=axis, cmap="Greys", colorbar=False, xticks_rotation=20
+    y_test, y_pred, ax=axis, cmap="Blues", colorbar=False, xticks_rotation=20
 )
 plt.show()
 
@@ -84,8 +84,7 @@ axis.hist(
     [surest[right], surest[~right]],
     bins=np.linspace(1 / 3, 1, 21),
     stacked=True,
-    color=["#dddddd", "black"],
-    edgecolor="black",
+    color=["tab:blue", "tab:orange"],
     label=["right", "wrong"],
 )
 axis.set(xlabel="probability of the predicted class", ylabel="cells")

@@ -70,8 +70,8 @@ print(f"median {np.median(errors):.1f} px; in the middle every time: {np.median(
 
 figure, axis = plt.subplots(figsize=(5.5, 3), layout="constrained")
 bins = np.arange(0, 60, 2)
-axis.hist(guess, bins, color="#dddddd", label="in the middle every time")
-axis.hist(errors, bins, histtype="step", color="black", lw=1.8, label="localizer")
+axis.hist(guess, bins, color="tab:orange", alpha=0.5, label="in the middle every time")
+axis.hist(errors, bins, histtype="step", color="tab:blue", lw=1.8, label="localizer")
 axis.set(xlabel="distance from the annotated centre / px", ylabel="cells")
 axis.legend(frameon=False)
 plt.show()

@@ -22,7 +22,7 @@ train, test = slice(0, 240), slice(240, None)
 # One stage after the other
 # -------------------------
 # ``warm_start=True`` makes ``fit`` go on from the weights that are there, and ``stages`` says what
-# to train. After the first stage the classifier names a cell that it is shown, but the localizer
+# to train. After the first stage the classifier knows a cell that it is shown, but the localizer
 # has learned nothing yet and its windows lie anywhere. (That it is often right all the same is
 # because it sees the patch as a whole, too.) After the second stage the cells are found.
 
@@ -45,10 +45,10 @@ for stage in STAGES:
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-left.bar(STAGES, 100 * np.array(correct), color="#888888")
+left.bar(STAGES, 100 * np.array(correct), color="tab:blue")
 left.axhline(100 / 3, ls="--", color="black", lw=1)
-left.set(ylabel="correct / %", ylim=(0, 100), title="test cells named (dashed: by chance)")
-right.boxplot(errors, tick_labels=STAGES, medianprops={"color": "black"}, flierprops={"ms": 3})
+left.set(ylabel="correct / %", ylim=(0, 100), title="test cells classified (dashed: by chance)")
+right.boxplot(errors, tick_labels=STAGES, medianprops={"color": "tab:blue"}, flierprops={"ms": 3})
 right.set(ylabel="distance / px", title="test cells found")
 plt.show()
 

@@ -71,12 +71,12 @@ print(summary_table(results))
 # --------
 
 figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
-shades = {"STN": "black", "CNN baseline": "#888888", "features + SVC": "#dddddd"}
+colors = {"STN": "tab:blue", "CNN baseline": "tab:orange", "features + SVC": "tab:green"}
 labels = results["STN"]["labels"]
 for i, (name, scores) in enumerate(results.items()):
     f1 = [scores["classes"][label]["f1"] for label in labels]
     place = np.arange(len(labels)) + 0.27 * (i - 1)
-    axis.bar(place, f1, 0.25, color=shades[name], edgecolor="black", label=name)
+    axis.bar(place, f1, 0.25, color=colors[name], label=name)
 axis.set(xticks=range(len(labels)), xticklabels=labels, ylabel="F1", ylim=(0, 1))
 axis.legend(ncols=3, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1))
 plt.show()

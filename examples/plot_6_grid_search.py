@@ -39,8 +39,8 @@ search.fit(X[searched], y[searched], groups=slide[searched], centers=centers[sea
 results = search.cv_results_
 figure, axis = plt.subplots(figsize=(5, 3), layout="constrained")
 for fold in range(2):
-    axis.plot(sizes, results[f"split{fold}_test_score"], "o", color="#888888")
-axis.plot(sizes, results["mean_test_score"], color="black")
+    axis.plot(sizes, results[f"split{fold}_test_score"], "o", color="tab:orange")
+axis.plot(sizes, results["mean_test_score"], color="tab:blue")
 axis.axhline(1 / 3, ls=":", color="black", lw=1)
 axis.set(
     xticks=sizes,

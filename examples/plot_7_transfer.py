@@ -51,10 +51,10 @@ for name, init in {"from scratch": None, "from the old network": old}.items():
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
 for name, line in {"from scratch": "o--", "from the old network": "s-"}.items():
-    left.plot(counts, 100 * np.array(scores[name]), line, color="black", label=name)
-    right.plot(counts, errors[name], line, color="black", label=name)
+    left.plot(counts, 100 * np.array(scores[name]), line, label=name)
+    right.plot(counts, errors[name], line, label=name)
 left.axhline(100 / 3, ls=":", color="black", lw=1)
-left.set(ylabel="correct / %", ylim=(25, 100), title="named (dotted: by chance)")
+left.set(ylabel="correct / %", ylim=(25, 100), title="classified (dotted: by chance)")
 right.set(ylabel="median distance / px", ylim=(0, None), title="found")
 for axis in (left, right):
     axis.set(xscale="log", xlabel="annotated cells of the new kind")

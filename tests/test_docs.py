@@ -1,8 +1,10 @@
 """The documentation is true: its Python blocks run, and its lists are complete."""
 
+import ast
 import dataclasses
 import pkgutil
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from tests.conftest import QUICK
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>]+) -->\n+)?^```python\n(?P<code>.*?)^```$", re.M | re.S
 )
@@ -69,6 +72,25 @@ def test_blocks_run(page, one_epoch, tmp_path, monkeypatch, request):
         if reason is None:
             # Empty lines before it, so that an error names the line of the page.
             exec(compile("\n" * line + code, str(page), "exec"), namespace)
+
+
+#: What the extras [slides], [classical] and [plot] bring, and Python itself.
+INSTALLED = {"matplotlib", "numpy", "pandas", "PIL", "scipy", "sklearn", "skorch", "stnclf"}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_run_wherever_they_are_copied(example):
+    source = example.read_text(encoding="utf-8")
+    modules = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level
+            modules.append(node.module)
+    assert {name.split(".")[0] for name in modules} - sys.stdlib_module_names <= INSTALLED
+    assert not [name for name in modules if "._" in name]
+    assert not re.search(r"sys\.path|__file__|benchmarks", source)
 
 
 def test_blocks_are_found():

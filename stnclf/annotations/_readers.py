@@ -29,7 +29,7 @@ from ._via import is_via, via_table
 from ._voc import read_voc, voc_files
 from ._yolo import is_yolo, read_yolo, yolo_files
 
-__all__ = ["READ", "read"]
+__all__ = ["READ", "read", "recognise"]
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def read(context: Context, format: str) -> Table:
         message does not name the file.
     """
     if format == "auto":
-        format = _recognise(context.path)
+        format = recognise(context.path)
     document: Any = None
     if format == "json" or FORMATS[format].fits is not None:
         if context.path.is_dir():
@@ -152,7 +152,7 @@ def _check_arguments(context: Context, takes: tuple[str, ...]) -> None:
             raise DoesNotApply(name, reason)
 
 
-def _recognise(path: Path) -> str:
+def recognise(path: Path) -> str:
     """Recognise the format by a file's first bytes, or by what a folder holds."""
     if path.is_dir():
         if voc_files(path):

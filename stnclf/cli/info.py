@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import click
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from .common import EXISTING, Command, column_option, count_labels, examples
 from .messages import printable, show, write_data
 from .patch_set import is_patch_set, load_patches
+from .sizes import look_at, measure, patches_line, recommend
 from .tables import needs_resolution, read_table, slides_option
 
 __all__ = ["info"]
@@ -30,20 +32,37 @@ _TABLES = (
     ".ndpa",
     ".gz",
 )
+#: What is written in words.
+_SIZE_FACTS = (
+    *("boxes_px", "neighbours_px", "slides_found", "missing", "mpp", "outside"),
+    *("recommended", "why"),
+)
+#: Names of images without a file that are written out.
+_NAMES = 3
 
 
 @click.command(
-    cls=Command, epilog=examples("stnclf info slide.svs annotations.sqlite model.safetensors")
+    cls=Command,
+    epilog=examples(
+        "stnclf info annotations.sqlite slides/",
+        "stnclf info slide.svs annotations.sqlite model.safetensors",
+    ),
 )
 @click.argument("files", nargs=-1, required=True, type=EXISTING)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a list with an object a file.")
 @column_option
 @slides_option
 @click.option("--mpp", type=float, help="Micrometres per pixel, for positions in millimetres.")
-def info(files, as_json, columns, slides, mpp):
-    """Say what slides, annotation files, patches and model files hold."""
+@click.option("--slide-mpp", type=float, help="Micrometres per pixel of the slides themselves.")
+def info(files, as_json, columns, slides, mpp, slide_mpp):
+    """Say what slides, annotation files, patches and model files hold.
+
+    Of annotations, with the folder of their slides after them, it also says how large cells are,
+    how close they lie, what is missing, and which sizes it would cut patches in.
+    """
+    files, slides = _with_slides(files, slides)
     how = {"columns": columns, "slides": slides, "mpp": mpp}
-    found, used = zip(*(_facts(path, as_json, how) for path in files))
+    found, used = zip(*(_facts(path, as_json, how, slide_mpp) for path in files))
     if mpp is not None and not any(used):
         raise click.BadParameter("all files count in pixels.", param_hint="'--mpp'")
     found = [{"file": str(path), **facts} for path, facts in zip(files, found)]
@@ -52,6 +71,7 @@ def info(files, as_json, columns, slides, mpp):
         return
     for facts in found:
         card = facts.pop("card", None)
+        facts = _in_words(facts)
         width = max(map(len, facts))
         for name, value in facts.items():
             show(printable(f"{name:{width}}  {value}"))
@@ -60,14 +80,46 @@ def info(files, as_json, columns, slides, mpp):
         click.echo()
 
 
-def _facts(path, as_json, how):
+def _with_slides(files, slides):
+    """Take a folder without annotations, after a file of them, for that of their slides."""
+    if len(files) == 2 and files[0] == files[1] and files[0].is_dir() and slides is None:
+        return files[:1], files[1]  # annotations lie beside their slides
+    folders = [path for path in files if path.is_dir() and not is_patch_set(path)]
+    folders = [path for path in folders if not _holds_annotations(path)]
+    if not folders:
+        return files, slides
+    others = [path for path in files if path not in folders]
+    if len(folders) > 1 or slides is not None or not any(map(_is_table, others)):
+        raise click.BadParameter(
+            f"'{folders[-1]}' is a folder without patches or annotations; the folder of the "
+            "slides, of which there is one, goes after the annotations.",
+            param_hint="'FILES'",
+        )
+    return others, folders[0]
+
+
+def _holds_annotations(folder):
+    from ..annotations._readers import recognise
+
+    try:
+        recognise(folder)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_table(path):
+    return (path.is_dir() or path.suffix.lower() in _TABLES) and not is_patch_set(path)
+
+
+def _facts(path, as_json, how, slide_mpp):
     """Find what a file is by its name, and what it holds by looking; and whether mpp was used."""
-    if (path.is_dir() or path.suffix.lower() in _TABLES) and not is_patch_set(path):
-        return _annotation_facts(path, how)
+    if _is_table(path):
+        return _annotation_facts(path, how, slide_mpp)
     return _other_facts(path, as_json), False
 
 
-def _annotation_facts(path, how):
+def _annotation_facts(path, how, slide_mpp):
     facts = {"kind": "annotations"}
     try:
         (table, used), unit = read_table(path, **how), "px"
@@ -79,7 +131,59 @@ def _annotation_facts(path, how):
     if len(table):
         corners = [f"{table[axis].agg(end):.10g}" for end in ("min", "max") for axis in "xy"]
         facts["positions"] = "{}, {} to {}, {} {} (x, y)".format(*corners, unit)
-    return {**facts, "counts": count_labels(table["label"].tolist())}, used
+    facts["counts"] = count_labels(table["label"].tolist())
+    if len(table) and unit == "px":
+        facts |= _size_facts(path, table, how, slide_mpp)
+    return facts, used
+
+
+def _size_facts(path, table, how, slide_mpp):
+    """Say what decides the sizes of patches, and recommend some."""
+    facts, mpp, outside, root = {}, slide_mpp, False, how["slides"]
+    if root is not None:
+        there = look_at(table, Path(root), slide_mpp)
+        mpp, outside = there.mpp, there.outside > 0
+        facts["slides_found"], facts["missing"] = len(there.sizes), there.missing
+        facts["outside"] = there.outside
+    facts["mpp"] = mpp
+    for name, values in zip(("boxes_px", "neighbours_px"), measure(table)):
+        facts[name] = np.percentile(values, [5, 50, 95]).tolist() if len(values) else None
+    try:
+        sizes = recommend(table, mpp)
+    except ValueError as error:
+        return {**facts, "recommended": None, "why": str(error)}
+    more = {"slide_mpp": slide_mpp, "columns": how["columns"], "outside": outside}
+    line = patches_line(sizes, path, root, **more)
+    return {**facts, "recommended": line}
+
+
+def _in_words(facts):
+    """Write for people what JSON has as numbers."""
+    if "boxes_px" not in facts:
+        return facts
+    words = {name: value for name, value in facts.items() if name not in _SIZE_FACTS}
+    mpp = facts.get("mpp")
+    if "missing" in facts:
+        n = facts["slides_found"] + len(facts["missing"])
+        resolution = "resolution not known" if mpp is None else f"{mpp:.4g} um per pixel"
+        names = ", ".join(map(repr, facts["missing"][:_NAMES]))
+        more = ", ..." if len(facts["missing"]) > _NAMES else ""
+        lacking = f"; without a file: {names}{more}" if names else ""
+        words["slides"] = f"{facts['slides_found']} of {n} found, {resolution}{lacking}"
+        words["outside"] = f"{facts['outside']} cells lie outside their image"
+    words["box sides"] = _spread(facts["boxes_px"], mpp)
+    words["neighbours"] = _spread(facts["neighbours_px"], mpp)
+    words["recommended"] = facts["recommended"] or f"nothing: {facts['why']}"
+    return words
+
+
+def _spread(values, mpp):
+    """Write 5 %, median and 95 % of lengths in pixels, and in micrometres if they are known."""
+    if values is None:
+        return "none"
+    low, median, high = values
+    text = f"{median:.3g} px (of nine in ten {low:.3g} to {high:.3g})"
+    return text if mpp is None else f"{text}, {median * mpp:.3g} um"
 
 
 def _other_facts(path, as_json):

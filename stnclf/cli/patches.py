@@ -35,6 +35,16 @@ from .tables import LABEL_HELP, needs_resolution, read_table
 __all__ = ["patches"]
 
 
+class _SideOrAuto(click.ParamType):
+    """A number of pixels, or "auto"."""
+
+    name = "integer|auto"
+
+    def convert(self, value, param, ctx):
+        """Read it."""
+        return value if value == "auto" else click.INT.convert(value, param, ctx)
+
+
 @click.command(
     cls=Command,
     epilog=examples("stnclf patches cells.sqlite slides/ --out patches --size 128 --mpp 0.25"),
@@ -42,7 +52,14 @@ __all__ = ["patches"]
 @click.argument("annotations", type=EXISTING)
 @click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @out_option("Folder for the patches, or a file that ends with .npz.")
-@click.option("--size", type=int, default=128, show_default=True, help="Side of the patch in px.")
+@click.option(
+    "--size",
+    type=_SideOrAuto(),
+    default=128,
+    show_default=True,
+    help="Side of the patch in px; auto takes what `stnclf info` recommends, and with it "
+    "--cell-size, --mpp and --max-offset.",
+)
 @click.option("--cell-size", type=int, help="Side of the cell's window in px.  [default: half]")
 @click.option("--image-size", type=int, help="Side of the images, with context around the patch.")
 @click.option(
@@ -56,9 +73,7 @@ __all__ = ["patches"]
 @click.option(
     "--max-offset",
     type=float,
-    default=0.0,
-    show_default=True,
-    help="Largest random distance in px of a cell from the middle.",
+    help="Largest random distance in px of a cell from the middle.  [default: an eighth of --size]",
 )
 @click.option("--label", "labels", multiple=True, help=LABEL_HELP)
 @click.option(
@@ -133,6 +148,10 @@ def patches(
     wanted = choose_labels(labels, sorted(set(table["label"])))
     if wanted:
         table = table[table["label"].isin(wanted)]
+    if how["size"] == "auto":
+        how |= _sizes(table, root, how)
+    elif how["max_offset"] is None:
+        how["max_offset"] = how["size"] / 8
     header = run_identity(
         "patches",
         __version__,
@@ -193,6 +212,27 @@ def patches(
     text = f"{text}; {n_out} of {n_rows} rows left out" if n_out else text
     n_skipped = len(found.facts.get("skipped", ()))
     say(f"{text}; {n_skipped} region(s) that cannot be read" if n_skipped else text)
+
+
+def _sizes(table, root, how):
+    """Choose the sizes that nobody gave, and say which."""
+    from .sizes import look_at, recommend
+
+    if how["cell_size"] is not None:
+        raise click.UsageError("--size auto and --cell-size exclude each other: it chooses both.")
+    sizes = recommend(table, look_at(table, root, how["slide_mpp"]).mpp, how["mpp"])
+    if sizes.mpp is None and sizes.shrink > 1:
+        raise click.BadParameter(
+            f"auto wants to shrink the slides by {sizes.shrink}, and nobody knows their "
+            "resolution; pass --slide-mpp, or --slide-mpp 1 where any unit will do.",
+            param_hint="'--size'",
+        )
+    chosen = {name: getattr(sizes, name) for name in ("size", "cell_size", "mpp", "max_offset")}
+    if how["max_offset"] is not None:
+        chosen["max_offset"] = how["max_offset"]
+    words = [f"--{name.replace('_', '-')} {value:g}" for name, value in chosen.items() if value]
+    say(f"--size auto is {' '.join(words)}")
+    return chosen
 
 
 def _read(path, root, slide_mpp, format, **how):

@@ -307,7 +307,7 @@ def test_the_demo_writes_table_numbers_and_figure(cells, build, tmp_path, monkey
     monkeypatch.setattr(_evaluate, "build", accuracy.build)
     arguments = ["demo.py", "--data", "some/folder", "--out", str(tmp_path / "demo")]
     monkeypatch.setattr(sys, "argv", arguments)
-    demo = runpy.run_path(str(ROOT / "examples/demo.py"))
+    demo = runpy.run_path(str(ROOT / "benchmarks/demo.py"))
     demo["SETTINGS"]["bccd"] = {"stn": {}, "svc": {}}
     demo["main"]()
     printed = capsys.readouterr().out

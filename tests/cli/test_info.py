@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from stnclf.cli.patch_set import load_patches
 
 
 def test_info(road, invoke):
@@ -27,6 +32,86 @@ def test_info(road, invoke):
     assert code == 0
     assert "{'cross': 30, 'disc': 30}" in out
     assert "# STNCellClassifier" in out
+
+
+@pytest.fixture
+def cells(tmp_path):
+    """Boxes of about 40 x 30 px and 10 x 12 px; one cell outside its image, one image missing."""
+    rows = ["image,x,y,label,width,height"]
+    rows += [f"a.png,{20 + 50 * i},60,large,{40 + i},30" for i in range(4)]
+    rows += ["a.png,20,90,small,10,12", "a.png,301,50,small,10,12", "gone.png,5,6,small,10,12"]
+    path = tmp_path / "cells.csv"
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (tmp_path / "slides").mkdir()
+    Image.new("RGB", (300, 200)).save(tmp_path / "slides" / "a.png")
+    return path
+
+
+def test_what_decides_the_sizes_of_patches(cells, invoke, tmp_path):
+    slides = tmp_path / "slides"
+    code, out, _ = invoke("info", "--json", cells, slides, "--slide-mpp", 0.5)
+    assert code == 0
+    (facts,) = json.loads(out)
+    assert (facts["slides_found"], facts["missing"], facts["outside"]) == (1, ["gone.png"], 1)
+    assert facts["boxes_px"][1] == 40.0
+    # 30 px to the cell below or above, 50 to the next, 81.5 for the cell outside; one is alone.
+    assert facts["neighbours_px"][1] == 50.0
+    # 1.25 of the median box of the larger class, 41.5 px, is 51.9 px: the next eighth is 56.
+    assert facts["recommended"] == (
+        f"stnclf patches {cells} {slides} --out patches --size 112 --cell-size 56 --mpp 0.5 "
+        "--slide-mpp 0.5 --max-offset 14 --outside skip"
+    )
+    code, out, _ = invoke("info", cells, slides)
+    assert code == 0
+    for line in (
+        "slides       1 of 2 found, resolution not known; without a file: 'gone.png'",
+        "outside      1 cells lie outside their image",
+        "box sides    40 px (of nine in ten 12 to 42.7)",
+        "--size 112 --cell-size 56 --max-offset 14 --outside skip",
+    ):
+        assert line in out
+
+
+def test_a_file_alone_says_what_it_can(cells, invoke, tmp_path):
+    code, out, _ = invoke("info", "--json", cells)
+    assert code == 0
+    assert " SLIDES --out patches --size 112 " in json.loads(out)[0]["recommended"]
+    points = tmp_path / "points.csv"
+    points.write_text("file,x,y,label\na.png,1,2,b\n", encoding="utf-8")
+    line = ("info", points, "--column", "image=file")
+    code, out, _ = invoke(*line)
+    assert code == 0
+    assert "neighbours   none" in out
+    assert "recommended  nothing: there are neither boxes" in out
+    code, out, _ = invoke(*line, "--slide-mpp", 0.25)
+    assert "--size 128 --cell-size 64 --mpp 0.25 " in out
+    assert "--column image=file" in out
+
+
+def test_a_folder_of_slides_goes_with_annotations(cells, invoke, tmp_path):
+    for line in ([tmp_path / "slides"], [cells, tmp_path / "slides", "--slides", tmp_path]):
+        code, _, lines = invoke("info", *line)
+        assert (code, len(lines)) == (2, 1)
+        assert "is a folder without patches or annotations" in lines[0]
+
+
+def test_the_line_that_is_recommended_cuts_the_patches_of_auto(cells, invoke, tmp_path):
+    rows = cells.read_text(encoding="utf-8").splitlines()
+    cells.write_text("\n".join(rows[:-2]) + "\n", encoding="utf-8")
+    slides = tmp_path / "slides"
+    _, out, _ = invoke("info", "--json", cells, slides, "--slide-mpp", 0.5)
+    line = shlex.split(json.loads(out)[0]["recommended"])[1:]
+    line[line.index("patches", 1)] = tmp_path / "by hand"
+    code, _, lines = invoke(*line)
+    assert code == 0, lines
+    auto = ("--size", "auto", "--slide-mpp", 0.5)
+    code, _, lines = invoke("patches", cells, slides, "-o", tmp_path / "auto", *auto)
+    assert code == 0, lines
+    assert lines[0] == "--size auto is --size 112 --cell-size 56 --mpp 0.5 --max-offset 14"
+    a, b = (load_patches(tmp_path / name) for name in ("by hand", "auto"))
+    np.testing.assert_array_equal(a.X, b.X)
+    assert a.facts == b.facts
+    assert (a.facts["size"], a.facts["cell_size"], a.facts["max_offset"]) == (112, 56, 14)
 
 
 def test_labels_and_names_do_nothing_to_a_terminal(invoke, tmp_path):

@@ -53,6 +53,31 @@ def test_patches_are_those_of_extract_patches(road):
     assert not (road / "patches.part").exists()
 
 
+def test_cells_are_off_the_middle_unless_told_otherwise(work, invoke):
+    line = ("patches", work / "cells.sqlite", work / "slides", "-o", work / "out")
+    line += ("--size", 40, "--image-size", 60, "--overwrite")
+    for more, most in (((), 5), (("--max-offset", 0), 0)):
+        assert invoke(*line, *more)[0] == 0
+        found = load_patches(work / "out")
+        assert found.facts["max_offset"] == most
+        assert most - 1 < np.abs(found.centers - 29.5).max() <= most + 0.5
+
+
+def test_auto_wants_what_nobody_can_guess(work, invoke):
+    line = ("patches", work / "cells.sqlite", work / "slides", "-o", work / "out")
+    code, _, lines = invoke(*line, "--size", "auto")
+    assert (code, "pass --slide-mpp" in lines[-1]) == (1, True)
+    code, _, lines = invoke(*line, "--size", "auto", "--cell-size", 8)
+    assert (code, "exclude each other" in lines[-1]) == (2, True)
+    code, _, lines = invoke(*line, "--size", "large")
+    assert (code, "'large' is not a valid integer" in lines[-1]) == (2, True)
+    # At 0.5 um per pixel the window of 16 um has 32 px.
+    how = ("--size", "auto", "--slide-mpp", 0.25, "--mpp", 0.5, "--max-offset", 1)
+    code, _, lines = invoke(*line, *how)
+    assert code == 0, lines
+    assert lines[0] == "--size auto is --size 64 --cell-size 32 --mpp 0.5 --max-offset 1"
+
+
 def test_a_packed_file_holds_the_same(road, work, invoke):
     out = work / "p.npz"
     line = ("patches", work / "cells.sqlite", work / "slides", "-o", out, *CUT, "--jobs", 2)

@@ -1,11 +1,10 @@
-"""Compare the STN with a plain CNN and with hand-crafted features
-=====================================================================
+"""Compare the STN with a plain CNN and with hand-crafted features.
 
 A cross-validation of three methods on the same folds, as in table 1 of the paper, and examples
 of correct and wrong predictions, as in its figure 4. Without data, synthetic cells are drawn; with
 ``--data`` it takes the folder of BCCD, AMi-Br, CRCHistoPhenotypes or Chula RBC-12.
 
-    python examples/demo.py [--data FOLDER] [--out demo] [--seed 0]
+    python benchmarks/demo.py [--data FOLDER] [--out demo] [--seed 0]
 """
 
 import argparse
@@ -15,9 +14,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
 import protocols
 from _evaluate import build, folds, joined, run_fold, title
 from _run import commit, environment
