@@ -3,7 +3,7 @@ The cells
 =========
 
 What the networks are trained on: images around one annotated cell each, the name of that cell, and
-where it is. The cells of the gallery are painted by :func:`~stnclf.datasets.make_cells`, in the
+where it is. The cells of the gallery are drawn by :func:`~stnclf.datasets.make_cells`, in the
 likeness of canine mast cell tumour in haematoxylin and eosin, so that every example runs without
 any data.
 """

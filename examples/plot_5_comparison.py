@@ -37,7 +37,7 @@ methods = {
 # %%
 # The test vectors of both folds together
 # ---------------------------------------
-# Painted cells have no slides, so the folds need no groups; real ones do.
+# Synthetic cells have no slides, so the folds need no groups; real ones do.
 
 
 def cross_validate(method):
@@ -84,6 +84,6 @@ plt.show()
 # %%
 # The plain network has to learn from the labels alone what in a patch they are about, and with
 # these few images and epochs it gets least far. Hand-crafted features need few images, and on
-# painted cells, which leave little doubt where a nucleus ends, they are ahead of both networks.
+# synthetic cells, which leave little doubt where a nucleus ends, they are ahead of both networks.
 # On real cells they are not: the README has this comparison on three public sets, with longer
 # training.
