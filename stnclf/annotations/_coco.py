@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from typing import Any
 
 from .._utils.typing import Table
@@ -57,24 +58,31 @@ def results_table(document: list[Any], context: Context) -> Table:
     if context.image is not None and len(ids["image_id"]) > 1:
         raise ValueError("is about several images, so that image= does not apply.")
     context.numbered = True
-    table = boxes_table(content, "coco")
+    table = boxes_table(content, "coco", context.skipped)
     probability = {"score": "probability"} if "probability" not in table else {}
     return table.rename(columns=probability)
 
 
-def boxes_table(document: dict[str, Any], box_format: str) -> Table:
-    """Turn a parsed file into a table; `box_format` is "midog", "coco" or "auto"."""
+def boxes_table(document: dict[str, Any], box_format: str, skipped: Counter[str]) -> Table:
+    """Turn a parsed file into a table; `box_format` is "midog", "coco" or "auto".
+
+    `skipped` gets how many annotations have no shape.
+    """
     images = _by_id(document, "images", "file_name")
     categories = _by_id(document, "categories", "name")
     annotations = document.get("annotations")
     if not isinstance(annotations, list):
         raise ValueError("'annotations' is no list.")
-    boxes = [_box(annotation, i) for i, annotation in enumerate(annotations)]
+    numbers = [i for i, annotation in enumerate(annotations) if not _is_empty(annotation)]
+    if len(numbers) < len(annotations):
+        skipped["without a shape"] += len(annotations) - len(numbers)
+    annotations = [annotations[i] for i in numbers]
+    boxes = [_box(annotation, i) for i, annotation in zip(numbers, annotations)]
     if box_format == "auto":
         box_format = _recognise(document, annotations, boxes, images)
     rows: list[dict[str, Any]] = []
     outlines = Outlines(-0.5)
-    for i, (annotation, box) in enumerate(zip(annotations, boxes)):
+    for i, annotation, box in zip(numbers, annotations, boxes):
         image = _of_id(images, annotation.get("image_id"))
         if image is None:
             raise ValueError(f"annotation {i} is on an image that 'images' lacks.")
@@ -197,6 +205,14 @@ def _of_id(entries: dict[int | str, dict[str, Any]], value: Any) -> dict[str, An
         number = int(value) if re.fullmatch(r"-?\d{1,18}", value) else None
         return None if number is None else entries.get(number)
     return entries.get(str(int(value))) if value == value // 1 else None
+
+
+def _is_empty(annotation: Any) -> bool:
+    """Whether an annotation has box and segmentation, at least one, and nothing in them."""
+    shapes = ("bbox", "segmentation")
+    if not isinstance(annotation, dict) or not any(name in annotation for name in shapes):
+        return False
+    return all(annotation.get(name) in (None, [], {}) for name in shapes)
 
 
 def _box(annotation: Any, number: int) -> list[Any] | None:

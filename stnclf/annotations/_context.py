@@ -34,6 +34,8 @@ class Context:
         Gets what a reader leaves out: how many objects of which kind.
     numbered : bool
         Becomes true if a reader found numbers for the names of images and classes.
+    doubts : list of str
+        Gets sentences on what a reader was not sure of.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class Context:
     slides: Path | None = None
     skipped: Counter[str] = field(default_factory=Counter)
     numbered: bool = False
+    doubts: list[str] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:

@@ -39,6 +39,9 @@ PLACED = (*CORE, "width", "height", "object_type", "id", "name", "image_width", 
 PLACED += ("origin",)
 #: How deep lists are nested in what makes one annotation, and the geometries of several.
 DEPTH = {"Point": 0, "LineString": 1, "Polygon": 2}
+#: Properties that QuPath has; in any other, another program may have written the class.
+KNOWN = ("classification", "objectType", "object_type", "name", "color", "isLocked", "isMissing")
+KNOWN += ("measurements", "metadata", "childObjects")
 SEVERAL = {"MultiPoint": "Point", "MultiLineString": "LineString", "MultiPolygon": "Polygon"}
 
 
@@ -51,6 +54,8 @@ class GeoJSON:
         The file.
     skipped : Counter
         Gets how many objects of which kind were left out.
+    label : str, default=None
+        The property that holds the class, in place of QuPath's "classification".
 
     Attributes
     ----------
@@ -58,8 +63,9 @@ class GeoJSON:
         What else the file holds: an object, or a list without features.
     """
 
-    def __init__(self, text: str, skipped: Counter[str]) -> None:
-        self._skipped = skipped
+    def __init__(self, text: str, skipped: Counter[str], label: str | None = None) -> None:
+        self._skipped, self._property = skipped, label
+        self._others: dict[str, set[str]] = {}
         self._rows: list[dict[str, Any]] = []
         self._outlines = Outlines(-0.5)
         self._number = 0
@@ -116,6 +122,20 @@ class GeoJSON:
                 row["origin"] = "bounds"
         return make_table(self._rows)
 
+    @property
+    def doubt(self) -> str:
+        """What to say of a file without classes that may have them under another name."""
+        if self._property is not None or any(row["label"] is not None for row in self._rows):
+            return ""
+        most = max(10, len(self._rows) // 10)
+        few = [name for name, found in self._others.items() if len(found) <= most]
+        if not few:
+            return ""
+        return (
+            f"no object has a 'classification', as QuPath writes it, but other properties: {few}. "
+            "Say which holds the class, as in columns={'label': ...}."
+        )
+
     def _about(self) -> dict[str, Any]:
         about = self.document.get("image") if isinstance(self.document, dict) else None
         return about if isinstance(about, dict) else {"name": about}
@@ -146,22 +166,34 @@ class GeoJSON:
             raise ValueError(f"{name} is no feature with geometry and properties.")
         else:
             known = {
-                "label": _label(properties.get("classification")),
+                "label": self._label(properties),
                 "object_type": scalar(properties.get("objectType")),
                 "id": scalar(feature.get("id")),
                 "name": scalar(properties.get("name")),
             }
             known |= _extras(properties)
             self._geometry(geometry, lambda: exactly()["geometry"], known, name)
-        children = properties.get("childObjects") or []
+        children = _unpacked(properties.get("childObjects")) or []
         if not isinstance(children, list):
             raise ValueError(f"{name} has 'childObjects' that are no list.")
         for i, child in enumerate(children):
 
             def child_exactly(i: int = i) -> Any:
-                return _unpacked(exactly()["properties"])["childObjects"][i]
+                below = _unpacked(exactly()["properties"])["childObjects"]
+                if isinstance(below, str):
+                    below = EXACTLY.decode(below)
+                return below[i]
 
             self._feature(child, child_exactly, f"{name}, child {i}")
+
+    def _label(self, properties: dict[str, Any]) -> str | None:
+        """Class of an object, from the property that holds it."""
+        if self._property is not None:
+            return _label(properties.get(self._property))
+        for name, value in properties.items():
+            if name not in KNOWN and type(value) in (str, int) and value != "":
+                self._others.setdefault(name, set()).add(str(value))
+        return _label(properties.get("classification"))
 
     def _geometry(
         self, geometry: Any, exactly: Callable[[], Any], known: dict[str, Any], name: str
@@ -257,8 +289,8 @@ def _pairs(points: Any, name: str) -> list[tuple[Any, Any]]:
 
 
 def _unpacked(value: Any) -> Any:
-    """Parse an object that stands in a file as text, as geopandas writes them."""
-    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+    """Parse what stands in a file as text of JSON, as geopandas writes it."""
+    if isinstance(value, str) and (value.lstrip()[:1] in ("{", "[", '"') or value == "null"):
         try:
             return json.loads(value)
         except ValueError:
@@ -333,9 +365,11 @@ def _label(classification: Any) -> str | None:
     classification = _unpacked(classification)
     if isinstance(classification, dict):
         names = classification.get("names")
-        joined = ": ".join(map(str, names)) if isinstance(names, list) else None
-        classification = joined or classification.get("name")
-    return classification if isinstance(classification, str) and classification else None
+        classification = (isinstance(names, list) and names) or classification.get("name")
+    if isinstance(classification, list):
+        return ": ".join(map(str, classification)) or None
+    classification = scalar(classification)
+    return None if classification in (None, "") else str(classification)
 
 
 def _extras(properties: dict[str, Any]) -> dict[str, Any]:

@@ -38,15 +38,19 @@ def points_table(document: dict[str, Any], context: Context) -> Table:
     points, title = document.get("points"), document.get("name")
     if not isinstance(points, list):
         raise ValueError("'points' is no list.")
-    title = title if isinstance(title, str) and title else None
-    names = [scalar(point.get("name")) if isinstance(point, dict) else None for point in points]
+    title = (title.strip() if isinstance(title, str) else None) or None
+    names = [_name(point) for point in points]
     label, about = None, document.get("image")
-    if points and all(name is None or _is_numbered(name) for name in names):
+    is_class = title is not None and not _is_file(title)
+    if isinstance(about, str):  # as `points_text` writes it: names are classes
+        title = about
+    elif points and (
+        all(name is None or _is_numbered(name) for name in names)
+        or (is_class and _are_counted(names))
+    ):
         names = [None] * len(points)
-        if title is not None and not _is_file(title):
+        if is_class:
             title, label = None, title
-    if isinstance(about, str):
-        title, label = about, None
     image = context.image_name(title)
     mpp = context.mpp
     if mpp is None:
@@ -94,20 +98,33 @@ def points_text(table: Table, *, mpp: float) -> str:
         lines.append(json_text(item))
     head: dict[str, Any] = {"type": "Multiple points", "version": {"major": 1, "minor": 0}}
     head |= {} if image is None else {"name": image}
-    if image is not None and not _is_file(image) and not any(columns["label"]):
-        head["image"] = image  # else its name would be read as the class
+    if image is not None and (not _is_file(image) or all(map(_is_numbered, columns["label"]))):
+        head["image"] = image  # else its name could be read as the class, or numbers not as classes
     body = ",\n".join(lines)
     return f'{json_text(head)[:-1]}, "points": [\n{body}\n]}}\n'
 
 
+def _name(point: Any) -> Any:
+    name = scalar(point.get("name")) if isinstance(point, dict) else None
+    return None if name == "" else name
+
+
 def _is_file(name: str) -> bool:
-    return any(sign in name for sign in "./\\")
+    return re.search(r"[/\\]|\.\w+$", name) is not None
 
 
 def _is_numbered(name: Any) -> bool:
     """Whether a name is only a number, as in "Point 1"; a lone "007" may be a class."""
     match = _numbered(name) if isinstance(name, str) else None
     return match is not None and match[1] is not None
+
+
+def _are_counted(names: list[Any]) -> bool:
+    """Whether names are bare numbers that count the points, from 0 or 1."""
+    texts = [str(name) for name in names]
+    return len(texts) > 1 and texts in (
+        [str(i + start) for i in range(len(texts))] for start in (0, 1)
+    )
 
 
 def _micrometres(value: Any, number: int) -> Decimal:

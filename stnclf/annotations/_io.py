@@ -44,6 +44,9 @@ _WRITES_WITH = {
 #: them, and of any kind.
 _FEW, _MANY = 3, 10
 
+#: What programs make of a label that is missing.
+_MISSING = ("nan", "NaN", "None", "null", "NULL", "<NA>", "NA", "N/A", "undefined")
+
 
 def read_annotations(
     path: PathLike,
@@ -75,8 +78,8 @@ default="auto"
         that lies where `slides` says.
     columns : dict, default=None
         For "csv": the column to take for ``"image"``, ``"x"``, ``"y"`` or ``"label"``, where it
-        has another name, as in ``{"x": "centroid_x"}``. For "via": ``{"label": ...}``, the
-        attribute that holds the class.
+        has another name, as in ``{"x": "centroid_x"}``. For "via" and "qupath":
+        ``{"label": ...}``, the attribute or property that holds the class.
     mpp : float, default=None
         Micrometres per pixel of the images, for files that do not count in pixels:
         "grand-challenge", "ndpa", and tables whose columns say so by their names, as
@@ -109,7 +112,8 @@ default="auto"
     -----
     UserWarning
         If something in the file was left out, with the number of objects of each kind; if labels
-        differ in every row or look like JSON; if results of COCO name images by number.
+        differ in every row, look like JSON or like missing ones; if GeoJSON has no classes where
+        QuPath writes them; if results of COCO name images by number.
 
     Notes
     -----
@@ -333,7 +337,14 @@ def _doubts(table: Table, context: Context) -> Iterator[str]:
         yield f"{total} object(s) left out, of {total + len(table)}: {kinds}."
     if context.numbered:
         yield "names images and classes by their numbers only; rename them, or pass image=."
+    yield from context.doubts
     labels = table["label"].dropna().astype(str)
+    missing = labels[labels.isin(_MISSING)]
+    if len(missing):
+        yield (
+            f"has {len(missing)} labels {missing.iloc[0]!r}, which are taken for a class; leave "
+            "them empty where there is none."
+        )
     if labels.str.lstrip().str.startswith(("{", "[")).any():
         first = labels[labels.str.lstrip().str.startswith(("{", "["))].iloc[0]
         yield f"has labels that look like JSON, as {first:.60}: is that the class?"

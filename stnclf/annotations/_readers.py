@@ -53,6 +53,11 @@ class Format:
 
 def _qupath(geojson: GeoJSON, context: Context) -> Table:
     image = context.image_name(geojson.image)
+    others = sorted(set(context.columns or {}) - {"label"})
+    if others:
+        raise ValueError(f"columns= applies to 'label' only here, got {others}.")
+    if context.label is None and geojson.doubt:
+        context.doubts.append(geojson.doubt)
     if image.lower().endswith(UNBOUNDED):
         return geojson.table(image, (0, 0))
     facts = context.facts(image)
@@ -60,7 +65,7 @@ def _qupath(geojson: GeoJSON, context: Context) -> Table:
 
 
 def _boxes(document: Any, context: Context, box_format: str = "auto") -> Table:
-    return boxes_table(document, box_format)
+    return boxes_table(document, box_format, context.skipped)
 
 
 FORMATS = {
@@ -68,7 +73,7 @@ FORMATS = {
     "midog": Format(_boxes, (), is_boxes),
     "coco": Format(_boxes, (), is_boxes),
     "voc": Format(lambda context: read_voc(context.path)),
-    "qupath": Format(_qupath, ("image",), lambda document: isinstance(document, GeoJSON)),
+    "qupath": Format(_qupath, ("image", "columns"), lambda document: isinstance(document, GeoJSON)),
     "grand-challenge": Format(points_table, ("image", "mpp"), is_points),
     "csv": Format(read_csv, ("image", "columns", "mpp")),
     "crchisto": Format(lambda context: read_crchisto(context.path)),
@@ -128,7 +133,8 @@ def read(context: Context, format: str) -> Table:
 
 def _parse(context: Context, format: str) -> tuple[Any, str]:
     """Parse JSON; give the document and its format. Boxes come with how they are written."""
-    geojson = GeoJSON(read_text(context.path), context.skipped)
+    label = (context.columns or {}).get("label")
+    geojson = GeoJSON(read_text(context.path), context.skipped, label)
     document = geojson if geojson.fits else geojson.document
     fitting = [name for name, it in FORMATS.items() if it.fits is not None and it.fits(document)]
     if is_results(document) and format in ("json", "coco"):

@@ -77,7 +77,7 @@ def make_table(rows: list[dict[str, Any]]) -> Table:
         values = [row.get(name) for row in rows]
         if name in CORE or any(value is not None for value in values):
             columns[name] = values
-    columns["label"] = [None if v in (None, "") else str(v) for v in columns["label"]]
+    columns["label"] = [None if v in (None, "") or v != v else str(v) for v in columns["label"]]
     for i, (image, x, y) in enumerate(zip(columns["image"], columns["x"], columns["y"])):
         if not image:
             raise ValueError(f"annotation {i} of {len(rows)} names no image.")

@@ -262,7 +262,6 @@ def test_a_box_goes_before_a_segmentation(tmp_path):
         ([[1, 2, 3]], "annotation 0 has a polygon that is no list of x, y"),
         ([3], "annotation 0 has a polygon"),
         ([[1, 2, 3, "4"]], "annotation 0 has a point that is not two numbers"),
-        ([], "annotation 0 has no 'bbox' of four numbers"),
         (
             {"counts": [51200], "size": [200, 256]},
             "annotation 0 has a segmentation without any pix",
@@ -273,6 +272,21 @@ def test_a_box_goes_before_a_segmentation(tmp_path):
 def test_broken_segmentations_are_refused(segmentation, message, tmp_path):
     with pytest.raises(ValueError, match=rf"boxes\.json: {message}"):
         read(tmp_path, segments(segmentation))
+
+
+def test_annotations_without_a_shape_are_left_out_and_counted(tmp_path):
+    content = segments([], [[0, 0, 6, 0, 0, 12]], [], [[1, 2, 3]])
+    content["annotations"][2]["bbox"] = None
+    content["annotations"][3]["segmentation"] = [[1, 1, 7, 1, 1, 13]]
+    with pytest.warns(UserWarning, match=r"2 object\(s\) left out, of 4: 2 without a shape"):
+        table = read(tmp_path, content)
+    assert table[["x", "y"]].to_numpy().tolist() == pytest.approx(
+        np.array([[1.5, 3.5], [2.5, 4.5]])
+    )
+    # Messages count as the file does.
+    content["annotations"][3]["category_id"] = 9
+    with pytest.raises(ValueError, match="annotation 3 is of a class that 'categories' lacks: 9"):
+        read(tmp_path, content)
 
 
 def test_ids_may_be_text_in_one_place_and_numbers_in_another(tmp_path):

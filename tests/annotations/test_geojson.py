@@ -87,7 +87,12 @@ def test_each_of_several_points_is_a_cell(tmp_path):
         ({}, None),
         ("", None),
         (None, None),
-        (7, None),
+        (7, "7"),
+        (["Tumor", "Positive"], "Tumor: Positive"),
+        ('["Tumor", "Positive"]', "Tumor: Positive"),
+        ('"Tumor"', "Tumor"),
+        ("null", None),
+        ({"name": 7}, "7"),
     ],
 )
 def test_classifications(classification, label, tmp_path):
@@ -330,6 +335,32 @@ def test_objects_as_the_text_of_json(tmp_path):
     )
     assert table.label.tolist() == ["Tumor"]
     assert table.Area.tolist() == [3.5]
+
+
+def test_children_as_the_text_of_json(tmp_path):
+    point = {"type": "Point", "coordinates": [1.1, 2]}
+    inner = feature(polygon((0, 0), (6, 0), (0, 12)), classification="mitosis")
+    cell = feature(point, classification="cell", childObjects=json.dumps([inner, inner]))
+    table = read(tmp_path, feature(None, objectType="root", childObjects=json.dumps([cell])))
+    assert table.label.tolist() == ["cell", "mitosis", "mitosis"]
+    assert table.x.tolist() == [0.6, 1.5, 1.5]
+
+
+def test_classes_under_another_name_are_pointed_out_and_read_where_asked_for(tmp_path):
+    point = {"type": "Point", "coordinates": [1, 2]}
+    features = [
+        feature(point, type=kind, color="red", id_of_cell=i, score=0.5)
+        for i, kind in enumerate(["tumour", "stroma", ""] * 5)
+    ]
+    with pytest.warns(UserWarning, match=r"no object has a 'classification'.*: \['type'\]"):
+        assert read(tmp_path, *features).label.isna().all()
+    table = read(tmp_path, *features, columns={"label": "type"})
+    assert table.label.dropna().tolist() == ["tumour", "stroma"] * 5
+    assert set(read(tmp_path, *features, label="m").label) == {"m"}
+    mixed = read(tmp_path, feature(point, classification="m"), *features)
+    assert mixed.label.dropna().tolist() == ["m"]
+    with pytest.raises(ValueError, match=r"columns= applies to 'label' only here, got \['x'\]"):
+        read(tmp_path, *features, columns={"x": "type"})
 
 
 def test_qupath_counts_from_where_the_scanned_area_begins(tmp_path):

@@ -1,6 +1,7 @@
 """Point lists of grand-challenge.org: millimetres and probabilities."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -80,6 +81,29 @@ def test_points_without_classes_have_that_of_their_list(names, tmp_path):
     table = read(tmp_path, points(*names, name="a.tif"), mpp=0.5)
     assert set(table.image) == {"a.tif"}
     assert table.label.isna().all()
+
+
+@pytest.mark.parametrize("names", [(0, 1, 2), ("1", "2", "3"), ("", "", ""), (None, None, None)])
+def test_a_count_and_nothing_are_no_classes(names, tmp_path):
+    table = read(tmp_path, points(*names, name=" lymph. cells "), mpp=0.5, image="a.tif")
+    assert table.label.tolist() == ["lymph. cells"] * 3
+    # Numbers that count nothing are classes, and so are all in a list that is named as a file.
+    for more, name in (((0, 2, 1), "a"), ((1, 1, 2), "a"), ((0, 1, 2), "a.tif")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of three rows, three labels
+            table = read(tmp_path, points(*more, name=name), mpp=0.5)
+        assert table.label.tolist() == [str(value) for value in more]
+        assert set(table.image) == {name}
+
+
+@pytest.mark.parametrize("labels", [["0", "1"], ["Point 1", "Point 2"], [None, "m"]])
+@pytest.mark.parametrize("image", ["slide 7", "a.tif"])
+def test_labels_that_count_come_back(labels, image, tmp_path):
+    table = cells(image=image, label=labels)
+    path = write_annotations(table, tmp_path / "a.json", "grand-challenge", mpp=0.25)
+    back = read_annotations(path, mpp=0.25)
+    assert [label if isinstance(label, str) else None for label in back.label] == labels
+    assert set(back.image) == {image}
 
 
 def test_points_with_classes_keep_them(tmp_path):

@@ -72,6 +72,7 @@ def same(back, table):
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*which are taken for a class")
 @pytest.mark.parametrize("format", WRITERS)
 @pytest.mark.parametrize("seed", range(20))
 def test_what_was_written_comes_back(format, seed, tmp_path):
@@ -370,3 +371,12 @@ def test_names_out_of_a_database_are_kept_for_the_check(tmp_path):
     for name in read_annotations(path).image:
         with pytest.raises(ValueError, match="image must be a name below its folder"):
             resolve_image(tmp_path, name)
+
+
+def test_labels_that_look_like_missing_ones_are_said(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("image,x,y,label\na.tif,1,2,nan\na.tif,3,4,m\na.tif,5,6,\na.tif,5,6,None\n")
+    with pytest.warns(
+        UserWarning, match=r"a\.csv: has 2 labels 'nan', which are taken for a class"
+    ):
+        assert read_annotations(path).label.dropna().tolist() == ["nan", "m", "None"]
