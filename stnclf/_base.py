@@ -30,6 +30,7 @@ from ._utils.checks import (
 from ._utils.errors import argument_error
 from ._utils.images import as_images, check_image_shape, check_size, naming
 from ._utils.neutral import neutral
+from ._utils.sized_images import warn_of_context
 from .networks import initialize, positional_names
 from .sampling import Augmentation, CellDataset, Frame, channel_statistics
 from .training import CellNet, Optimizer
@@ -220,7 +221,9 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
 
     def _check(self, X, y, centers, sample_weight, reset):
         """Check what ``fit`` was given."""
-        X = as_images(self, X, self.image_shape, reset=reset)
+        before, X = X, as_images(self, X, self.image_shape, reset=reset)
+        if self.patch_size is None:
+            warn_of_context(before, X.shape[1:3])
         classes, y = check_y(X, y, type(self).__name__)
         frame = self._frame(X.shape[1:3])
         self._check_networks(frame)

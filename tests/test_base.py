@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
 from skorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -20,6 +21,7 @@ from skorch.callbacks import (
 )
 
 from stnclf import CiresanBaseline, Optimizer, STNCellClassifier
+from stnclf._utils.sized_images import with_sizes
 from tests.conftest import QUICK, make_blobs
 
 FAST = Optimizer(lr=3e-3, schedule="constant", weight_decay=0.0)
@@ -87,6 +89,7 @@ PROGRAM = """
 import hashlib, torch
 torch.set_num_threads({threads})
 from stnclf import STNCellClassifier
+from stnclf._utils.sized_images import with_sizes
 from tests.conftest import QUICK, make_blobs
 X, y, centers = make_blobs(40)
 clf = STNCellClassifier(**QUICK).fit(X, y, centers=centers)
@@ -401,3 +404,21 @@ def test_a_class_with_one_sample(quick_stn):
     clf = quick_stn.fit(X, y, centers=centers)
     assert clf.classes_.tolist() == ["cross", "disc", "lone"]
     assert clf.predict_proba(X).shape == (9, 3)
+
+
+def test_context_is_not_taken_for_the_patch_in_silence(quick_baseline, blobs):
+    X, y, _ = blobs
+    X = with_sizes(X[:, :, :24].copy(), 16, 8)
+    with pytest.warns(UserWarning, match="Pass patch_size=16, cell_size=8") as caught:
+        quick_baseline.fit(X[::3], y[::3])
+    assert len(caught) == 1
+    for size in (16, (24, 24)):
+        quick_baseline.set_params(patch_size=size).fit(X, y)  # a warning would be an error
+    quick_baseline.set_params(patch_size=None).fit(np.asarray(X), y)
+
+
+def test_folds_of_a_cross_validation_remember_their_sizes(quick_baseline, blobs):
+    X, y, _ = blobs
+    X = with_sizes(X[:, :, :24].copy(), 16, 8)
+    with pytest.warns(UserWarning, match="patch_size=16"):
+        cross_val_score(quick_baseline, X, y, cv=2)

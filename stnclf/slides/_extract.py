@@ -25,6 +25,7 @@ from .._utils.files import check_path
 from .._utils.identity import describe_source, run_identity
 from .._utils.part_file import PartFile
 from .._utils.run import check_out, read_header
+from .._utils.sized_images import with_sizes
 from .._utils.typing import Floats, PathLike, Pixels, RandomState, Table
 from .._version import __version__
 from ..annotations import resolve_image
@@ -147,7 +148,8 @@ def extract_patches(
     -------
     X : uint8 ndarray of shape (n, image_size, image_size, 3)
         RGB, in the order of the table; white beyond the edge of a slide. Memory-mapped and
-        read-only if `out` is given.
+        read-only if `out` is given. It remembers `size` and `cell_size`: an estimator that would
+        take the context for the patch, ``patch_size=None``, says so in a warning.
     y : ndarray of shape (n,)
         Labels.
     centers : float64 ndarray of shape (n, 2)
@@ -268,6 +270,7 @@ def extract_patches(
         lost, broken = fill_patches(slides, mpp, tiles, corners, part, n_jobs, verbose, on_error)
         kept = _without(lost, broken, names, len(points), out)
         X, rows = part.finish(kept), slice(None) if kept is None else kept
+    X = with_sizes(X, int(size), int(size) // 2 if cell_size is None else int(cell_size))
     centers = on_grid - corners
     centers[n_cells:] = np.nan
     return X, y[rows], centers[rows], groups[rows]
