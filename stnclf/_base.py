@@ -177,6 +177,7 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
             vars(self).clear()
             vars(self).update(before)
             raise
+        self.detection_thresholds_ = {}  # others were those of other weights
         try:
             left = [(stage, None) for stage in plan]
             if keeper is not None:

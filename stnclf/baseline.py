@@ -104,6 +104,10 @@ class CiresanBaseline(BaseCellClassifier):
         The skorch net; ``net_.module_`` is the torch module, always on the CPU.
     history_ : list of dict
         One row per epoch: stage, epoch, losses, learning rate at its end, seconds.
+    detection_thresholds_ : dict of label to float
+        Least probability of a detection of each class, which `stnclf.scan.scan` takes unless told
+        otherwise; empty after `fit`. `stnclf.metrics.choose_thresholds` finds them, and model
+        files keep them.
 
     See Also
     --------

@@ -48,9 +48,7 @@ __all__ = ["scan_command"]
 @click.option(
     "--min-probability",
     type=float,
-    default=0.5,
-    show_default=True,
-    help="Discard detections below this probability.",
+    help="Discard detections below this probability.  [default: as chosen in MODEL, else 0.5]",
 )
 @click.option(
     "--nms-radius",

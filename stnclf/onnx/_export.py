@@ -10,6 +10,7 @@ import torch
 from .._serialization.codec import encode_classes
 from .._utils.files import check_writable, write_atomically
 from .._utils.neutral import neutral
+from .._utils.thresholds import check_thresholds
 from .._utils.typing import PathLike
 from .._version import __version__
 from ..baseline import CiresanBaseline
@@ -85,7 +86,8 @@ def to_onnx(
     The model's metadata has these entries, each of which is JSON: ``classes`` (labels, in the
     order of the probabilities), ``image_shape`` (height, width, channels), ``patch_size`` and
     ``cell_size`` (height, width), ``mpp`` (the estimator's parameter), ``estimator`` (name of its
-    class) and ``stnclf_version``.
+    class) and ``stnclf_version``; where ``detection_thresholds_`` is not empty, also
+    ``detection_thresholds``, in the order of the classes, null where there is none.
 
     Examples
     --------
@@ -165,5 +167,8 @@ def _model(estimator: Any, dtype: str) -> Any:
         "estimator": type(estimator).__name__,
         "stnclf_version": __version__,
     }
+    if getattr(estimator, "detection_thresholds_", None):
+        known = check_thresholds(estimator.detection_thresholds_, estimator.classes_)
+        facts["detection_thresholds"] = [known.get(k) for k in estimator.classes_.tolist()]
     onnx.helper.set_model_props(model, {name: json.dumps(value) for name, value in facts.items()})
     return model

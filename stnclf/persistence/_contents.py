@@ -22,6 +22,7 @@ from .._serialization.training_record import TrainingRecord
 from .._serialization.version_1 import current_parameters
 from .._utils.images import check_image_shape
 from .._utils.pixel_unit import PixelUnit
+from .._utils.thresholds import check_thresholds
 from .._version import __version__
 from ..baseline import CiresanBaseline
 from ..classifier import STNCellClassifier
@@ -85,6 +86,10 @@ def describe(estimator):
     check_estimator(estimator)
     facts = {"format": "stnclf model", "format_version": FORMAT_VERSION}
     facts |= {"class": type(estimator).__name__, "versions": versions()}
+    chosen = getattr(estimator, "detection_thresholds_", None)
+    if chosen:
+        known = check_thresholds(chosen, estimator.classes_)
+        facts["detection_thresholds_"] = [known.get(k) for k in estimator.classes_.tolist()]
     if isinstance(estimator, Ensemble):
         members = members_of(estimator)
         if len(members) > _MOST_MEMBERS:
@@ -126,6 +131,17 @@ def _describe_one(estimator):
 
 def restore(reader):
     """Make the estimator that a file describes, or raise one of REFUSALS."""
+    estimator, chosen = _restore(reader), reader.facts.get("detection_thresholds_")
+    if chosen is not None:
+        names = estimator.classes_.tolist()
+        if not isinstance(chosen, list) or len(chosen) != len(names):
+            raise ValueError(f"detection_thresholds_: wants a list of {len(names)} numbers")
+        known = {name: value for name, value in zip(names, chosen) if value is not None}
+        estimator.detection_thresholds_ = check_thresholds(known, estimator.classes_)
+    return estimator
+
+
+def _restore(reader):
     facts = reader.facts
     check_format(facts)
     if facts.get("class") == Ensemble.__name__:
@@ -189,7 +205,7 @@ def _filled(facts, estimator, frame, image, classes, tensors):
     del tensors  # what follows may copy
     estimator.net_ = CellNet.around(module.eval())
     TrainingRecord.decoded(facts, estimator._stages()).restore(estimator.net_)
-    estimator.history_ = history_rows(estimator.net_.history)
+    estimator.history_, estimator.detection_thresholds_ = history_rows(estimator.net_.history), {}
     estimator.classes_, estimator.image_shape_ = classes, image
     estimator.patch_size_, estimator.cell_size_ = frame.patch, frame.cell
     estimator.n_features_in_ = math.prod(image)

@@ -52,6 +52,7 @@ def as_markdown(estimator, versions):
                 ("classes", ", ".join(_code(label) for label in estimator.classes_.tolist())),
                 ("dtype of the classes", _code(estimator.classes_.dtype.str)),
                 ("weights", f"{n_weights:,}"),
+                ("least probability of a detection", _thresholds(estimator)),
             ],
         ),
         _UNITS,
@@ -119,6 +120,11 @@ def _each(values):
 def _table(head, rows):
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def _thresholds(estimator):
+    chosen = getattr(estimator, "detection_thresholds_", {})
+    return ", ".join(f"{_code(k)}: {v:.4g}" for k, v in chosen.items()) or "not chosen"
 
 
 def _size(size):

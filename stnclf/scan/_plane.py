@@ -16,10 +16,13 @@ from ..slides._skipped import merged
 from ..slides._slide import name_of
 from ._finders import Block
 
-__all__ = ["Plane", "run", "table_of", "without_duplicates"]
+__all__ = ["Plane", "probable", "run", "table_of", "without_duplicates"]
 
 #: Pixels of the plane: what cannot be read is left out in parts of about this side.
 _SMALLEST = 64
+
+#: By how much probabilities are rounded in tables.
+_ROUNDED = 5e-7
 
 
 class Plane:
@@ -126,6 +129,11 @@ def _find_around(plane, finder, block):
 def _probability(cells):
     """Probability of the label of each cell."""
     return cells[np.arange(len(cells)), 3 + cells[:, 2].astype(int)]
+
+
+def probable(cells, least):
+    """Leave out cells whose label has less than its own least probability (n_classes,)."""
+    return cells[_probability(cells) >= least[cells[:, 2].astype(int)] - _ROUNDED]
 
 
 def without_duplicates(cells, radius):

@@ -6,8 +6,8 @@ import copy
 import hashlib
 import json
 import warnings
-from collections.abc import Sequence
-from numbers import Integral, Real
+from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from .._utils.neutral import neutral
 from .._utils.optional import import_pandas
 from .._utils.progress import Progress
 from .._utils.run import check_out
+from .._utils.thresholds import least_probabilities
 from .._utils.typing import PathLike, Pixels, Table
 from .._version import __version__
 from ..annotations import read_annotations
@@ -34,9 +35,12 @@ from ..slides._tissue import find_slide_tissue
 from ._finders import PatchFinder, WindowFinder
 from ._heatmap_finder import HeatFinder, SharedFinder
 from ._map_finder import MapFinder
-from ._plane import Plane, run, table_of, without_duplicates
+from ._plane import Plane, probable, run, table_of, without_duplicates
 
 __all__ = ["identity", "scan"]
+
+#: What was fitted but is not what cells look like: thresholds count among the settings.
+_NOT_OF_THE_MODEL = ("net_", "history_", "detection_thresholds_")
 
 
 @neutral()
@@ -47,7 +51,7 @@ def scan(
     labels: Sequence[Any] | None = None,
     mpp: float | None = None,
     tissue: bool = True,
-    min_probability: float = 0.5,
+    min_probability: float | Mapping[Any, float] | None = None,
     nms_radius_um: float | None = None,
     tta: bool = False,
     stride: int | None = None,
@@ -75,8 +79,10 @@ def scan(
         not known either; the pixels of level 0 are then taken as they are.
     tissue : bool, default=True
         Look only where there is tissue (`stnclf.slides.Slide.tissue_mask`).
-    min_probability : float, default=0.5
-        Cells are reported whose label has at least this probability.
+    min_probability : float or mapping of label to float, default=None
+        Cells are reported whose label has at least this probability; of a mapping, that of their
+        label, or 0.5 where it has none. None is the estimator's ``detection_thresholds_``, as
+        `stnclf.metrics.choose_thresholds` and ``stnclf score --choose`` find them, or 0.5.
     nms_radius_um : float, default=None
         Of two cells that are no further apart than this, whatever their classes, the one with the
         lower probability is taken for a duplicate. None is a quarter of the cell window's shorter
@@ -190,17 +196,14 @@ def scan(
     if not isinstance(tta, (bool, np.bool_)):
         raise argument_error("tta", f"got {tta!r}, wants True or False.")
     n_jobs = _check_jobs(n_jobs)
-    if not isinstance(min_probability, Real) or not 0 <= min_probability <= 1:
-        raise argument_error(
-            "min_probability", f"got {min_probability!r}, wants a number from 0 to 1."
-        )
+    least = least_probabilities(estimator, min_probability)
     for name, value in (("tile_size", tile_size), ("stride", stride)):
         is_whole = isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
         if not is_whole and (name != "stride" or value is not None):
             raise argument_error(name, f"got {value!r}, wants a whole number of pixels.")
     check_on_error(on_error)
     out = check_out(out, resume)
-    finder = _make_finder(estimator, reported, min_probability, stride, tta)
+    finder = _make_finder(estimator, reported, float(least[reported].min()), stride, tta)
     mpp = estimator.mpp if mpp is None else mpp
 
     with opened(slide) as slide:
@@ -233,7 +236,7 @@ def scan(
             # An array without rows comes back without columns.
             parts = [cells for _, cells in progress.in_order() if len(cells)]
             cells = np.concatenate([np.empty((0, 3 + len(estimator.classes_))), *parts])
-            cells = without_duplicates(cells, radius)
+            cells = without_duplicates(probable(cells, least), radius)
             table = table_of(cells, slide, estimator.classes_)
             _say_skipped(table, [(name_of(slide), *box) for box in skipped], out)
             progress.finish(table.to_csv(index=False, lineterminator="\n").encode())
@@ -331,10 +334,13 @@ def identity(estimator, *, labels, **settings):
         digest.update(name.encode() + tensor.cpu().numpy().tobytes())
     # Sizes, classes, units: all that was fitted but the networks and their history.
     for name, value in sorted(vars(estimator).items()):
-        if name.endswith("_") and name not in ("net_", "history_"):
+        if name.endswith("_") and name not in _NOT_OF_THE_MODEL:
             value = value.tolist() if isinstance(value, np.ndarray) else value
             digest.update(json.dumps([name, value], default=str).encode())
     digest.update(repr(getattr(estimator.net_.module_, "tta", False)).encode())
+    least = least_probabilities(estimator, settings["min_probability"])
+    same = (least == least[0]).all()
+    settings["min_probability"] = float(least[0]) if same else least.tolist()
     if labels is not None:
         labels = estimator.classes_[_check_labels(labels, estimator.classes_)].tolist()
     model = {"sha256": digest.hexdigest()}

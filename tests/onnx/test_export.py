@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 import logging
@@ -231,6 +232,14 @@ def test_labels_of_any_kind_are_in_the_model(labels, blobs, tmp_path):
     to_onnx(estimator, tmp_path / "model.onnx")
     facts = open_model(tmp_path / "model.onnx").get_modelmeta().custom_metadata_map
     assert json.loads(facts["classes"]) == labels
+
+
+def test_chosen_thresholds_are_in_the_model(fitted, tmp_path):
+    estimator = copy.deepcopy(fitted)
+    estimator.detection_thresholds_ = {estimator.classes_[1]: 0.75}
+    to_onnx(estimator, tmp_path / "model.onnx")
+    facts = open_model(tmp_path / "model.onnx").get_modelmeta().custom_metadata_map
+    assert json.loads(facts["detection_thresholds"]) == [None, 0.75]
 
 
 def test_a_loaded_estimator_gives_the_same_bytes(fitted, written, tmp_path):

@@ -1,8 +1,10 @@
 """Model files: nothing is lost on the way, nothing that is not a model gets through."""
 
+import copy
 import hashlib
 import json
 import os
+import pickle
 import random
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from skorch.callbacks import Callback
 
 import stnclf
 from stnclf import Augmentation, CiresanBaseline, Optimizer, STNCellClassifier
+from stnclf.persistence import model_card
 from tests.conftest import QUICK
 
 ROOT = Path(__file__).parents[2]
@@ -221,6 +224,29 @@ def test_callbacks_are_left_out_and_it_is_said(blobs, tmp_path):
     assert again.net_.history[0]["mine"] == 3
     assert not {"object", "day"} & set(again.net_.history[0])
     assert_same_predictions(clf, again, X[:3])
+
+
+def test_thresholds_of_detections_come_back(small, blobs, tmp_path):
+    path, small = tmp_path / "m.safetensors", copy.deepcopy(small)
+    stnclf.save(small, path)
+    plain = path.read_bytes()
+    assert stnclf.load(path).detection_thresholds_ == {}
+    first, second = small.classes_.tolist()[:2]
+    small.detection_thresholds_ = {second: 0.75}
+    stnclf.save(small, path)
+    assert stnclf.load(path).detection_thresholds_ == {second: 0.75}
+    assert pickle.loads(pickle.dumps(small)).detection_thresholds_ == {second: 0.75}
+    assert repr(0.75) in model_card(small)
+    stnclf.save(stnclf.load(path), tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes() != plain
+    for wrong in ({"x": 0.5}, {first: 1.5}, [0.5, 0.5]):
+        small.detection_thresholds_ = wrong
+        with pytest.raises(ValueError, match="detection_thresholds_: got"):
+            stnclf.save(small, path)
+    # Other weights, other thresholds.
+    X, y, centers = blobs
+    again = stnclf.load(path).set_params(epochs=0, warm_start=True)
+    assert again.fit(X, y, centers=centers).detection_thresholds_ == {}
 
 
 def test_names_of_columns_come_back(blobs, tmp_path):

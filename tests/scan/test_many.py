@@ -45,6 +45,27 @@ def test_tables_are_those_of_scan(backend, clf, slides, tables, tmp_path):
         pd.testing.assert_frame_equal(a, b, check_dtype=False)
 
 
+def test_each_class_has_its_own_threshold(clf, slides, tmp_path):
+    everything = scan(clf, slides[0], min_probability=0, **HOW)
+    values = {name: part["probability"].median() for name, part in everything.groupby("label")}
+    wanted = everything[everything["probability"] >= everything["label"].map(values)]
+    assert 0 < len(wanted) < len(everything)
+    one = scan(clf, slides[0], min_probability=values, **HOW)
+    pd.testing.assert_frame_equal(one, wanted.reset_index(drop=True))
+    chosen = copy.deepcopy(clf)
+    chosen.detection_thresholds_ = values
+    # Taken by default, by workers too, unless something else is given.
+    with parallel_config(backend="loky"):
+        found = scan_slides(chosen, slides[:1], n_jobs=2, out=tmp_path, **HOW)
+    pd.testing.assert_frame_equal(found[0], one)
+    pd.testing.assert_frame_equal(scan(chosen, slides[0], min_probability=0, **HOW), everything)
+    # The same thresholds by another way are the same run; others are another one.
+    again = scan_slides(clf, slides[:1], out=tmp_path, resume=True, min_probability=values, **HOW)
+    pd.testing.assert_frame_equal(again[0], one, check_dtype=False)
+    with pytest.raises(ValueError, match="a table of another min probability"):
+        scan_slides(clf, slides[:1], out=tmp_path, resume=True, **HOW)
+
+
 def test_finished_tables_are_kept_with_resume_only(clf, slides, tables, tmp_path):
     scan_slides(clf, slides[:1], out=tmp_path, **HOW)
     before = (tmp_path / "ü.csv").stat().st_mtime_ns
