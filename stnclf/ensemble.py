@@ -64,8 +64,10 @@ class Ensemble(PredictionMixin, BaseEstimator):
     The position of a cell is the mean of the positions of those members that agree: the largest
     group within a quarter of the window's shorter side of one of them. Members err independently
     by a pixel or two, which the mean evens out, and now and then choose another cell, which must
-    not pull the mean between two cells. The member that is surest does not decide: its probability
-    is one of a class, and says little about a position.
+    not pull the mean between two cells. To take the position of the member that is surest of its
+    class instead does less: with five members on synthetic cells (windows of 32 px in patches of
+    96) the median error was 2.03 px, no better than a single member's, 1.99 to 2.19; that of the
+    mean of all was 1.87 and that of those that agree 1.74.
 
     References
     ----------

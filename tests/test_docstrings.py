@@ -9,12 +9,15 @@ import importlib
 import inspect
 import pkgutil
 import re
+from functools import partial
 
 import pandas as pd
 import pytest
+from torch import nn
 
 import stnclf
 from stnclf import displays
+from stnclf.features import EncoderFeatures
 from stnclf.slides import Slide
 
 from .bad_input.calls import CASES
@@ -30,6 +33,7 @@ ESTIMATORS = {
     "STNCellClassifier": stnclf.STNCellClassifier,
     "CiresanBaseline": stnclf.CiresanBaseline,
     "CellFeatures": stnclf.CellFeatures,
+    "EncoderFeatures": EncoderFeatures,
     "Ensemble": stnclf.Ensemble,
 }
 DISPLAYS = {name: getattr(displays, name) for name in displays.__all__}
@@ -253,8 +257,9 @@ def test_attributes_are_those_after_fit(name, blobs):
         for attribute, _ in documented(fitted, "Attributes"):
             assert hasattr(fitted, attribute), attribute
         return
-    none = {p: 0 for p in ESTIMATORS[name]().get_params() if p.endswith("epochs")}
-    fitted = ESTIMATORS[name](**none).fit(table, y)
+    make = partial(EncoderFeatures, nn.Flatten()) if name == "EncoderFeatures" else ESTIMATORS[name]
+    none = {p: 0 for p in make().get_params() if p.endswith("epochs")}
+    fitted = make(**none).fit(table, y)
     public = {a for a in vars(fitted) if a.endswith("_") and not a.startswith("_")}
     assert {entry for entry, _ in documented(fitted, "Attributes")} == public
 

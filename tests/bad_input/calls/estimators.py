@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
+from torch import nn
 
 from stnclf import CellFeatures, CiresanBaseline, Ensemble, Optimizer, STNCellClassifier
+from stnclf.features import EncoderFeatures
 from tests.bad_input import refused
 
 METHODS = ("predict", "predict_proba", "predict_log_proba", "transform", "localize", "attend")
@@ -189,4 +191,51 @@ ENSEMBLES += [
     ),
 ]
 
-CASES = [*CLASSIFIERS, *ENSEMBLES, *FEATURES]
+FLAT = nn.Flatten()
+ENCODERS = [
+    refused(
+        f"EncoderFeatures.{method}",
+        name,
+        error,
+        words,
+        lambda r, m=method, module=module, X=X: getattr(EncoderFeatures(module), m)(X(r)),
+    )
+    for method in ("fit", "fit_transform")
+    for name, error, words, module, X in (
+        ("X: None", TypeError, "got NoneType", FLAT, lambda r: None),
+        ("X: NaN", ValueError, "NaN", FLAT, lambda r: r.X * np.nan),
+        ("file: no module there", OSError, "nowhere", "nowhere", lambda r: r.X),
+    )
+]
+ENCODERS += [
+    refused(
+        f"EncoderFeatures.{method}",
+        "file: not fitted",
+        NotFittedError,
+        "EncoderFeatures.*not fitted",
+        lambda r, m=method, X=X: getattr(EncoderFeatures(FLAT), m)(*X(r)),
+    )
+    for method, X in (("transform", lambda r: [r.X]), ("get_feature_names_out", lambda r: []))
+]
+ENCODERS += [
+    refused(
+        f"EncoderFeatures.{method}",
+        name,
+        error,
+        words,
+        lambda r, m=method, X=X: getattr(EncoderFeatures(FLAT).fit(r.X), m)(X(r)),
+    )
+    for method, name, error, words, X in (
+        ("transform", "X: None", TypeError, "got NoneType", lambda r: None),
+        ("transform", "X: other height", ValueError, "20 x 36 px.*fitted", lambda r: r.X[:, :20]),
+        (
+            "get_feature_names_out",
+            "input_features: too few",
+            ValueError,
+            "should have length equal",
+            lambda r: ["a"],
+        ),
+    )
+]
+
+CASES = [*CLASSIFIERS, *ENSEMBLES, *FEATURES, *ENCODERS]
