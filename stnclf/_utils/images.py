@@ -240,6 +240,7 @@ def _check_array(X, name, fitted, image_shape):
     if X.ndim not in (3, 4):
         raise ValueError(f"X: got an array of {X.ndim} axes, shape {X.shape}; wants {_FORMS}.")
     _check_kind(X)
+    single = X.ndim == 3 and fitted is not None and X.shape[2] == fitted[2] != X.shape[0]
     if X.ndim == 3:
         X = X[..., None]
     if 0 in X.shape:
@@ -254,10 +255,21 @@ def _check_array(X, name, fitted, image_shape):
     if fitted is not None and X.shape[1:] != fitted:
         raise ValueError(
             f"X: got images of {describe(X.shape[1:])}; {name} was fitted on images of "
-            f"{describe(fitted)}."
+            f"{describe(fitted)}.{_hint(X.shape, fitted, single)}"
         )
     _check_float32(X)
     return X
+
+
+def _hint(shape, fitted, single):
+    """Say what images of another size may be meant for; `single` ones look like one image."""
+    image = shape[:2] if single else shape[1:3]
+    if all(side >= known for side, known in zip(image, fitted)) and image != fitted[:2]:
+        return (
+            " To find all cells of a larger image, a tile or slide, use stnclf.scan.scan (the "
+            "command: stnclf scan)."
+        )
+    return " X[None] is a single image." if single else ""
 
 
 def _check_kind(X):

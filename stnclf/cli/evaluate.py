@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from .._utils.identity import describe_file, run_identity
 from .._version import __version__
+from .cautions import all_in_the_middle, cautions_about_model, cautions_about_scores
 from .common import (
     EXISTING,
     FILE,
@@ -92,7 +93,8 @@ def evaluate(
     if report is not None:
         check_output(report, overwrite=overwrite or resume, option="--report")
     found = load_patches(patches)
-    if _all_in_the_middle(found):
+    centred, cautions = all_in_the_middle(found), []
+    if centred:
         say("all cells are in the middle; cut with --max-offset to see how well they are found")
     settings = {"patches": printable(str(patches)), "stnclf": __version__}
     if model is not None:
@@ -107,7 +109,8 @@ def evaluate(
         parameters = {name: repr(est.get_params()) for name, est in estimators.items()}
         what = {"folds": folds, "seed": seed, "parameters": parameters}
         settings |= what
-    header = run_identity("evaluate", __version__, patches=describe_file(patches), **what)
+    made_of = describe_file(patches)
+    header = run_identity("evaluate", __version__, patches=made_of, **what)
     with (
         replacing_only_if(overwrite),
         Progress(target(out), header, resume, lambda: _read_run(out)) as run,
@@ -145,6 +148,10 @@ def evaluate(
             patch_size = patch_size_of(estimators[methods[0]])
         # All files first: whoever listens on standard output may be gone.
         results = {name: scores for name, (scores, _) in scored.items()}
+        if model is not None:
+            cautions += cautions_about_model(model, made_of)
+        cautions += [] if centred else cautions_about_scores(results)
+        settings |= {"cautions": cautions} if cautions else {}
         text = json.dumps(
             {**settings, "results": results, "run": header}, indent=2, ensure_ascii=False
         )
@@ -161,13 +168,17 @@ def evaluate(
                 patch_size=patch_size,
                 histories=histories or None,
                 notes={
-                    name: str(value) for name, value in settings.items() if name != "parameters"
+                    name: "; ".join(value) if name == "cautions" else str(value)
+                    for name, value in settings.items()
+                    if name != "parameters"
                 },
             )
         run.forget()
     show(classification_table(results))
     show("")
     show(summary_table(results))
+    for caution in cautions:
+        say(f"caution: {caution}")
     best = max(results, key=lambda name: results[name]["macro_f1"])
     score = results[best]["macro_f1"]
     say(f"{out or patches}: {len(found.X)} patches; macro F1 {score:.3f} ({best})")
@@ -190,10 +201,3 @@ def _refuse_unused(used):
         if given and param.param_type_name == "option" and param.name not in used:
             option = max(param.opts, key=len)
             raise click.UsageError(f"--model and {option} exclude each other: nothing is trained.")
-
-
-def _all_in_the_middle(found):
-    if found.centers is None:
-        return True
-    middle = (np.array(found.X.shape[2:0:-1]) - 1) / 2
-    return np.abs(found.centers - middle).max() <= 1

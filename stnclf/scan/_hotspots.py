@@ -100,10 +100,13 @@ def hotspots(
         points = points_of(detections, slide, label)
     extent = 1000 / mpp * np.array([math.sqrt(area_mm2 * aspect), math.sqrt(area_mm2 / aspect)])
     if np.any(extent > size):
+        fits = area_mm2 * np.min(size / extent) ** 2
+        digits = 2 - math.floor(math.log10(fits))
         raise argument_error(
             "area_mm2",
             f"a field of {area_mm2:g} mm2 is {extent[0]:.0f} x {extent[1]:.0f} px "
-            f"(width x height), the slide is {size[0]} x {size[1]} px.",
+            f"(width x height), the slide is {size[0]} x {size[1]} px; the largest "
+            f"field that fits has {math.floor(fits * 10**digits) / 10**digits:.3g} mm2.",
         )
     corners, counts = _best_places(points, size, extent, _STEP / mpp, n)
     fields = {

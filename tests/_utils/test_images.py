@@ -316,6 +316,21 @@ def test_other_shapes_are_taken_for_what_they_say(shape):
     assert Holder().fit(np.zeros(shape, np.uint8)).images.shape == shape
 
 
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        ((2, 40, 60, 3), "a tile or slide, use stnclf.scan.scan"),
+        ((40, 60, 3), "a tile or slide, use stnclf.scan.scan"),
+        ((12, 20, 3), r"X\[None\] is a single image\.$"),
+        ((2, 40, 10, 3), r"with 3 channel\(s\)\.$"),
+    ],
+)
+def test_images_of_another_size_may_be_meant_for_something_else(shape, hint):
+    holder = Holder().fit(np.zeros((2, 12, 20, 3), np.uint8))
+    with pytest.raises(ValueError, match=hint):
+        as_images(holder, np.zeros(shape, np.uint8), reset=False)
+
+
 def test_every_value_is_checked_however_many_images():
     X = np.zeros((700, 2, 3), np.float32)
     X[600, 1, 2] = np.nan

@@ -40,6 +40,19 @@ def clusters(seed):
     return np.clip(points, 0, (899, 699)).round(1)
 
 
+def test_a_field_that_is_too_large_says_which_one_fits():
+    slide = Slide(np.zeros((300, 800, 3), np.uint8), mpp=1.0)
+    cells = pd.DataFrame({"x": [90], "y": [200], "label": "mitosis"})
+    with pytest.raises(ValueError, match=r"largest field that fits has (0\.12) mm2\.$") as caught:
+        hotspots(cells, slide)  # 300 um high, 400 um wide
+    assert "is 1778 x 1333 px" in str(caught.value)
+    assert hotspots(cells, slide, area_mm2=0.12).loc[0, "count"] == 1
+    with pytest.raises(ValueError, match=r"fits has 0\.09 mm2"):
+        hotspots(cells, slide, aspect=1)
+    with pytest.raises(ValueError, match=r"fits has 0\.213 mm2"):  # 0.21333
+        hotspots(cells, slide, aspect=3)
+
+
 def test_size_and_shape_of_the_field():
     field = hotspots(table([[450, 350]]), blank(), area_mm2=0.12, aspect=3.0).loc[0]
     assert field["width"] * field["height"] * (MPP / 1000) ** 2 == pytest.approx(0.12)
