@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ._utils.points import points_by_name
 from ._utils.typing import Floats, Size
 
 __all__ = [
@@ -288,6 +289,8 @@ def window_corners(theta: ArrayLike, patch_size: Size, image_size: Size | None =
 
 def _as_numbers(values: ArrayLike, name: str, shape: tuple[Any, ...]) -> Floats:
     """Return an array of numbers whose last axes have the sizes in `shape`; "n" is any."""
+    if name in ("points", "centers"):
+        values = points_by_name(name, values)
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:

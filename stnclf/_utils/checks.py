@@ -6,7 +6,6 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Mapping
 from numbers import Real
 
 import numpy as np
@@ -22,9 +21,10 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from .containers import is_table, refuse_masked
+from .containers import refuse_masked
 from .errors import argument_error
 from .images import naming
+from .points import points_by_name
 
 __all__ = [
     "as_floats",
@@ -145,12 +145,12 @@ def check_centers(centers, n_samples, image, patch=None):
     height, width = image
     if centers is None:
         return np.tile([(width - 1) / 2, (height - 1) / 2], (n_samples, 1))
-    refuse_masked("centers", centers)
-    centers = _by_name(centers)
+    centers = points_by_name("centers", centers)
     with naming("centers", f"numbers of shape ({n_samples}, 2), one (x, y) per sample"):
         centers = check_array(
             centers, dtype="numeric", input_name="centers", ensure_2d=False, allow_nd=True
         ).astype(np.float64)
+        assert_all_finite(centers, input_name="centers")  # None in a list is let through
     if centers.shape != (n_samples, 2):
         raise argument_error(
             "centers", f"got shape {centers.shape}, wants ({n_samples}, 2), one (x, y) per sample."
@@ -179,37 +179,6 @@ def check_centers(centers, n_samples, image, patch=None):
     if patch is not None:
         _check_patch(centers, image, patch)
     return centers
-
-
-#: Names that columns of centres have: in tables of annotations, and in those of ``transform``.
-_COLUMNS = (("x", "y"), ("cell_x", "cell_y"))
-
-
-def _by_name(centers):
-    """Return the columns x and y of what has names, and anything else as it is."""
-    first = centers[0] if isinstance(centers, (list, tuple)) and len(centers) else None
-    if isinstance(centers, Mapping):
-        names, column = list(centers), centers.__getitem__
-    elif is_table(centers):
-        names = list(getattr(centers, "column_names", centers.columns))
-        column = centers.__getitem__
-    elif getattr(getattr(centers, "dtype", None), "names", None):
-        names, column = list(centers.dtype.names), centers.__getitem__
-    elif isinstance(first, Mapping):
-        names = list(first)
-        column = lambda name: [row[name] for row in centers]  # noqa: E731
-    elif hasattr(first, "_fields"):  # named tuples
-        names = list(first._fields)
-        column = lambda name: [getattr(row, name) for row in centers]  # noqa: E731
-    else:
-        return centers
-    if not any(isinstance(name, str) for name in names):
-        return centers
-    for wanted in _COLUMNS:
-        if sorted(map(str, names)) == sorted(wanted):
-            with naming("centers", "numbers in the columns x and y"):
-                return np.column_stack([np.asarray(column(name)) for name in wanted])
-    raise ValueError(f"centers: got the columns {names}, wants x and y alone, in any order.")
 
 
 def _outside(centers, origin, size):
@@ -368,6 +337,7 @@ def check_positive(name, value, unit):
 
 
 def as_floats(value, name):
+    refuse_masked(name, value)
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:

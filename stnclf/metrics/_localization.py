@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._utils.checks import as_floats
+from .._utils.points import points_by_name
 from .._utils.typing import Floats, Size
 
 __all__ = ["error_summary", "localization_error", "localization_summary"]
@@ -151,7 +152,7 @@ def localization_summary(
 
 
 def _as_points(value: ArrayLike, name: str) -> Floats:
-    points = as_floats(value, name)
+    points = as_floats(points_by_name(name, value), name)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"{name} must have shape (n_samples, 2), got {points.shape}.")
     broken = ~np.isfinite(points).all(axis=1)

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from .._utils.containers import refuse_masked
+from .._utils.points import points_by_name
 from .._utils.typing import Floats, Scores, Size
 from ..metrics import (
     error_summary,
@@ -188,6 +190,9 @@ def check_length(values: Sized, name: str, n: int) -> None:
 
 
 def check_shape(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
+    if "centers" in name:
+        values = points_by_name(name, values)
+    refuse_masked(name, values)
     array = np.asarray(values, dtype=float)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}.")

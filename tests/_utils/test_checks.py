@@ -1,7 +1,5 @@
 """Checks of arguments: what comes out when they are right (test_bad_input has the rest)."""
 
-from collections import namedtuple
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -83,31 +81,6 @@ def test_early_stopping_needs_something_to_watch():
 
 
 POINTS = np.array([[12.0, 3.0], [20.0, 9.0], [0.5, 4.0]])
-Point = namedtuple("Point", "y x")
-
-
-def named_points():
-    pl = pytest.importorskip("polars", reason="needs polars")
-    x, y = POINTS.T
-    records = np.zeros(3, dtype=[("y", float), ("x", np.int16)])
-    records["x"], records["y"] = np.floor(x), y
-    return {
-        "x, y": pd.DataFrame({"x": x, "y": y}),
-        "y, x": pd.DataFrame({"y": y, "x": x}, index=[7, 8, 9]),
-        "of transform": pd.DataFrame({"cell_y": y, "cell_x": x}),
-        "without names": pd.DataFrame(POINTS),
-        "polars": pl.DataFrame({"y": y, "x": x}),
-        "dict": {"y": y.tolist(), "x": x},
-        "list of dicts": [{"y": b, "x": a} for a, b in POINTS],
-        "named tuples": [Point(b, a) for a, b in POINTS],
-        "records": records,
-    }
-
-
-@pytest.mark.parametrize("form", named_points())
-def test_centers_with_names_are_read_by_name(form):
-    expected = np.floor(POINTS) if form == "records" else POINTS
-    np.testing.assert_array_equal(check_centers(named_points()[form], 3, (10, 21)), expected)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +118,19 @@ def test_centers_outside_the_patch_are_warned_of():
         words = rf"1 of 3 lie outside the central patch of 9 x 6 px .*index 1: \[{x}, {y}\]"
         with pytest.warns(UserWarning, match=words):
             check_centers([inside[0], [x, y], inside[2]], 3, (10, 21), (6, 9))
+
+
+def test_nothing_in_a_list_of_centers_is_no_number():
+    for given in ([[1, 2], [3, None]], [[1, 2], [3, float("nan")]], [{"y": None, "x": 1}] * 2):
+        with pytest.raises(ValueError, match=r"centers.* NaN"):
+            check_centers(given, 2, (10, 21))
+
+
+def test_centers_are_read_by_name():
+    table = pd.DataFrame({"y": POINTS[:, 1], "x": POINTS[:, 0]})
+    np.testing.assert_array_equal(check_centers(table, 3, (10, 21)), POINTS)
+    tensor = torch.tensor(POINTS, requires_grad=True)
+    np.testing.assert_array_equal(check_centers(tensor, 3, (10, 21)), POINTS)
 
 
 def test_masked_centers_and_weights_are_refused():

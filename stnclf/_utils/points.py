@@ -1,0 +1,71 @@
+"""Points that come with names: x and y are taken by them, in whichever order they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .containers import is_table, refuse_masked
+
+__all__ = ["points_by_name"]
+
+#: Names that columns of points have: in tables of annotations, and in those of ``transform``.
+_COLUMNS = (("x", "y"), ("cell_x", "cell_y"))
+
+
+def points_by_name(argument, points):
+    """Return the columns x and y of what has names, and anything else as it is.
+
+    Parameters
+    ----------
+    argument : str
+        Its name, for messages.
+    points : object
+        A table, mapping, structured array, or list of mappings or named tuples; a tensor becomes
+        an array.
+
+    Returns
+    -------
+    object
+        An array of shape (n, 2) where there were names.
+
+    Raises
+    ------
+    ValueError
+        If the names are others, or values are masked.
+    """
+    refuse_masked(argument, points)
+    if hasattr(points, "detach"):  # a tensor, maybe with gradients, or not on the CPU
+        return points.detach().cpu().numpy()
+    if hasattr(getattr(points, "struct", None), "unnest"):  # a column of polars
+        points = points.struct.unnest()
+    first = points[0] if isinstance(points, (list, tuple)) and len(points) else None
+    if isinstance(points, Mapping):
+        names, column = list(points), points.__getitem__
+    elif is_table(points):
+        names = list(getattr(points, "column_names", points.columns))
+        column = points.__getitem__
+    elif getattr(getattr(points, "dtype", None), "names", None):
+        names, column = list(points.dtype.names), points.__getitem__
+    elif isinstance(first, Mapping):
+        names = list(first)
+        column = lambda name: [row[name] for row in points]  # noqa: E731
+    elif hasattr(first, "_fields"):  # named tuples
+        names = list(first._fields)
+        column = lambda name: [getattr(row, name) for row in points]  # noqa: E731
+    else:
+        return points
+    if not any(isinstance(name, str) for name in names) and not isinstance(points, Mapping):
+        return points
+    for wanted in _COLUMNS:
+        if sorted(map(str, names)) == sorted(wanted):
+            try:
+                return np.column_stack([np.asarray(column(name)) for name in wanted])
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                problem = f"{type(error).__name__}: {error}".splitlines()[0]
+                raise ValueError(
+                    f"{argument}: wants numbers in the columns {wanted[0]} and {wanted[1]}, got "
+                    f"{type(points).__name__} ({problem})."
+                ) from error
+    raise ValueError(f"{argument}: got the columns {names}, wants x and y alone, in any order.")
