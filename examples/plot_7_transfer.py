@@ -49,7 +49,7 @@ for name, init in {"from scratch": None, "from the old network": old}.items():
         errors.setdefault(name, []).append(np.median(error))
 
 # %%
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.3), layout="constrained")
 for name, line in {"from scratch": "o--", "from the old network": "s-"}.items():
     left.plot(counts, 100 * np.array(scores[name]), line, label=name)
     right.plot(counts, errors[name], line, label=name)
@@ -60,7 +60,7 @@ for axis in (left, right):
     axis.set(xscale="log", xlabel="annotated cells of the new kind")
     axis.set_xticks(counts, counts)
     axis.minorticks_off()
-left.legend(frameon=False)
+figure.legend(*left.get_legend_handles_labels(), ncols=2, frameon=False, loc="outside upper center")
 plt.show()
 
 # %%

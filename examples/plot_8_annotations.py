@@ -57,19 +57,26 @@ slide = Slide(folder / "case 7.png", mpp=mpp)
 overview, scale = slide.thumbnail(600)
 figure, axis = plt.subplots(figsize=(7.5, 5.4), layout="constrained")
 axis.imshow(overview)
-markers = {"mitotic figure": "s", "granulocyte": "o", "tumour cell": "."}
-for label, marker in markers.items():
+markers = {
+    "mitotic figure": ("s", "lime"),
+    "granulocyte": ("o", "yellow"),
+    "tumour cell": (".", "white"),
+}
+for label, (marker, color) in markers.items():
     points = table[table.label == label]
     axis.plot(
         (points.x + 0.5) / scale - 0.5,
         (points.y + 0.5) / scale - 0.5,
         marker,
-        color="black",
+        color=color,
         fillstyle="none",
+        markersize=8,
         label=label,
     )
 axis.set(xticks=[], yticks=[])
-axis.legend(ncols=3, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0))
+axis.legend(
+    ncols=3, facecolor="dimgray", labelcolor="white", loc="upper center", bbox_to_anchor=(0.5, 0)
+)
 plt.show()
 
 # %%
