@@ -25,23 +25,39 @@ _SAME = 0.02
 
 _INCH, _CENTIMETRE = 2, 3
 
-#: Micrometres in one of each.
+#: Micrometres in one of each; case matters, as in OME's list.
 _UNITS = {
+    "km": 1e9,
     "m": 1e6,
+    "dm": 1e5,
     "cm": 1e4,
     "mm": 1e3,
     "nm": 1e-3,
     "pm": 1e-6,
     "\u00c5": 1e-4,
+    "yd": 914400.0,
+    "ft": 304800.0,
     "in": 25400.0,
-    "inch": 25400.0,
+    "thou": 25.4,
+    "pt": 25400.0 / 72,
     "um": 1.0,
-    "micron": 1.0,
-    "microns": 1.0,
-    "micrometer": 1.0,
-    "micrometre": 1.0,
     "\u00b5m": 1.0,  # the micro sign
     "\u03bcm": 1.0,  # the Greek letter
+    "\ufffdm": 1.0,  # the micro sign in another encoding than UTF-8
+}
+
+#: The same in words, one or several, as ImageJ's users type them.
+_WORDS = {
+    "micron": 1.0,
+    "micrometer": 1.0,
+    "micrometre": 1.0,
+    "nanometer": 1e-3,
+    "nanometre": 1e-3,
+    "millimeter": 1e3,
+    "millimetre": 1e3,
+    "centimeter": 1e4,
+    "centimetre": 1e4,
+    "inch": 25400.0,
 }
 
 
@@ -114,7 +130,7 @@ def resolution_of_tiff(page: Directory) -> Resolution:
     if page.text.startswith("ImageJ="):
         # The numbers stand in the tags, their unit here; the tag of the unit means nothing.
         unit = re.search(r"^unit=(.*)$", page.text, re.MULTILINE)
-        factor = _UNITS.get(_unescaped(unit[1])) if unit else None
+        factor = _micrometres(_unescaped(unit[1])) if unit else None
         if factor is None or not x or not y:
             return Resolution()
         return resolution_of_pair(factor / x, factor / y, "ImageJ's description")
@@ -138,12 +154,19 @@ def _of_ome(text: str) -> Resolution | None:
         return None
     sizes = []
     for axis in "XY":
-        factor = _UNITS.get(pixels.get(f"PhysicalSize{axis}Unit", "um"))
+        factor = _micrometres(pixels.get(f"PhysicalSize{axis}Unit", "um"))
         try:
             sizes.append(float(pixels[f"PhysicalSize{axis}"]) * factor)  # type: ignore[operator]
         except (KeyError, TypeError, ValueError):
             return Resolution()
     return resolution_of_pair(sizes[0], sizes[1], "OME-XML")
+
+
+def _micrometres(unit: str) -> float | None:
+    """Micrometres in one unit of length; None of what is none, such as "pixel"."""
+    word = unit.lower()
+    singular = word.removesuffix("es") if word.endswith("ches") else word.removesuffix("s")
+    return _UNITS.get(unit) or _WORDS.get(singular)
 
 
 def _unescaped(unit: str) -> str:

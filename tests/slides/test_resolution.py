@@ -23,7 +23,7 @@ def write(path, description="", resolution=None, unit="NONE"):
         PIXELS,
         photometric="rgb",
         metadata=None,
-        description=description.encode(),
+        description=description if isinstance(description, bytes) else description.encode(),
         resolution=resolution,
         resolutionunit=unit,
     )
@@ -42,6 +42,10 @@ def sizes(x, y, unit=None):
         (0.25, "\u00b5m", 0.25),
         (0.25, "\u03bcm", 0.25),
         (250, "nm", 0.25),
+        (2.5e-10, "km", 0.25),
+        (2.5e-6, "dm", 0.25),
+        (0.25 / 304800, "ft", 0.25),
+        (0.01, "thou", 0.254),
         (0.00025, "mm", 0.25),
         (2.5e-5, "cm", 0.25),
         (1e-5, "inch", 0.254),
@@ -119,3 +123,16 @@ def test_pairs_and_dots_per_inch():
     assert resolution_of_dpi((101600, 101600)).mpp == pytest.approx(0.25)
     for dpi in (None, (72, 72), (0, 0), (101600,), "dpi"):
         assert resolution_of_dpi(dpi).mpp is None
+
+
+def test_units_in_words_and_in_another_encoding(tmp_path):
+    for unit, per_unit in (
+        ("Microns", 4),
+        ("micrometers", 4),
+        ("Inches", 101600),
+        ("nanometer", 0.004),
+    ):
+        text = f"ImageJ=1.53t\nunit={unit}\n"
+        assert write(tmp_path / "a.tif", text, (per_unit, per_unit)).mpp == pytest.approx(0.25)
+    for text in (b"ImageJ=1.53t\nunit=\xb5m\n", sizes(0.25, 0.25, "\xb5m").encode("latin-1")):
+        assert write(tmp_path / "a.tif", text, (4, 4)).mpp == pytest.approx(0.25)
