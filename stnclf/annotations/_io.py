@@ -12,6 +12,7 @@ from typing import Any
 
 from .._utils.files import check_path, written_whole
 from .._utils.optional import import_pandas
+from .._utils.printable import printable
 from .._utils.typing import PathLike, Table
 from ._coco import midog_text
 from ._context import Context
@@ -180,13 +181,13 @@ default="auto"
         table = read(context, format)
     except (ArithmeticError, RecursionError, ValueError, sqlite3.Error) as error:
         text = f"{path}: {' '.join(str(error).split())}"
-        raise ValueError(text) from error
+        raise ValueError(printable(text)) from error
     if label is not None:
         if table["label"].notna().any():
             raise ValueError(f"{path}: names its classes, so that label= does not apply.")
         table["label"] = [label] * len(table)
     for text in _doubts(table, context):
-        warnings.warn(f"{path}: {text}", stacklevel=2)
+        warnings.warn(printable(f"{path}: {text}"), stacklevel=2)
     return table
 
 
@@ -367,8 +368,8 @@ def _bounds(image: str, folder: Path) -> tuple[int, int]:
         return facts.bounds
     if image.lower().endswith(BOUNDED):
         warnings.warn(
-            f"{image}: QuPath counts from the corner of the scanned area, which is not known: "
-            "positions count from level 0. Pass slides=, the slide or its folder.",
+            f"{printable(image)}: QuPath counts from the corner of the scanned area, which is not "
+            "known: positions count from level 0. Pass slides=, the slide or its folder.",
             stacklevel=5,
         )
     return 0, 0

@@ -10,6 +10,7 @@ import numpy as np
 from click.core import ParameterSource
 
 from .._utils.identity import describe_file, run_identity
+from .._utils.printable import printable
 from .._version import __version__
 from .cautions import all_in_the_middle, cautions_about_model, cautions_about_scores
 from .common import (
@@ -23,7 +24,7 @@ from .common import (
     out_option,
     shows_progress,
 )
-from .messages import about_file, printable, say, show
+from .messages import about_file, say, show
 from .methods import TITLES, build, method_options, patch_size_of
 from .outputs import beside, check_output, replacing_only_if, say_complete, target
 from .patch_set import load_patches

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 import numpy as np
 
+from .._utils.printable import printable
 from .common import EXISTING, Command, column_option, count_labels, examples
-from .messages import printable, show, write_data
+from .messages import show, write_data
 from .patch_set import is_patch_set, load_patches
 from .sizes import look_at, measure, patches_line, recommend
 from .tables import needs_resolution, read_table, slides_option

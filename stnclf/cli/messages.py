@@ -10,13 +10,14 @@ import warnings
 
 import click
 
+from .._utils.printable import printable
+
 __all__ = [
     "about_file",
     "describe",
     "is_debugging",
     "keep_debugging",
     "one_line",
-    "printable",
     "report",
     "say",
     "show",
@@ -34,45 +35,6 @@ _TABLES = ("annotations", "detections", "table")
 
 #: How other errors and warnings about data begin; what follows names rows and columns itself.
 _DATA = r"(annotations|detections|table)(: |, )|Input (?=X )|(?=X: |y: |centers: )"
-
-#: Characters that would move a terminal's cursor, change its colours or hide what is written, and
-#: bytes of file names that are no characters.
-_CONTROL = {
-    number: chr(number).encode("unicode_escape").decode()
-    for part in (
-        range(0x20),
-        range(0x7F, 0xA0),
-        range(0x200E, 0x2010),
-        range(0x2028, 0x202F),
-        range(0x2066, 0x206A),
-        range(0xD800, 0xE000),
-    )
-    for number in part
-}
-
-
-def printable(text, keep=""):
-    r"""Write control characters out, so that a label or file name does nothing to a terminal.
-
-    Parameters
-    ----------
-    text : str
-        From anyone.
-    keep : str, default=""
-        Characters that stay, such as line ends.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> from stnclf.cli.messages import printable
-    >>> print(printable("a\x1b[31m.svs"))
-    a\x1b[31m.svs
-    """
-    table = {number: words for number, words in _CONTROL.items() if chr(number) not in keep}
-    return text.translate(table)
 
 
 def say(text):

@@ -1,9 +1,10 @@
 """Charts of the evaluation report: SVG whose colours the page's style sheet decides."""
 
 import math
-from html import escape
 
 import numpy as np
+
+from .._utils.printable import html_text
 
 __all__ = ["error_chart", "legend", "reliability_chart", "stage_charts"]
 
@@ -43,7 +44,7 @@ class _Chart:
         return round(self.height - BOTTOM - share * (self.height - TOP - BOTTOM), 1)
 
     def text(self, x, y, words, anchor):
-        self.parts.append(f'<text x="{x}" y="{y}" text-anchor="{anchor}">{escape(words)}</text>')
+        self.parts.append(f'<text x="{x}" y="{y}" text-anchor="{anchor}">{html_text(words)}</text>')
 
     def line(self, xs, ys, style, *, marked=False):
         points = " ".join(f"{self.x(x)},{self.y(y)}" for x, y in zip(xs, ys))
@@ -62,7 +63,7 @@ class _Chart:
 
     def svg(self):
         return (
-            f'<svg class="chart" role="img" aria-label="{escape(self.title)}" '
+            f'<svg class="chart" role="img" aria-label="{html_text(self.title)}" '
             f'viewBox="0 0 {self.width} {self.height}" width="{self.width}" '
             f'height="{self.height}">{"".join(self.parts)}</svg>'
         )
@@ -76,7 +77,7 @@ def legend(names):
         items.append(
             f'<li><svg width="34" height="10" aria-hidden="true"><line class="series '
             f's{style % N_STYLES}" stroke-dasharray="{dash}" x1="1" y1="5" x2="33" y2="5"/></svg>'
-            f"{escape(name)}</li>"
+            f"{html_text(name)}</li>"
         )
     return f'<ul class="legend">{"".join(items)}</ul>'
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, features
 
 from .._utils.image_files import load_images
+from .._utils.printable import printable
 from ..geometry import patch_origin
 from ..scan._density import cell_density, density_colours
 from ..scan._hotspots import rows_of
@@ -30,11 +31,24 @@ MOST_DETECTIONS = 20_000
 
 
 def as_json(data):
-    """Write data so that nothing in it can end the script element that holds it."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """Write data so that nothing in it can end the script element that holds it.
+
+    Control characters in labels and names are written out, as on the rest of the page.
+    """
+    text = json.dumps(_shown(data), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def _shown(data):
+    if isinstance(data, str):
+        return data if data.startswith("data:image/") else printable(data, keep="\n\t")
+    if isinstance(data, dict):
+        return {name: _shown(value) for name, value in data.items()}
+    if isinstance(data, list) and data and isinstance(data[0], (str, dict, list)):
+        return [_shown(value) for value in data]
+    return data
 
 
 def choose_patches(is_wrong, most, rng):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from html import escape
 from importlib import resources
 from string import Template
 
 from .._utils.plot_style import LOSS_TITLES
+from .._utils.printable import html_text
 from .._version import __version__
 from ._charts import error_chart, legend, reliability_chart, stage_charts
 from ._data import as_json
@@ -63,17 +63,17 @@ def render(title, notes, results, errors, histories, data):
     )
     return _fill(
         "template.html",
-        title=escape(title),
-        version=escape(__version__),
-        policy=escape(policy),
+        title=html_text(title),
+        version=html_text(__version__),
+        policy=html_text(policy),
         style=style,
         notes=_notes(notes),
         links="".join(
-            f'<li><a href="#{name}">{escape(heading)}</a></li>' for name, heading, _ in sections
+            f'<li><a href="#{name}">{html_text(heading)}</a></li>' for name, heading, _ in sections
         ),
         sections="".join(
             f'<section id="{name}" aria-labelledby="{name}-heading">'
-            f'<h2 id="{name}-heading">{escape(heading)}</h2>{body}</section>'
+            f'<h2 id="{name}-heading">{html_text(heading)}</h2>{body}</section>'
             for name, heading, body in sections
         ),
         data=as_json(data),
@@ -100,7 +100,7 @@ def _notes(notes):
     if not notes:
         return ""
     rows = "".join(
-        f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(words))}</dd></div>"
+        f"<div><dt>{html_text(str(name))}</dt><dd>{html_text(str(words))}</dd></div>"
         for name, words in notes.items()
     )
     return f'<dl class="notes">{rows}</dl>'
@@ -109,21 +109,22 @@ def _notes(notes):
 def _table(caption, header, rows, *, n_text=1, starts=()):
     """Make a table that scrolls where it is too wide; rows hold strings."""
     head = "".join(
-        f'<th scope="col"{_text(k < n_text)}>{escape(cell)}</th>' for k, cell in enumerate(header)
+        f'<th scope="col"{_text(k < n_text)}>{html_text(cell)}</th>'
+        for k, cell in enumerate(header)
     )
     body = ""
     for i, row in enumerate(rows):
         cells = "".join(
-            f'<th scope="row">{escape(cell)}</th>'
+            f'<th scope="row">{html_text(cell)}</th>'
             if k == n_text - 1
-            else f"<td{_text(k < n_text)}>{escape(cell)}</td>"
+            else f"<td{_text(k < n_text)}>{html_text(cell)}</td>"
             for k, cell in enumerate(row)
         )
         start = ' class="start"' if i in starts else ""
         body += f"<tr{start}>{cells}</tr>"
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}"><table>'
-        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{html_text(caption)}"><table>'
+        f"<caption>{html_text(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
         "</table></div>"
     )
 
@@ -152,7 +153,7 @@ def _confusion(results):
 
 def _confusion_table(name, scores):
     labels = scores["labels"]
-    head = "".join(f'<th scope="col">{escape(label)}</th>' for label in labels)
+    head = "".join(f'<th scope="col">{html_text(label)}</th>' for label in labels)
     body = ""
     for label, row in zip(labels, scores["confusion"]):
         total = max(1, sum(row))
@@ -161,8 +162,8 @@ def _confusion_table(name, scores):
             f"<small>{100 * count / total:.0f} %</small></td>"
             for count in row
         )
-        body += f'<tr><th scope="row">{escape(label)}</th>{cells}</tr>'
-    caption = escape(name)
+        body += f'<tr><th scope="row">{html_text(label)}</th>{cells}</tr>'
+    caption = html_text(name)
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="Confusion matrix of '
         f'{caption}"><table class="confusion"><caption>{caption}</caption><thead><tr>'
@@ -177,7 +178,7 @@ def _reliability(results):
     if not known:
         return ""
     figures = "".join(
-        f"<figure><figcaption><b>{escape(name)}</b>, expected calibration error "
+        f"<figure><figcaption><b>{html_text(name)}</b>, expected calibration error "
         f"{calibration['ece']:.3f}</figcaption>{reliability_chart(name, calibration)}</figure>"
         for name, calibration in known.items()
     )
@@ -234,7 +235,7 @@ def _training(histories):
     for name, history in histories.items():
         charts = "".join(stage_charts(name, history, used))
         if charts:
-            figures += f'<h3>{escape(name)}</h3><div class="side-by-side">{charts}</div>'
+            figures += f'<h3>{html_text(name)}</h3><div class="side-by-side">{charts}</div>'
     if not figures:
         return ""
     note = "<p>Stages minimise different losses, so that each has a scale of its own.</p>"
@@ -243,7 +244,7 @@ def _training(histories):
 
 def _options(names):
     return "".join(
-        f'<option value="{value}">{escape(name)}</option>' for value, name in enumerate(names)
+        f'<option value="{value}">{html_text(name)}</option>' for value, name in enumerate(names)
     )
 
 
@@ -253,7 +254,7 @@ def _gallery(data):
         "gallery.html",
         methods=_options(method["name"] for method in patches["methods"]),
         labels=_options(patches["labels"]),
-        note=escape(patches["note"]),
+        note=html_text(patches["note"]),
     )
 
 

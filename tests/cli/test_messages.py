@@ -8,7 +8,7 @@ import click
 import pytest
 
 from stnclf._utils.errors import argument_error
-from stnclf.cli.messages import about_file, describe, printable, say, show, write_data
+from stnclf.cli.messages import about_file, describe, say, show, write_data
 
 
 @pytest.mark.parametrize(
@@ -44,22 +44,9 @@ def test_describe_gives_one_line():
     assert describe(ValueError("a\n\n b")) == "a b"
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("a\x1b[31mred\x1b[0m", r"a\x1b[31mred\x1b[0m"),
-        ("a\rb\x07\x00", r"a\rb\x07\x00"),
-        ("two\nlines", r"two\nlines"),
-        ("c1 \x9b31m", r"c1 \x9b31m"),
-        ("gpj.\u202esvs", r"gpj.\u202esvs"),
-        ("a\udcff.svs", r"a\udcff.svs"),
-        ("ü 日本 μm", "ü 日本 μm"),
-    ],
-)
-def test_control_characters_are_written_out(text, shown, capsys):
-    assert printable(text) == shown
-    say(text)
-    assert capsys.readouterr().err == f"{shown}\n"
+def test_control_characters_are_written_out(capsys):
+    say("a\x1b[31mred\nb")
+    assert capsys.readouterr().err == "a\\x1b[31mred\\nb\n"
 
 
 def test_tables_keep_their_lines(capsys):

@@ -131,11 +131,30 @@ def test_the_page_is_valid_and_nothing_breaks_out(tmp_path):
     assert "<b>\"x'" not in page
     assert "\u2028" not in page.split('id="report-data">')[1].split("</script>")[0]
     assert checker.tags.count("h1") == 1
-    assert embedded(page)["patches"]["labels"] == LABELS.tolist()
-    assert embedded(page)["slides"][0]["cells"]["labels"] == sorted([NASTY, "c"])
+    shown = NASTY.replace("\u2028", "\\u2028")
+    assert embedded(page)["patches"]["labels"] == [
+        label.replace("\u2028", "\\u2028") for label in LABELS.tolist()
+    ]
+    assert embedded(page)["slides"][0]["cells"]["labels"] == sorted([shown, "c"])
     ids = set(checker.ids)
     assert ids >= {"summary", "classes", "confusion", "probabilities", "localisation"}
     assert ids >= {"training", "patches", "slides"}
+
+
+def test_control_characters_are_written_out_everywhere(tmp_path):
+    name = "a\x1b\u202e\udc80\x00"
+    page = written(
+        tmp_path / "r.html",
+        title=name,
+        notes={name: name},
+        histories={name: [{"stage": name, "epoch": 1, "train_loss": 1.0}]},
+        slides={name: SLIDE},
+    )
+    # The page has lines, and no other control character, mark of direction or half a surrogate.
+    assert re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", page) is None
+    shown = "a\\x1b\\u202e\\udc80\\x00"
+    assert page.count(shown) >= 6
+    assert embedded(page)["slides"][0]["name"] == shown
 
 
 def test_the_training_curves_show_every_loss_that_there_is(tmp_path):
@@ -171,7 +190,7 @@ def test_the_gallery_gets_the_central_patches_and_points_in_them(tmp_path):
     assert (patches["size"], patches["tile"]) == ([16, 20], [16, 20])
     assert [LABELS[k] for k in patches["annotated"]] == y.tolist()
     first, second = patches["methods"]
-    assert first["name"] == NASTY
+    assert first["name"] == NASTY.replace("\u2028", "\\u2028")
     np.testing.assert_allclose(
         np.divide(first["proba"], 1000), predictions[NASTY]["proba"], atol=6e-4
     )
