@@ -35,6 +35,7 @@ SLOW = frozenset(
         "cli/test_read_errors.py",
         "cli/test_resume.py",
         "cli/test_scan.py",
+        "cli/test_score.py",
         "cli/test_signals.py",
         "cli/test_train.py",
         "cli/test_training_lines.py::test_train_writes_lines_but_for_a_terminal_or_who_wants_none",

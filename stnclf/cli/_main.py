@@ -34,6 +34,11 @@ COMMANDS = {
         "Classify the cells in INPUTS: patches, image files, or folders of image files.",
     ),
     "scan": (".scan", "scan_command", "Find the cells of SLIDES with MODEL."),
+    "score": (
+        ".score",
+        "score",
+        "Score DETECTIONS, a table or a folder of tables of `scan`, against the cells of TRUTH.",
+    ),
     "hotspots": (".hotspots", "hotspots", "Find the fields of SLIDE with most DETECTIONS."),
     "export": (
         ".export",
@@ -89,6 +94,7 @@ class LazyMain(Main):
         "stnclf evaluate patches",
         "stnclf train patches --out model.safetensors",
         "stnclf scan model.safetensors slide.svs --out slide.csv",
+        "stnclf score slide.csv cells.sqlite --mpp 0.25",
         "stnclf hotspots slide.csv slide.svs --label 'mitotic figure' --out fields.csv",
         "stnclf export slide.csv --out slide.geojson",
     ),

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._utils.typing import Scores
 
-__all__ = ["classification_rows", "classification_table", "summary_rows", "summary_table"]
+__all__ = ["classification_rows", "classification_table", "layout", "summary_rows", "summary_table"]
 
 
 def classification_table(results: Mapping[str, Scores], *, fmt: str = "text") -> str:
@@ -43,7 +43,7 @@ def classification_table(results: Mapping[str, Scores], *, fmt: str = "text") ->
               WBC              0.500   1.000     0.667        1
               avg / total      0.875   0.750     0.767        4
     """
-    return _layout(*classification_rows(results), n_text=2, fmt=fmt)
+    return layout(*classification_rows(results), n_text=2, fmt=fmt)
 
 
 def classification_rows(
@@ -93,7 +93,7 @@ def summary_table(results: Mapping[str, Scores], *, fmt: str = "text") -> str:
     >>> summary_table({"SVC": scores}).splitlines()[-1].split()
     ['SVC', '1.000', '1.000', '1.000', '-', '-', '-', '2.0', '-']
     """
-    return _layout(*summary_rows(results), n_text=1, fmt=fmt)
+    return layout(*summary_rows(results), n_text=1, fmt=fmt)
 
 
 def summary_rows(results: Mapping[str, Scores]) -> tuple[list[str], list[list[str]]]:
@@ -129,7 +129,7 @@ def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _layout(header: Sequence[str], rows: Sequence[Sequence[str]], *, n_text: int, fmt: str) -> str:
+def layout(header: Sequence[str], rows: Sequence[Sequence[str]], *, n_text: int, fmt: str) -> str:
     """Align a table: the first `n_text` columns to the left, numbers to the right."""
     if fmt not in ("text", "markdown"):
         raise ValueError(f"fmt must be 'text' or 'markdown', got {fmt!r}.")

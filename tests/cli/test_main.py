@@ -27,7 +27,7 @@ SCAN = ("--mpp", 0.25, "--slide-mpp", 0.25, "--nms-radius", 2)
 
 def test_every_command_helps_with_an_example(invoke):
     assert sorted(main.commands) == sorted(
-        ["info", "patches", "train", "evaluate", "predict", "scan", "hotspots", "export"]
+        ["info", "patches", "train", "evaluate", "predict", "scan", "score", "hotspots", "export"]
     )
     for name, command in main.commands.items():
         code, text, _ = invoke(name, "--help")
@@ -226,7 +226,7 @@ def commands_in(page):
 
 
 @pytest.mark.parametrize(
-    ("page", "n"), [("command_line.md", 9), ("clusters.md", 2), ("../README.md", 6)]
+    ("page", "n"), [("command_line.md", 10), ("clusters.md", 2), ("../README.md", 6)]
 )
 def test_commands_in_the_documentation_parse(page, n):
     lines = commands_in(page)

@@ -1,0 +1,275 @@
+"""The command ``score``."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+
+import click
+
+from .._utils.files import write_atomically
+from .._utils.optional import import_pandas
+from .._version import __version__
+from ..annotations import read_annotations, resolve_image
+from ..annotations._readers import READ
+from .common import (
+    EXISTING,
+    FILE,
+    Command,
+    choose_labels,
+    column_option,
+    examples,
+    out_option,
+    overwrite_option,
+)
+from .messages import about_file, printable, say, show
+from .outputs import check_output
+from .tables import read_table, slides_option
+
+__all__ = ["score"]
+
+_PICTURES = (".pdf", ".png", ".svg")
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "stnclf score detections/ cells.sqlite --mpp 0.25 --label 'mitotic figure'",
+        "stnclf score slide.csv cells.csv --radius-px 20 --plot curves.png",
+        "stnclf score detections/ cells.sqlite --slides slides/ --choose f1 --model m.safetensors",
+    ),
+)
+@click.argument("detections", type=EXISTING)
+@click.argument("truth", type=EXISTING)
+@out_option("JSON file for the scores and the curves.", required=False)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    help="Picture of precision over recall, and F1 over the threshold: .png, .svg or .pdf.",
+)
+@click.option("--label", "labels", multiple=True, help="Only this class; may be repeated.")
+@click.option(
+    "--radius",
+    "radius_um",
+    type=float,
+    help="Largest distance of a detection from its cell in micrometres.  [default: 7.5]",
+)
+@click.option("--radius-px", type=float, help="The same in pixels of level 0; needs no resolution.")
+@click.option("--mpp", type=float, help="Micrometres per pixel of the slides.")
+@click.option("--min-probability", type=float, help="Count detections of at least this.")
+@click.option(
+    "--choose",
+    type=click.Choice(["f1"]),
+    help="Write for each class the threshold with the best F1 into --model.",
+)
+@click.option("--model", type=FILE, help="The model that keeps the chosen thresholds.")
+@click.option(
+    "--from", "format", type=click.Choice(["auto", *READ]), default="auto", help="Format of TRUTH."
+)
+@column_option
+@slides_option
+@overwrite_option
+def score(
+    detections,
+    truth,
+    out,
+    plot,
+    labels,
+    radius_um,
+    radius_px,
+    mpp,
+    min_probability,
+    choose,
+    model,
+    format,
+    columns,
+    slides,
+    overwrite,
+):
+    """Score DETECTIONS, a table or a folder of tables of `scan`, against the cells of TRUTH.
+
+    All cells of these slides ought to be in TRUTH. Thresholds are chosen on slides that have not
+    served for training; the detections must reach below them: scan with --min-probability 0.05.
+    """
+    from ..metrics import choose_thresholds, detection_curve
+    from ..report._detections import detection_table, score_slides
+
+    if (choose is None) != (model is None):
+        raise click.UsageError("--choose and --model go together.")
+    if choose is not None and min_probability is not None:
+        raise click.UsageError("--choose and --min-probability exclude each other.")
+    if radius_um is not None and radius_px is not None:
+        raise click.UsageError("--radius and --radius-px exclude each other.")
+    for path, option in ((out, "--out"), (plot, "--plot")):
+        if path is not None:
+            check_output(path, overwrite=overwrite, option=option)
+    if plot is not None and plot.suffix.lower() not in _PICTURES:
+        raise click.BadParameter(
+            f"'{plot}' ends with none of {', '.join(_PICTURES)}.", param_hint="'--plot'"
+        )
+    found, scanned = _read_detections(detections)
+    cells = read_table(truth, format, mpp=mpp, columns=columns, slides=slides, labels=labels)[0]
+    with about_file(truth):
+        cells = _by_base_name(cells[cells["label"].notna()])
+    is_scanned = cells["image"].map(lambda name: scanned is None or Path(name).stem in scanned)
+    others = sorted({*cells["image"][~is_scanned]})
+    cells = cells[is_scanned]
+    if not len(cells):
+        raise ValueError(f"{truth}: has no cell on the slides of {detections}.")
+    known = sorted({*cells["label"], *found["label"]}, key=str)
+    labels = choose_labels(labels, known) or known
+    unit, radius = "px", radius_px
+    if radius_px is None:
+        unit, radius = "um", 7.5 if radius_um is None else radius_um
+        cells, found = _in_micrometres(cells, found, mpp, slides)
+    how = {"radius_px": radius, "labels": labels}
+    thresholds = {}
+    if min_probability is not None:
+        thresholds = dict.fromkeys(labels, min_probability)
+    elif choose is not None:
+        thresholds = choose_thresholds(cells, found, **how)
+        _keep(model, thresholds)
+    scores = score_slides(cells, found, **how, thresholds=thresholds)
+    curves = detection_curve(cells, found, **how)
+    if out is not None:
+        facts = {"stnclf": __version__, "detections": printable(str(detections))}
+        facts |= {"truth": printable(str(truth)), "radius": radius, "unit": unit}
+        facts |= {"thresholds": _texts(thresholds), **_plain(scores, curves)}
+        text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(out, text.encode())
+    if plot is not None:
+        _draw(curves, thresholds, plot)
+    for label, value in thresholds.items() if choose else ():
+        show(printable(f"threshold of {label}: {value:.4f}"))
+    show(printable(detection_table(scores), keep="\n"))
+    text = f"{len(scores['slides'])} slide(s), radius {radius:g} {unit}"
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        text = f"{text}; {others[0]}{more} of {truth} not scanned, left out"
+    say(f"{out or detections}: {text}")
+    for label in _at_the_end(curves, thresholds) if choose else ():
+        say(
+            f"{label}: the best threshold is below all probabilities of the table; scan with a "
+            "lower --min-probability to see whether there is a better one"
+        )
+
+
+def _read_detections(path):
+    """Read a table, or all tables of a folder; say which slides were scanned, without endings.
+
+    A table of several slides does not say on which of them nothing was found: None.
+    """
+    paths = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    if not paths:
+        raise ValueError(f"{path}: a folder without tables (.csv).")
+    tables, scanned = [], set()
+    for one in paths:
+        table = read_annotations(one)
+        if "probability" not in table and len(table):
+            raise ValueError(f"{one}: has no column probability; wants a table of scan.")
+        tables.append(table[table["label"].notna()])
+        names = {os.path.splitext(name)[0] for name in table["image"]}
+        if len(names) > 1:
+            scanned = None
+        elif scanned is not None:
+            scanned |= names or {one.stem}
+    filled = [table for table in tables if len(table)] or tables[:1]
+    table = filled[0] if len(filled) == 1 else import_pandas().concat(filled, ignore_index=True)
+    return (table if "probability" in table else table.assign(probability=[])), scanned
+
+
+def _by_base_name(cells):
+    """Name images as `scan` does, without their folder."""
+    names = {name: os.path.basename(str(name).replace("\\", "/")) for name in cells["image"]}
+    if len(set(names.values())) < len(names):
+        raise ValueError("has several images of one name in different folders.")
+    return cells.assign(image=cells["image"].map(names), path=cells["image"])
+
+
+def _in_micrometres(cells, found, mpp, slides):
+    """Count positions in micrometres, of each slide by its own resolution."""
+    from ..slides import Slide
+
+    if mpp is not None:
+        known = dict.fromkeys({*cells["image"], *found["image"]}, mpp)
+    elif slides is None:
+        raise click.UsageError("wants --mpp or --slides for a radius in um, or --radius-px.")
+    else:
+        known, paths = {}, dict(zip(cells["image"], cells["path"]))
+        for name in sorted({*cells["image"], *found["image"]}):
+            is_file = os.path.isfile(slides)
+            path = slides if is_file else resolve_image(slides, paths.get(name, name))
+            with Slide(path) as slide:
+                known[name] = slide.mpp
+    return [
+        table.assign(
+            x=table["x"] * table["image"].map(known), y=table["y"] * table["image"].map(known)
+        )
+        for table in (cells, found)
+    ]
+
+
+def _keep(path, thresholds):
+    """Write thresholds into a model file; those of other classes stay."""
+    from ..persistence import load, save
+
+    estimator = load(path)
+    unknown = [k for k in thresholds if k not in estimator.classes_.tolist()]
+    if unknown or not thresholds:
+        raise click.BadParameter(
+            f"'{path}' knows no class {unknown[0]!r}; choose with --label."
+            if unknown
+            else "no detection finds a cell; there is no threshold to choose.",
+            param_hint="'--model'" if unknown else "'--choose'",
+        )
+    estimator.detection_thresholds_ = {
+        **getattr(estimator, "detection_thresholds_", {}),
+        **thresholds,
+    }
+    save(estimator, path)
+
+
+def _at_the_end(curves, thresholds):
+    """Yield the classes whose threshold keeps all detections that the table has."""
+    for label, value in thresholds.items():
+        if value <= curves[label]["threshold"][-1]:
+            yield label
+
+
+def _texts(values):
+    return {str(label): value for label, value in values.items()}
+
+
+def _plain(scores, curves):
+    """Return scores and curves as JSON takes them."""
+    arrays = {
+        str(label): {
+            name: [None if v != v else v for v in value.tolist()]
+            for name, value in curve.items()
+            if name != "n_truth"
+        }
+        for label, curve in curves.items()
+    }
+    slides = {name: _texts(block) for name, block in scores["slides"].items()}
+    return {"pooled": _texts(scores["pooled"]), "slides": slides, "curves": arrays}
+
+
+def _draw(curves, thresholds, path):
+    """Draw without pyplot, which would want a screen."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "--plot needs matplotlib; install it with: pip install 'stnclf[plot]'"
+        ) from error
+    from ..displays import DetectionCurveDisplay
+
+    figure = Figure(figsize=(9, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    DetectionCurveDisplay(curves, thresholds=thresholds).plot(axes=figure.subplots(1, 2))
+    data = io.BytesIO()
+    figure.savefig(data, format=path.suffix.lower()[1:], dpi=150)
+    write_atomically(path, data.getvalue())

@@ -1,0 +1,194 @@
+"""``score``: the numbers of detection_score and of a count by hand; thresholds in the model."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import stnclf
+from stnclf.annotations import read_annotations, write_annotations
+from stnclf.metrics import detection_score
+from stnclf.scan import scan
+from stnclf.slides import Slide
+
+HOW = {"mpp": 0.25, "nms_radius_um": 2.0}
+
+
+@pytest.fixture(scope="module")
+def found(road, tmp_path_factory):
+    """Everything that the model finds on both slides, a table each."""
+    folder = tmp_path_factory.mktemp("detections")
+    estimator = stnclf.load(road / "model.safetensors")
+    for name in ("a b.tif", "ü.png"):
+        slide = Slide(road / "slides" / name, 0.25)
+        scan(estimator, slide, min_probability=0.05, out=folder / f"{name[:-4]}.csv", **HOW)
+    return folder
+
+
+def by_hand(truth, found, label, radius, least=0.0):
+    """Count hits, cells and detections with three loops."""
+    hits = n_cells = n_found = 0
+    for image in sorted(set(truth["image"])):
+        cells = truth[(truth["image"] == image) & (truth["label"] == label)]
+        here = found[(found["image"] == image) & (found["label"] == label)]
+        here = here[here["probability"] >= least].sort_values("probability", ascending=False)
+        left = [tuple(row) for row in cells[["x", "y"]].to_numpy()]
+        n_cells, n_found = n_cells + len(left), n_found + len(here)
+        for x, y in here[["x", "y"]].to_numpy():
+            near = sorted((((x - a) ** 2 + (y - b) ** 2) ** 0.5, (a, b)) for a, b in left)
+            if near and near[0][0] <= radius:
+                left.remove(near[0][1])
+                hits += 1
+    return hits, n_cells, n_found
+
+
+def test_scores_are_those_of_detection_score_and_of_a_count_by_hand(road, found, tmp_path, invoke):
+    out, truth = tmp_path / "s.json", read_annotations(road / "cells.sqlite")
+    line = ("score", found, road / "cells.sqlite", "-o", out)
+    code, printed, lines = invoke(*line, "--radius-px", 6)
+    assert (code, len(lines)) == (0, 1), lines
+    assert lines[0] == f"{out}: 2 slide(s), radius 6 px"
+    table = pd.concat(read_annotations(path) for path in sorted(found.glob("*.csv")))
+    expected = detection_score(truth, table, radius_px=6)
+    written = json.loads(out.read_text())
+    assert written["pooled"] == expected
+    assert set(written["slides"]) == {"a b.tif", "ü.png"}
+    for label in ("cross", "disc"):
+        hits, n_cells, n_found = by_hand(truth, table, label, 6)
+        score = written["pooled"][label]
+        assert (score["true_positives"], score["n_truth"], score["n_detections"]) == (
+            hits,
+            n_cells,
+            n_found,
+        )
+        assert 0 < hits <= n_found
+        assert f"{n_found - n_cells:+d}" in printed
+        assert f"{2 * hits / (n_cells + n_found):.3f}" in printed
+        for name, block in written["slides"].items():
+            here = (part[part["image"] == name] for part in (truth, table))
+            assert by_hand(*here, label, 6)[0] == block[label]["true_positives"]
+        curve = written["curves"][label]
+        k = len(curve["threshold"]) // 2
+        hits, n_cells, n_found = by_hand(truth, table, label, 6, curve["threshold"][k])
+        assert (curve["true_positives"][k], curve["n_detections"][k]) == (hits, n_found)
+    # The radius in micrometres, by a number or by the slides themselves.
+    code, again, _ = invoke(*line, "--radius", 1.5, "--mpp", 0.25, "--overwrite")
+    assert (code, again) == (0, printed)
+    one = ("score", found / "a b.csv", road / "cells.sqlite")
+    code, _, lines = invoke(*one, "--radius", 1.5, "--slides", road / "slides")
+    assert code == 0
+    assert lines[0].endswith(f"ü.png of {road / 'cells.sqlite'} not scanned, left out")
+
+
+def test_a_threshold_changes_counts_but_not_the_average_precision(road, found, tmp_path, invoke):
+    truth = read_annotations(road / "cells.sqlite")
+    table = pd.concat(read_annotations(path) for path in sorted(found.glob("*.csv")))
+    out = tmp_path / "s.json"
+    line = ("score", found, road / "cells.sqlite", "--radius-px", 6, "-o", out, "--label", "cross")
+    assert invoke(*line, "--min-probability", 0.974)[0] == 0
+    score = json.loads(out.read_text())["pooled"]
+    assert list(score) == ["cross"]
+    everything = detection_score(truth, table, radius_px=6, labels=["cross"])["cross"]
+    kept = detection_score(
+        truth, table[table["probability"] >= 0.974], radius_px=6, labels=["cross"]
+    )["cross"]
+    assert score["cross"] == {**kept, "average_precision": everything["average_precision"]}
+    assert kept["n_detections"] < everything["n_detections"]
+
+
+def test_chosen_thresholds_go_into_the_model_and_scan_takes_them(road, found, tmp_path, invoke):
+    model = tmp_path / "m.safetensors"
+    shutil.copy(road / "model.safetensors", model)
+    # As if the less certain half of the discs were none.
+    truth = read_annotations(road / "cells.sqlite")[["image", "x", "y", "label"]]
+    table = pd.concat(read_annotations(path) for path in sorted(found.glob("*.csv")))
+    discs = table[table["label"] == "disc"].nlargest(15, "probability")[
+        ["image", "x", "y", "label"]
+    ]
+    truth = pd.concat([truth[truth["label"] == "cross"], discs])
+    write_annotations(truth, tmp_path / "cells.csv")
+    line = ("score", found, tmp_path / "cells.csv", "--radius-px", 6, "--choose", "f1")
+    out = tmp_path / "s.json"
+    code, printed, lines = invoke(*line, "--model", model, "-o", out)
+    assert code == 0, lines
+    chosen = stnclf.load(model).detection_thresholds_
+    assert set(chosen) == {"cross", "disc"}
+    for label, value in chosen.items():
+        assert f"threshold of {label}: {value:.4f}" in printed
+    written = json.loads(out.read_text())
+    assert written["thresholds"] == chosen
+    for label, value in chosen.items():
+        hits, n_cells, n_found = by_hand(truth, table, label, 6, value)
+        best = 2 * hits / (n_cells + n_found)
+        assert written["pooled"][label]["f1"] == pytest.approx(best)
+        for least in np.linspace(0, 1, 51):
+            hits, _, n_found = by_hand(truth, table, label, 6, least)
+            assert 2 * hits / max(1, n_cells + n_found) <= best + 1e-12
+    slide = road / "slides" / "ü.png"
+    more = ("--mpp", 0.25, "--slide-mpp", 0.25, "--nms-radius", 2)
+    assert invoke("scan", model, slide, *more, "-o", tmp_path / "d.csv")[0] == 0
+    taken = read_annotations(tmp_path / "d.csv")
+    everything = read_annotations(found / "ü.csv")
+    wanted = everything[everything["probability"] >= everything["label"].map(chosen)]
+    pd.testing.assert_frame_equal(taken, wanted.reset_index(drop=True))
+    again = ("scan", model, slide, *more, "--min-probability", 0, "-o", tmp_path / "e.csv")
+    assert invoke(*again)[0] == 0
+    assert len(read_annotations(tmp_path / "e.csv")) >= len(everything) > len(taken)
+    # One class alone leaves the other's threshold.
+    assert invoke(*line, "--model", model, "--label", "disc")[0] == 0
+    assert stnclf.load(model).detection_thresholds_ == chosen
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+def test_curves_are_drawn(ending, road, found, tmp_path, invoke):
+    pytest.importorskip("matplotlib", reason="needs the extra [plot]")
+    picture = tmp_path / f"c.{ending}"
+    line = ("score", found, road / "cells.sqlite", "--radius-px", 6, "--plot", picture)
+    assert invoke(*line)[0] == 0
+    start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending]
+    assert picture.read_bytes().startswith(start)
+    assert invoke(*line)[0] == 2
+    assert invoke(*line, "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        ([], 2, "wants --mpp or --slides for a radius in um, or --radius-px"),
+        (["--radius-px", 3, "--radius", 3], 2, "--radius and --radius-px exclude each other"),
+        (["--radius-px", 0], 1, "--radius-px"),
+        (["--mpp", 0.25, "--radius", -1], 1, "got -1"),
+        (["--radius-px", 3, "--label", "x"], 2, "'--label': 'x' is none of 'cross', 'disc'"),
+        (["--radius-px", 3, "--choose", "f1"], 2, "--choose and --model go together"),
+        (["--radius-px", 3, "--plot", "x.gif"], 2, "'--plot': 'x.gif' ends with none of"),
+        (["--slides", "."], 1, "a b.tif"),
+    ],
+)
+def test_wrong_options_are_named(more, code, words, road, found, invoke, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, printed, lines = invoke("score", found, road / "cells.sqlite", *more)
+    assert (status, printed, len(lines)) == (code, "", 1), lines
+    assert words in lines[0]
+    assert os.listdir(tmp_path) == []
+
+
+def test_tables_that_are_none_of_scan_are_named(road, tmp_path, invoke):
+    line = (road / "cells.sqlite", "--radius-px", 3)
+    (tmp_path / "none").mkdir()
+    assert "a folder without tables" in invoke("score", tmp_path / "none", *line)[2][0]
+    path = tmp_path / "a.csv"
+    path.write_text("image,x,y,label\nü.png,3,4,disc\n", encoding="utf-8")
+    assert f"{path}: has no column probability" in invoke("score", path, *line)[2][0]
+    path.write_text("image,x,y,label,probability\nz.png,3,4,disc,0.5\n", encoding="utf-8")
+    assert "has no cell on the slides of" in invoke("score", path, *line)[2][0]
+    # Nothing found on a slide: all of its cells are missed.
+    empty = tmp_path / "ü.csv"
+    empty.write_text("image,x,y,label,probability\n", encoding="utf-8")
+    code, printed, _ = invoke("score", empty, *line)
+    assert code == 0
+    assert "0.000" in printed
