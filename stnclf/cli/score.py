@@ -11,6 +11,7 @@ import click
 
 from .._utils.files import write_atomically
 from .._utils.optional import import_pandas
+from .._utils.printable import printable
 from .._version import __version__
 from ..annotations import read_annotations, resolve_image
 from ..annotations._readers import READ
@@ -24,7 +25,7 @@ from .common import (
     out_option,
     overwrite_option,
 )
-from .messages import about_file, printable, say, show
+from .messages import about_file, say, show
 from .outputs import check_output
 from .tables import read_table, slides_option
 

@@ -55,7 +55,7 @@ def score_slides(
 
     names = sorted({*truth["image"], *detections["image"]})
     parts = {
-        name: (table[table["image"] == name] for table in (truth, detections, kept))
+        name: [table[table["image"] == name] for table in (truth, detections, kept)]
         for name in names
     }
     return {
