@@ -23,6 +23,7 @@ __all__ = ["Ensemble", "members_of"]
 
 #: What members have in common, beside the unit of their pixels.
 _SHARED = ("image_shape_", "patch_size_", "cell_size_", "image_shape", "mpp", "device")
+_SHARED += ("objectness_",)
 
 
 class Ensemble(PredictionMixin, BaseEstimator):
@@ -227,8 +228,8 @@ class Ensemble(PredictionMixin, BaseEstimator):
             if not np.array_equal(member.classes_, members[0].classes_):
                 self._refuse(i, "classes_", lambda m: m.classes_.tolist())
             for name in _SHARED:
-                if getattr(member, name) != getattr(members[0], name):
-                    self._refuse(i, name, lambda m, name=name: getattr(m, name))
+                if getattr(member, name, None) != getattr(members[0], name, None):
+                    self._refuse(i, name, lambda m, name=name: getattr(m, name, None))
             units = [getattr(m, "pixel_unit_", None) for m in (members[0], member)]
             if len({unit and (unit.full or "other") for unit in units}) > 1:
                 self._refuse(i, "pixel_unit_", lambda m: getattr(m, "pixel_unit_", None))

@@ -58,6 +58,7 @@ SLOW = frozenset(
         "persistence",
         "report/test_browser.py",
         "report/test_examples_figure.py::test_figure_leaves_pyplot_alone",
+        "scan/test_ensemble_finder.py",
         "scan/test_finders.py",
         "scan/test_many.py",
         "scan/test_map_finder.py",

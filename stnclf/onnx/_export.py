@@ -15,10 +15,11 @@ from .._utils.typing import PathLike
 from .._version import __version__
 from ..baseline import CiresanBaseline
 from ..classifier import STNCellClassifier
+from ..ensemble import Ensemble
 from ..persistence._contents import check_estimator
 from ..persistence._model_file import _as_str
 from ._convert import OPSET, converted, import_onnx
-from ._predictor import Predictor
+from ._predictor import EnsemblePredictor, Predictor
 
 __all__ = ["OPSET", "to_onnx"]
 
@@ -27,20 +28,24 @@ _OUTPUTS = {
     "centers": "(x, y) in pixels of the images",
     "theta": "window to patch, both normalised",
 }
+_OF_ENSEMBLES = {"disagreement": "standard deviation of the largest probability over the members"}
 
 _DTYPES = ("uint8", "float32")
 
 
 @neutral()
 def to_onnx(
-    estimator: CiresanBaseline | STNCellClassifier, path: PathLike, *, dtype: str = "uint8"
+    estimator: CiresanBaseline | STNCellClassifier | Ensemble,
+    path: PathLike,
+    *,
+    dtype: str = "uint8",
 ) -> None:
     """Write the networks of a fitted estimator as an ONNX model.
 
     Parameters
     ----------
-    estimator : STNCellClassifier or CiresanBaseline
-        Fitted.
+    estimator : STNCellClassifier, CiresanBaseline or Ensemble
+        Fitted. The members of an ensemble become one model.
     path : str or path-like
         Name of the file; ``.onnx`` is the usual ending. A file there is replaced, as a whole or
         not at all.
@@ -73,11 +78,12 @@ def to_onnx(
     -----
     The model has one input, ``images`` of shape (n, height, width, channels) for any n: whole
     images of the size that ``fit`` saw, of which it takes the central patch itself. Its outputs
-    are those of three methods, in float32:
+    are those of these methods, in float32:
 
     - ``probabilities`` of shape (n, n_classes), `predict_proba`;
     - ``centers`` of shape (n, 2), `transform`: ``(x, y)`` in pixels of the images given;
-    - ``theta`` of shape (n, 2, 3), `localize`.
+    - ``theta`` of shape (n, 2, 3), `localize`;
+    - of an ensemble, ``disagreement`` of shape (n,), `Ensemble.disagreement`.
 
     Glimpses and test-time augmentation are in it as the estimator was fitted with them. The
     results agree with the estimator's but for rounding. Where two positions are equally good but
@@ -151,13 +157,16 @@ def _model(estimator: Any, dtype: str) -> Any:
     classes = encode_classes(estimator.classes_)["values"]
     frame = estimator._fitted_frame()
     example = torch.zeros(2, *estimator.image_shape_, dtype=getattr(torch, dtype))
-    predictor = Predictor(estimator.net_.module_, frame, pixel_divisor(estimator, dtype))
-    model = converted(predictor, example, ["images"], list(_OUTPUTS))
+    ensemble = isinstance(estimator, Ensemble)
+    outputs = _OUTPUTS | (_OF_ENSEMBLES if ensemble else {})
+    made = EnsemblePredictor if ensemble else Predictor
+    predictor = made(estimator._module(), frame, pixel_divisor(estimator, dtype))
+    model = converted(predictor, example, ["images"], list(outputs))
     model.graph.name = model.producer_name = "stnclf"
     model.producer_version = __version__
     model.graph.input[0].doc_string = "n, height, width, channels"
     for output in model.graph.output:
-        output.doc_string = _OUTPUTS[output.name]
+        output.doc_string = outputs[output.name]
     facts = {
         "classes": classes,
         "image_shape": estimator.image_shape_,

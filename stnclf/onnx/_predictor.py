@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..networks import System
+from ..networks import EnsembleNet, System
 from ..sampling import Frame
 
-__all__ = ["Predictor"]
+__all__ = ["EnsemblePredictor", "Predictor"]
 
 
 class Predictor(nn.Module):
@@ -26,7 +27,7 @@ class Predictor(nn.Module):
         What the images are divided by.
     """
 
-    def __init__(self, system: System, frame: Frame, divisor: float) -> None:
+    def __init__(self, system: System | EnsembleNet, frame: Frame, divisor: float) -> None:
         super().__init__()
         self.system = copy.deepcopy(system).cpu().eval()
         self.system.resizes = True
@@ -56,10 +57,46 @@ class Predictor(nn.Module):
         theta : Tensor of shape (n, 2, 3)
             Window coordinates to patch coordinates.
         """
+        logits, theta = self.system(self.patches(images))
+        return logits.softmax(1), self.middle(theta), theta
+
+    def patches(self, images: Tensor) -> Tensor:
+        """Cut the central patches out of images: (n, channels, height, width), from 0 to 1."""
         (left, top), (height, width) = self.frame.origin, self.frame.patch
         patches = images[:, top : top + height, left : left + width].permute(0, 3, 1, 2).float()
-        if self.divisor != 1.0:
-            patches = patches / self.divisor
-        logits, theta = self.system(patches)
-        # The middle of the window, see `stnclf.geometry.theta_centers`.
-        return logits.softmax(1), theta[:, :, 2] * self.half_patch + self.patch_middle, theta
+        return patches if self.divisor == 1.0 else patches / self.divisor
+
+    def middle(self, theta: Tensor) -> Tensor:
+        """Return the middle of the window, see `stnclf.geometry.theta_centers`."""
+        return theta[:, :, 2] * self.half_patch + self.patch_middle
+
+
+class EnsemblePredictor(Predictor):
+    """The same for an `EnsembleNet`, which also says how far its members disagree."""
+
+    def forward(  # type: ignore[override]
+        self, images: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Predict.
+
+        Parameters
+        ----------
+        images : Tensor of shape (n, height, width, channels)
+            uint8 or float32.
+
+        Returns
+        -------
+        probabilities : Tensor of shape (n, n_classes)
+            Means over the members.
+        centers, theta
+            As `Predictor` returns them.
+        disagreement : Tensor of shape (n,)
+            Standard deviation over the members of the largest probability.
+        """
+        ensemble: Any = self.system
+        logits, theta = ensemble.predict(self.patches(images))
+        proba = logits.softmax(2)
+        mean = proba.mean(1)
+        deviation = (proba - mean[:, None]).pow(2).mean(1).sqrt()
+        disagreement = deviation.gather(1, mean.argmax(1, keepdim=True)).squeeze(1)
+        return mean, self.middle(theta), theta, disagreement

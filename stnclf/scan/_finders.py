@@ -78,6 +78,9 @@ class Finder:
 
     zoom = np.ones(2)
 
+    #: Numbers that are found of each class; the first is its probability.
+    per_class = 1
+
     #: Whether cells are classified as the mean over the symmetries of their patch.
     tta = False
 

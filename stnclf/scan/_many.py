@@ -19,6 +19,7 @@ from .._utils.identity import differences
 from .._utils.lock import part_of_run
 from .._utils.run import new_only, read_header, read_sidecar
 from .._utils.typing import PathLike, Table
+from ..ensemble import Ensemble
 from ..slides import Slide
 from ._scan import identity, scan
 
@@ -26,7 +27,7 @@ __all__ = ["check_folder", "names_of_tables", "scan_each", "scan_slides"]
 
 
 def scan_slides(
-    estimator: BaseCellClassifier,
+    estimator: BaseCellClassifier | Ensemble,
     slides: Sequence[Slide | PathLike],
     *,
     out: PathLike | None = None,
@@ -43,7 +44,7 @@ def scan_slides(
 
     Parameters
     ----------
-    estimator : STNCellClassifier or CiresanBaseline
+    estimator : STNCellClassifier, CiresanBaseline or Ensemble
         Fitted on RGB images, uint8 or from 0 to 1.
     slides : sequence of Slide, str or path-like
         Where to look. On a cluster, paths must be the same on all machines.

@@ -50,9 +50,9 @@ class MapFinder(WindowFinder):
 
     def find(self, pixels, box, block, is_wanted):
         """Find the peaks in the map of each class that counts."""
-        logits = self.logits(pixels, box, block.grown(*(self.halo + self.radius)))
+        maps = self.maps(pixels, box, block.grown(*(self.halo + self.radius)))
         # Classes take the place of images in a batch.
-        means = F.conv2d(logits.softmax(0)[:, None], self.kernels)
+        means = F.conv2d(maps[:, None], self.kernels)
         inner = means[:, :, self.radius[1] : -self.radius[1], self.radius[0] : -self.radius[0]]
         inner = inner.flatten(2).cpu().numpy().astype(np.float64)
         middles = (block.positions() + 0.5) * self.step - 0.5
@@ -66,6 +66,10 @@ class MapFinder(WindowFinder):
             proba.append(inner[:, 0, peaks].T)
             label.append(np.full(len(shift), k))
         return self.likely(*(np.concatenate(parts) for parts in (points, proba, label)))
+
+    def maps(self, pixels, box, block):
+        """Compute the probability of each class at all positions, as `logits` does."""
+        return self.logits(pixels, box, block).softmax(0)
 
     def logits(self, pixels, box, block):
         """Classify the patches at all positions: a tensor of shape (n_classes, rows, columns)."""

@@ -57,7 +57,7 @@ class Plane:
         return (*low.astype(int).tolist(), *(high - low).astype(int).tolist())
 
     def find(self, finder, block):
-        """Find the cells of a block: an array (n, 3 + n_classes), see `table_of`."""
+        """Find the cells of a block: an array (n, 3 + n_classes or more), see `table_of`."""
         box = finder.box(block)
         left, top, right, bottom = box
         corner = left * self.scale, top * self.scale
@@ -149,7 +149,10 @@ def without_duplicates(cells, radius):
 
 
 def table_of(cells, slide, classes):
-    """Make the table of cells: x, y, index of the label, a probability for each class."""
+    """Make the table of cells: x, y, index of the label, a probability for each class.
+
+    Those of an ensemble have a standard deviation for each class behind these.
+    """
     names = classes.tolist()
     table = {
         "image": [name_of(slide)] * len(cells),
@@ -160,4 +163,7 @@ def table_of(cells, slide, classes):
     }
     for name, column in zip(names, cells[:, 3:].T):
         table[f"probability_{name}"] = column
+    first = 3 + len(names)
+    if cells.shape[1] > first:  # of an ensemble
+        table["disagreement"] = cells[np.arange(len(cells)), first + cells[:, 2].astype(int)]
     return import_pandas().DataFrame(table)

@@ -26,12 +26,14 @@ from .._utils.thresholds import least_probabilities
 from .._utils.typing import PathLike, Pixels, Table
 from .._version import __version__
 from ..annotations import read_annotations
+from ..ensemble import Ensemble, members_of
 from ..networks import CiresanNet, SharedNet
 from ..slides import Slide
 from ..slides._read_errors import BrokenTiles, read_around
 from ..slides._skipped import check_on_error, read_skipped, write_skipped
 from ..slides._slide import name_of, opened
 from ..slides._tissue import find_slide_tissue
+from ._ensemble_finder import ScanNet, finder_for_ensemble
 from ._finders import PatchFinder, WindowFinder
 from ._heatmap_finder import HeatFinder, SharedFinder
 from ._map_finder import MapFinder
@@ -45,7 +47,7 @@ _NOT_OF_THE_MODEL = ("net_", "history_", "detection_thresholds_")
 
 @neutral()
 def scan(
-    estimator: BaseCellClassifier,
+    estimator: BaseCellClassifier | Ensemble,
     slide: Slide | PathLike | Pixels,
     *,
     labels: Sequence[Any] | None = None,
@@ -66,8 +68,9 @@ def scan(
 
     Parameters
     ----------
-    estimator : STNCellClassifier or CiresanBaseline
-        Fitted on RGB images, uint8 or from 0 to 1; of another unit is an error.
+    estimator : STNCellClassifier, CiresanBaseline or Ensemble
+        Fitted on RGB images, uint8 or from 0 to 1; of another unit is an error. The members of an
+        ensemble must be of one kind.
     slide : Slide, str, path-like or uint8 ndarray of shape (height, width, 3)
         Where to look; what `stnclf.slides.Slide` opens.
     labels : sequence of labels, default=None
@@ -121,7 +124,9 @@ def scan(
     detections : pandas.DataFrame
         ``image``, the name of the file; ``x`` and ``y``; ``label``; ``probability`` of the
         label; and for each class of the estimator its probability, in a column named
-        ``probability_`` and the label. The most probable ones come first.
+        ``probability_`` and the label; of an ensemble also ``disagreement``, the standard
+        deviation of the probability of the label over the members. The most probable ones
+        come first.
 
     Raises
     ------
@@ -165,6 +170,11 @@ def scan(
 
     With ``tta``, each patch is classified by itself. A single crop comes first; only cells to
     which it gives at least a tenth of `min_probability` are classified in all symmetries.
+
+    The members of an `stnclf.Ensemble` see the same tiles. Their heatmaps (the logits), or maps of
+    class probabilities, are averaged before cells are looked for, so that a cell is one for all;
+    in patches, the position is that of `Ensemble.transform`. The probabilities are the means over
+    the members.
 
     Tiles are read one at a time in each job, and only what was found is kept.
 
@@ -235,7 +245,8 @@ def scan(
             skipped = run(plane, finder, tiles, progress, n_jobs, verbose, on_error)
             # An array without rows comes back without columns.
             parts = [cells for _, cells in progress.in_order() if len(cells)]
-            cells = np.concatenate([np.empty((0, 3 + len(estimator.classes_))), *parts])
+            n_columns = 3 + finder.per_class * len(estimator.classes_)
+            cells = np.concatenate([np.empty((0, n_columns)), *parts])
             cells = without_duplicates(probable(cells, least), radius)
             table = table_of(cells, slide, estimator.classes_)
             _say_skipped(table, [(name_of(slide), *box) for box in skipped], out)
@@ -256,20 +267,26 @@ def _say_skipped(table, skipped, out):
 def _make_finder(estimator, reported, min_probability, stride, tta):
     """Choose the way to look for cells; the networks go to the estimator's device."""
     device = check_device(estimator.device)
-    module = estimator.net_.module_
+    module, ensemble = estimator._module(), isinstance(estimator, Ensemble)
+    if ensemble:
+        module = ScanNet(module.members, estimator.patch_size_, estimator.cell_size_)
+    first = module.members[0] if ensemble else module
+    made = finder_for_ensemble if ensemble else lambda kind: kind
     if device != "cpu":
         module = copy.deepcopy(module).to(device)
     module.eval()
     what = (module, estimator, reported, min_probability)
     patch, cell = estimator.patch_size_[::-1], estimator.cell_size_[::-1]
-    is_baseline = isinstance(module, CiresanNet)
+    is_baseline = isinstance(first, CiresanNet)
     if not is_baseline and module.localizer.has_heatmap:
         if stride is not None:
             raise argument_error(
                 "stride", f"got {stride}; the heatmap localizer looks at whole tiles."
             )
-        one_pass = type(module) is SharedNet and not tta
-        return SharedFinder(*what) if one_pass else _symmetric(HeatFinder(*what), tta)
+        one_pass = type(first) is SharedNet and not tta
+        if one_pass:
+            return made(SharedFinder)(*what)
+        return _symmetric(made(HeatFinder)(*what), tta)
     strides = tuple(np.subtract(patch, cell)) if stride is None else (stride, stride)
     if not 0 < min(strides) <= max(strides) <= min(patch):
         raise argument_error(
@@ -278,8 +295,9 @@ def _make_finder(estimator, reported, min_probability, stride, tta):
             f"given where the window is as large, {cell[1]} x {cell[0]} px.",
         )
     if patch == cell or (is_baseline and stride is not None):
-        return MapFinder(*what, strides)
-    return _symmetric((PatchFinder if is_baseline else WindowFinder)(*what, strides), tta)
+        return made(MapFinder)(*what, strides)
+    kind = made(PatchFinder if is_baseline else WindowFinder)
+    return _symmetric(kind(*what, strides), tta)
 
 
 def _symmetric(finder, tta):
@@ -329,15 +347,11 @@ def identity(estimator, *, labels, **settings):
     dict
         Plain values.
     """
-    digest = hashlib.sha256(type(estimator).__name__.encode())
-    for name, tensor in estimator.net_.module_.state_dict().items():
-        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
-    # Sizes, classes, units: all that was fitted but the networks and their history.
-    for name, value in sorted(vars(estimator).items()):
-        if name.endswith("_") and name not in _NOT_OF_THE_MODEL:
-            value = value.tolist() if isinstance(value, np.ndarray) else value
-            digest.update(json.dumps([name, value], default=str).encode())
-    digest.update(repr(getattr(estimator.net_.module_, "tta", False)).encode())
+    digest = hashlib.sha256()
+    if isinstance(estimator, Ensemble):
+        digest.update(type(estimator).__name__.encode())
+    for member in members_of(estimator):
+        _add_to(digest, member)
     least = least_probabilities(estimator, settings["min_probability"])
     same = (least == least[0]).all()
     settings["min_probability"] = float(least[0]) if same else least.tolist()
@@ -347,11 +361,25 @@ def identity(estimator, *, labels, **settings):
     return run_identity("scan", __version__, model=model, labels=labels, **settings)
 
 
+def _add_to(digest, estimator):
+    """Let a digest depend on all that a fitted estimator predicts with."""
+    digest.update(type(estimator).__name__.encode())
+    for name, tensor in estimator.net_.module_.state_dict().items():
+        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    # Sizes, classes, units: all that was fitted but the networks and their history.
+    for name, value in sorted(vars(estimator).items()):
+        if name.endswith("_") and name not in _NOT_OF_THE_MODEL:
+            value = value.tolist() if isinstance(value, np.ndarray) else value
+            digest.update(json.dumps([name, value], default=str).encode())
+    digest.update(repr(getattr(estimator.net_.module_, "tta", False)).encode())
+
+
 def _check_estimator(estimator):
-    if not isinstance(estimator, BaseCellClassifier):
+    if not isinstance(estimator, (BaseCellClassifier, Ensemble)):
         raise argument_error(
             "estimator",
-            f"got {type(estimator).__name__}, wants a fitted STNCellClassifier or CiresanBaseline.",
+            f"got {type(estimator).__name__}, wants a fitted STNCellClassifier, CiresanBaseline or "
+            "Ensemble.",
             TypeError,
         )
     check_is_fitted(estimator)

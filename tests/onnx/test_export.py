@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from torch import nn
 
 import stnclf
-from stnclf import PAPER, CiresanBaseline, STNCellClassifier
+from stnclf import PAPER, CiresanBaseline, Ensemble, STNCellClassifier
 from stnclf.datasets import make_cells
 from stnclf.onnx import OPSET, to_onnx
 from tests.conftest import QUICK
@@ -105,6 +105,30 @@ def test_every_network_agrees(name, tmp_path):
     assert np.ptp(probabilities, axis=0).max() > 0.02
     assert (np.ptp(centers, axis=0) > 2).all()
     assert (abs(theta[:, 0, 1]).max() > 0.1) == (estimator.localizer == "dense")
+
+
+def test_an_ensemble_agrees(tmp_path):
+    X = images(9, 47, 70, 3)
+    sizes = {"patch_size": (40, 57), "cell_size": (16, 20)}
+    kinds = [
+        STNCellClassifier(tta=False, **sizes, **UNTRAINED),
+        STNCellClassifier(localizer="dense", tta=False, **sizes, **UNTRAINED),
+        CiresanBaseline(epochs=0, random_state=0, **sizes),
+    ]
+    members = [
+        stir(kind.fit(X[i::2], [0, 1, 2, 0, 1][: len(X[i::2])])) for i, kind in enumerate(kinds[:2])
+    ]
+    members.append(stir(kinds[2].fit(X, np.arange(9) % 3)))
+    ensemble = Ensemble(members)
+    to_onnx(ensemble, tmp_path / "model.onnx")
+    assert_agrees(ensemble, X, tmp_path / "model.onnx")
+    session = open_model(tmp_path / "model.onnx")
+    (found,) = session.run(["disagreement"], {"images": X})
+    np.testing.assert_allclose(found, ensemble.disagreement(X), atol=1e-4)
+    assert np.ptp(found) > 0.01
+    facts = session.get_modelmeta().custom_metadata_map
+    assert json.loads(facts["estimator"]) == "Ensemble"
+    assert json.loads(facts["classes"]) == [0, 1, 2]
 
 
 SIZES = {

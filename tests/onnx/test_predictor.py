@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from stnclf import STNCellClassifier
-from stnclf.onnx._predictor import Predictor
+from stnclf import CiresanBaseline, Ensemble, STNCellClassifier
+from stnclf.onnx._predictor import EnsemblePredictor, Predictor
 from tests.conftest import QUICK
 
 
@@ -46,3 +46,18 @@ def test_networks_are_copied(blobs):
     assert not predictor.system.training
     own = {value.data_ptr() for value in module.state_dict().values()}
     assert own.isdisjoint(value.data_ptr() for value in predictor.system.state_dict().values())
+
+
+def test_an_ensemble_says_how_far_its_members_disagree(blobs):
+    X, y, _ = blobs
+    members = [CiresanBaseline(epochs=1, random_state=i).fit(X[i::2], y[:20]) for i in range(2)]
+    ensemble = Ensemble(members)
+    predictor = EnsemblePredictor(ensemble._module(), ensemble._fitted_frame(), 255.0)
+    with torch.no_grad():
+        proba, centers, theta, disagreement = predictor(torch.from_numpy(X[:5]))
+    np.testing.assert_allclose(proba, ensemble.predict_proba(X[:5]), atol=1e-5)
+    np.testing.assert_allclose(centers, ensemble.transform(X[:5]), atol=1e-4)
+    np.testing.assert_allclose(theta, ensemble.localize(X[:5]), atol=1e-5)
+    np.testing.assert_allclose(disagreement, ensemble.disagreement(X[:5]), atol=1e-5)
+    assert [system.resizes for system in predictor.system.members] == [True, True]
+    assert not members[0].net_.module_.resizes
