@@ -21,6 +21,7 @@ from ._utils.checks import (
     check_callbacks,
     check_centers,
     check_device,
+    check_neighbors,
     check_weight,
     check_y,
     draw_seed,
@@ -62,6 +63,12 @@ class Given(NamedTuple):
     centers: np.ndarray
     weight: np.ndarray
     frame: Frame
+    neighbors: np.ndarray | None
+
+    @property
+    def absolute(self):
+        """Whether something is said about places beside the cell that is meant."""
+        return self.neighbors is not None or bool(np.isnan(self.centers).any())
 
 
 class BaseCellClassifier(PredictionMixin, BaseEstimator):
@@ -163,15 +170,16 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
 
     @neutral()
     @_fit_context(prefer_skip_nested_validation=True)
-    def _fit(self, X, y, centers, sample_weight, stages):
+    def _fit(self, X, y, centers, sample_weight, stages, neighbors=None):
         """Check everything, then train the stages one after the other."""
         with contextlib.ExitStack() as until_the_end:
-            return self._fit_kept(X, y, centers, sample_weight, stages, until_the_end)
+            given = X, y, centers, sample_weight, neighbors
+            return self._fit_kept(given, stages, until_the_end)
 
-    def _fit_kept(self, X, y, centers, sample_weight, stages, until_the_end):
+    def _fit_kept(self, given, stages, until_the_end):
         before = dict(vars(self))
         try:
-            plan, data, keeper = self._prepare(X, y, centers, sample_weight, stages, until_the_end)
+            plan, data, keeper = self._prepare(given, stages, until_the_end)
         except BaseException:
             # What was fitted before stays as it was.
             vars(self).clear()
@@ -193,7 +201,7 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
             self.history_ = history_rows(self.net_.history)
         return self
 
-    def _prepare(self, X, y, centers, sample_weight, stages, until_the_end):
+    def _prepare(self, given, stages, until_the_end):
         """Check everything, make data and ``net_`` ready: stages, data and checkpoint."""
         plan = self._chosen_stages(stages)
         check_device(self.device)
@@ -205,22 +213,33 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         init = None
         if self.init is not None and known is None:
             init = initial_weights(self.init, BaseCellClassifier)
-        given = self._check(X, y, centers, sample_weight, reset=known is None)
+        given = self._check(*given, reset=known is None)
         if keeper is not None:
             known_seed = self._look_for_run(keeper, plan, given, init, known is not None)
         data, seed = self._data(given, known is not None, known_seed)
         if known is None:
             self.classes_ = given.classes
             self.patch_size_, self.cell_size_ = given.frame.patch, given.frame.cell
-            self.net_ = self._new_net(data[0], seed, init)
+            self.net_ = self._new_net(data[0], seed, init, given.absolute)
         else:
             self._check_same(known, given.classes, given.frame)
+        self._note_cells(given)
         self._set_up_net(seed, keeper)
         if keeper is not None:
             keeper.load(self.net_)
         return plan, data, keeper
 
-    def _check(self, X, y, centers, sample_weight, reset):
+    def _note_cells(self, given):
+        """Note what predictions can be asked."""
+        found = given.y[~np.isnan(given.centers).any(axis=1)]
+        self.has_cell_ = np.isin(np.arange(len(given.classes)), found)
+        self.objectness_ = given.absolute and self._learns_objectness(given.frame)
+
+    def _learns_objectness(self, frame):
+        """Whether there is a network that can learn where there is no cell."""
+        return False
+
+    def _check(self, X, y, centers, sample_weight, neighbors, reset):
         """Check what ``fit`` was given."""
         before, X = X, as_images(self, X, self.image_shape, reset=reset)
         if self.patch_size is None:
@@ -228,24 +247,32 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         classes, y = check_y(X, y, type(self).__name__)
         frame = self._frame(X.shape[1:3])
         self._check_networks(frame)
-        centers = check_centers(centers, len(X), frame.image, frame.patch)
-        return Given(X, classes, y, centers, check_weight(sample_weight, X), frame)
+        centers = check_centers(centers, len(X), frame.image, frame.patch, missing=True)
+        weight = check_weight(sample_weight, X)
+        neighbors = check_neighbors(neighbors, len(X), len(classes))
+        given = Given(X, classes, y, centers, weight, frame, neighbors)
+        self._check_cells(given)
+        return given
+
+    def _check_cells(self, given):
+        """Refuse centres and neighbours that no network here can learn."""
 
     def _look_for_run(self, keeper, plan, given, init, going_on):
         """Look for an earlier run of this training: its seed, or None."""
-        X, classes, y, centers, weight, frame = given
+        X, classes, y, centers, weight, frame, neighbors = given
         start, earlier = init and init[0], None
         if going_on:
             start = self.net_.module_.state_dict()
             names = positional_names(self.net_.module_)
             earlier = start_digest({names[name]: tensor for name, tensor in start.items()})
-        begun = fingerprint(self, [s.name for s in plan], X, classes, y, centers, weight, start)
+        stages = [stage.name for stage in plan]
+        begun = fingerprint(self, stages, X, classes, y, centers, weight, start, neighbors)
         whole = frame.cell == frame.patch
         return keeper.look(begun, plan, self._stages(), whole=whole, earlier_start=earlier)
 
     def _data(self, given, going_on, known_seed):
         """Make the data sets, for training and for early stopping (or None), and the seed."""
-        X, classes, y, centers, weight, frame = given
+        X, classes, y, centers, weight, frame, neighbors = given
         weight = weight * weight_of_class(self.class_weight, classes[y])
         rows = np.flatnonzero(weight)
         kept = np.unique(y[rows])
@@ -263,17 +290,19 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
             seed = draw_seed(self.random_state)
         rows, held_out = self._split(rows, y, seed)
         weight = (weight / weight[rows].mean()).astype(np.float32)
-        data = [
-            None if r is None else CellDataset(X, r, y[r], centers[r], weight[r], frame)
-            for r in (rows, held_out)
-        ]
-        return data, seed
+
+        def part(rows):
+            near = None if neighbors is None else neighbors[rows]
+            return CellDataset(X, rows, y[rows], centers[rows], weight[rows], frame, near)
+
+        return [None if rows is None else part(rows) for rows in (rows, held_out)], seed
 
     def _set_up_net(self, seed, keeper):
         """Hand the net the parameters that may change between one fit and the next."""
         net, optimizer = self.net_, self._named("optimizer")
         self._architecture_ = self._architecture()
         self._set_up(net.module_)
+        net.module_.objectness = self.objectness_
         net.seed, net.batch_size = seed, self.batch_size
         net.balance, net.augment = self.balance, self._named("augment")
         net.schedule, net.weight_decay = optimizer.schedule, optimizer.weight_decay
@@ -318,10 +347,12 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
             )
         return np.sort(train), np.sort(held_out)
 
-    def _new_net(self, train, seed, init=None):
+    def _new_net(self, train, seed, init, absolute):
         mean, std = channel_statistics(train.X, train.rows)
         module = self._new_module(train.frame, train.X.shape[3], len(self.classes_), mean, std)
         initialize(module, torch.Generator().manual_seed(seed))
+        if absolute and self._learns_objectness(train.frame):
+            module.localizer.expect_few()
         if init is not None:
             weights, classes = init
             same = np.array_equal(classes, self.classes_)

@@ -221,7 +221,8 @@ class CiresanBaseline(BaseCellClassifier):
             Labels of the annotated cells.
         centers : array-like of shape (n_samples, 2), default=None
             ``(x, y)`` of the cells in pixels of the images given; they decide how far a patch
-            may be moved in training. None means that every cell is in the middle.
+            may be moved in training. None means that every cell is in the middle, a row of NaN
+            that there is no cell in the patch.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the loss; samples of weight zero are left out.
         stages : sequence of str, default=("classifier",)

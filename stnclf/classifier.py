@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from numbers import Integral, Real
 
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -177,6 +178,12 @@ class STNCellClassifier(BaseCellClassifier):
         Predictions take pixels of the same unit, in any dtype.
     patch_size_, cell_size_ : tuple of int
         (height, width) of patch and window in pixels.
+    has_cell_ : bool ndarray of shape (n_classes,)
+        Which classes had a cell in training. Those that had none, for `centers` was NaN, are
+        background, and `stnclf.scan.scan` does not report them unless asked.
+    objectness_ : bool
+        Whether the localizer has learned an absolute probability that a cell is here, from rows
+        of NaN in `centers` or from `neighbors`.
     net_ : CellNet
         The skorch net; ``net_.module_`` is the torch module, always on the CPU.
     history_ : list of dict
@@ -310,6 +317,7 @@ class STNCellClassifier(BaseCellClassifier):
         X: Images,
         y: ArrayLike,
         centers: ArrayLike | None = None,
+        neighbors: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         stages: Sequence[str] = ("classifier", "localizer", "joint"),
     ) -> STNCellClassifier:
@@ -325,7 +333,15 @@ class STNCellClassifier(BaseCellClassifier):
             Labels of the annotated cells.
         centers : array-like of shape (n_samples, 2), default=None
             ``(x, y)`` of the cells in pixels of the images given; integer = pixel centre,
-            (0, 0) is the top-left pixel. None means that every cell is in the middle.
+            (0, 0) is the top-left pixel. None means that every cell is in the middle. A row of
+            NaN says that there is no cell: the class is learned from the patch as it is, and the
+            localizer learns that nothing is to be found there.
+        neighbors : array-like of shape (n_samples, k, 3), default=None
+            The other annotated cells in each image: ``(x, y)`` in pixels, and the index of the
+            class in ``classes_``, -1 where it is not known; padded with rows of NaN
+            (`stnclf.slides.extract_patches` gives them). The localizer is taught all of them that
+            are in view; what has no class is neither a cell nor background. They, and rows of
+            NaN in `centers`, need the heatmap localizer.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in all losses; samples of weight zero are left out.
         stages : sequence of str, default=("classifier", "localizer", "joint")
@@ -352,7 +368,7 @@ class STNCellClassifier(BaseCellClassifier):
         An interruption (KeyboardInterrupt) reaches the caller and leaves what was learned so far:
         ``predict`` works, and ``history_`` has the epochs that were finished.
         """
-        return self._fit(X, y, centers, sample_weight, stages)
+        return self._fit(X, y, centers, sample_weight, stages, neighbors)
 
     def _stages(self):
         # Where the window is the whole patch, the stages of both kinds do the same.
@@ -384,6 +400,24 @@ class STNCellClassifier(BaseCellClassifier):
                 "n_glimpses",
                 f"got {self.n_glimpses}, but there are several peaks only where {why}; wants 1.",
             )
+
+    def _learns_objectness(self, frame):
+        return LOCALIZERS[self.localizer].has_heatmap and frame.cell != frame.patch
+
+    def _check_cells(self, given):
+        if not given.absolute:
+            return
+        name = "centers" if given.neighbors is None else "neighbors"
+        if not self._learns_objectness(given.frame):
+            if name == "neighbors" or given.frame.cell != given.frame.patch:
+                what = "other cells" if name == "neighbors" else "NaN, for patches without a cell,"
+                raise argument_error(
+                    name,
+                    f"got {what} which only the heatmap localizer learns, in a window smaller than "
+                    f"the patch; wants localizer='heatmap', cell_size below {given.frame.patch}.",
+                )
+        elif np.isnan(given.centers).all() and given.neighbors is None:
+            raise argument_error("centers", "all are NaN; wants a cell in one patch at least.")
 
     def _build(self, frame, n_channels, n_classes, mean, std):
         kind = self._kind(frame)

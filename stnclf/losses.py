@@ -18,6 +18,7 @@ __all__ = [
     "heatmap_loss",
     "localization_loss",
     "match_loss",
+    "objectness_loss",
 ]
 
 
@@ -126,6 +127,76 @@ def heatmap_loss(logits: Tensor, theta: Tensor, sigma: float = 1.0) -> Tensor:
     target = _target(theta, logits.shape[1:], sigma).flatten(1)
     estimate = F.log_softmax(logits.flatten(1), dim=1)
     return F.kl_div(estimate, target, reduction="none").sum(1)
+
+
+def objectness_loss(
+    logits: Tensor, cells: Tensor, known: Tensor, sigma: float = 1.0, reach: float = 2.0
+) -> Tensor:
+    """Binary cross-entropy of "a cell is here" at each position, against Gaussians at all cells.
+
+    Where the softmax of `heatmap_loss` only says which position is the best, the sigmoid of each
+    logit is here the probability of a cell, as in detectors that score the points of a map [1]_.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, height, width)
+        Scores of the heatmap's positions.
+    cells : Tensor of shape (n, k, 2)
+        Normalised ``(u, v)`` of all annotated cells; NaN where there are fewer.
+    known : bool Tensor of shape (n, k)
+        Whether the class of the cell is known. Positions near a cell of unknown class, and near no
+        other, do not count.
+    sigma : float, default=1.0
+        Width of the Gaussians in positions; their height is 1, and where two meet, the larger
+        one counts.
+    reach : float, default=2.0
+        How many positions around a cell of unknown class do not count.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        Sum of the Kullback-Leibler divergences of all positions: 0 where the sigmoid is the
+        target.
+
+    References
+    ----------
+    .. [1] X. Zhou, D. Wang, P. Kraehenbuehl, "Objects as Points", arXiv:1904.07850, 2019.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from stnclf.losses import objectness_loss
+    >>> nothing = torch.full((1, 1, 2), float("nan"))
+    >>> objectness_loss(torch.zeros(1, 3, 4), nothing, torch.ones(1, 1) > 0) / 12
+    tensor([0.6931])
+    """
+    squares = _squares(cells, logits.shape[1:])
+    target = _peaks(squares.masked_fill(~known[:, :, None, None], torch.inf), sigma)
+    vague = squares.masked_fill(known[:, :, None, None], torch.inf).amin(1) <= reach**2
+    counts = ~(vague & (target < 0.1))
+    # At a target of 0 or 1 the entropy is 0, and xlogy says so.
+    entropy = torch.special.entr(target) + torch.special.entr(1 - target)
+    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none") - entropy
+    return (loss * counts).flatten(1).sum(1)
+
+
+def _squares(cells: Tensor, size: Sequence[int]) -> Tensor:
+    """Squared distances, in positions, of all positions to cells: (n, k, height, width).
+
+    Those to cells that are NaN are infinite.
+    """
+    height, width = size
+    columns = torch.arange(width, dtype=cells.dtype, device=cells.device)
+    rows = torch.arange(height, dtype=cells.dtype, device=cells.device)
+    x = ((cells[:, :, 0] + 1) * width - 1) / 2
+    y = ((cells[:, :, 1] + 1) * height - 1) / 2
+    across, down = (columns - x[:, :, None]).square(), (rows - y[:, :, None]).square()
+    return (down[:, :, :, None] + across[:, :, None, :]).nan_to_num(nan=torch.inf)
+
+
+def _peaks(squares: Tensor, sigma: float) -> Tensor:
+    """Gaussians of height 1, the largest at each position: (n, height, width)."""
+    return torch.exp(-squares.amin(1) / (2 * sigma**2))
 
 
 def match_loss(scores: Tensor, thetas: Tensor, theta: Tensor, reach: float = 0.4) -> Tensor:

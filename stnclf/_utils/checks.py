@@ -32,6 +32,7 @@ __all__ = [
     "check_centers",
     "check_device",
     "check_file",
+    "check_neighbors",
     "check_pixels",
     "check_positive",
     "check_weight",
@@ -114,7 +115,7 @@ def uses_bfloat16(precision, device):
     return torch.cuda.get_device_capability(device)[0] >= 8
 
 
-def check_centers(centers, n_samples, image, patch=None):
+def check_centers(centers, n_samples, image, patch=None, missing=False):
     """Check cell centres; None is the middle of the image.
 
     Parameters
@@ -127,6 +128,8 @@ def check_centers(centers, n_samples, image, patch=None):
         ``(height, width)`` of the images.
     patch : tuple of int, default=None
         ``(height, width)`` of the central patch that predictions see.
+    missing : bool, default=False
+        Whether rows may be NaN: there is no cell.
 
     Returns
     -------
@@ -148,20 +151,35 @@ def check_centers(centers, n_samples, image, patch=None):
     centers = points_by_name("centers", centers)
     with naming("centers", f"numbers of shape ({n_samples}, 2), one (x, y) per sample"):
         centers = check_array(
-            centers, dtype="numeric", input_name="centers", ensure_2d=False, allow_nd=True
+            centers,
+            dtype="numeric",
+            ensure_all_finite="allow-nan" if missing else True,
+            ensure_2d=False,
+            allow_nd=True,
+            input_name="centers",
         ).astype(np.float64)
-        assert_all_finite(centers, input_name="centers")  # None in a list is let through
+        # None in a list is let through.
+        assert_all_finite(centers, allow_nan=missing, input_name="centers")
     if centers.shape != (n_samples, 2):
         raise argument_error(
             "centers", f"got shape {centers.shape}, wants ({n_samples}, 2), one (x, y) per sample."
         )
+    half = np.isnan(centers).any(axis=1) & ~np.isnan(centers).all(axis=1)
+    if half.any():
+        first = int(half.argmax())
+        raise argument_error(
+            "centers",
+            f"{centers[first].tolist()} at index {first}; wants (x, y), or NaN for both where "
+            "there is no cell.",
+        )
+    there = centers[~np.isnan(centers).any(axis=1)]
     outside = _outside(centers, (0, 0), image)
     if outside.any():
         first = int(outside.argmax())
         hint = ""
-        if np.abs(centers).max() <= 1:
+        if np.abs(there).max() <= 1:
             hint = " Wants pixels, not coordinates from -1 to 1."
-        elif not _outside(centers[:, ::-1], (0, 0), image).any():
+        elif not _outside(there[:, ::-1], (0, 0), image).any():
             hint = " As (row, column) they would lie inside: wants (x, y), centers[:, ::-1]."
         raise argument_error(
             "centers",
@@ -169,16 +187,68 @@ def check_centers(centers, n_samples, image, patch=None):
             f"(width x height), the first at index {first}: {centers[first].tolist()} (x, y)."
             f"{hint}",
         )
-    near = np.abs(centers).max(initial=0) <= 1 and min(image) >= 8
-    if near and (centers != np.rint(centers)).any():
+    near = np.abs(there).max(initial=0) <= 1 and min(image) >= 8
+    if near and (there != np.rint(there)).any():
         raise ValueError(
-            f"centers: all {n_samples} lie in the first pixel of images of {width} x {height} px "
+            f"centers: all {len(there)} lie in the first pixel of images of {width} x {height} px "
             "(width x height); wants pixels, not fractions: multiply x by the width, y by the "
             "height."
         )
     if patch is not None:
         _check_patch(centers, image, patch)
     return centers
+
+
+def check_neighbors(neighbors, n_samples, n_classes):
+    """Check the other annotated cells of each image.
+
+    Parameters
+    ----------
+    neighbors : array-like of shape (n_samples, k, 3), or None
+        ``(x, y)`` in pixels of the images, and the index of the class, -1 where it is not known.
+        Rows of NaN where there are fewer than k.
+    n_samples, n_classes : int
+        How many there are.
+
+    Returns
+    -------
+    float64 ndarray of shape (n_samples, k, 3), or None
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are nothing of the kind.
+    """
+    if neighbors is None:
+        return None
+    refuse_masked("neighbors", neighbors)
+    wanted = f"numbers of shape ({n_samples}, k, 3), x, y and class of each cell, padded with NaN"
+    with naming("neighbors", wanted):
+        neighbors = check_array(
+            neighbors,
+            dtype="numeric",
+            ensure_all_finite="allow-nan",
+            ensure_2d=False,
+            allow_nd=True,
+            ensure_min_features=0,
+            input_name="neighbors",
+        ).astype(np.float64)
+    if neighbors.ndim != 3 or len(neighbors) != n_samples or neighbors.shape[2] != 3:
+        raise argument_error("neighbors", f"got shape {neighbors.shape}, wants {wanted}.")
+    missing = np.isnan(neighbors)
+    classes = neighbors[:, :, 2]
+    for wrong, what in (
+        (missing.any(axis=2) & ~missing.all(axis=2), "x, y and class, or NaN for all three"),
+        (
+            ~missing[:, :, 2] & ~np.isin(classes, np.arange(-1, n_classes)),
+            f"as class an index of classes_, 0 to {n_classes - 1}, or -1 where it is not known",
+        ),
+    ):
+        if wrong.any():
+            row, place = np.argwhere(wrong)[0].tolist()
+            got = neighbors[row, place].tolist()
+            raise argument_error("neighbors", f"got {got} at index [{row}, {place}], wants {what}.")
+    return neighbors
 
 
 def _outside(centers, origin, size):

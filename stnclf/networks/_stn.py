@@ -124,11 +124,13 @@ class STNNet(System):
         Whether predictions (`forward`) are averaged over the eight symmetries of the window.
     compares : bool
         Whether several positions are compared in training.
+    objectness : bool
+        Whether the heatmap learns an absolute probability that a cell is here.
     around : float or None
         How many cell sizes the classifier sees around a known cell; None is the patch.
     """
 
-    n_glimpses, tta, compares = 1, False, False
+    n_glimpses, tta, compares, objectness = 1, False, False, False
     trunk = nn.Identity()  # a classifier of its own shares no layers with the localizer
 
     def __init__(self, localizer, classifier, patch_size, cell_size, mean, std):

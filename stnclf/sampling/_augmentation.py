@@ -223,7 +223,21 @@ def _batch(data, draws, source, middles, source_size):
         torch.from_numpy(data.y[draws.index]),
         torch.from_numpy(data.weight[draws.index]),
         torch.from_numpy(draws.color.astype(np.float32)),
+        torch.from_numpy(data.is_cell[draws.index]),
+        torch.from_numpy(_neighbors(data, draws).astype(np.float32)),
     )
+
+
+def _neighbors(data, draws):
+    """Bring the other annotated cells into the patches: normalised ``(u, v)``, and the class."""
+    found = data.neighbors[draws.index]
+    if not found.shape[1]:
+        return found
+    cos, sin = np.cos(draws.angles)[:, None], np.sin(draws.angles)[:, None]
+    middles, size = _middles(data, draws), np.array(data.frame.patch[::-1])
+    x, y = np.moveaxis(found[:, :, :2] - middles[:, None], 2, 0)
+    offsets = np.stack([(cos * x + sin * y) * draws.flips[:, None], cos * y - sin * x], 2)
+    return np.concatenate([2 * offsets * draws.zooms[:, None, None] / size, found[:, :, 2:]], 2)
 
 
 def cut(X, index, centers, size):

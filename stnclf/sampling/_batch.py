@@ -51,16 +51,28 @@ class CellDataset(Dataset):
     y : int64 ndarray of shape (n,)
         Class indices.
     centers : float64 ndarray of shape (n, 2)
-        ``(x, y)`` of the cells in pixels of the images.
+        ``(x, y)`` of the cells in pixels of the images; NaN where there is none.
     weight : float32 ndarray of shape (n,)
         Weights of the samples.
     frame : Frame
         The sizes.
+    neighbors : float64 ndarray of shape (n, k, 3), default=None
+        Other annotated cells: ``(x, y)`` in pixels of the images, and the index of the class, -1
+        where it is not known. Rows of NaN pad them.
+
+    Attributes
+    ----------
+    is_cell : bool ndarray of shape (n,)
+        Where there is a cell; where `centers` had NaN, they are the middle of the image.
     """
 
-    def __init__(self, X, rows, y, centers, weight, frame):
+    def __init__(self, X, rows, y, centers, weight, frame, neighbors=None):
         self.X, self.rows, self.frame = X, rows, frame
+        self.is_cell = ~np.isnan(centers).any(axis=1)
+        middle = (np.array(frame.image[::-1]) - 1) / 2
+        centers = np.where(self.is_cell[:, None], centers, middle)
         self.y, self.centers, self.weight = y, centers, weight
+        self.neighbors = np.empty((len(rows), 0, 3)) if neighbors is None else neighbors
 
     def __len__(self):
         return len(self.rows)
@@ -94,6 +106,11 @@ class Batch:
         Weights of the samples.
     color : float32 Tensor of shape (n, 2, channels)
         Factor of each channel, and shift in standard deviations, when networks see the images.
+    is_cell : bool Tensor of shape (n,)
+        Whether there is a cell; where there is none, the transforms lead to some place.
+    neighbors : float32 Tensor of shape (n, k, 3)
+        Other annotated cells: normalised ``(u, v)`` in the patch, and the index of the class, -1
+        where it is not known; NaN where there are fewer.
     """
 
     source: torch.Tensor
@@ -103,6 +120,8 @@ class Batch:
     y: torch.Tensor
     weight: torch.Tensor
     color: torch.Tensor
+    is_cell: torch.Tensor
+    neighbors: torch.Tensor
 
     def __len__(self):
         return len(self.y)

@@ -18,12 +18,15 @@ class HeatFinder(Finder):
 
     Candidates are the positions whose logit is the highest within the radius of the localizer's
     soft-argmax, which also says where exactly the cell is. The classifier then sees the patch
-    around each of them.
+    around each of them. Where the localizer has learned how probable it is that a cell is here,
+    the probabilities of the classes are multiplied by that, and peaks that cannot be probable
+    enough are not classified.
     """
 
     def __init__(self, module, estimator, reported, min_probability):
         super().__init__(module, estimator, reported, min_probability)
         self.localizer = module.localizer
+        self.absolute = getattr(estimator, "objectness_", False)
         self.radius = self.localizer.radius
         #: Positions around a block that the localizer sees, ``(columns, rows)``.
         self.margin = np.full(2, self.localizer.reach + self.radius)
@@ -43,10 +46,12 @@ class HeatFinder(Finder):
         """Find the peaks of the heatmap and classify what is there."""
         with self.module.autocast():
             logits = self.localizer.logits(self._standardized(pixels, box, block))
-        points = self.points(self.peaks(logits, block, is_wanted))
+        peaks, objectness = self.peaks(logits, block, is_wanted)
+        points = self.points(peaks)
         corners = np.floor(points - (self.patch_xy - 1) / 2 + 0.5).astype(int)
         theta = cell_theta(points - corners, self.patch, self.cell)
-        return self.labelled(points, self.recognize(pixels, box, corners, theta))
+        proba = self.recognize(pixels, box, corners, theta)
+        return self.labelled(points, proba * objectness[:, None])
 
     def peaks(self, logits, block, is_wanted):
         """Find the peaks of the heatmap.
@@ -60,8 +65,10 @@ class HeatFinder(Finder):
 
         Returns
         -------
-        ndarray of shape (n, 2)
+        peaks : ndarray of shape (n, 2)
             ``(x, y)`` in positions of the grid; the middle of the first one is at 0.5.
+        objectness : ndarray of shape (n,)
+            Probability that a cell is there; 1 where the localizer has not learned it.
         """
         # Closer to its border the heatmap is that of an image that ends there.
         columns, rows = (self.margin - self.radius).tolist()
@@ -72,7 +79,15 @@ class HeatFinder(Finder):
         around = F.unfold(logits[None], side)[0].T[peaks].view(-1, side, side)
         shift = self.localizer.peak(around).cpu().numpy()
         # -1 to 1 are the edges of the `side` positions that the soft-argmax looked at.
-        return block.positions()[peaks.numpy()] + 0.5 + shift.astype(np.float64) * side / 2
+        shift = shift.astype(np.float64) * side / 2
+        places, objectness = block.positions()[peaks.numpy()] + 0.5 + shift, np.ones(len(shift))
+        if self.absolute:
+            # The target at this distance from a cell; it is 1 at the cell itself.
+            most = np.exp(-(shift**2).sum(axis=1) / 2)
+            logit = around[:, self.radius, self.radius].cpu().numpy().astype(np.float64)
+            objectness = np.minimum(1.0, 1 / (1 + np.exp(-logit)) / most)
+        likely = objectness >= self.min_probability
+        return places[likely], objectness[likely]
 
     def points(self, peaks):
         """Turn positions of the grid into pixels, ``(x, y)`` of shape (n, 2)."""
@@ -114,10 +129,11 @@ class SharedFinder(HeatFinder):
         with self.module.autocast():
             features = self.module.trunk(self._standardized(pixels, box, block))
             logits = self.localizer.scored(features)
-        peaks = self.peaks(logits, block, is_wanted)
+        peaks, objectness = self.peaks(logits, block, is_wanted)
         points = self.points(peaks)
         corner = np.array(block[:2]) - self.margin
-        return self.labelled(points, self.softmax(self._classified(features, peaks - corner)))
+        proba = self.softmax(self._classified(features, peaks - corner))
+        return self.labelled(points, proba * objectness[:, None])
 
     def _classified(self, features, peaks):
         """Classify what is around peaks ``(x, y)``, in positions of `features`, in batches."""

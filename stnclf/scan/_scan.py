@@ -74,8 +74,8 @@ def scan(
     slide : Slide, str, path-like or uint8 ndarray of shape (height, width, 3)
         Where to look; what `stnclf.slides.Slide` opens.
     labels : sequence of labels, default=None
-        The classes that are reported; None is all of them. A cell of another class is passed
-        over.
+        The classes that are reported; None is all that had a cell in training (the estimator's
+        `has_cell_`). A cell of another class is passed over.
     mpp : float, default=None
         Micrometres per pixel of the images that the estimator was trained on. None is the
         estimator's own parameter `mpp`. Both may be None only if the resolution of the slide is
@@ -86,6 +86,9 @@ def scan(
         Cells are reported whose label has at least this probability; of a mapping, that of their
         label, or 0.5 where it has none. None is the estimator's ``detection_thresholds_``, as
         `stnclf.metrics.choose_thresholds` and ``stnclf score --choose`` find them, or 0.5.
+        Where the localizer has learned what is no cell (the estimator's `objectness_`), that is
+        the probability of a cell times that of the class, and those of all classes sum to less
+        than one.
     nms_radius_um : float, default=None
         Of two cells that are no further apart than this, whatever their classes, the one with the
         lower probability is taken for a duplicate. None is a quarter of the cell window's shorter
@@ -200,7 +203,7 @@ def scan(
     """
     import_pandas()
     _check_estimator(estimator)
-    reported = _check_labels(labels, estimator.classes_)
+    reported = _check_labels(labels, estimator)
     if nms_radius_um is not None:
         nms_radius_um = check_positive("nms_radius_um", nms_radius_um, "micrometres")
     if not isinstance(tta, (bool, np.bool_)):
@@ -356,7 +359,7 @@ def identity(estimator, *, labels, **settings):
     same = (least == least[0]).all()
     settings["min_probability"] = float(least[0]) if same else least.tolist()
     if labels is not None:
-        labels = estimator.classes_[_check_labels(labels, estimator.classes_)].tolist()
+        labels = estimator.classes_[_check_labels(labels, estimator)].tolist()
     model = {"sha256": digest.hexdigest()}
     return run_identity("scan", __version__, model=model, labels=labels, **settings)
 
@@ -397,11 +400,11 @@ def _check_estimator(estimator):
         raise ValueError(f"estimator: was fitted on {unit}; slides have pixels of uint8.")
 
 
-def _check_labels(labels, classes):
+def _check_labels(labels, estimator):
     """Check `labels`; return the indices of the classes that count."""
+    names = estimator.classes_.tolist()
     if labels is None:
-        return np.arange(len(classes))
-    names = classes.tolist()
+        return np.flatnonzero(getattr(estimator, "has_cell_", np.ones(len(names), dtype=bool)))
     wanted = [] if isinstance(labels, str) or not np.iterable(labels) else list(labels)
     if not wanted or any(label not in names for label in wanted):
         raise argument_error(

@@ -130,7 +130,7 @@ def background_places(slides, names, scales, annotated, avoid, n, distance, wind
     """
     cells = list(annotated)
     if avoid is not None:
-        groups, points, _, _, from_bounds = check_cells(avoid, "avoid", labelled=False)
+        groups, points, _, _, _, from_bounds = check_cells(avoid, "avoid", labelled=False)
         for i, slide in enumerate(slides):
             here = groups == names[i]
             found = on_level_0(points[here], from_bounds[here], slide.path)

@@ -14,7 +14,7 @@ __all__ = ["cells_inside", "check_cells", "on_level_0"]
 _COLUMNS = ("image", "x", "y", "label")
 
 
-def check_cells(annotations, argument="annotations", labelled=True):
+def check_cells(annotations, argument="annotations", labelled=True, unknown=False):
     """Check a table of cells.
 
     Parameters
@@ -25,6 +25,8 @@ def check_cells(annotations, argument="annotations", labelled=True):
         What messages call it.
     labelled : bool, default=True
         Whether it must have labels; without them they are empty.
+    unknown : bool, default=False
+        Whether some of the labels may be missing.
 
     Returns
     -------
@@ -34,6 +36,8 @@ def check_cells(annotations, argument="annotations", labelled=True):
         ``(x, y)``.
     y : ndarray of shape (n,)
         Labels.
+    known : bool ndarray of shape (n,)
+        Which cells have one; that of others in `y` means nothing.
     rows : sequence of length n
         What messages call the rows: the index of a DataFrame, else numbers from 0.
     from_bounds : bool ndarray of shape (n,)
@@ -65,7 +69,7 @@ def check_cells(annotations, argument="annotations", labelled=True):
     for row, name, label in zip(rows, values["image"], labels):
         if not isinstance(name, str):
             raise argument_error(argument, f"image {name!r} is no file name.", where=f"row {row}")
-        if _is_missing(label):
+        if _is_missing(label) and not unknown:
             raise argument_error(argument, "has no label.", where=f"row {row}")
     try:
         points = np.array([values["x"], values["y"]], dtype=np.float64).T
@@ -77,7 +81,13 @@ def check_cells(annotations, argument="annotations", labelled=True):
         raise ValueError(f"{argument}, row {rows[first]}: x, y are {points[first].tolist()}.")
     from_bounds = _from_bounds(annotations, len(labels))
     points = np.ascontiguousarray(points)
-    return np.array(values["image"]), points, np.array(labels), rows, from_bounds
+    known = ~np.array([_is_missing(label) for label in labels])
+    if not known.any():
+        raise argument_error(argument, "no cell has a label.")
+    # An array of words, or of numbers, has no place for what is missing.
+    there = np.array([label for label, is_known in zip(labels, known) if is_known])
+    y = there[np.maximum(np.cumsum(known) - 1, 0)]
+    return np.array(values["image"]), points, y, known, rows, from_bounds
 
 
 def on_level_0(points, from_bounds, path):

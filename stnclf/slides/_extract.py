@@ -17,7 +17,6 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._utils.checks import check_positive, draw_seed
 from .._utils.errors import argument_error
@@ -26,12 +25,13 @@ from .._utils.identity import describe_source, run_identity
 from .._utils.part_file import PartFile
 from .._utils.run import check_out, read_header
 from .._utils.sized_images import with_sizes
-from .._utils.typing import Floats, PathLike, Pixels, RandomState, Table
+from .._utils.typing import PathLike, RandomState, Table
 from .._version import __version__
 from ..annotations import resolve_image
 from ._background import append_label, background_places, check_background
 from ._cell_table import cells_inside, check_cells, on_level_0
 from ._fill import fill_patches
+from ._neighbors import cells_beside
 from ._read_errors import SlideReadError
 from ._skipped import check_on_error, merged, write_skipped
 from ._slide import Slide
@@ -76,13 +76,14 @@ def extract_patches(
     background_distance: float | None = None,
     background_label: Any = "background",
     avoid: Table | None = None,
+    neighbors: bool = False,
     out: PathLike | None = None,
     resume: bool = False,
     on_error: str = "stop",
     n_jobs: int = 1,
     random_state: RandomState = None,
     verbose: int = 0,
-) -> tuple[Pixels, np.ndarray, Floats, NDArray[np.str_]]:
+) -> tuple[Any, ...]:
     """Cut an image around each annotated cell, ready for `stnclf.STNCellClassifier.fit`.
 
     Parameters
@@ -125,6 +126,9 @@ def extract_patches(
     avoid : DataFrame or mapping of columns, default=None
         Further cells from which background keeps its distance, of which no patches are cut:
         ``image``, ``x`` and ``y``.
+    neighbors : bool, default=False
+        Whether to list the other cells in each image, for the argument of that name of ``fit``.
+        Rows without a label are allowed then: nothing is cut around them, but they are listed.
     out : str or path-like, default=None
         File for `X` in NumPy's format, .npy, which need not fit into memory. It appears when it
         is complete; until then ``out + ".part"``, ``out + ".progress"`` and ``out + ".lock"`` lie
@@ -156,6 +160,10 @@ def extract_patches(
         ``(x, y)`` of the cells in pixels of the images, exact to fractions; NaN for background.
     groups : ndarray of shape (n,), str
         Names of the images, for cross-validation by slide.
+    neighbors : float64 ndarray of shape (n, k, 3)
+        With `neighbors` only: ``(x, y)`` of the other cells of the table in pixels of the images,
+        and the index of their label among the sorted ones of `y`, -1 for rows without; padded
+        with NaN.
 
     Raises
     ------
@@ -217,7 +225,7 @@ def extract_patches(
     check_on_error(on_error)
     if outside not in ("error", "skip", "clip"):
         raise argument_error("outside", f"got {outside!r}, wants 'error', 'skip' or 'clip'.")
-    groups, points, y, rows, from_bounds = check_cells(annotations)
+    groups, points, y, known, rows, from_bounds = check_cells(annotations, unknown=neighbors)
     names, first, image = np.unique(groups, return_index=True, return_inverse=True)
     slides = [Slide(_path(root, str(name), rows[i]), slide_mpp) for name, i in zip(names, first)]
     sizes, scales = [], np.empty(len(names))
@@ -228,6 +236,10 @@ def extract_patches(
         here = image == i
         points[here] = on_level_0(points[here], from_bounds[here], slide.path)
     points, kept = cells_inside(points, groups, np.array(sizes)[image], rows, outside)
+    seen = points[kept]
+    every = (seen + 0.5) / scales[image[kept], None] - 0.5, image[kept]
+    cut = np.flatnonzero(known[kept])  # the cells that images are cut around
+    kept = kept & known
     groups, points, y, image = groups[kept], points[kept], y[kept], image[kept]
 
     header = read_header(out) if resume else None
@@ -238,7 +250,7 @@ def extract_patches(
     n_cells = len(points)
     if background:
         y = append_label(y, background_label, background)
-        cells = [points[image == i] for i in range(len(names))]
+        cells = [seen[every[1] == i] for i in range(len(names))]
         window = size / 2 if cell_size is None else cell_size
         more = background_places(
             slides, names, scales, cells, avoid, background, distance, window, seed, on_error
@@ -273,7 +285,13 @@ def extract_patches(
     X = with_sizes(X, int(size), int(size) // 2 if cell_size is None else int(cell_size))
     centers = on_grid - corners
     centers[n_cells:] = np.nan
-    return X, y[rows], centers[rows], groups[rows]
+    result = X, y[rows], centers[rows], groups[rows]
+    if not neighbors:
+        return result
+    classes = np.full(len(every[1]), -1)
+    classes[cut] = np.unique(y, return_inverse=True)[1][:n_cells]
+    cut = np.concatenate([cut, np.full(len(y) - n_cells, -1)])
+    return (*result, cells_beside(*every, classes, cut, image, corners, side)[rows])
 
 
 def _without(lost, broken, names, n, out):

@@ -20,7 +20,7 @@ _FREE = ("callbacks", "checkpoint", "compile", "device", "init", "mpp", "verbose
 _PIECE = 16 << 20
 
 
-def fingerprint(estimator, stages, X, classes, y, centers, weight, start):
+def fingerprint(estimator, stages, X, classes, y, centers, weight, start, neighbors=None):
     """Describe what a training begins with.
 
     Parameters
@@ -41,6 +41,8 @@ def fingerprint(estimator, stages, X, classes, y, centers, weight, start):
         Sample weights.
     start : dict of str to Tensor, or None
         Weights that training starts from; None where ``random_state`` decides them.
+    neighbors : float64 ndarray of shape (n, k, 3), default=None
+        Other annotated cells.
 
     Returns
     -------
@@ -69,6 +71,8 @@ def fingerprint(estimator, stages, X, classes, y, centers, weight, start):
         "centers": _digest([centers]),
         "sample_weight": _digest([weight]),
         "start": start and start_digest(start),
+        # Only where there are some: checkpoints of trainings without them have no such entry.
+        **({} if neighbors is None else {"neighbors": _digest([neighbors])}),
     }
 
 
@@ -115,8 +119,8 @@ def differences(there, here):
         for name in sorted(old.keys() | new.keys())
         if name not in old or name not in new or old[name] != new[name]
     ]
-    for name, value in here.items():
-        if name != "parameters" and there.get(name) != value:
+    for name in dict.fromkeys([*here, *(there.keys() & {"neighbors"})]):
+        if name != "parameters" and there.get(name) != here.get(name):
             other = "warm_start or init (it starts from other weights)"
             found.append(other if name == "start" else name)
     return found

@@ -5,16 +5,23 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
+
 from ..losses import (
     classification_loss,
     guided_loss,
     heatmap_loss,
     localization_loss,
     match_loss,
+    objectness_loss,
 )
 from ..networks import Location
 
 __all__ = ["Stage", "guided_stages", "learning_rate", "stage_loss"]
+
+
+#: Weight of the sum over all positions, of which there are hundreds.
+_OBJECTNESS = 0.1
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,9 @@ def stage_loss(module, batch, stage):
         location = module.locate(images, *drawn)
     if stage.localizes and module.compares:
         seen = module.candidates(images, location, *drawn)
-    parts = _localization_losses(batch, location, seen) if stage.localizes else {}
+    parts = {}
+    if stage.localizes:
+        parts = _localization_losses(batch, location, seen, module.objectness)
     located = sum(parts.values())
     if not stage.classifies:
         return located, parts
@@ -133,14 +142,27 @@ def stage_loss(module, batch, stage):
     return classified, parts
 
 
-def _localization_losses(batch, location, seen):
+def _localization_losses(batch, location, seen, objectness):
     """Losses of where the cell is; `seen` are the candidates of a module that compares them."""
     if location.heatmap is None:
         return {"localization_loss": localization_loss(location.theta, batch.theta)}
-    parts = {"localization_loss": heatmap_loss(location.heatmap, batch.theta)}
+    if objectness:
+        loss = _OBJECTNESS * objectness_loss(location.heatmap, *_all_cells(batch))
+        parts = {"localization_loss": loss}
+    else:
+        parts = {"localization_loss": heatmap_loss(location.heatmap, batch.theta)}
     if seen is not None:
-        parts["match_loss"] = match_loss(seen.scores, seen.thetas, batch.theta)
+        match = match_loss(seen.scores, seen.thetas, batch.theta)
+        parts["match_loss"] = match * batch.is_cell if objectness else match
     return parts
+
+
+def _all_cells(batch):
+    """Positions of all annotated cells in view, and whether their class is known."""
+    meant = batch.theta[:, None, :, 2].masked_fill(~batch.is_cell[:, None, None], torch.nan)
+    cells = torch.cat([meant, batch.neighbors[:, :, :2]], dim=1)
+    known = torch.cat([batch.is_cell[:, None], batch.neighbors[:, :, 2] >= 0], dim=1)
+    return cells, known
 
 
 def _logits(module, batch, images, stage, location, seen):
