@@ -19,6 +19,7 @@ __all__ = ["SLOW"]
 SLOW = frozenset(
     [
         "_serialization/test_version_1.py",
+        "test_no_cell.py",
         "_utils/test_files.py::test_a_full_disk_leaves_the_earlier_file_alone",
         "_utils/test_images.py::test_rarer_types_train_and_predict",
         "_utils/test_lock.py",

@@ -11,6 +11,7 @@ from stnclf.losses import (
     heatmap_loss,
     localization_loss,
     match_loss,
+    objectness_loss,
 )
 
 TRUE = torch.tensor([[[0.5, 0.0, 0.25], [0.0, 0.5, -0.125]]], dtype=torch.float64)
@@ -145,3 +146,61 @@ def test_gradient_of_match_loss():
     true, thetas = places((0.1, -0.2))[:, 0], places((0.5, 0.5), (0.1, -0.1))
     scores = torch.tensor([[0.3, -1.0]], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda s: match_loss(s, thetas, true), scores)
+
+
+def plain_objectness(logits, cells, known):
+    """The same by loops over positions, with the formulas written out."""
+    height, width = logits.shape
+    total = 0.0
+    for row in range(height):
+        for column in range(width):
+            target, vague = 0.0, False
+            for (u, v), is_known in zip(cells, known):
+                if math.isnan(u):
+                    continue
+                x, y = ((u + 1) * width - 1) / 2, ((v + 1) * height - 1) / 2
+                square = (column - x) ** 2 + (row - y) ** 2
+                if is_known:
+                    target = max(target, math.exp(-square / 2))
+                else:
+                    vague |= square <= 4
+            if vague and target < 0.1:
+                continue
+            p = 1 / (1 + math.exp(-logits[row][column]))
+            for t, q in ((target, p), (1 - target, 1 - p)):
+                total += t * math.log(t / q) if t > 0 else 0.0
+    return total
+
+
+def test_objectness_by_loops():
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(3, 6, 9, generator=generator, dtype=torch.float64)
+    cells = 2 * torch.rand(3, 4, 2, generator=generator, dtype=torch.float64) - 1
+    known = torch.tensor([[True, True, False, True], [False] * 4, [True, False, True, True]])
+    cells[0, 3], cells[2, 0] = math.nan, math.nan
+    found = objectness_loss(logits, cells, known)
+    for i in range(3):
+        expected = plain_objectness(logits[i].numpy(), cells[i].tolist(), known[i].tolist())
+        assert found[i].item() == pytest.approx(expected, rel=1e-9)
+    assert plain_objectness(logits[1].numpy(), [], []) > found[1].item()  # some do not count
+
+
+def test_objectness_is_zero_where_the_sigmoid_is_the_target():
+    u, v = 2 * (2 + 0.5) / 7 - 1, 2 * (3 + 0.5) / 5 - 1
+    columns, rows = torch.arange(7.0), torch.arange(5.0)[:, None]
+    target = torch.exp(-((columns - 2) ** 2 + (rows - 3) ** 2) / 2).clamp(max=1 - 1e-6)
+    logits = torch.logit(target)[None].requires_grad_()
+    cells = torch.tensor([[[u, v]]])
+    loss = objectness_loss(logits, cells, torch.ones(1, 1) > 0)
+    assert abs(loss.item()) < 1e-4
+    (gradient,) = torch.autograd.grad(loss.sum(), logits)
+    assert gradient.abs().max() < 1e-5
+    assert objectness_loss(logits.detach().roll(1, 2), cells, torch.ones(1, 1) > 0).item() > 1
+
+
+def test_objectness_gradient():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 4, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+    cells = torch.tensor([[[0.1, -0.4], [math.nan] * 2], [[0.7, 0.2], [-0.5, 0.1]]])
+    known = torch.tensor([[True, True], [True, False]])
+    assert torch.autograd.gradcheck(lambda x: objectness_loss(x, cells.double(), known), logits)

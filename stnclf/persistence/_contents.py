@@ -116,6 +116,7 @@ def _describe_one(estimator):
                 raise TypeError(f"{name}: {error}.") from error
     names = getattr(estimator, "feature_names_in_", None)
     unit = getattr(estimator, "pixel_unit_", None)
+    has_cell = np.ones(len(estimator.classes_), dtype=bool)
     return {
         "parameters": parameters,
         "classes_": encode_classes(estimator.classes_),
@@ -124,6 +125,8 @@ def _describe_one(estimator):
         "cell_size_": list(estimator.cell_size_),
         "n_features_in_": estimator.n_features_in_,
         "pixel_unit_": unit and unit.encoded(),
+        "has_cell_": np.asarray(getattr(estimator, "has_cell_", has_cell)).tolist(),
+        "objectness_": bool(getattr(estimator, "objectness_", False)),
         "feature_names_in_": None if names is None else names.tolist(),
         **TrainingRecord.of(estimator.net_).encoded(),
     }
@@ -210,6 +213,9 @@ def _filled(facts, estimator, frame, image, classes, tensors):
     estimator.patch_size_, estimator.cell_size_ = frame.patch, frame.cell
     estimator.n_features_in_ = math.prod(image)
     estimator.pixel_unit_ = PixelUnit.decoded(facts.get("pixel_unit_"))
+    estimator.has_cell_ = np.array(_has_cell(facts, len(classes)))
+    estimator.objectness_ = facts.get("objectness_", False) is True
+    estimator.net_.module_.objectness = estimator.objectness_
     names = facts.get("feature_names_in_")
     if names is not None:
         listed = isinstance(names, list) and len(names) == estimator.n_features_in_
@@ -218,6 +224,15 @@ def _filled(facts, estimator, frame, image, classes, tensors):
         estimator.feature_names_in_ = np.array(names, dtype=object)
     estimator._architecture_ = estimator._architecture()
     return estimator
+
+
+def _has_cell(facts, n_classes):
+    """Which classes had a cell; files of before there were others have no such entry."""
+    found = facts.get("has_cell_", [True] * n_classes)
+    listed = isinstance(found, list) and len(found) == n_classes
+    if not listed or not all(isinstance(value, bool) for value in found):
+        raise ValueError(f"has_cell_: wants {n_classes} of true and false")
+    return found
 
 
 def _unfitted(facts, frame):

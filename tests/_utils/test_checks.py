@@ -9,6 +9,7 @@ from skorch.callbacks import EarlyStopping
 from stnclf._utils.checks import (
     check_callbacks,
     check_centers,
+    check_neighbors,
     check_device,
     check_weight,
     check_y,
@@ -178,3 +179,39 @@ def test_masked_labels_are_refused():
 @pytest.mark.parametrize("labels", [["nan", "None", "", "NA"], [0, False, 1, 2]])
 def test_labels_that_only_look_missing_are_taken(labels):
     assert len(check_y(np.zeros(4), labels, "X")[1]) == 4
+
+
+def test_centres_may_be_missing_where_that_is_allowed():
+    nan = np.nan
+    given = [[3, 4], [nan, nan], [20.25, 9]]
+    found = check_centers(given, 3, (10, 21), missing=True)
+    np.testing.assert_array_equal(found, given)
+    with pytest.raises(ValueError, match="NaN"):
+        check_centers(given, 3, (10, 21))
+    with pytest.raises(ValueError, match=r"centers: \[5.0, nan\] at index 1; wants"):
+        check_centers([[1, 2], [5, nan]], 2, (10, 21), missing=True)
+    with pytest.raises(ValueError, match="1 lie outside.*index 2"):
+        check_centers([[3, 4], [nan, nan], [30, 9]], 3, (10, 21), missing=True)
+    with pytest.raises(ValueError, match="all 2 lie in the first pixel"):
+        check_centers([[0.3, 0.4], [nan, nan], [0.5, 0.5]], 3, (10, 21), missing=True)
+    with pytest.raises(ValueError, match="inf"):
+        check_centers([[np.inf, 4]], 1, (10, 21), missing=True)
+
+
+def test_neighbours():
+    nan = np.nan
+    assert check_neighbors(None, 2, 3) is None
+    good = np.array([[[1, 2, -1], [4, 5, 2]], [[3, -7.5, 0], [nan, nan, nan]]])
+    np.testing.assert_array_equal(check_neighbors(good.tolist(), 2, 3), good)
+    assert check_neighbors(np.empty((2, 0, 3)), 2, 3).shape == (2, 0, 3)
+    for given, words in (
+        (good[:1], r"neighbors: got shape \(1, 2, 3\), wants numbers of shape \(2, k, 3\)"),
+        (good[:, :, :2], r"got shape \(2, 2, 2\)"),
+        (good[:, 0], r"got shape \(2, 3\)"),
+        (np.where(good == 5, nan, good), r"got \[4.0, nan, 2.0\] at index \[0, 1\], wants x, y"),
+        (np.where(good == 2, 3, good), r"at index \[0, 1\], wants as class an index.*0 to 2"),
+        (np.where(good == -1, 0.5, good), r"at index \[0, 0\], wants as class"),
+        (np.where(good == 5, np.inf, good), "neighbors.*inf"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            check_neighbors(given, 2, 3)

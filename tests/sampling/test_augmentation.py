@@ -273,3 +273,50 @@ def test_a_wrong_parameter_is_named(name, value):
     wrong = Augmentation().set_params(**{name: value})
     with pytest.raises(ValueError, match=f"augment: The '{name}' parameter of Aug.*Got {value!r}"):
         wrong.check()
+
+
+def test_neighbours_come_to_lie_where_their_pixels_do():
+    # A bright dot at each neighbour; the patch is turned, moved, mirrored and magnified.
+    n, size = 8, (52, 68)
+    rng = np.random.default_rng(4)
+    neighbors = np.full((n, 3, 3), np.nan)
+    neighbors[:, 0] = np.stack([*rng.integers(62, 92, (2, n)), np.arange(n) % 3], 1)
+    neighbors[::2, 1] = [[10, 20, -1]] * 4
+    frame = Frame((150, 150), size, (16, 16))
+    X = np.zeros((n, 150, 150, 3), np.uint8)
+    for image, (x, y) in zip(X, neighbors[:, 0, :2].astype(int)):
+        image[y, x] = 255
+    centers = 74.5 + rng.uniform(-4, 4, (n, 2))
+    weight, y = np.ones(n, np.float32), np.arange(n) % 3
+    data = CellDataset(X, np.arange(n), y, centers, weight, frame, neighbors)
+    draws = Draws.plain(data, np.arange(n), rng.uniform(0, 6, n), rng.uniform(-5, 5, (n, 2)))
+    draws.flips[::2] = -1
+    draws.zooms[:] = rng.uniform(0.8, 1.2, n)
+    for batch in (draw_batch(data, draws), draw_positions(data, draws)):
+        if batch.source.ndim == 1:
+            batch.source = torch.from_numpy(X[batch.source])
+        patches = patches_of(batch, size).numpy().sum(1)
+        mass = patches.sum((1, 2))
+        u = (patches.sum(1) * ((2 * np.arange(68) + 1) / 68 - 1)).sum(1) / mass
+        v = (patches.sum(2) * ((2 * np.arange(52) + 1) / 52 - 1)).sum(1) / mass
+        found = batch.neighbors.numpy()
+        np.testing.assert_allclose(found[:, 0, 0], u, atol=0.5 * 2 / 68)
+        np.testing.assert_allclose(found[:, 0, 1], v, atol=0.5 * 2 / 52)
+        assert found[:, 0, 2].tolist() == (np.arange(n) % 3).tolist()
+        assert np.isnan(found[:, 2]).all() and np.isnan(found[1::2, 1]).all()
+        assert batch.is_cell.all()
+
+
+def test_where_there_is_no_cell_the_patch_is_drawn_about_the_middle():
+    data = make_data()
+    centers = data.centers.copy()
+    centers[[1, 4]] = np.nan
+    frame, n = data.frame, len(data)
+    again = CellDataset(data.X, np.arange(n), data.y, centers, data.weight, frame)
+    assert again.is_cell.tolist() == [i not in (1, 4) for i in range(n)]
+    middle = [(80 - 1) / 2, (60 - 1) / 2]
+    data.centers[[1, 4]] = middle
+    draws = Draws.plain(data, np.arange(n), 0.3, (2.0, -1.0))
+    one, other = draw_batch(data, draws), draw_batch(again, draws)
+    assert torch.equal(one.source, other.source) and torch.equal(one.theta, other.theta)
+    assert other.is_cell.tolist() == again.is_cell.tolist() and other.neighbors.shape == (n, 0, 3)
