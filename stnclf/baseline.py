@@ -98,6 +98,11 @@ class CiresanBaseline(BaseCellClassifier):
     pixel_unit_ : object
         What the pixels were: 8-bit, 16-bit, 0 to 1, or numbers in another range; str() names it.
         Predictions take pixels of the same unit, in any dtype.
+    has_cell_ : bool ndarray of shape (n_classes,)
+        Which classes had a cell in training. Those that had none, for `centers` was NaN, are
+        background, and `stnclf.scan.scan` does not report them unless asked.
+    objectness_ : bool
+        False: this network does not learn where a cell is.
     patch_size_, cell_size_ : tuple of int
         (height, width) of patch and cell in pixels.
     net_ : CellNet

@@ -50,7 +50,8 @@ def test_the_localizer_learns_where_there_is_no_cell(clf):
     assert most[y == "nothing"].max() < 0.3 < 0.5 < most[y != "nothing"].min()
     found = clf.transform(X[y != "nothing"])
     assert np.median(np.abs(found - centers[y != "nothing"])) < 1
-    assert clf.objectness_ and clf.has_cell_.tolist() == [True, True, False]
+    assert clf.objectness_
+    assert clf.has_cell_.tolist() == [True, True, False]
     assert clf.classes_[~clf.has_cell_].tolist() == ["nothing"]
 
 
@@ -88,15 +89,19 @@ def test_all_annotated_cells_in_view_are_taught():
     punished.fit(X, y, centers=centers, neighbors=neighbors[:, :0])
     X, y, centers, second, _ = two_in_view(seed=7)
     means = [at(objectness_of(clf, X), second).mean() for clf in (taught, ignored, punished)]
-    assert means[0] > 0.7 and means[0] > means[2] + 0.2 and means[1] > means[2] + 0.1
+    assert means[0] > 0.7
+    assert means[0] > means[2] + 0.2
+    assert means[1] > means[2] + 0.1
 
 
 def test_no_neighbours_and_a_cell_everywhere_is_another_loss_alone(blobs):
     X, y, centers = blobs
     clf = STNCellClassifier(**QUICK).fit(X, y, centers=centers)
-    assert not clf.objectness_ and clf.has_cell_.all()
+    assert not clf.objectness_
+    assert clf.has_cell_.all()
     again = clone(clf).fit(X, y, centers=centers, neighbors=np.empty((len(X), 0, 3)))
-    assert again.objectness_ and again.history_[1]["localization_loss"] > 0
+    assert again.objectness_
+    assert again.history_[1]["localization_loss"] > 0
 
 
 def test_scan_reports_no_background_and_multiplies_the_two_probabilities(clf):
@@ -122,7 +127,8 @@ def test_scan_reports_no_background_and_multiplies_the_two_probabilities(clf):
     # The cells that a lower limit gives are the same, and some more.
     more = scan(clf, slide, tissue=False, min_probability=0.1)
     both = more[more["probability"] >= 0.3].reset_index(drop=True)
-    assert len(more) >= len(both) and both["x"].tolist() == found["x"].tolist()
+    assert len(more) >= len(both)
+    assert both["x"].tolist() == found["x"].tolist()
 
 
 def test_one_pass_and_patch_by_patch_have_the_same_objectness(clf, data):
@@ -141,10 +147,12 @@ def test_one_pass_and_patch_by_patch_have_the_same_objectness(clf, data):
 def test_files_keep_what_had_no_cell(clf, data, tmp_path):
     stnclf.save(clf, tmp_path / "model.safetensors")
     again = stnclf.load(tmp_path / "model.safetensors")
-    assert again.has_cell_.tolist() == [True, True, False] and again.objectness_
+    assert again.has_cell_.tolist() == [True, True, False]
+    assert again.objectness_
     slide = stnclf.slides.Slide(np.concatenate(data[0][:5]), mpp=0.5)
     tables = [scan(c, slide, tissue=False, min_probability=0.1) for c in (clf, again)]
-    assert tables[0].equals(tables[1]) and len(tables[0])
+    assert tables[0].equals(tables[1])
+    assert len(tables[0])
     states = []
     for estimator in (clf, again):
         estimator = stnclf.load(tmp_path / "model.safetensors") if estimator is clf else again
@@ -186,7 +194,8 @@ def test_a_checkpoint_of_other_neighbours_is_refused(data, tmp_path):
 def test_the_baseline_learns_the_class_of_patches_without_a_cell(data):
     X, y, centers = data
     clf = CiresanBaseline(epochs=1, random_state=0).fit(X, y, centers=centers)
-    assert clf.has_cell_.tolist() == [True, True, False] and not clf.objectness_
+    assert clf.has_cell_.tolist() == [True, True, False]
+    assert not clf.objectness_
 
 
 @pytest.mark.parametrize(
@@ -210,4 +219,5 @@ def test_what_no_network_can_learn_is_refused(data, parameters, more, words):
 def test_where_the_window_is_the_patch_nothing_is_sought_and_nan_is_fine(data):
     X, y, centers = data
     clf = STNCellClassifier(cell_size=(24, 36), **QUICK).fit(X, y, centers=centers)
-    assert not clf.objectness_ and not clf.has_cell_[2]
+    assert not clf.objectness_
+    assert not clf.has_cell_[2]

@@ -9,8 +9,8 @@ from skorch.callbacks import EarlyStopping
 from stnclf._utils.checks import (
     check_callbacks,
     check_centers,
-    check_neighbors,
     check_device,
+    check_neighbors,
     check_weight,
     check_y,
     draw_seed,
@@ -190,7 +190,7 @@ def test_centres_may_be_missing_where_that_is_allowed():
         check_centers(given, 3, (10, 21))
     with pytest.raises(ValueError, match=r"centers: \[5.0, nan\] at index 1; wants"):
         check_centers([[1, 2], [5, nan]], 2, (10, 21), missing=True)
-    with pytest.raises(ValueError, match="1 lie outside.*index 2"):
+    with pytest.raises(ValueError, match=r"1 lie outside.*index 2"):
         check_centers([[3, 4], [nan, nan], [30, 9]], 3, (10, 21), missing=True)
     with pytest.raises(ValueError, match="all 2 lie in the first pixel"):
         check_centers([[0.3, 0.4], [nan, nan], [0.5, 0.5]], 3, (10, 21), missing=True)

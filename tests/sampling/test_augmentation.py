@@ -303,7 +303,8 @@ def test_neighbours_come_to_lie_where_their_pixels_do():
         np.testing.assert_allclose(found[:, 0, 0], u, atol=0.5 * 2 / 68)
         np.testing.assert_allclose(found[:, 0, 1], v, atol=0.5 * 2 / 52)
         assert found[:, 0, 2].tolist() == (np.arange(n) % 3).tolist()
-        assert np.isnan(found[:, 2]).all() and np.isnan(found[1::2, 1]).all()
+        assert np.isnan(found[:, 2]).all()
+        assert np.isnan(found[1::2, 1]).all()
         assert batch.is_cell.all()
 
 
@@ -318,5 +319,7 @@ def test_where_there_is_no_cell_the_patch_is_drawn_about_the_middle():
     data.centers[[1, 4]] = middle
     draws = Draws.plain(data, np.arange(n), 0.3, (2.0, -1.0))
     one, other = draw_batch(data, draws), draw_batch(again, draws)
-    assert torch.equal(one.source, other.source) and torch.equal(one.theta, other.theta)
-    assert other.is_cell.tolist() == again.is_cell.tolist() and other.neighbors.shape == (n, 0, 3)
+    assert torch.equal(one.source, other.source)
+    assert torch.equal(one.theta, other.theta)
+    assert other.is_cell.tolist() == again.is_cell.tolist()
+    assert other.neighbors.shape == (n, 0, 3)

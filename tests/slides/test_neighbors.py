@@ -31,7 +31,7 @@ def cells(n=40, seed=1):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_neighbours_are_those_of_a_plain_loop(root, seed):
     table = cells(seed=seed)
-    X, y, centers, groups, found = extract_patches(
+    _, y, centers, groups, found = extract_patches(
         table, root, size=16, image_size=34, mpp=None, max_offset=6, neighbors=True, random_state=0
     )
     meant = [i for i, label in enumerate(table["label"]) if label is not None]
@@ -67,24 +67,24 @@ def test_patches_are_those_without_neighbours(root):
 def test_background_has_neighbours_too_and_keeps_off_what_has_no_label(root):
     table = cells(60)
     how = {"size": 8, "image_size": 40, "mpp": None, "random_state": 0, "background_distance": 5}
-    X, y, centers, groups, found = extract_patches(
-        table, root, neighbors=True, background=6, **how
-    )
-    assert np.isnan(centers[-6:]).all() and y[-6:].tolist() == ["background"] * 6
+    _, y, centers, _, found = extract_patches(table, root, neighbors=True, background=6, **how)
+    assert np.isnan(centers[-6:]).all()
+    assert y[-6:].tolist() == ["background"] * 6
     near = found[-6:][~np.isnan(found[-6:]).any(axis=2)]
     assert len(near) > 6
     # Distances from the middle of the image: what has no label counts as a cell.
     away = np.hypot(*(near[:, :2] - 19.5).T)
     assert away.min() > 5 - 1
     # Sorted labels are apoptosis, background, mitosis, tumour.
-    assert set(near[:, 2]) <= {-1.0, 0.0, 2.0, 3.0} and (near[:, 2] == 3).any()
+    assert set(near[:, 2]) <= {-1.0, 0.0, 2.0, 3.0}
+    assert (near[:, 2] == 3).any()
 
 
 def test_without_a_label_at_all_is_refused(root):
     table = {**cells(4), "label": [None] * 4}
     with pytest.raises(ValueError, match="annotations: no cell has a label"):
         extract_patches(table, root, size=8, mpp=None, neighbors=True)
-    with pytest.raises(ValueError, match="row 0.*has no label"):
+    with pytest.raises(ValueError, match=r"row 0.*has no label"):
         extract_patches(table, root, size=8, mpp=None)
 
 
