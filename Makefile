@@ -9,7 +9,7 @@ DATA ?=
 PARALLEL ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test browser test-lowest test-newest lint words audit wheel format docs bench clean
+.PHONY: help install demo check test browser test-lowest test-newest lint words audit wheel sdist format docs bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -67,6 +67,9 @@ audit: $(STAMP)  ## look up the installed versions in a list of known vulnerabil
 
 wheel: $(STAMP)  ## build the wheel, look at its files, and try it in a clean environment
 	$(BIN)/python tools/check_wheel.py
+
+sdist: $(STAMP)  ## build the source distribution, look at its files, and try what it builds
+	$(BIN)/python tools/check_sdist.py
 
 format: $(STAMP)  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .

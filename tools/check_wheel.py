@@ -26,6 +26,7 @@ import torch, skorch, sklearn  # theirs are not ours to forbid
 with warnings.catch_warnings():
     warnings.simplefilter("error")
     import stnclf
+    from stnclf import *
 import numpy as np
 from stnclf.datasets import make_cells
 X, y, centers = make_cells(12, patch_size=64, offset=4, random_state=0)
