@@ -55,6 +55,9 @@ class Ensemble(PredictionMixin, BaseEstimator):
         What the pixels were, of all members together.
     patch_size_, cell_size_ : tuple of int
         (height, width) of patch and window in pixels.
+    detection_thresholds_ : dict of label to float
+        Least probabilities with which the ensemble's detections count, as for its members; empty
+        until it is set. Those of the members do not count.
 
     See Also
     --------
@@ -266,6 +269,8 @@ class Ensemble(PredictionMixin, BaseEstimator):
         )
 
     def __getattr__(self, name: str) -> Any:
+        if name == "detection_thresholds_":
+            return {}
         # What all members share is that of the ensemble, as long as there are fitted members.
         if name not in (*_SHARED, "classes_", "n_features_in_", "feature_names_in_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

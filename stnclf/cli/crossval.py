@@ -33,7 +33,7 @@ _STAGES = ("classifier", "localizer", "joint")
 _COLUMNS = ("epoch", "train_loss", "valid_loss", *LOSSES)
 
 
-def make_folds(y, groups, n_folds, seed):
+def make_folds(y, groups, n_folds, seed, argument="folds"):
     """Split samples so that classes are balanced and no slide is on both sides.
 
     Parameters
@@ -46,6 +46,8 @@ def make_folds(y, groups, n_folds, seed):
         Number of folds.
     seed : int
         Decides them.
+    argument : str, default="folds"
+        What messages call their number.
 
     Returns
     -------
@@ -59,11 +61,11 @@ def make_folds(y, groups, n_folds, seed):
     """
     if groups is not None and len(np.unique(groups)) < n_folds:
         raise argument_error(
-            "folds", f"got {n_folds}, but the patches are of {len(np.unique(groups))} slide(s)."
+            argument, f"got {n_folds}, but the patches are of {len(np.unique(groups))} slide(s)."
         )
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     splitter = kind(n_folds, shuffle=True, random_state=seed)
-    with naming("folds", "at least one sample of each class for every fold"):
+    with naming(argument, "at least one sample of each class for every fold"):
         return list(splitter.split(np.zeros(len(y)), y, groups))
 
 

@@ -124,7 +124,7 @@ def evaluate(
             with about_file(patches):
                 parts = [answers(estimator, found.X, np.arange(len(found.X)), classes)]
             scored = {model.stem: scores_of(parts, found, classes)}
-            histories, patch_size = {model.stem: estimator.history_}, estimator.patch_size_
+            histories, patch_size = _histories(model.stem, estimator), estimator.patch_size_
         else:
             classes = np.unique(found.y)
             with on_cluster(scheduler), about_file(patches):
@@ -183,6 +183,13 @@ def evaluate(
     best = max(results, key=lambda name: results[name]["macro_f1"])
     score = results[best]["macro_f1"]
     say(f"{out or patches}: {len(found.X)} patches; macro F1 {score:.3f} ({best})")
+
+
+def _histories(name, estimator):
+    members = getattr(estimator, "estimators", None)
+    if members is None:
+        return {name: estimator.history_}
+    return {f"{name}, member {i}": member.history_ for i, member in enumerate(members)}
 
 
 def _read_run(out):

@@ -204,6 +204,8 @@ def _other_facts(path, as_json):
         for name in ("image_shape", "patch_size", "cell_size"):
             facts[name] = list(getattr(estimator, f"{name}_"))
         facts["mpp"] = estimator.mpp
+        if hasattr(estimator, "estimators"):
+            facts["members"] = len(estimator.estimators)
         if as_json:
             return facts
         return {**facts, "card": model_card(estimator)}

@@ -42,7 +42,8 @@ _CHUNK = 256
 def predict(model, inputs, out, device, overwrite, resume, progress):
     """Classify the cells in INPUTS: patches, image files, or folders of image files.
 
-    The table has the class, a probability for each class, and where the cell is in the image.
+    The table has the class, a probability for each class, and where the cell is in the image; of
+    an ensemble also its disagreement, the standard deviation of the probability over the members.
     """
     from .._utils.progress import Progress
     from ..persistence import load
@@ -69,23 +70,29 @@ def _write(estimator, columns, run):
     """Write the table; return the index of each image's class."""
     cells = np.concatenate([part for _, part in run.in_order()])
     classes = estimator.classes_
-    best = cells[:, 2:].argmax(axis=1)
+    proba = cells[:, 2 : 2 + len(classes)]
+    best = proba.argmax(axis=1)
     table = {
         **columns,
         "x": cells[:, 0],
         "y": cells[:, 1],
         "label": classes[best],
-        "probability": cells[:, 2:].max(axis=1),
+        "probability": proba.max(axis=1),
     }
-    for name, column in zip(classes.tolist(), cells[:, 2:].T):
+    for name, column in zip(classes.tolist(), proba.T):
         table[f"probability_{name}"] = column
+    if cells.shape[1] > 2 + len(classes):
+        table["disagreement"] = cells[:, -1]
     text = import_pandas().DataFrame(table).to_csv(index=False, lineterminator="\n")
     run.finish(text.encode())
     return best
 
 
 def _predict_all(estimator, n_images, read, kept, verbose):
-    """Predict chunk by chunk; a row is (x, y) of the cell and a probability for each class."""
+    """Predict chunk by chunk.
+
+    A row is (x, y) of the cell, a probability for each class, and an ensemble's disagreement.
+    """
     from tqdm import tqdm
 
     starts = range(0, n_images, _CHUNK)
@@ -95,8 +102,15 @@ def _predict_all(estimator, n_images, read, kept, verbose):
             if number not in kept.cells:
                 X, path = read(slice(start, min(start + _CHUNK, n_images)))
                 with about_file(path):
-                    cells = [estimator.transform(X), estimator.predict_proba(X)]
+                    cells = [estimator.transform(X), *_class_columns(estimator, X)]
                 kept.add(number, np.concatenate(cells, axis=1), partial(bar.update, len(X)))
+
+
+def _class_columns(estimator, X):
+    if not hasattr(estimator, "disagreement"):
+        return [estimator.predict_proba(X)]
+    proba, disagreement = estimator._mean_and_disagreement(X)
+    return [proba, disagreement[:, None]]
 
 
 def _images(inputs, n_channels):

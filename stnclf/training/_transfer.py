@@ -104,6 +104,8 @@ def _read(path):
     try:
         with reading(path) as reader:
             check_format(reader.facts)
+            if "members" in reader.facts:
+                raise ValueError("it is an ensemble; wants one of its members (estimators[0])")
             wanted = {name: _meta(name, *kind) for name, kind in reader.layout.items()}
             return reader.tensors(wanted), decode_classes(reader.facts.get("classes_"))
     except REFUSALS as error:

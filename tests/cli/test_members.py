@@ -1,0 +1,137 @@
+"""``train --ensemble``, and the commands that take its file."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import stnclf
+from stnclf.cli.crossval import make_folds
+from stnclf.cli.members import HeldOut, folds_of_members
+from stnclf.cli.patch_set import PatchSet, load_patches
+from stnclf.slides import Slide
+
+CNN = ("--method", "cnn", "--epochs", 2, "--batch-size", 8)
+
+
+@pytest.fixture(scope="module")
+def ensemble(road, tmp_path_factory, invoke):
+    out = tmp_path_factory.mktemp("ensemble") / "e.safetensors"
+    code, _, lines = invoke("train", road / "patches", "-o", out, *CNN, "--ensemble", 2)
+    assert code == 0, lines
+    assert sorted(os.listdir(out.parent)) == ["e.safetensors", "e.safetensors.json"]
+    assert lines[0].startswith(f"{out}: ensemble of 2, CNN (Ciresan), 60 patches, 2 epochs; bal")
+    return out
+
+
+def test_members_are_those_of_the_folds(ensemble, road):
+    found, model = load_patches(road / "patches"), stnclf.load(ensemble)
+    folds = make_folds(found.y, found.groups, 2, 0)
+    for member, (train, _) in zip(model.estimators, folds, strict=True):
+        assert len(set(found.groups[train])) == 1
+        alone = stnclf.CiresanBaseline(**member.get_params())
+        alone.fit(found.X[train], found.y[train], centers=found.centers[train])
+        assert np.array_equal(alone.predict_proba(found.X), member.predict_proba(found.X))
+
+
+def test_predict_has_the_numbers_of_the_ensemble(ensemble, road, tmp_path, invoke):
+    found, model = load_patches(road / "patches"), stnclf.load(ensemble)
+    assert invoke("predict", ensemble, road / "patches", "-o", tmp_path / "p.csv")[0] == 0
+    table = pd.read_csv(tmp_path / "p.csv")
+    columns = [f"probability_{label}" for label in model.classes_]
+    np.testing.assert_allclose(table[columns], model.predict_proba(found.X), atol=1e-12)
+    np.testing.assert_allclose(table[["x", "y"]], model.transform(found.X), atol=1e-4)
+    np.testing.assert_allclose(table["disagreement"], model.disagreement(found.X), atol=1e-12)
+    assert table["label"].tolist() == model.predict(found.X).tolist()
+    assert table.columns[-1] == "disagreement"
+
+
+def test_scan_has_those_of_scan(ensemble, road, tmp_path, invoke):
+    slide = road / "slides" / "a b.tif"
+    out = tmp_path / "cells.csv"
+    line = ("scan", ensemble, slide, "-o", out, "--min-probability", 0, "--mpp", 0.25)
+    code, _, lines = invoke(*line)
+    assert code == 0, lines
+    table = pd.read_csv(out)
+    same = stnclf.scan.scan(stnclf.load(ensemble), Slide(slide), min_probability=0, mpp=0.25)
+    pd.testing.assert_frame_equal(table, same)
+    assert (table["disagreement"] > 0).any()
+
+
+def test_info_and_evaluate_take_it(ensemble, road, tmp_path, invoke):
+    code, text, _ = invoke("info", ensemble, "--json")
+    (facts,) = json.loads(text)
+    assert (code, facts["class"], facts["members"]) == (0, "Ensemble", 2)
+    code, text, _ = invoke("info", ensemble)
+    assert (code, "| member 1, classifier |" in text) == (0, True)
+    out, report = tmp_path / "s.json", tmp_path / "r.html"
+    line = ("evaluate", road / "patches", "--model", ensemble, "-o", out, "--report", report)
+    code, _, lines = invoke(*line)
+    assert code == 0, lines
+    found, model = load_patches(road / "patches"), stnclf.load(ensemble)
+    scores = json.loads(out.read_text())["results"]["e"]
+    assert scores["accuracy"] == pytest.approx(model.score(found.X, found.y))
+    assert "e, member 1" in report.read_text("utf-8")
+
+
+def test_an_interrupted_training_goes_on(ensemble, road, tmp_path, invoke, monkeypatch):
+    out = tmp_path / "e.safetensors"
+    line = ("train", road / "patches", "-o", out, *CNN, "--ensemble", 2)
+    fit, calls = stnclf.CiresanBaseline.fit, []
+
+    def interrupted(self, *args, **how):
+        calls.append(self)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return fit(self, *args, **how)
+
+    monkeypatch.setattr(stnclf.CiresanBaseline, "fit", interrupted)
+    assert invoke(*line)[0] == 130
+    assert "e.safetensors.checkpoint-0" in os.listdir(tmp_path)
+    code, _, lines = invoke(*line)
+    assert (code, "--resume" in lines[0]) == (2, True)
+    assert invoke(*line, "--resume")[0] == 0
+    members = [stnclf.load(path).estimators for path in (out, ensemble)]
+    for a, b in zip(*members, strict=True):
+        weights = [m.net_.module_.state_dict() for m in (a, b)]
+        assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert sorted(os.listdir(tmp_path)) == ["e.safetensors", "e.safetensors.json"]
+    code, _, lines = invoke(*line, "--resume")
+    assert (code, "complete already" in lines[0]) == (0, True)
+    code, _, lines = invoke(*line[:-2], "--resume")
+    assert (code, "complete, but a Ensemble" in lines[0]) == (1, True)
+
+
+def test_what_is_no_ensemble_is_refused(ensemble, road, tmp_path, invoke):
+    line = ("train", road / "patches", "-o", tmp_path / "m", *CNN)
+    code, _, lines = invoke(*line, "--ensemble", 5)
+    assert (code, len(lines)) == (1, 1)
+    assert "--ensemble: got 5, but the patches are of 2 slide(s)" in lines[0]
+    code, _, lines = invoke(*line, "--set", f"init={ensemble}")
+    assert (code, "it is an ensemble; wants one of its members" in lines[0]) == (1, True)
+
+
+def test_every_member_sees_every_class():
+    y, groups = np.array(list("aabbab")), np.array([0, 0, 1, 1, 2, 2])
+    assert len(folds_of_members(PatchSet(np.zeros((6, 2, 2)), y, groups=groups), 3, 0)) == 3
+    y, groups = np.array(list("aabbbaaa")), np.array([0, 0, 1, 1, 1, 2, 2, 2])
+    with pytest.raises(ValueError, match=r"ensemble: got 3, but without fold \d .*\['b'\]"):
+        folds_of_members(PatchSet(np.zeros((8, 2, 2)), y, groups=groups), 3, 0)
+
+
+def test_held_out_predictions_are_in_the_order_of_the_patches():
+    class Member:
+        def predict_proba(self, X):
+            return np.stack([1 - X[:, 0], X[:, 0]], axis=1)
+
+    held_out = HeldOut(np.array(["a", "b", "b", "b"]))
+    X = np.array([[0.2], [0.9], [0.4], [0.7]])
+    held_out.add(Member(), X, [3, 0])
+    assert np.isnan(held_out.proba[[1, 2]]).all()
+    held_out.add(Member(), X, [1, 2])
+    np.testing.assert_allclose(held_out.proba[:, 1], X[:, 0])
+    assert held_out.balanced_accuracy() == pytest.approx((1 + 2 / 3) / 2)
