@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
@@ -33,7 +34,18 @@ def default_device(device):
         torch.set_default_device(None)
 
 
+@contextmanager
+def matmul_precision(value):
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(value)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 SURROUNDINGS = {
+    "bfloat16 products": lambda: matmul_precision("medium"),
     "no_grad": torch.no_grad,
     "float64": lambda: default_dtype(torch.float64),
     "default device": lambda: default_device("meta"),
@@ -45,7 +57,7 @@ SURROUNDINGS = {
 }
 #: Several at once, and the number of threads: each fit takes its time.
 TOGETHER = [
-    (2, ["no_grad", "float64", "default device", "errstate"]),
+    (2, ["no_grad", "float64", "default device", "errstate", "bfloat16 products"]),
     (1, ["inference_mode", "float16", "with device", "autocast", "errstate"]),
 ]
 KINDS = {
@@ -112,7 +124,17 @@ def state():
         torch.get_default_dtype(),
         torch.get_num_threads(),
         np.geterr(),
+        product().tolist(),
     )
+
+
+def product():
+    """Return 1 + 2**-12 where products are those of float32, 1 where they are of bfloat16."""
+    with torch.device("cpu"):
+        one = torch.full((64, 64), 1 + 2.0**-12, dtype=torch.float32)
+        eye = torch.zeros(64, 64, dtype=torch.float32)
+        eye[range(64), range(64)] = 1.0
+    return (one @ eye)[0, 0]
 
 
 @neutral()
@@ -121,6 +143,7 @@ def inside():
     assert torch.zeros(1).device.type == "cpu"
     assert torch.get_num_threads() == 1
     assert np.geterr()["under"] == "ignore"
+    assert product() == 1 + 2.0**-12
     raise ValueError("stop")
 
 
@@ -144,3 +167,17 @@ def test_it_is_a_decorator_too():
     with torch.no_grad():
         assert [function(1), function(number=2)] == [2, 3]
     assert function.__doc__ == "Words."
+
+
+def test_threads_share_the_precision_of_products():
+    inner, outer = neutral(), neutral()
+    with matmul_precision("medium"):
+        lower = product()
+        outer.__enter__()
+        with ThreadPoolExecutor(1) as pool:  # another thread comes later and leaves later
+            pool.submit(inner.__enter__).result()
+            outer.__exit__(None, None, None)
+            assert product() == 1 + 2.0**-12
+            pool.submit(inner.__exit__, None, None, None).result()
+        assert product() == lower
+        assert torch.get_float32_matmul_precision() == "medium"
