@@ -34,6 +34,11 @@ COMMANDS = {
         "Classify the cells in INPUTS: patches, image files, or folders of image files.",
     ),
     "scan": (".scan", "scan_command", "Find the cells of SLIDES with MODEL."),
+    "classify": (
+        ".classify",
+        "classify",
+        "Classify the cells of TABLE, which are located already, on SLIDES, one or a folder.",
+    ),
     "score": (
         ".score",
         "score",

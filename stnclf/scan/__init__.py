@@ -1,6 +1,7 @@
 """Classifiers over whole slides: find the cells, then the fields that hold most of them.
 
 `scan` runs a fitted estimator over a slide and gives one row for each cell that it finds,
+`classify_cells` classifies cells whose positions are known already,
 `hotspots` the fields with the highest counts, `density_map` a picture of where the cells are.
 Positions are ``(x, y)`` in pixels of the slide's largest level (level 0): a whole number is the
 middle of a pixel, ``(0, 0)`` that of the top-left one. Lengths are in micrometres.
@@ -8,12 +9,14 @@ middle of a pixel, ``(0, 0)`` that of the top-left one. Lengths are in micrometr
 The tables are pandas', which comes with ``pip install 'stnclf[slides]'``.
 """
 
+from ._classify import classify_cells
 from ._density import density_map
 from ._hotspots import hotspots
 from ._many import scan_slides
 from ._scan import scan
 
 __all__ = [
+    "classify_cells",
     "density_map",
     "hotspots",
     "scan",

@@ -39,7 +39,7 @@ from ._heatmap_finder import HeatFinder, SharedFinder
 from ._map_finder import MapFinder
 from ._plane import Plane, probable, run, table_of, without_duplicates
 
-__all__ = ["identity", "scan"]
+__all__ = ["check_estimator", "identity", "model_digest", "plane_scale", "scan"]
 
 #: What was fitted but is not what cells look like: thresholds count among the settings.
 _NOT_OF_THE_MODEL = ("net_", "history_", "detection_thresholds_")
@@ -202,7 +202,7 @@ def scan(
     ['image', 'x', 'y', 'label', 'probability']
     """
     import_pandas()
-    _check_estimator(estimator)
+    check_estimator(estimator)
     reported = _check_labels(labels, estimator)
     if nms_radius_um is not None:
         nms_radius_um = check_positive("nms_radius_um", nms_radius_um, "micrometres")
@@ -222,7 +222,8 @@ def scan(
     with opened(slide) as slide:
         if out is not None:
             check_utf8("slide", name_of(slide))
-        scale, radius = _scales(slide, mpp, nms_radius_um, min(estimator.cell_size_) / 4)
+        scale = plane_scale(slide, mpp)
+        radius = _radius(slide, scale, nms_radius_um, min(estimator.cell_size_) / 4)
         slide = slide._remembering(BrokenTiles())
         around = read_around if on_error == "skip" else None
         plane = Plane(slide, mpp, scale, find_slide_tissue(slide, tissue, around))
@@ -309,30 +310,34 @@ def _symmetric(finder, tta):
     return finder
 
 
-def _scales(slide, mpp, radius_um, quarter):
-    """Level-0 pixels for one pixel of training, and the radius of duplicates in them.
+def _radius(slide, scale, radius_um, quarter):
+    """Radius of duplicates in level-0 pixels; None is `quarter`, in pixels of training."""
+    if radius_um is None:
+        return quarter * scale
+    try:
+        return radius_um / slide.mpp
+    except ValueError:
+        raise argument_error(
+            "nms_radius_um",
+            f"got {radius_um:g} um, and {slide!r} has no resolution; leave it out.",
+        ) from None
 
-    The radius is `radius_um`, or if that is None `quarter`, in pixels of training.
-    """
+
+def plane_scale(slide, mpp):
+    """Level-0 pixels for one pixel of training, of `mpp` micrometres."""
     try:
         known = slide.mpp
     except ValueError:
         known = None
     if known is None and mpp is None:
-        if radius_um is not None:
-            raise argument_error(
-                "nms_radius_um",
-                f"got {radius_um:g} um, and {slide!r} has no resolution; leave it out.",
-            )
-        return 1.0, quarter
+        return 1.0
     if mpp is None:
         raise argument_error(
             "mpp",
             f"{slide!r} has {known:g} um per pixel; wants those of the images that the "
             "estimator was trained on, here or as the estimator's own parameter.",
         )
-    scale = slide.scale(mpp)
-    return scale, quarter * scale if radius_um is None else radius_um / slide.mpp
+    return slide.scale(mpp)
 
 
 def identity(estimator, *, labels, **settings):
@@ -350,18 +355,23 @@ def identity(estimator, *, labels, **settings):
     dict
         Plain values.
     """
-    digest = hashlib.sha256()
-    if isinstance(estimator, Ensemble):
-        digest.update(type(estimator).__name__.encode())
-    for member in members_of(estimator):
-        _add_to(digest, member)
     least = least_probabilities(estimator, settings["min_probability"])
     same = (least == least[0]).all()
     settings["min_probability"] = float(least[0]) if same else least.tolist()
     if labels is not None:
         labels = estimator.classes_[_check_labels(labels, estimator)].tolist()
-    model = {"sha256": digest.hexdigest()}
+    model = {"sha256": model_digest(estimator)}
     return run_identity("scan", __version__, model=model, labels=labels, **settings)
+
+
+def model_digest(estimator):
+    """Hash what an estimator's probabilities depend on."""
+    digest = hashlib.sha256()
+    if isinstance(estimator, Ensemble):
+        digest.update(type(estimator).__name__.encode())
+    for member in members_of(estimator):
+        _add_to(digest, member)
+    return digest.hexdigest()
 
 
 def _add_to(digest, estimator):
@@ -377,7 +387,8 @@ def _add_to(digest, estimator):
     digest.update(repr(getattr(estimator.net_.module_, "tta", False)).encode())
 
 
-def _check_estimator(estimator):
+def check_estimator(estimator):
+    """Refuse what is no fitted estimator of this package, or of other images than slides have."""
     if not isinstance(estimator, (BaseCellClassifier, Ensemble)):
         raise argument_error(
             "estimator",

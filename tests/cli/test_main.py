@@ -27,7 +27,18 @@ SCAN = ("--mpp", 0.25, "--slide-mpp", 0.25, "--nms-radius", 2)
 
 def test_every_command_helps_with_an_example(invoke):
     assert sorted(main.commands) == sorted(
-        ["info", "patches", "train", "evaluate", "predict", "scan", "score", "hotspots", "export"]
+        [
+            "info",
+            "patches",
+            "train",
+            "evaluate",
+            "predict",
+            "scan",
+            "classify",
+            "score",
+            "hotspots",
+            "export",
+        ]
     )
     for name, command in main.commands.items():
         code, text, _ = invoke(name, "--help")

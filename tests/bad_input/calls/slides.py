@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 import stnclf
-from stnclf.scan import density_map, hotspots, scan, scan_slides
+from stnclf.scan import classify_cells, density_map, hotspots, scan, scan_slides
 from stnclf.slides import Slide, SlideReadError, extract_patches, write_pyramid_tiff
 from tests.bad_input import refused
 
@@ -43,6 +43,16 @@ def scanned(estimator=None, slide=None, **changes):
         clf = r.clf if estimator is None else estimator(r) if callable(estimator) else estimator
         arguments = {"mpp": 0.5, "tissue": False, **changes}
         return scan(clf, r.slide if slide is None else slide(r), **arguments)
+
+    return use
+
+
+def classified(estimator=None, slide=None, table=None, **changes):
+    def use(r):
+        clf = r.clf if estimator is None else estimator
+        cells = {"image": ["a"], "x": [5], "y": [5], **(table or {})}
+        where = r.slide if slide is None else slide(r)
+        return classify_cells(clf, where, cells, **{"mpp": 0.5, **changes})
 
     return use
 
@@ -253,7 +263,7 @@ PATCHES = [
 ]
 
 _SCAN, _FIELDS, _MAP = "scan.scan", "scan.hotspots", "scan.density_map"
-_SCANS = "scan.scan_slides"
+_SCANS, _CLASSIFY = "scan.scan_slides", "scan.classify_cells"
 SCANS = [
     refused(
         _SCAN, "estimator: features", TypeError, "CellFeatures", scanned(stnclf.CellFeatures())
@@ -324,6 +334,35 @@ SCANS = [
         ImportError,
         r"stnclf\[slides\]",
         lambda r: r.without("pandas", scanned()),
+    ),
+    refused(
+        _CLASSIFY, "file: none", FileNotFoundError, "no.svs", classified(slide=lambda r: "no.svs")
+    ),
+    refused(_CLASSIFY, "file: cut", SlideReadError, CUT, classified(slide=cut)),
+    refused(_CLASSIFY, "estimator: a number", TypeError, "got int", classified(3)),
+    refused(
+        _CLASSIFY,
+        "estimator: not fitted",
+        NotFittedError,
+        "not fitted",
+        classified(stnclf.CiresanBaseline()),
+    ),
+    refused(
+        _CLASSIFY, "table: outside", ValueError, "outside image 'a'", classified(table={"x": [999]})
+    ),
+    refused(
+        _CLASSIFY,
+        "file: no place for the progress",
+        OSError,
+        r"blocked\.csv\.progress",
+        lambda r: classified(out=r.folder / "blocked.csv")(r),
+    ),
+    refused(
+        _CLASSIFY,
+        "pandas: missing",
+        ImportError,
+        r"stnclf\[slides\]",
+        lambda r: r.without("pandas", classified()),
     ),
     refused(
         _FIELDS, "detections: None", ValueError, "wants a table", lambda r: hotspots(None, r.slide)
