@@ -108,7 +108,7 @@ def skip_foreign(app, what, name, item, skip, options):
 
 def escape_shapes(app, what, name, item, options, lines):
     """Keep (n, *size) from beginning an emphasis, and (n_features_in_,) from being a link."""
-    lines[:] = [re.sub(r"(?<=, )\*(?=\w)|(?<=\w)_(?=,\))", r"\\\g<0>", line) for line in lines]
+    lines[:] = [re.sub(r"(?<=, )\*(?=\w)|(?<=\w)_(?=,?\))", r"\\\g<0>", line) for line in lines]
 
 
 def lend_comment(app, what, name, item, options, lines):
