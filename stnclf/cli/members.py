@@ -66,7 +66,7 @@ class HeldOut:
         self.proba = np.full((len(y), len(self.classes)), np.nan)
 
     def add(self, member, X, rows):
-        """Let a member predict the patches of its fold."""
+        """Predict the patches of a fold with the member that has not seen them."""
         self.proba[rows] = member.predict_proba(X[rows])
 
     def balanced_accuracy(self):

@@ -375,7 +375,7 @@ def model_digest(estimator):
 
 
 def _add_to(digest, estimator):
-    """Let a digest depend on all that a fitted estimator predicts with."""
+    """Add all that a fitted estimator predicts with to a digest."""
     digest.update(type(estimator).__name__.encode())
     for name, tensor in estimator.net_.module_.state_dict().items():
         digest.update(name.encode() + tensor.cpu().numpy().tobytes())
