@@ -198,7 +198,7 @@ def answers(estimator, X, rows, classes, fit_seconds=np.nan):
     return cells
 
 
-def scores_of(parts, patches, classes):
+def scores_of(parts, patches, classes, domains=None):
     """Score the predictions of one method on all folds.
 
     Parameters
@@ -209,6 +209,8 @@ def scores_of(parts, patches, classes):
         What is true.
     classes : ndarray of shape (n_classes,)
         All classes.
+    domains : ndarray of shape (n,), default=None
+        Of the patches.
 
     Returns
     -------
@@ -238,6 +240,7 @@ def scores_of(parts, patches, classes):
         labels=classes,
         fit_seconds=None if np.isnan(fit_seconds) else fit_seconds,
         predict_seconds=predict_seconds,
+        domains=domains,
         **place,
     )
     return scores, predictions

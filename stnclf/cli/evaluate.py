@@ -24,6 +24,7 @@ from .common import (
     out_option,
     shows_progress,
 )
+from .domains import domains_of
 from .messages import about_file, say, show
 from .methods import TITLES, build, method_options, patch_size_of
 from .outputs import beside, check_output, replacing_only_if, say_complete, target
@@ -31,11 +32,16 @@ from .patch_set import load_patches
 
 __all__ = ["evaluate"]
 
+#: Options that say how to evaluate, not how to train.
+_USED_WITH_A_MODEL = ("out", "report", "overwrite", "resume", "progress", "device", "model")
+_USED_WITH_A_MODEL += ("domain", "slide_table")
+
 
 @click.command(
     cls=Command,
     epilog=examples(
         "stnclf evaluate patches --method stn --method cnn --out scores.json",
+        "stnclf evaluate patches --domain scanner --slide-table slides.csv",
         "stnclf evaluate other_patches --model model.safetensors",
     ),
 )
@@ -56,6 +62,17 @@ __all__ = ["evaluate"]
     "--report", type=click.Path(path_type=Path), help="HTML page with scores, plots and a gallery."
 )
 @click.option(
+    "--domain",
+    metavar="COLUMN",
+    help="Scores by domain, too: COLUMN of --slide-table, or image for each slide.",
+)
+@click.option(
+    "--slide-table",
+    type=FILE,
+    help="CSV file with a row for each slide: column image, its name, and COLUMN, its scanner or "
+    "laboratory, for example.",
+)
+@click.option(
     "--jobs", type=int, default=1, show_default=True, callback=check_jobs, help="Folds at a time."
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Run the folds on a Dask cluster.")
@@ -68,6 +85,8 @@ def evaluate(
     folds,
     out,
     report,
+    domain,
+    slide_table,
     jobs,
     scheduler,
     overwrite,
@@ -81,19 +100,22 @@ def evaluate(
     """
     from .._utils.progress import Progress
     from ..persistence import load
-    from ..report import classification_table, summary_table, write_report
+    from ..report import classification_table, domain_table, summary_table, write_report
     from .crossval import answers, make_folds, mean_history, run_folds, scores_of
 
     if resume and out is None:
         raise click.UsageError("--resume needs --out: the folds that are done lie beside it.")
     if model is not None:
-        _refuse_unused(("out", "report", "overwrite", "resume", "progress", "device", "model"))
+        _refuse_unused(_USED_WITH_A_MODEL)
+    if slide_table is not None and domain is None:
+        raise click.UsageError("--slide-table needs --domain: which of its columns counts.")
     if out is not None:
         unfinished = [beside(out, ".progress")]
         check_output(out, overwrite=overwrite, resume=resume, unfinished=unfinished)
     if report is not None:
         check_output(report, overwrite=overwrite or resume, option="--report")
     found = load_patches(patches)
+    domains = None if domain is None else domains_of(found, domain, slide_table)
     centred, cautions = all_in_the_middle(found), []
     if centred:
         say("all cells are in the middle; cut with --max-offset to see how well they are found")
@@ -110,6 +132,10 @@ def evaluate(
         parameters = {name: repr(est.get_params()) for name, est in estimators.items()}
         what = {"folds": folds, "seed": seed, "parameters": parameters}
         settings |= what
+    if domain is not None:
+        what["domain"] = domain
+        if slide_table is not None:
+            what["slide_table"] = describe_file(slide_table)
     made_of = describe_file(patches)
     header = run_identity("evaluate", __version__, patches=made_of, **what)
     with (
@@ -123,7 +149,7 @@ def evaluate(
             classes = np.union1d(estimator.classes_, found.y)
             with about_file(patches):
                 parts = [answers(estimator, found.X, np.arange(len(found.X)), classes)]
-            scored = {model.stem: scores_of(parts, found, classes)}
+            scored = {model.stem: scores_of(parts, found, classes, domains)}
             histories, patch_size = _histories(model.stem, estimator), estimator.patch_size_
         else:
             classes = np.unique(found.y)
@@ -141,7 +167,7 @@ def evaluate(
             for i, method in enumerate(methods):
                 numbers = range(i * folds, (i + 1) * folds)
                 parts = [run.cells[number] for number in numbers]
-                scored[TITLES[method]] = scores_of(parts, found, classes)
+                scored[TITLES[method]] = scores_of(parts, found, classes, domains)
                 numbers = [len(methods) * folds + number for number in numbers]
                 if trained := [p for k in numbers if (p := run.cells.get(k)) is not None]:
                     title = f"{TITLES[method]}, mean of {len(trained)} folds"
@@ -178,6 +204,9 @@ def evaluate(
     show(classification_table(results))
     show("")
     show(summary_table(results))
+    if domains is not None:
+        show("")
+        show(domain_table(results))
     for caution in cautions:
         say(f"caution: {caution}")
     best = max(results, key=lambda name: results[name]["macro_f1"])

@@ -7,12 +7,14 @@ Points are ``(x, y)`` in pixels of the whole image; a whole number is the middle
 """
 
 from ._calibration import expected_calibration_error, reliability_curve
+from ._coverage import coverage_curve
 from ._detection import detection_score
 from ._detection_curve import choose_thresholds, detection_curve
 from ._localization import error_summary, localization_error, localization_summary
 
 __all__ = [
     "choose_thresholds",
+    "coverage_curve",
     "detection_curve",
     "detection_score",
     "error_summary",

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._utils.printable import html_text
 
-__all__ = ["error_chart", "legend", "reliability_chart", "stage_charts"]
+__all__ = ["coverage_chart", "error_chart", "legend", "reliability_chart", "stage_charts"]
 
 #: A series is told from its neighbours by its dashes too, so that grey prints can be read.
 DASHES = ("none", "7 3", "2 3", "9 3 2 3", "5 2", "1 4")
@@ -118,6 +118,28 @@ def reliability_chart(name, calibration):
     pairs = zip(calibration["confidence"], calibration["accuracy"])
     points = [(c, a) for c, a in pairs if c is not None]
     chart.line(*zip(*points), 0, marked=True)
+    return chart.svg()
+
+
+def coverage_chart(curves):
+    """Draw accuracy over coverage for several methods.
+
+    Parameters
+    ----------
+    curves : dict of str to dict
+        ``coverage`` and ``accuracy`` by method, as `stnclf.report.evaluate` has them.
+
+    Returns
+    -------
+    svg : str
+    """
+    lowest = min(min(curve["accuracy"]) for curve in curves.values())
+    low = min(0.9, math.floor(10 * lowest) / 10)
+    box = {"x_label": "share of cells that is kept", "y_label": "accuracy"}
+    title = "Accuracy over the share of cells that is kept: " + ", ".join(curves)
+    chart = _Chart(440, 280, (0, 1), (low, 1), title=title, **box)
+    for style, curve in enumerate(curves.values()):
+        chart.line(curve["coverage"], curve["accuracy"], style)
     return chart.svg()
 
 

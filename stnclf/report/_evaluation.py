@@ -14,12 +14,14 @@ from .._utils.containers import refuse_masked
 from .._utils.points import points_by_name
 from .._utils.typing import Floats, Scores, Size
 from ..metrics import (
+    coverage_curve,
     error_summary,
     expected_calibration_error,
     localization_error,
     localization_summary,
     reliability_curve,
 )
+from ._domains import scores_by_domain
 
 __all__ = [
     "as_labels",
@@ -44,6 +46,7 @@ def evaluate(
     radius: float = 8.0,
     fit_seconds: float | None = None,
     predict_seconds: float | None = None,
+    domains: ArrayLike | None = None,
 ) -> Scores:
     """Scores of one method from its test vectors.
 
@@ -66,6 +69,8 @@ def evaluate(
         Radius in pixels within which a cell counts as found.
     fit_seconds, predict_seconds : float, default=None
         Time that the method took, over all folds.
+    domains : array-like of shape (n_samples,), default=None
+        Where each sample comes from: scanner, laboratory, kind of tumour.
 
     Returns
     -------
@@ -77,15 +82,17 @@ def evaluate(
         one more by class under ``classes``); ``calibration``: ``ece``
         (`stnclf.metrics.expected_calibration_error`) and, for each of ten bins,
         ``confidence`` and ``accuracy``, None in empty ones, and ``count``
-        (`stnclf.metrics.reliability_curve`); ``fit_seconds`` and ``predict_seconds``. What is
-        not known is None.
+        (`stnclf.metrics.reliability_curve`); ``coverage``: in twenty steps ``coverage`` and
+        ``accuracy`` of the most certain predictions (`stnclf.metrics.coverage_curve`);
+        ``domains`` (by domain ``n``, ``balanced_accuracy``, ``macro_f1``); ``fit_seconds`` and
+        ``predict_seconds``. What is not known is None.
 
     Raises
     ------
     ValueError
         If the arguments are empty, differ in length or hold a class that `labels` lacks, if
-        `proba` does not hold probabilities for each of the classes, or if `centers_pred` comes
-        without `centers_true`.
+        `proba` does not hold probabilities for each of the classes, if there is not one domain
+        for each sample, or if `centers_pred` comes without `centers_true`.
 
     Examples
     --------
@@ -127,6 +134,8 @@ def evaluate(
         "localization": localization,
         "center_guess": guess,
         "calibration": None if proba is None else _calibration(true, proba, labels),
+        "coverage": None if proba is None else _coverage(true, proba, labels),
+        "domains": None if domains is None else scores_by_domain(true, pred, domains),
         "fit_seconds": None if fit_seconds is None else float(fit_seconds),
         "predict_seconds": None if predict_seconds is None else float(predict_seconds),
     }
@@ -170,6 +179,13 @@ def _calibration(true: NDArray[Any], proba: ArrayLike, labels: NDArray[Any]) -> 
         "accuracy": [float(a) if n else None for a, n in zip(accuracy, count)],
         "count": count.tolist(),
     }
+
+
+def _coverage(true: NDArray[Any], proba: ArrayLike, labels: NDArray[Any]) -> Scores:
+    """Take twenty steps of the curve, each the first that keeps at least its share."""
+    coverage, accuracy, _ = coverage_curve(true, proba, labels=labels)
+    steps = np.unique(np.searchsorted(coverage, np.arange(1, 21) / 20 - 1e-9))
+    return {"coverage": coverage[steps].tolist(), "accuracy": accuracy[steps].tolist()}
 
 
 def _class_scores(values: Sequence[Any], support: int) -> Scores:

@@ -10,8 +10,9 @@ from string import Template
 from .._utils.plot_style import LOSS_TITLES
 from .._utils.printable import html_text
 from .._version import __version__
-from ._charts import error_chart, legend, reliability_chart, stage_charts
+from ._charts import coverage_chart, error_chart, legend, reliability_chart, stage_charts
 from ._data import as_json
+from ._domains import domain_rows
 from ._tables import classification_rows, summary_rows
 
 __all__ = ["render"]
@@ -46,8 +47,10 @@ def render(title, notes, results, errors, histories, data):
         sections += [
             ("summary", "Summary", _summary(results)),
             ("classes", "Scores by class", _classes(results)),
+            ("domains", "Scores by domain", _domains(results)),
             ("confusion", "Confusion matrices", _confusion(results)),
             ("probabilities", "Can the probabilities be trusted?", _reliability(results)),
+            ("coverage", "If the least certain go to a person", _coverage(results)),
             ("localisation", "Where the cells were found", _localisation(results, errors)),
         ]
     sections.append(("training", "Training", _training(histories)))
@@ -145,6 +148,15 @@ def _classes(results):
     return _table("Precision, recall and F1 of each class", header, rows, n_text=2, starts=starts)
 
 
+def _domains(results):
+    header, rows = domain_rows(results)
+    if not rows:
+        return ""
+    starts = [i for i, row in enumerate(rows) if row[0]]
+    caption = "Scores in each domain, and in all"
+    return _table(caption, header, rows, n_text=2, starts=starts)
+
+
 def _confusion(results):
     tables = "".join(_confusion_table(name, scores) for name, scores in results.items())
     note = "<p>Rows are annotated classes, columns predicted ones. Shares are of each row.</p>"
@@ -187,6 +199,17 @@ def _reliability(results):
         "line. Below it a method is surer than it should be, above it less sure. Bars show how "
         "the predictions spread over the confidences.</p>"
         f'<div class="side-by-side">{figures}</div>'
+    )
+
+
+def _coverage(results):
+    known = {name: s["coverage"] for name, s in results.items() if s.get("coverage")}
+    if not known:
+        return ""
+    return (
+        "<p>Predictions are kept in the order of their probability, and the others left to a "
+        "person. Where the line rises to the left, that pays.</p>"
+        f"<figure>{legend(known)}{coverage_chart(known)}</figure>"
     )
 
 

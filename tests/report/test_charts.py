@@ -5,7 +5,14 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from stnclf.report._charts import _ticks, error_chart, legend, reliability_chart, stage_charts
+from stnclf.report._charts import (
+    _ticks,
+    coverage_chart,
+    error_chart,
+    legend,
+    reliability_chart,
+    stage_charts,
+)
 
 
 def lines(svg):
@@ -29,6 +36,15 @@ def values(svg, x_range, y_range):
         ]
         for curve in lines(svg)
     ]
+
+
+def test_coverage_is_drawn_from_where_it_matters():
+    curve = {"coverage": [0.25, 0.5, 1.0], "accuracy": [1.0, 0.75, 0.625]}
+    (points,) = values(coverage_chart({"STN": curve}), (0, 1), (0.6, 1))
+    np.testing.assert_allclose(points, [(0.25, 1), (0.5, 0.75), (1, 0.625)], atol=2e-3)
+    high = {"coverage": [0.5, 1.0], "accuracy": [1.0, 0.95]}
+    (points,) = values(coverage_chart({"STN": high}), (0, 1), (0.9, 1))
+    np.testing.assert_allclose(points, [(0.5, 1), (1, 0.95)], atol=2e-3)
 
 
 def test_reliability_points_and_bars():

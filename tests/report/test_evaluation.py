@@ -78,8 +78,25 @@ def test_probabilities_give_the_calibration():
     assert example()["calibration"] is None
 
 
+def test_probabilities_give_the_coverage():
+    proba = np.tile([0.55, 0.25, 0.2], (10, 1))
+    proba[3:5] = [0.05, 0.9, 0.05]
+    proba[0] = [0.99, 0.005, 0.005]
+    # The first one is right; with the two that are sure of m, one of three; with all, three of ten.
+    coverage = example(proba=proba)["coverage"]
+    assert coverage["coverage"] == [0.1, 0.3, 1.0]
+    assert coverage["accuracy"] == pytest.approx([1, 1 / 3, 3 / 10])
+    assert example()["coverage"] is None
+    many = evaluate(
+        ["a", "b"] * 50, ["a"] * 100, proba=[[1 - i / 300, i / 300] for i in range(100)]
+    )
+    np.testing.assert_allclose(many["coverage"]["coverage"], np.arange(1, 21) / 20)
+    assert many["coverage"]["accuracy"][0] == 3 / 5
+
+
 def test_scores_survive_json():
-    scores = example(proba=np.tile([0.5, 0.25, 0.25], (10, 1)))
+    proba = np.tile([0.5, 0.25, 0.25], (10, 1))
+    scores = example(proba=proba, domains=np.arange(10) // 4)
     assert json.loads(json.dumps(scores)) == scores
 
 

@@ -10,9 +10,10 @@ from stnclf.displays import (
     ReliabilityDisplay,
     StageHistoryDisplay,
 )
-from stnclf.metrics import expected_calibration_error, reliability_curve
+from stnclf.metrics import coverage_curve, expected_calibration_error, reliability_curve
 from stnclf.report import (
     classification_table,
+    domain_table,
     evaluate,
     plot_examples,
     summary_table,
@@ -207,7 +208,28 @@ CASES = [
             r"dict by method, got \[1\]",
             lambda r, f=function: f([1]),
         )
-        for function in (classification_table, summary_table)
+        for function in (classification_table, domain_table, summary_table)
+    ),
+    refused(
+        "report.domain_table",
+        "results: without domains",
+        ValueError,
+        "scores by domain",
+        lambda r: domain_table({"CNN": evaluate(AB, AB)}),
+    ),
+    refused(
+        "report.evaluate",
+        "domains: fewer",
+        ValueError,
+        r"\(2,\), got \(1,\)",
+        scores(domains=["a"]),
+    ),
+    refused(
+        "metrics.coverage_curve",
+        "certainty: fewer",
+        ValueError,
+        "2 finite numbers",
+        lambda r: coverage_curve(AB, np.eye(2), certainty=[1]),
     ),
     *(
         refused(f"metrics.{function.__name__}", name, ValueError, words, use)

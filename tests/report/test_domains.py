@@ -1,0 +1,46 @@
+"""Scores by domain, against scikit-learn's on the rows of each."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, f1_score
+
+from stnclf.report import domain_table, evaluate
+from stnclf.report._domains import domain_rows, scores_by_domain
+from tests.report.test_evaluation import Y_PRED, Y_TRUE
+
+DOMAINS = np.array(["Leica", "Roche", "Leica", "Leica", "Roche"] * 2)
+
+
+def test_each_domain_is_scored_by_itself():
+    scores = scores_by_domain(Y_TRUE, Y_PRED, DOMAINS)
+    assert list(scores) == ["Leica", "Roche"]
+    for name, found in scores.items():
+        true, pred = Y_TRUE[name == DOMAINS], Y_PRED[name == DOMAINS]
+        assert found["n"] == len(true)
+        assert found["macro_f1"] == pytest.approx(f1_score(true, pred, average="macro"))
+        assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(true, pred))
+    assert evaluate(Y_TRUE, Y_PRED, domains=DOMAINS.tolist())["domains"] == scores
+    assert evaluate(Y_TRUE, Y_PRED)["domains"] is None
+    numbers = scores_by_domain(Y_TRUE, Y_PRED, np.arange(10) % 2)
+    assert list(numbers) == ["0", "1"]
+
+
+def test_the_table_ends_with_all():
+    scores = evaluate(Y_TRUE, Y_PRED, domains=DOMAINS)
+    header, rows = domain_rows({"A": scores, "old": {**scores, "domains": None}, "B": scores})
+    assert header[:3] == ["approach", "domain", "cells"]
+    assert [row[:3] for row in rows[:3]] == [
+        ["A", "Leica", "6"],
+        ["", "Roche", "4"],
+        ["", "all", "10"],
+    ]
+    assert [row[0] for row in rows] == ["A", "", "", "B", "", ""]
+    assert rows[2][3:] == [f"{scores['balanced_accuracy']:.3f}", f"{scores['macro_f1']:.3f}"]
+    assert domain_table({"A": scores}, fmt="markdown").startswith("| approach | domain | cells |")
+
+
+def test_what_has_no_domains_is_refused():
+    with pytest.raises(ValueError, match=r"domains must have shape \(10,\), got \(9,\)"):
+        evaluate(Y_TRUE, Y_PRED, domains=DOMAINS[1:])
+    with pytest.raises(ValueError, match=r"scores by domain, evaluate\(..., domains=...\)"):
+        domain_table({"A": evaluate(Y_TRUE, Y_PRED)})
