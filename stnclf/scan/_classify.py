@@ -21,7 +21,7 @@ from .._version import __version__
 from ..annotations import read_annotations
 from ..ensemble import Ensemble
 from ..slides import Slide, SlideReadError
-from ..slides._cell_table import cells_inside, check_cells, on_level_0
+from ..slides._cell_table import check_cells, on_level_0
 from ..slides._skipped import check_on_error
 from ..slides._slide import name_of, opened
 from ._scan import check_estimator, model_digest, plane_scale
@@ -164,8 +164,7 @@ def classify_table(estimator, slides, table, *, mpp, on_error, out, resume, verb
         with slide:
             scales[name] = plane_scale(slide, mpp)
             points[here] = on_level_0(points[here], from_bounds[here], slide.path)
-            sizes = np.tile(slide.size, (len(here), 1))
-            cells_inside(points[here], names[here], sizes, [rows[i] for i in here], "error")
+            _check_inside(points[here], slide, [rows[i] for i in here])
         x, y = (points[here] // _SQUARE).T
         here = here[np.lexsort((here, x, y))]
         parts += [(name, here[i : i + _CHUNK]) for i in range(0, len(here), _CHUNK)]
@@ -205,6 +204,20 @@ def classify_table(estimator, slides, table, *, mpp, on_error, out, resume, verb
         result = _filled(table, proba, estimator.classes_)
         progress.finish(result.to_csv(index=False, lineterminator="\n").encode())
     return result
+
+
+def _check_inside(points, slide, rows):
+    outside = ((points < -0.5) | (points > np.array(slide.size) - 0.5)).any(axis=1)
+    if outside.any():
+        first = int(outside.argmax())
+        x, y = points[first].tolist()
+        width, height = slide.size
+        raise argument_error(
+            "table",
+            f"x, y = {x:.10g}, {y:.10g} lies outside {name_of(slide)!r} of {width} x {height} px "
+            f"(width x height); {outside.sum()} of {len(points)} cells do.",
+            where=f"row {rows[first]}",
+        )
 
 
 def _cut(estimator, slide, points, mpp, scale, on_error):

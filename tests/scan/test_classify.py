@@ -125,7 +125,7 @@ def test_what_cannot_be_read_stops_or_stays_empty(clf, cells, road, monkeypatch)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"x": 5000.0}, r"row \d+: x, y = 5000, .* lies outside image"),
+        ({"x": 5000.0}, r"row \d+: x, y = 5000, .* lies outside .* of 420 x 300 px"),
         ({"x": np.nan}, r"table, row \d+: x, y are \[nan"),
         ({"image": 3}, "table, row .*: image 3 is no file name"),
     ],

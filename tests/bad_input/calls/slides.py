@@ -348,7 +348,7 @@ SCANS = [
         classified(stnclf.CiresanBaseline()),
     ),
     refused(
-        _CLASSIFY, "table: outside", ValueError, "outside image 'a'", classified(table={"x": [999]})
+        _CLASSIFY, "table: outside", ValueError, "outside 'array'", classified(table={"x": [999]})
     ),
     refused(
         _CLASSIFY,
