@@ -59,7 +59,11 @@ __all__ = ["scan_command"]
 @click.option("--tta", is_flag=True, help="Average over each patch's symmetries: slower.")
 @click.option("--stride", type=int, help="Pixels from patch to patch, where there is no heatmap.")
 @click.option("--tile-size", type=int, default=1024, show_default=True, help="Pixels at a time.")
-@click.option("--tissue/--no-tissue", default=True, help="Look only where there is tissue.")
+@click.option(
+    "--tissue/--no-tissue",
+    default=None,
+    help="Look only where there is tissue.  [default: where the resolution is known]",
+)
 @click.option("--device", help="cpu, cuda or cuda:N.  [default: as in MODEL]")
 @click.option(
     "--jobs", type=int, default=1, show_default=True, callback=check_jobs, help="Tiles at a time."
@@ -108,6 +112,7 @@ def scan_command(
             unfinished = [beside(path, ".progress")]
             check_output(path, overwrite=overwrite, resume=resume, unfinished=unfinished)
     estimator = load(model, device)
+    how["tissue"] = "auto" if how["tissue"] is None else how["tissue"]
     how["labels"] = choose_labels(labels, estimator.classes_.tolist())
     if makes_folder:
         out.mkdir()
@@ -121,11 +126,13 @@ def scan_command(
         "verbose": shows_progress(progress),
     }
     n_done = n_cells = n_skipped = 0
+    left_out = []
     try:
         with on_cluster(scheduler):
             for path, table, error in _scan_each(estimator, slides, outs, slide_mpp, how):
                 if error is None:
                     n_done, n_cells = n_done + 1, n_cells + len(table)
+                    left_out += [table.attrs["left_out"]] if "left_out" in table.attrs else []
                     n_skipped += len(table.attrs.get("skipped", ()))
                 else:
                     report(error, path)
@@ -134,7 +141,7 @@ def scan_command(
             with contextlib.suppress(OSError):  # there are tables in it
                 out.rmdir()
     n_failed = len(slides) - n_done
-    text = f"{out}: {n_cells} cells on {n_done} slide(s)"
+    text = f"{out}: {n_cells} cells on {n_done} slide(s){_glass(left_out)}"
     if n_skipped:
         text = f"{text}; {n_skipped} region(s) skipped that cannot be read (.skipped.csv)"
     say(f"{text}; {n_failed} failed" if n_failed else text)
@@ -171,3 +178,14 @@ def _scan_each(estimator, paths, outs, slide_mpp, how):
         if error is None and out in there:
             say_complete(out)
         yield path, table, error
+
+
+def _glass(left_out):
+    """Say how much of the slides was taken for glass."""
+    if not any(found["share"] for found in left_out):
+        return ""
+    share = 100 * sum(found["share"] for found in left_out) / len(left_out)
+    if any(found["mm2"] is None for found in left_out):
+        return f"; {share:.0f} % without tissue, not looked at"
+    area = sum(found["mm2"] for found in left_out)
+    return f"; {area:.3g} mm2 ({share:.0f} %) without tissue, not looked at"

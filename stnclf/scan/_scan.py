@@ -32,7 +32,7 @@ from ..slides import Slide
 from ..slides._read_errors import BrokenTiles, read_around
 from ..slides._skipped import check_on_error, read_skipped, write_skipped
 from ..slides._slide import name_of, opened
-from ..slides._tissue import find_slide_tissue
+from ..slides._tissue import find_slide_tissue, known_mpp
 from ._ensemble_finder import ScanNet, finder_for_ensemble
 from ._finders import PatchFinder, WindowFinder
 from ._heatmap_finder import HeatFinder, SharedFinder
@@ -52,7 +52,7 @@ def scan(
     *,
     labels: Sequence[Any] | None = None,
     mpp: float | None = None,
-    tissue: bool = True,
+    tissue: bool | str = "auto",
     min_probability: float | Mapping[Any, float] | None = None,
     nms_radius_um: float | None = None,
     tta: bool = False,
@@ -80,8 +80,11 @@ def scan(
         Micrometres per pixel of the images that the estimator was trained on. None is the
         estimator's own parameter `mpp`. Both may be None only if the resolution of the slide is
         not known either; the pixels of level 0 are then taken as they are.
-    tissue : bool, default=True
-        Look only where there is tissue (`stnclf.slides.Slide.tissue_mask`).
+    tissue : bool or "auto", default="auto"
+        Look only where there is tissue (`stnclf.slides.Slide.tissue_mask`). "auto" does so where
+        the resolution of the slide is known: on a photograph the mask would take cells for glass.
+        ``detections.attrs["left_out"]`` says how much was not looked at: ``share`` of the slide,
+        and ``mm2``, None where the resolution is not known.
     min_probability : float or mapping of label to float, default=None
         Cells are reported whose label has at least this probability; of a mapping, that of their
         label, or 0.5 where it has none. None is the estimator's ``detection_thresholds_``, as
@@ -226,7 +229,8 @@ def scan(
         radius = _radius(slide, scale, nms_radius_um, min(estimator.cell_size_) / 4)
         slide = slide._remembering(BrokenTiles())
         around = read_around if on_error == "skip" else None
-        plane = Plane(slide, mpp, scale, find_slide_tissue(slide, tissue, around))
+        mask = find_slide_tissue(slide, tissue, around)
+        plane = Plane(slide, mpp, scale, mask)
         tiles = plane.tiles(finder, tile_size)
         header = None
         if out is not None:
@@ -253,6 +257,7 @@ def scan(
             cells = np.concatenate([np.empty((0, n_columns)), *parts])
             cells = without_duplicates(probable(cells, least), radius)
             table = table_of(cells, slide, estimator.classes_)
+            table.attrs["left_out"] = mask.left_out(slide.size, known_mpp(slide))
             _say_skipped(table, [(name_of(slide), *box) for box in skipped], out)
             progress.finish(table.to_csv(index=False, lineterminator="\n").encode())
     return table
@@ -325,10 +330,7 @@ def _radius(slide, scale, radius_um, quarter):
 
 def plane_scale(slide, mpp):
     """Level-0 pixels for one pixel of training, of `mpp` micrometres."""
-    try:
-        known = slide.mpp
-    except ValueError:
-        known = None
+    known = known_mpp(slide)
     if known is None and mpp is None:
         return 1.0
     if mpp is None:

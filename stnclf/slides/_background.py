@@ -202,7 +202,7 @@ def places_on(slide, cells, n, distance, window, rng, around=None):
     scale = max(1.0, window / _ACROSS, max(slide.size) / _LONGEST)
     image, scale = slide._overview(scale, around)
     image, holes = (image, np.zeros(image.shape[:2], dtype=bool)) if around is None else image
-    tissue = find_slide_tissue(slide, _has_resolution(slide), around)
+    tissue = find_slide_tissue(slide, "auto", around)
     tree = cKDTree(cells) if len(cells) else None
 
     def usable(rows, columns):
@@ -234,13 +234,6 @@ def places_on(slide, cells, n, distance, window, rng, around=None):
         if sum(map(len, anywhere)) >= n:
             break
     return dark, np.concatenate(anywhere)[:n]
-
-
-def _has_resolution(slide):
-    try:
-        return slide.mpp > 0
-    except ValueError:
-        return False
 
 
 def _shared_out(available, n):

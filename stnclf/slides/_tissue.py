@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.ndimage import binary_dilation, gaussian_filter
 
-__all__ = ["Tissue", "find_slide_tissue", "find_tissue", "otsu_threshold"]
+__all__ = ["Tissue", "find_slide_tissue", "find_tissue", "known_mpp", "otsu_threshold"]
 
 #: Between these, in levels of 255, the threshold is what Otsu says. Glass under a tinted lamp
 #: stays below the first, all but the palest stained tissue above the second.
@@ -84,6 +84,30 @@ class Tissue:
         self._sums = np.zeros(np.add(mask.shape, 1), dtype=np.int64)
         self._sums[1:, 1:] = mask.cumsum(axis=0).cumsum(axis=1)
 
+    def left_out(self, size, mpp=None):
+        """Say how much of a slide has no tissue.
+
+        Parameters
+        ----------
+        size : tuple of int
+            ``(width, height)`` of the slide in level-0 pixels.
+        mpp : float, default=None
+            Micrometres per pixel, where they are known.
+
+        Returns
+        -------
+        dict
+            ``share`` of the slide, from 0 to 1, and ``mm2``, or None where `mpp` is.
+        """
+        # The last cells of the mask may reach beyond the slide.
+        wide, high = (
+            np.clip(length - np.arange(n) * self.scale, 0, self.scale)
+            for length, n in zip(size, self.mask.shape[::-1])
+        )
+        share = float(high @ ~self.mask @ wide / (size[0] * size[1]))
+        area = None if mpp is None else share * size[0] * size[1] * (mpp / 1000) ** 2
+        return {"share": share, "mm2": area}
+
     def touches(self, boxes):
         """Mark the rectangles (n, 4), edges in level-0 pixels, that hold tissue."""
         cells = np.asarray(boxes, dtype=np.float64).reshape(-1, 4) / self.scale
@@ -94,6 +118,14 @@ class Tissue:
         return total > 0
 
 
+def known_mpp(slide):
+    """Micrometres per pixel of a slide, or None where nobody knows."""
+    try:
+        return slide.mpp
+    except ValueError:
+        return None
+
+
 def find_slide_tissue(slide, wanted, read_around=None):
     """Find the tissue of a slide, or take all of it.
 
@@ -101,8 +133,8 @@ def find_slide_tissue(slide, wanted, read_around=None):
     ----------
     slide : Slide
         The slide.
-    wanted : bool
-        Whether tissue is looked for.
+    wanted : bool or "auto"
+        Whether tissue is looked for; "auto" does so where the resolution of the slide is known.
     read_around : callable, default=None
         `stnclf.slides._read_errors.read_around`, to take what cannot be read for tissue; None
         raises.
@@ -114,10 +146,13 @@ def find_slide_tissue(slide, wanted, read_around=None):
     Raises
     ------
     ValueError
-        If `wanted` is neither True nor False.
+        If `wanted` is none of these.
     """
-    if not isinstance(wanted, (bool, np.bool_)):
-        raise ValueError(f"tissue: got {wanted!r}, wants True or False.")
+    is_auto = isinstance(wanted, str) and wanted == "auto"
+    if not is_auto and not isinstance(wanted, (bool, np.bool_)):
+        raise ValueError(f"tissue: got {wanted!r}, wants 'auto', True or False.")
+    if is_auto:
+        wanted = known_mpp(slide) is not None
     if not wanted:
         return Tissue(np.ones((1, 1), dtype=bool), float(max(slide.size)))
     try:

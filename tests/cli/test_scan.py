@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -84,6 +86,22 @@ def test_a_table_is_that_of_scan(road, tmp_path, invoke):
     assert out.read_bytes() == before
     assert invoke("scan", model, slide, *SCAN, "-o", out, "--overwrite")[0] == 0
     assert out.read_bytes() != before
+
+
+def test_it_says_how_much_was_not_looked_at(road, tmp_path, invoke):
+    pixels = np.asarray(Image.open(road / "slides" / "ü.png")).copy()
+    pixels[:, 140:] = 255
+    Image.fromarray(pixels).save(tmp_path / "half.png")
+    line = ("scan", road / "model.safetensors", tmp_path / "half.png")
+    code, _, lines = invoke(*line, *SCAN, "-o", tmp_path / "a.csv")
+    assert code == 0
+    found = re.search(r"; (\S+) mm2 \((\d+) %\) without tissue, not looked at$", lines[0])
+    assert 50 < int(found[2]) < 67
+    assert float(found[1]) == pytest.approx(300 * 420 / 16e6 * int(found[2]) / 100, rel=0.02)
+    # A photograph, whose resolution nobody knows, is looked at from edge to edge.
+    for more in (["--no-tissue", *SCAN], []):
+        code, _, lines = invoke(*line, *more, "-o", tmp_path / "b.csv", "--overwrite")
+        assert "without tissue" not in lines[0]
 
 
 def cut_off(road, slide):

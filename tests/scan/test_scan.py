@@ -282,7 +282,12 @@ def test_only_tissue_is_looked_at(heat, field):
     found = scan(heat, slide, min_probability=0, **HOW)
     assert len(found) > 10
     assert found["x"].max() < 150 + 3 * 32  # a cell of the mask beyond the edge, and the peak
+    share = found.attrs["left_out"]["share"]
+    assert share == pytest.approx((image.shape[1] - 150) / image.shape[1], abs=0.15)
+    area = np.prod(image.shape[:2]) * MPP**2 / 1e6
+    assert found.attrs["left_out"]["mm2"] == pytest.approx(share * area)
     anywhere = scan(heat, slide, min_probability=0, tissue=False, **HOW)
+    assert anywhere.attrs["left_out"] == {"share": 0, "mm2": 0}
     assert anywhere["x"].max() > 300
     assert len(scan(heat, np.full((200, 300, 3), 255, np.uint8))) == 0
     assert len(scan(heat, np.full((200, 300, 3), 255, np.uint8), tissue=False)) == 0

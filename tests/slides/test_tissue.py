@@ -6,7 +6,13 @@ from scipy.ndimage import binary_dilation
 
 from stnclf.slides import Slide
 from stnclf.slides._slide import name_of, opened
-from stnclf.slides._tissue import Tissue, find_slide_tissue, find_tissue, otsu_threshold
+from stnclf.slides._tissue import (
+    Tissue,
+    find_slide_tissue,
+    find_tissue,
+    known_mpp,
+    otsu_threshold,
+)
 
 
 def scene(tissue, glass, noise=2, seed=0):
@@ -122,6 +128,28 @@ def test_tissue_is_found_with_and_without_a_resolution(mpp):
 
 def test_coarse_slides_have_a_mask_of_their_own_pixels():
     assert find_slide_tissue(Slide(tissue_image(), mpp=10.0), True).scale == 1
+
+
+def test_a_photograph_is_tissue_unless_it_is_said_otherwise():
+    photograph, slide = Slide(tissue_image()), Slide(tissue_image(), mpp=0.25)
+    glass = [[0, 0, 200, 480]]
+    assert find_slide_tissue(photograph, "auto").touches(glass).all()
+    assert not find_slide_tissue(photograph, True).touches(glass).any()
+    assert not find_slide_tissue(slide, "auto").touches(glass).any()
+    assert (known_mpp(photograph), known_mpp(slide)) == (None, 0.25)
+    with pytest.raises(ValueError, match="tissue: got 'yes', wants 'auto', True or False"):
+        find_slide_tissue(slide, "yes")
+
+
+def test_what_has_no_tissue_is_measured():
+    mask = np.array([[True, False, False], [True, True, False]])
+    # Cells of 10 px on 24 x 13 px: the last column is 4 wide, the last row 3 high.
+    found = Tissue(mask, 10.0).left_out((24, 13), 500.0)
+    area = 10 * 10 + 4 * 10 + 4 * 3
+    assert found["share"] == pytest.approx(area / (24 * 13))
+    assert found["mm2"] == pytest.approx(area * 0.25)
+    assert Tissue(mask, 10.0).left_out((24, 13))["mm2"] is None
+    assert Tissue(np.ones((1, 1), bool), 24.0).left_out((24, 13))["share"] == 0
 
 
 def test_everything_counts_where_no_tissue_is_wanted():
