@@ -9,7 +9,6 @@ import numpy as np
 from tqdm import tqdm
 
 from .._base import BaseCellClassifier
-from .._utils.checks import check_positive
 from .._utils.errors import argument_error
 from .._utils.identity import describe_source, run_identity
 from .._utils.neutral import neutral
@@ -17,6 +16,7 @@ from .._utils.optional import import_pandas
 from .._utils.progress import Progress
 from .._utils.run import check_out
 from .._utils.typing import PathLike, Pixels, Table
+from .._utils.values import check_positive
 from .._version import __version__
 from ..annotations import read_annotations
 from ..ensemble import Ensemble

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from .._utils.checks import check_positive
 from .._utils.errors import argument_error
 from .._utils.typing import PathLike, Pixels, Table
+from .._utils.values import check_positive
 from ..slides import Slide
 from ..slides._slide import opened
 from ._hotspots import points_of

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .._utils.checks import check_positive
 from .._utils.errors import argument_error
 from .._utils.optional import import_pandas
 from .._utils.typing import PathLike, Pixels, Table
+from .._utils.values import check_positive
 from ..annotations._slide_facts import slide_facts
 from ..slides import Slide
 from ..slides._slide import name_of, opened

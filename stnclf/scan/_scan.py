@@ -15,7 +15,7 @@ from joblib import cpu_count
 from sklearn.utils.validation import check_is_fitted
 
 from .._base import BaseCellClassifier
-from .._utils.checks import check_device, check_positive
+from .._utils.checks import check_device
 from .._utils.errors import argument_error, check_utf8
 from .._utils.identity import describe_source, run_identity
 from .._utils.neutral import neutral
@@ -24,6 +24,7 @@ from .._utils.progress import Progress
 from .._utils.run import check_out
 from .._utils.thresholds import least_probabilities
 from .._utils.typing import PathLike, Pixels, Table
+from .._utils.values import check_positive
 from .._version import __version__
 from ..annotations import read_annotations
 from ..ensemble import Ensemble, members_of

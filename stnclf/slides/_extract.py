@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from .._utils.checks import check_positive, draw_seed
 from .._utils.errors import argument_error
 from .._utils.files import check_path
 from .._utils.identity import describe_source, run_identity
@@ -26,6 +25,7 @@ from .._utils.part_file import PartFile
 from .._utils.run import check_out, read_header
 from .._utils.sized_images import with_sizes
 from .._utils.typing import PathLike, RandomState, Table
+from .._utils.values import check_positive
 from .._version import __version__
 from ..annotations import resolve_image
 from ._background import append_label, background_places, check_background
@@ -245,6 +245,8 @@ def extract_patches(
     header = read_header(out) if resume else None
     seed = (header or {}).get("seed") if random_state is None else None
     if not isinstance(seed, int):
+        from .._utils.checks import draw_seed  # with scikit-learn, which slides do without
+
         seed = draw_seed(random_state)
     offsets = np.random.default_rng(seed).uniform(-max_offset, max_offset, points.shape)
     n_cells = len(points)

@@ -12,9 +12,9 @@ from numbers import Integral
 import numpy as np
 from PIL import Image
 
-from .._utils.checks import check_pixels, check_positive
 from .._utils.files import check_path, written_whole
 from .._utils.typing import PathLike, Pixels
+from .._utils.values import check_pixels, check_positive
 
 __all__ = ["write_pyramid_tiff"]
 

@@ -11,9 +11,9 @@ from numbers import Integral, Real
 import numpy as np
 from numpy.typing import NDArray
 
-from .._utils.checks import check_file, check_pixels, check_positive
 from .._utils.errors import argument_error
 from .._utils.typing import PathLike, Pixels
+from .._utils.values import check_file, check_pixels, check_positive
 from ._read_errors import BrokenTiles, PatientReader
 from ._readers import Opener
 from ._regions import read_scaled

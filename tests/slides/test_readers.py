@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stnclf._utils.checks import check_pixels, check_positive
+from stnclf._utils.values import check_pixels, check_positive
 from stnclf.slides import write_pyramid_tiff
 from stnclf.slides._read_errors import SlideReadError
 from stnclf.slides._readers import ArrayReader, ImageReader, Opener, open_reader
