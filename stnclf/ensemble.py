@@ -23,7 +23,8 @@ __all__ = ["Ensemble", "members_of"]
 
 #: What members have in common, beside the unit of their pixels.
 _SHARED = ("image_shape_", "patch_size_", "cell_size_", "image_shape", "mpp", "device")
-_SHARED += ("objectness_",)
+#: The same, of arrays; a model of earlier days has cells of all classes.
+_SHARED_ARRAYS = ("classes_", "has_cell_")
 
 
 class Ensemble(PredictionMixin, BaseEstimator):
@@ -55,6 +56,10 @@ class Ensemble(PredictionMixin, BaseEstimator):
         What the pixels were, of all members together.
     patch_size_, cell_size_ : tuple of int
         (height, width) of patch and window in pixels.
+    has_cell_ : bool ndarray of shape (n_classes,)
+        Which classes are of cells, as for the members.
+    objectness_ : bool
+        Whether the localizers of all members have learned what is no cell.
     detection_thresholds_ : dict of label to float
         Least probabilities with which the ensemble's detections count, as for its members; empty
         until it is set. Those of the members do not count.
@@ -228,8 +233,10 @@ class Ensemble(PredictionMixin, BaseEstimator):
         members = self._known_members()
         for i, member in enumerate(members):
             check_is_fitted(member)
-            if not np.array_equal(member.classes_, members[0].classes_):
-                self._refuse(i, "classes_", lambda m: m.classes_.tolist())
+            for name in _SHARED_ARRAYS:
+                values = [_array(m, name) for m in (members[0], member)]
+                if not np.array_equal(*values):
+                    self._refuse(i, name, lambda m, name=name: _array(m, name).tolist())
             for name in _SHARED:
                 if getattr(member, name, None) != getattr(members[0], name, None):
                     self._refuse(i, name, lambda m, name=name: getattr(m, name, None))
@@ -272,11 +279,15 @@ class Ensemble(PredictionMixin, BaseEstimator):
         if name == "detection_thresholds_":
             return {}
         # What all members share is that of the ensemble, as long as there are fitted members.
-        if name not in (*_SHARED, "classes_", "n_features_in_", "feature_names_in_"):
+        shared = (*_SHARED, *_SHARED_ARRAYS, "n_features_in_", "feature_names_in_")
+        if name not in (*shared, "objectness_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if not self.__sklearn_is_fitted__():
             raise AttributeError(f"{name}: there is none before all members are fitted.")
-        return getattr(self._members()[0], name)
+        members = self._members()
+        if name == "objectness_":
+            return all(getattr(member, name, False) for member in members)
+        return _array(members[0], name) if name in _SHARED_ARRAYS else getattr(members[0], name)
 
     @property
     def pixel_unit_(self) -> PixelUnit | None:
@@ -304,6 +315,10 @@ class Ensemble(PredictionMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         return self._known_members()[0].__sklearn_tags__()
+
+
+def _array(member: BaseCellClassifier, name: str) -> Any:
+    return getattr(member, name, np.ones(len(member.classes_), dtype=bool))
 
 
 def members_of(estimator: BaseCellClassifier | Ensemble) -> list[BaseCellClassifier]:

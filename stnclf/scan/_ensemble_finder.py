@@ -35,7 +35,9 @@ class ScanNet(EnsembleNet):
     def _kind(member):
         localizer = getattr(member, "localizer", None)
         parts = [type(part).__name__ for part in (member, localizer) if part is not None]
-        return ", ".join(parts)
+        return ", ".join(
+            [*parts, *(["objectness"] if getattr(member, "objectness", False) else [])]
+        )
 
     @property
     def localizer(self):

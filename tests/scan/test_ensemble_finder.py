@@ -1,5 +1,7 @@
 """Finders for an ensemble, against what each member says of the same places."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -174,6 +176,29 @@ def test_a_scan_has_the_disagreement(ensembles, name, stride, tmp_path):
     np.testing.assert_allclose(again["probability"], table["probability"], atol=1e-4)
     empty = scan(ensemble, slide, **{**how, "min_probability": 1})
     assert empty.columns.tolist() == table.columns.tolist()
+
+
+def test_classes_without_cells_and_objectness_are_those_of_the_members(blobs):
+    X, y, centers = blobs
+    y, centers = np.where(np.arange(40) % 4, y, "none"), centers.copy()
+    centers[y == "none"] = np.nan
+    members = [
+        STNCellClassifier(**UNTRAINED, **SIZES).fit(X[i::2], y[i::2], centers=centers[i::2])
+        for i in (0, 0)
+    ]
+    ensemble, slide = Ensemble(members), Slide(PLANE, mpp=0.5)
+    assert members[0].objectness_
+    assert ensemble.objectness_
+    assert ensemble.has_cell_.tolist() == members[0].has_cell_.tolist() == [True, False]
+    how = {"mpp": 0.5, "tissue": False, "min_probability": 0}
+    table, one = (scan(e, slide, **how) for e in (ensemble, members[0]))
+    assert len(one) > 3
+    pd.testing.assert_frame_equal(table.drop(columns="disagreement"), one, atol=1e-3)
+    assert table["disagreement"].max() < 1e-5
+    plain = copy.deepcopy(members[0])
+    plain.objectness_ = plain.net_.module_.objectness = False
+    with pytest.raises(ValueError, match="SharedLocalizer, objectness; SharedNet, SharedLocal"):
+        scan(Ensemble([members[0], plain]), slide, **how)
 
 
 def test_a_single_estimator_has_none(ensembles):
