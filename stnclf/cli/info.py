@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from .._utils.printable import printable
 from .common import EXISTING, Command, column_option, count_labels, examples
 from .messages import show, write_data
+from .outputs import check_output
 from .patch_set import is_patch_set, load_patches
 from .sizes import look_at, measure, patches_line, recommend
 from .tables import needs_resolution, read_table, slides_option
@@ -55,7 +57,13 @@ _NAMES = 3
 @slides_option
 @click.option("--mpp", type=float, help="Micrometres per pixel, for positions in millimetres.")
 @click.option("--slide-mpp", type=float, help="Micrometres per pixel of the slides themselves.")
-def info(files, as_json, columns, slides, mpp, slide_mpp):
+@click.option(
+    "--tissue",
+    "picture",
+    type=click.Path(path_type=Path),
+    help="PNG of a slide, alone in FILES, in which all that a scan takes for glass is blue.",
+)
+def info(files, as_json, columns, slides, mpp, slide_mpp, picture):
     """Say what slides, annotation files, patches and model files hold.
 
     Of annotations, with the folder of their slides after them, it also says how large cells are,
@@ -67,6 +75,10 @@ def info(files, as_json, columns, slides, mpp, slide_mpp):
     if mpp is not None and not any(used):
         raise click.BadParameter("all files count in pixels.", param_hint="'--mpp'")
     found = [{"file": str(path), **facts} for path, facts in zip(files, found)]
+    if picture is not None:
+        if len(files) > 1 or found[0]["kind"] != "slide":
+            raise click.BadParameter("wants one slide and nothing else.", param_hint="'--tissue'")
+        found[0]["tissue"] = _draw_tissue(files[0], slide_mpp, picture)
     if as_json:
         write_data(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return
@@ -79,6 +91,27 @@ def info(files, as_json, columns, slides, mpp, slide_mpp):
         if card:
             show(f"\n{card.rstrip()}")
         click.echo()
+
+
+def _draw_tissue(path, slide_mpp, picture):
+    """Draw a slide with its mask; say what share of it is tissue, and how many mm2."""
+    from PIL import Image
+
+    from .._utils.files import write_atomically
+    from ..slides import Slide
+    from ..slides._tissue import draw_tissue, find_slide_tissue, known_mpp
+
+    check_output(picture, overwrite=False, option="--tissue")
+    with Slide(path, slide_mpp) as slide:
+        tissue = find_slide_tissue(slide, True)
+        data, known = io.BytesIO(), known_mpp(slide)
+        Image.fromarray(draw_tissue(slide, tissue)).save(data, format="PNG")
+        share = 1 - tissue.left_out(slide.size)["share"]
+        area = None if known is None else share * np.prod(slide.size) * (known / 1000) ** 2
+    write_atomically(picture, data.getvalue())
+    facts = {"share": round(share, 4), "mm2": None if area is None else round(float(area), 6)}
+    # On a photograph the mask may take cells for glass.
+    return {**facts, "scanned": "tissue" if known is not None else "everything"}
 
 
 def _with_slides(files, slides):

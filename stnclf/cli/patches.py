@@ -89,6 +89,13 @@ class _SideOrAuto(click.ParamType):
     help="Cells outside their slide: refuse all, leave them out, or move them to the edge.",
 )
 @click.option(
+    "--edge",
+    type=click.Choice(["white", "mirror"]),
+    default="white",
+    show_default=True,
+    help="What is beyond the edge of a slide: nothing, or its mirror image.",
+)
+@click.option(
     "--background",
     type=int,
     default=0,

@@ -30,7 +30,7 @@ from .._version import __version__
 from ..annotations import resolve_image
 from ._background import append_label, background_places, check_background
 from ._cell_table import cells_inside, check_cells, on_level_0
-from ._fill import fill_patches
+from ._fill import fill_patches, mirror_edges
 from ._neighbors import cells_beside
 from ._read_errors import SlideReadError
 from ._skipped import check_on_error, merged, write_skipped
@@ -72,6 +72,7 @@ def extract_patches(
     image_size: int | None = None,
     slide_mpp: float | None = None,
     outside: str = "error",
+    edge: str = "white",
     background: int = 0,
     background_distance: float | None = None,
     background_label: Any = "background",
@@ -114,6 +115,9 @@ def extract_patches(
         What happens to cells that lie outside their image: an error names the first; "skip"
         leaves them out; "clip" moves them to the nearest edge. A warning says how many, how far
         outside, and names the first.
+    edge : {"white", "mirror"}, default="white"
+        What lies in the images beyond the edge of a slide: nothing, or the slide mirrored at its
+        edge, which suits photographs that are full of cells from edge to edge.
     background : int, default=0
         Number of patches without a cell that are cut besides, at a distance from every annotated
         cell and shared out evenly over the images: half of them where it is dark, half anywhere
@@ -151,9 +155,9 @@ def extract_patches(
     Returns
     -------
     X : uint8 ndarray of shape (n, image_size, image_size, 3)
-        RGB, in the order of the table; white beyond the edge of a slide. Memory-mapped and
-        read-only if `out` is given. It remembers `size` and `cell_size`: an estimator that would
-        take the context for the patch, ``patch_size=None``, says so in a warning.
+        RGB, in the order of the table; beyond the edge of a slide what `edge` says. Memory-mapped
+        and read-only if `out` is given. It remembers `size` and `cell_size`: an estimator that
+        would take the context for the patch, ``patch_size=None``, says so in a warning.
     y : ndarray of shape (n,)
         Labels.
     centers : float64 ndarray of shape (n, 2)
@@ -225,6 +229,8 @@ def extract_patches(
     check_on_error(on_error)
     if outside not in ("error", "skip", "clip"):
         raise argument_error("outside", f"got {outside!r}, wants 'error', 'skip' or 'clip'.")
+    if edge not in ("white", "mirror"):
+        raise argument_error("edge", f"got {edge!r}, wants 'white' or 'mirror'.")
     groups, points, y, known, rows, from_bounds = check_cells(annotations, unknown=neighbors)
     names, first, image = np.unique(groups, return_index=True, return_inverse=True)
     slides = [Slide(_path(root, str(name), rows[i]), slide_mpp) for name, i in zip(names, first)]
@@ -279,9 +285,14 @@ def extract_patches(
         max_offset=float(max_offset),
         tile=_TILE,
         seed=seed,
+        edge=edge,
     )
     with PartFile(out, shape, len(tiles), header, resume) as part:
         lost, broken = fill_patches(slides, mpp, tiles, corners, part, n_jobs, verbose, on_error)
+        if edge == "mirror":
+            # The middle of the last column and row lies on the slide.
+            limits = np.ceil(np.array(sizes) / scales[:, None] - 0.5).astype(int)
+            mirror_edges(part.X, corners, image, np.maximum(limits, 1))
         kept = _without(lost, broken, names, len(points), out)
         X, rows = part.finish(kept), slice(None) if kept is None else kept
     X = with_sizes(X, int(size), int(size) // 2 if cell_size is None else int(cell_size))

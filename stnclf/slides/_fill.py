@@ -5,12 +5,13 @@ from __future__ import annotations
 from copy import deepcopy
 from itertools import groupby
 
+import numpy as np
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from ._read_errors import BrokenTiles, SlideReadError, open_again
 
-__all__ = ["fill_patches"]
+__all__ = ["fill_patches", "mirror_edges"]
 
 #: How many tiles one job reads.
 _JOB = 64
@@ -74,6 +75,30 @@ def fill_patches(slides, mpp, tiles, corners, part, n_jobs, verbose, on_error):
     with bar:
         Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(work)(*job) for job in jobs)
     return lost, broken
+
+
+def mirror_edges(X, corners, image, limits):
+    """Fill what lies beyond the edges of the slides with the mirror image of what is inside.
+
+    Parameters
+    ----------
+    X : uint8 ndarray of shape (n, height, width, 3)
+        Patches, changed in place. What is done twice is as if it were done once.
+    corners : int ndarray of shape (n, 2)
+        ``(x, y)`` of their top-left pixels.
+    image : int ndarray of shape (n,)
+        Number of the image of each.
+    limits : int ndarray of shape (n_images, 2)
+        Columns and rows of pixels of each image whose middle is on it.
+    """
+    side = X.shape[1]
+    low = np.maximum(-corners, 0)
+    high = np.minimum(limits[image] - corners, side)
+    for row in np.flatnonzero((low > 0).any(axis=1) | (high < side).any(axis=1)):
+        (left, top), (right, bottom) = low[row].tolist(), high[row].tolist()
+        inside = X[row, top:bottom, left:right].copy()
+        pads = [(top, side - bottom), (left, side - right), (0, 0)]
+        X[row] = np.pad(inside, pads, mode="symmetric")
 
 
 def _fill(slide, mpp, tile, corners, X, on_error):

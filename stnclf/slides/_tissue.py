@@ -7,11 +7,21 @@ import math
 import numpy as np
 from scipy.ndimage import binary_dilation, gaussian_filter
 
-__all__ = ["Tissue", "find_slide_tissue", "find_tissue", "known_mpp", "otsu_threshold"]
+__all__ = [
+    "Tissue",
+    "draw_tissue",
+    "find_slide_tissue",
+    "find_tissue",
+    "known_mpp",
+    "otsu_threshold",
+]
 
 #: Between these, in levels of 255, the threshold is what Otsu says. Glass under a tinted lamp
 #: stays below the first, all but the palest stained tissue above the second.
 _LIMITS = 15, 20
+
+#: Colours of glass, and of the line around tissue.
+_GLASS, _LINE = (70, 110, 200), (10, 25, 80)
 
 
 def find_tissue(image):
@@ -124,6 +134,34 @@ def known_mpp(slide):
         return slide.mpp
     except ValueError:
         return None
+
+
+def draw_tissue(slide, tissue, max_size=1024):
+    """Draw a slide with what is taken for glass in blue, and a line around what is not.
+
+    Parameters
+    ----------
+    slide : Slide
+        The slide.
+    tissue : Tissue
+        Its mask.
+    max_size : int, default=1024
+        Largest width and height in pixels.
+
+    Returns
+    -------
+    uint8 ndarray of shape (height, width, 3)
+    """
+    image, scale = slide.thumbnail(max_size)
+    rows, columns = (
+        np.minimum(((np.arange(n) + 0.5) * scale / tissue.scale).astype(int), limit - 1)
+        for n, limit in zip(image.shape[:2], tissue.mask.shape)
+    )
+    inside = tissue.mask[np.ix_(rows, columns)]
+    drawn = np.where(inside[..., None], image, image * 0.45 + np.array(_GLASS) * 0.55)
+    around = binary_dilation(inside, np.ones((3, 3)), iterations=2) & ~inside
+    drawn[around] = _LINE
+    return np.rint(drawn).astype(np.uint8)
 
 
 def find_slide_tissue(slide, wanted, read_around=None):

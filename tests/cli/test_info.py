@@ -114,6 +114,30 @@ def test_the_line_that_is_recommended_cuts_the_patches_of_auto(cells, invoke, tm
     assert (a.facts["size"], a.facts["cell_size"], a.facts["max_offset"]) == (112, 56, 14)
 
 
+def test_tissue_is_drawn_and_measured(road, invoke, tmp_path):
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(road / "slides" / "ü.png")).copy()
+    pixels[:, 160:] = 255
+    Image.fromarray(pixels).save(tmp_path / "half.png")
+    line = ("info", tmp_path / "half.png", "--json", "--tissue", tmp_path / "t.png")
+    code, out, lines = invoke(*line, "--slide-mpp", 0.25)
+    assert (code, lines) == (0, [])
+    found = json.loads(out)[0]["tissue"]
+    assert 160 / 420 < found["share"] < 0.6
+    assert found["mm2"] == pytest.approx(found["share"] * 300 * 420 / 16e6, abs=1e-6)
+    assert found["scanned"] == "tissue"
+    drawn = np.asarray(Image.open(tmp_path / "t.png"))
+    np.testing.assert_array_equal(drawn[:, :150], pixels[:, :150])
+    assert (drawn[:, 400] != 255).any(axis=1).all()
+    code, _, lines = invoke(*line)
+    assert (code, "'--tissue': '" in lines[0]) == (2, True)
+    code, out, _ = invoke(*line[:-1], tmp_path / "u.png")
+    assert json.loads(out)[0]["tissue"]["scanned"] == "everything"
+    code, _, lines = invoke("info", road / "cells.sqlite", "--tissue", tmp_path / "v.png")
+    assert (code, "wants one slide" in lines[0]) == (2, True)
+
+
 def test_labels_and_names_do_nothing_to_a_terminal(invoke, tmp_path):
     table = tmp_path / "a\x1b[2J.csv"
     table.write_text("image,x,y,label\na.svs,3,4,b\x1b[31m\n", encoding="utf-8")

@@ -96,6 +96,37 @@ def test_without_offset_cells_are_in_the_middle(root):
     assert (centers[::3] == 16).all()
 
 
+@pytest.mark.parametrize("out", [None, "X.npy"])
+def test_slides_can_be_mirrored_at_their_edges(root, tmp_path, out):
+    table = make_table()
+    # One so close to the corner that the mirror image is mirrored again.
+    table.loc[table.index[0], ["image", "x", "y"]] = ["a.png", 3.0, 2.0]
+    settings = {"size": 20, "mpp": None, "max_offset": 4, "random_state": 3}
+    white, _, centers, _ = extract_patches(table, root, **settings)
+    out = out and tmp_path / out
+    X, *_ = extract_patches(table, root, **settings, edge="mirror", out=out)
+    side, n_outside = X.shape[1], 0
+    for i, (name, x, y, _) in enumerate(table.itertuples(index=False)):
+        pixels = IMAGES[name]
+        left, top = (np.array([x, y]) - centers[i]).round().astype(int)
+        columns, rows = np.arange(left, left + side), np.arange(top, top + side)
+        folded = [
+            np.where((k // n) % 2, n - 1 - k % n, k % n)
+            for k, n in ((rows, pixels.shape[0]), (columns, pixels.shape[1]))
+        ]
+        wide = (columns < 0) | (columns >= pixels.shape[1])
+        if (columns[~wide].size, rows.min() < 0) == (side, False):
+            np.testing.assert_array_equal(X[i][0], white[i][0])
+        # A patch knows no more of the slide than itself: fold within it where it is small.
+        inside = ~wide
+        if inside.sum() >= side / 2 and ((rows >= 0) & (rows < pixels.shape[0])).sum() >= side / 2:
+            np.testing.assert_array_equal(X[i], pixels[np.ix_(*folded)])
+            n_outside += wide.any()
+    assert n_outside > 3
+    with pytest.raises(ValueError, match="edge: got 'black', wants 'white' or 'mirror'"):
+        extract_patches(table, root, **settings, edge="black")
+
+
 def test_offsets_depend_on_random_state_alone(root):
     table = make_table()
 

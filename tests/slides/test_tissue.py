@@ -8,6 +8,7 @@ from stnclf.slides import Slide
 from stnclf.slides._slide import name_of, opened
 from stnclf.slides._tissue import (
     Tissue,
+    draw_tissue,
     find_slide_tissue,
     find_tissue,
     known_mpp,
@@ -139,6 +140,22 @@ def test_a_photograph_is_tissue_unless_it_is_said_otherwise():
     assert (known_mpp(photograph), known_mpp(slide)) == (None, 0.25)
     with pytest.raises(ValueError, match="tissue: got 'yes', wants 'auto', True or False"):
         find_slide_tissue(slide, "yes")
+
+
+def test_glass_is_blue_and_tissue_as_it_is():
+    slide = Slide(tissue_image(), mpp=0.25)
+    drawn = draw_tissue(slide, find_slide_tissue(slide, True), max_size=400)
+    assert drawn.shape == (240, 400, 3)
+    small = slide.thumbnail(400)[0]
+    np.testing.assert_array_equal(drawn[60:120, 180:310], small[60:120, 180:310])
+    assert drawn[10, 10].tolist() == [
+        round(g * 0.45 + 0.55 * c) for g, c in zip(small[10, 10].tolist(), (70, 110, 200))
+    ]
+    line = (drawn == (10, 25, 80)).all(axis=2)
+    _, columns = np.nonzero(line)
+    # Around a mask with one cell of 16 px more on each side than the tissue.
+    assert abs(columns.min() - (160 - 16)) <= 16 + 2
+    assert 600 < line.sum() < 3000
 
 
 def test_what_has_no_tissue_is_measured():
