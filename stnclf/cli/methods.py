@@ -14,17 +14,59 @@ TITLES = {"stn": "STN", "cnn": "CNN (Ciresan)", "features": "features + SVC"}
 
 #: Options that are parameters of the estimators under the same names.
 _OPTIONS = (
-    click.option("--patch-size", type=int, help="In px.  [default: as the patches were cut]"),
-    click.option("--cell-size", type=int, help="In px.  [default: as the patches were cut]"),
-    click.option("--localizer", help="heatmap or dense (stn)."),
-    click.option("--classifier", help="auto, shared, zoom, context or inception (stn)."),
-    click.option("--classifier-epochs", type=int, help="Epochs of the first stage (stn)."),
-    click.option("--localizer-epochs", type=int, help="Epochs of the second stage (stn)."),
-    click.option("--joint-epochs", type=int, help="Epochs of the third stage (stn)."),
-    click.option("--epochs", type=int, help="Epochs (cnn)."),
-    click.option("--batch-size", type=int, help="Samples in a step."),
-    click.option("--device", help="cpu, cuda, cuda:N or auto."),
-    click.option("--precision", help="auto, float32 or bfloat16."),
+    click.option(
+        "--patch-size",
+        type=int,
+        help="Side in px of the middle of the images, which the networks see.  "
+        "[default: as the patches were cut]",
+    ),
+    click.option(
+        "--cell-size",
+        type=int,
+        help="Side in px of the window around a cell.  [default: as the patches were cut]",
+    ),
+    click.option(
+        "--localizer",
+        help="The network that finds the cell: heatmap, or dense as in the paper (stn).  "
+        "[default: heatmap]",
+    ),
+    click.option(
+        "--classifier",
+        help="The network that tells its class: auto, shared, zoom, context, or inception as in "
+        "the paper (stn).  [default: auto]",
+    ),
+    click.option(
+        "--classifier-epochs",
+        type=int,
+        help="Passes over the patches in the first stage, which learns classes (stn).  "
+        "[default: 80]",
+    ),
+    click.option(
+        "--localizer-epochs",
+        type=int,
+        help="The same in the second stage, which learns where cells are (stn).  [default: 50]",
+    ),
+    click.option(
+        "--joint-epochs",
+        type=int,
+        help="The same in the third stage, which learns both together (stn).  [default: 20]",
+    ),
+    click.option(
+        "--epochs", type=int, help="Passes over the patches in its one stage (cnn).  [default: 200]"
+    ),
+    click.option(
+        "--batch-size", type=int, help="Patches in a training step.  [default: 32; cnn: 64]"
+    ),
+    click.option(
+        "--device",
+        help="Where to compute: cpu, cuda, cuda:N, or auto, a GPU if there is one.  "
+        "[default: auto]",
+    ),
+    click.option(
+        "--precision",
+        help="How training computes: float32, bfloat16, or auto, bfloat16 where it is faster.  "
+        "[default: auto]",
+    ),
 )
 
 

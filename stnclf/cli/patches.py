@@ -55,6 +55,7 @@ class _SideOrAuto(click.ParamType):
 @click.option(
     "--size",
     type=_SideOrAuto(),
+    metavar="INTEGER|auto",
     default=128,
     show_default=True,
     help="Side of the patch in px; auto takes what `stnclf info` recommends, and with it "

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from stnclf import PAPER, CiresanBaseline, STNCellClassifier
-from stnclf.cli.methods import TITLES, build, read_settings
+from stnclf.cli.methods import TITLES, build, method_options, read_settings
 
 FACTS = {"size": 64, "cell_size": 24, "mpp": 0.5}
 
@@ -24,6 +24,19 @@ def test_sizes_are_those_of_the_patches_unless_given():
     assert (made["stn"].patch_size, made["stn"].cell_size) == (32, 24)
     assert made["features"]["cellfeatures"].patch_size == 32
     assert make(["cnn"], {})["cnn"].patch_size is None
+
+
+def test_the_help_names_the_defaults_of_the_estimators():
+    stn, cnn = STNCellClassifier().get_params(), CiresanBaseline().get_params()
+    named = 0
+    for option in method_options(click.command()(lambda **_: None)).params:
+        default = option.help.partition("[default: ")[2].rstrip("]")
+        if default and not default.startswith("as the patches"):
+            both = default.split("; cnn: ")
+            assert both[0] == str(stn.get(option.name, cnn.get(option.name))), option.name
+            assert both[-1] == str(cnn.get(option.name, both[-1])), option.name
+            named += 1
+    assert named == 9
 
 
 def test_what_is_not_given_keeps_its_default():
