@@ -251,6 +251,12 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         weight = check_weight(sample_weight, X)
         neighbors = check_neighbors(neighbors, len(X), len(classes))
         given = Given(X, classes, y, centers, weight, frame, neighbors)
+        if self._named("augment").stain and (X.shape[3] != 3 or self.pixel_unit_.full is None):
+            raise argument_error(
+                "augment",
+                f"got stain={self._named('augment').stain:g} for {X.shape[3]} channel(s) of "
+                f"{self.pixel_unit_}; wants red, green and blue, of 8 or 16 bits or from 0 to 1.",
+            )
         self._check_cells(given)
         return given
 

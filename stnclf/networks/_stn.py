@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ._stain import restained
 from .layers import SYMMETRIES, identity, reduction_for, sample
 from .localizers import Location
 
@@ -80,13 +81,15 @@ class System(nn.Module):
         ----------
         views : Tensor of shape (n, channels, height, width)
             One view after the other along the channels, where there are several.
-        color : Tensor of shape (n, 2, channels), default=None
-            Factors before, and shifts after.
+        color : Tensor of shape (n, 2, channels) or (n, 4, 3), default=None
+            Factors before, and shifts after; two rows more change the stains first (`restained`).
 
         Returns
         -------
         Tensor of the same shape
         """
+        if color is not None and color.shape[1] > 2:
+            views, color = restained(views, color[:, 2:]), color[:, :2]
         factor, shift = 1 / self.std[None], (-self.mean / self.std)[None]
         if color is not None:
             factor, shift = color[:, 0] * factor, color[:, 1] + shift
@@ -163,7 +166,7 @@ class STNNet(System):
             The patches, or images that hold them.
         patch_theta : Tensor of shape (n, 2, 3), default=None
             Patch coordinates to image coordinates; None where the images are the patches.
-        color : Tensor of shape (n, 2, channels), default=None
+        color : Tensor of shape (n, 2, channels) or (n, 4, 3), default=None
             See `standardize`.
 
         Returns

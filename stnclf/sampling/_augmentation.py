@@ -43,12 +43,23 @@ class Augmentation(BaseEstimator):
     center : float, default=0.03
         Largest distance along x and y, in cell sizes, between a window that is shown at the true
         centre and the cell. `stnclf.CiresanBaseline` has no window; it has no effect there.
+    stain : float, default=0.0
+        Change the amounts of haematoxylin, eosin and what is neither [1]_ [2]_: each is multiplied
+        by a factor at most this far from 1, and changed by at most as much optical density. At
+        least 0 and less than 1; for images of red, green and blue, of 8 or 16 bits or 0 to 1.
+
+    References
+    ----------
+    .. [1] A. C. Ruifrok, D. A. Johnston, "Quantification of histochemical staining by color
+       deconvolution", Anal. Quant. Cytol. Histol. 23(4), 2001.
+    .. [2] D. Tellez et al., "Whole-Slide Mitosis Detection in H&E Breast Histology Using PHH3 as
+       a Reference to Train Distilled Stain-Invariant Convolutional Networks", IEEE TMI 37(9), 2018.
 
     Examples
     --------
     >>> from stnclf.sampling import Augmentation
     >>> Augmentation(flip=False).get_params()
-    {'center': 0.03, 'color': 0.1, 'flip': False, 'rotate': True, 'scale': 0.0}
+    {'center': 0.03, 'color': 0.1, 'flip': False, 'rotate': True, 'scale': 0.0, 'stain': 0.0}
     """
 
     _parameter_constraints: dict = {
@@ -57,6 +68,7 @@ class Augmentation(BaseEstimator):
         "scale": _SHARE,
         "color": _SHARE,
         "center": _SHARE,
+        "stain": _SHARE,
     }
 
     def __init__(
@@ -67,12 +79,14 @@ class Augmentation(BaseEstimator):
         scale: float = 0.0,
         color: float = 0.1,
         center: float = 0.03,
+        stain: float = 0.0,
     ) -> None:
         self.rotate = rotate
         self.flip = flip
         self.scale = scale
         self.color = color
         self.center = center
+        self.stain = stain
 
     @classmethod
     def only(cls, rotate: bool | str = False) -> Augmentation:
@@ -87,7 +101,7 @@ class Augmentation(BaseEstimator):
         -------
         Augmentation
         """
-        return cls(rotate=rotate, flip=False, scale=0.0, color=0.0, center=0.0)
+        return cls(rotate=rotate, flip=False, scale=0.0, color=0.0, center=0.0, stain=0.0)
 
     def check(self) -> None:
         """Check the parameters.
@@ -120,8 +134,9 @@ class Draws(NamedTuple):
         How many times as large as in the image things are in the patch.
     jitter : ndarray of shape (n, 2)
         By how many pixels of the patch the true window misses the cell where a stage shows it.
-    color : ndarray of shape (n, 2, channels)
-        Factor of each channel, and shift in standard deviations of the training images.
+    color : ndarray of shape (n, 2, channels) or (n, 4, 3)
+        Factor of each channel, and shift in standard deviations of the training images; with two
+        rows more where stains change, as for `Batch`.
     """
 
     index: np.ndarray  # type: ignore[assignment]  # hides tuple.index

@@ -104,8 +104,9 @@ class Batch:
         Class indices.
     weight : float32 Tensor of shape (n,)
         Weights of the samples.
-    color : float32 Tensor of shape (n, 2, channels)
-        Factor of each channel, and shift in standard deviations, when networks see the images.
+    color : float32 Tensor of shape (n, 2, channels) or (n, 4, 3)
+        Factor of each channel, and shift in standard deviations, when networks see the images. Two
+        rows more: factor of each stain, and what is added to it.
     is_cell : bool Tensor of shape (n,)
         Whether there is a cell; where there is none, the transforms lead to some place.
     neighbors : float32 Tensor of shape (n, k, 3)

@@ -157,6 +157,9 @@ class TrainingBatches:
         if augment.scale:
             powers = rng.uniform(-1, 1, len(index))
             draws.zooms[:] = (1 + augment.scale) ** powers
+        if augment.stain:
+            change = augment.stain * rng.uniform(-1, 1, draws.color.shape)
+            draws = draws._replace(color=np.concatenate([draws.color, [[1], [0]] + change], axis=1))
         return draws
 
     def positions(self):

@@ -16,6 +16,9 @@ __all__ = ["differences", "fingerprint", "start_digest"]
 #: from.
 _FREE = ("callbacks", "checkpoint", "compile", "device", "init", "mpp", "verbose", "warm_start")
 
+#: Parameters that earlier versions did not have, and what they amounted to then.
+_LATER = {"augment__stain": 0.0}
+
 #: Bytes of images that are read at a time.
 _PIECE = 16 << 20
 
@@ -56,7 +59,7 @@ def fingerprint(estimator, stages, X, classes, y, centers, weight, start, neighb
     """
     parameters = {}
     for name, value in estimator._resolved_parameters(X.shape[1:3]).items():
-        if name not in _FREE:
+        if name not in _FREE and (name not in _LATER or value != _LATER[name]):
             try:
                 parameters[name] = _short(encode(value))
             except TypeError as error:

@@ -256,6 +256,7 @@ def test_places_are_those_of_the_batches():
 def test_an_augmentation_is_an_object_of_scikit_learn():
     one = Augmentation(rotate="copy", color=0.25)
     parameters = {"rotate": "copy", "flip": True, "scale": 0.0, "color": 0.25, "center": 0.03}
+    parameters["stain"] = 0.0
     assert one.get_params() == parameters
     copy = clone(one).set_params(flip=False, center=0.5)
     assert copy.get_params() == {**parameters, "flip": False, "center": 0.5}
