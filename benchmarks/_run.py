@@ -47,6 +47,7 @@ LATER = {
     "augment__scale": 0.0,
     "augment__color": 0.0,
     "augment__center": 0.0,
+    "augment__stain": 0.0,
     "callbacks": None,
     "checkpoint": None,
     "class_maps": False,

@@ -93,5 +93,5 @@ def test_images_that_have_no_stain_are_refused():
     clf = STNCellClassifier(augment=Augmentation(stain=0.1), **QUICK)
     with pytest.raises(ValueError, match=r"augment: got stain=0.1 for 1 channel\(s\)"):
         clf.fit(X[..., :1], y, centers=centers)
-    with pytest.raises(ValueError, match="augment: got stain=0.1 for 3 .*numbers from"):
+    with pytest.raises(ValueError, match=r"augment: got stain=0.1 for 3 .*numbers from"):
         clf.fit(X.astype(np.float32) - 120.0, y, centers=centers)
