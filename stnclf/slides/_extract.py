@@ -31,7 +31,7 @@ from ..annotations import resolve_image
 from ._background import append_label, background_places, check_background
 from ._cell_table import cells_inside, check_cells, on_level_0
 from ._fill import fill_patches, mirror_edges
-from ._neighbors import cells_beside
+from ._neighbors import Cells, cells_of
 from ._read_errors import SlideReadError
 from ._skipped import check_on_error, merged, write_skipped
 from ._slide import Slide
@@ -77,7 +77,7 @@ def extract_patches(
     background_distance: float | None = None,
     background_label: Any = "background",
     avoid: Table | None = None,
-    neighbors: bool = False,
+    neighbors: bool | Table = False,
     out: PathLike | None = None,
     resume: bool = False,
     on_error: str = "stop",
@@ -130,9 +130,11 @@ def extract_patches(
     avoid : DataFrame or mapping of columns, default=None
         Further cells from which background keeps its distance, of which no patches are cut:
         ``image``, ``x`` and ``y``.
-    neighbors : bool, default=False
+    neighbors : bool or table, default=False
         Whether to list the other cells in each image, for the argument of that name of ``fit``.
-        Rows without a label are allowed then: nothing is cut around them, but they are listed.
+        True takes those of `annotations`; rows without a label are allowed then: nothing is cut
+        around them, but they are listed. A table like `annotations` lists all cells where images
+        are cut around some of them only.
     out : str or path-like, default=None
         File for `X` in NumPy's format, .npy, which need not fit into memory. It appears when it
         is complete; until then ``out + ".part"``, ``out + ".progress"`` and ``out + ".lock"`` lie
@@ -166,8 +168,8 @@ def extract_patches(
         Names of the images, for cross-validation by slide.
     neighbors : float64 ndarray of shape (n, k, 3)
         With `neighbors` only: ``(x, y)`` of the other cells of the table in pixels of the images,
-        and the index of their label among the sorted ones of `y`, -1 for rows without; padded
-        with NaN.
+        and the index of their label among the sorted ones of `y`, -1 for rows without or with
+        another one; padded with NaN. What lies within half a pixel of the cell is the cell itself.
 
     Raises
     ------
@@ -231,7 +233,8 @@ def extract_patches(
         raise argument_error("outside", f"got {outside!r}, wants 'error', 'skip' or 'clip'.")
     if edge not in ("white", "mirror"):
         raise argument_error("edge", f"got {edge!r}, wants 'white' or 'mirror'.")
-    groups, points, y, known, rows, from_bounds = check_cells(annotations, unknown=neighbors)
+    own = neighbors is True
+    groups, points, y, known, rows, from_bounds = check_cells(annotations, unknown=own)
     names, first, image = np.unique(groups, return_index=True, return_inverse=True)
     slides = [Slide(_path(root, str(name), rows[i]), slide_mpp) for name, i in zip(names, first)]
     sizes, scales = [], np.empty(len(names))
@@ -242,9 +245,9 @@ def extract_patches(
         here = image == i
         points[here] = on_level_0(points[here], from_bounds[here], slide.path)
     points, kept = cells_inside(points, groups, np.array(sizes)[image], rows, outside)
-    seen = points[kept]
-    every = (seen + 0.5) / scales[image[kept], None] - 0.5, image[kept]
-    cut = np.flatnonzero(known[kept])  # the cells that images are cut around
+    listed = Cells(points[kept], image[kept], y[kept], known[kept])
+    if not isinstance(neighbors, bool):
+        listed = cells_of(neighbors, names, slides)
     kept = kept & known
     groups, points, y, image = groups[kept], points[kept], y[kept], image[kept]
 
@@ -258,7 +261,10 @@ def extract_patches(
     n_cells = len(points)
     if background:
         y = append_label(y, background_label, background)
-        cells = [seen[every[1] == i] for i in range(len(names))]
+        cells = [
+            np.concatenate([points[image == i], listed.points[listed.image == i]])
+            for i in range(len(names))
+        ]
         window = size / 2 if cell_size is None else cell_size
         more = background_places(
             slides, names, scales, cells, avoid, background, distance, window, seed, on_error
@@ -299,12 +305,10 @@ def extract_patches(
     centers = on_grid - corners
     centers[n_cells:] = np.nan
     result = X, y[rows], centers[rows], groups[rows]
-    if not neighbors:
+    if neighbors is False:
         return result
-    classes = np.full(len(every[1]), -1)
-    classes[cut] = np.unique(y, return_inverse=True)[1][:n_cells]
-    cut = np.concatenate([cut, np.full(len(y) - n_cells, -1)])
-    return (*result, cells_beside(*every, classes, cut, image, corners, side)[rows])
+    beside = listed.beside(np.unique(y), scales, image, centers + corners, corners, side)
+    return (*result, beside[rows])
 
 
 def _without(lost, broken, names, n, out):

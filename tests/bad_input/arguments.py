@@ -109,7 +109,10 @@ BAD_ARGUMENTS = [
         centers=lambda r: r.centers[:, ::-1],
     ),
     case(
-        "centers: NaN", ValueError, "or NaN for both", centers=lambda r: with_value(r.centers, np.nan)
+        "centers: NaN",
+        ValueError,
+        "or NaN for both",
+        centers=lambda r: with_value(r.centers, np.nan),
     ),
     case(
         "centers: infinite", ValueError, "infinity", centers=lambda r: with_value(r.centers, np.inf)

@@ -91,5 +91,26 @@ def test_without_a_label_at_all_is_refused(root):
 def test_no_neighbours_at_all():
     one = np.array([[5.0, 6.0]])
     zero = np.zeros(1, np.int64)
-    found = cells_beside(one, zero, zero, zero, zero, np.array([[1, 1]]), 9)
+    found = cells_beside(one, zero, zero, zero, one, np.array([[1, 1]]), 9)
     assert found.shape == (1, 0, 3)
+    none = cells_beside(one[:0], zero[:0], zero[:0], zero, one, np.array([[1, 1]]), 9)
+    assert none.shape == (1, 0, 3)
+
+
+def test_a_table_lists_cells_that_nothing_is_cut_around(root):
+    table = cells()
+    how = {"size": 16, "mpp": None, "max_offset": 5, "random_state": 3, "background": 3}
+    how["background_distance"] = 4
+    *_, whole = extract_patches(table, root, neighbors=True, **how)
+    known = [i for i, label in enumerate(table["label"]) if label is not None]
+    some = {name: [column[i] for i in known] for name, column in table.items()}
+    *_, again = extract_patches(some, root, neighbors=table, **how)
+    np.testing.assert_array_equal(again, whole)
+    few = {name: column[::3] for name, column in some.items()}
+    X, _, centers, _, beside = extract_patches(few, root, neighbors=table, size=16, mpp=None)
+    assert len(X) == len(few["x"]) == len(beside)
+    # Every other cell within the image, and not the one in the middle of it.
+    away = np.hypot(*(beside[:, :, :2] - centers[:, None]).transpose(2, 0, 1))
+    assert np.nanmin(away) > 0.5
+    with pytest.raises(ValueError, match="neighbors: wants a table with the columns"):
+        extract_patches(few, root, neighbors={"x": [1]}, size=16, mpp=None)
