@@ -10,9 +10,13 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import (
+    FixedThresholdClassifier,
     GridSearchCV,
     GroupKFold,
+    LeaveOneGroupOut,
+    TunedThresholdClassifierCV,
     cross_val_predict,
     cross_val_score,
     cross_validate,
@@ -20,7 +24,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from stnclf import CiresanBaseline, STNCellClassifier
+from stnclf import CiresanBaseline, Ensemble, STNCellClassifier
 from tests.conftest import QUICK
 from tests.test_base import state
 
@@ -180,3 +184,67 @@ def test_clone_and_repr():
     copy = clone(clf)
     assert copy.get_params() == clf.get_params()
     assert repr(copy) == "STNCellClassifier(cell_size=(10, 20), kappa=2.0)"
+
+
+def test_a_threshold_is_tuned_on_slides_that_were_left_out(quick_stn, blobs, spy):
+    X, y, centers = blobs
+    rare = (y == "disc").astype(int)
+    with sklearn.config_context(enable_metadata_routing=True):
+        tuned = TunedThresholdClassifierCV(
+            quick_stn.set_params(tta=False).set_fit_request(centers=True),
+            scoring="balanced_accuracy",
+            cv=GroupKFold(2),
+            store_cv_results=True,
+        )
+        tuned.fit(X, rare, groups=GROUPS, centers=centers)
+    *folds, whole = sorted(spy, key=lambda given: len(given[0]))
+    assert_sliced_together(folds, X, centers)
+    assert [len(images) for images, _ in folds] == [20, 20]
+    assert np.array_equal(whole[1], centers)
+    # Neither predict nor the model to save need centres.
+    proba = tuned.predict_proba(X)[:, 1]
+    assert np.array_equal(tuned.predict(X), (proba >= tuned.best_threshold_).astype(int))
+    results = tuned.cv_results_
+    assert tuned.best_score_ == np.max(results["scores"])
+    assert type(tuned.estimator_) is STNCellClassifier
+
+
+def test_held_out_predictions_choose_the_threshold_of_an_ensemble(blobs):
+    X, y, centers = blobs
+    rare = (y == "disc").astype(int)
+    folds = cross_validate(
+        CiresanBaseline(epochs=2, random_state=0),
+        X,
+        rare,
+        groups=GROUPS,
+        cv=GroupKFold(2),
+        params={"centers": centers},
+        return_estimator=True,
+        return_indices=True,
+    )
+    held_out = np.empty(len(X))
+    for model, test in zip(folds["estimator"], folds["indices"]["test"], strict=True):
+        held_out[test] = model.predict_proba(X[test])[:, 1]
+    ranked = np.unique(held_out)
+    candidates = (ranked[1:] + ranked[:-1]) / 2
+    score = [balanced_accuracy_score(rare, held_out > threshold) for threshold in candidates]
+    assert max(score) >= balanced_accuracy_score(rare, held_out > 0.5)
+    ensemble = Ensemble(folds["estimator"])
+    before = ensemble.predict_proba(X)
+    rule = FixedThresholdClassifier(
+        ensemble, threshold=float(candidates[np.argmax(score)]), response_method="predict_proba"
+    ).fit(X[:9], rare[:9])
+    assert np.array_equal(rule.predict_proba(X), before)
+    assert np.array_equal(rule.predict(X), (before[:, 1] >= rule.threshold).astype(int))
+
+
+def test_each_domain_is_left_out_once(quick_baseline, blobs, monkeypatch):
+    X, y, _ = blobs
+    domain, seen = np.array(["a", "b", "c"])[np.arange(40) % 3], []
+    fit = CiresanBaseline._fit
+    monkeypatch.setattr(
+        CiresanBaseline, "_fit", lambda self, X, *rest: seen.append(X) or fit(self, X, *rest)
+    )
+    cross_val_predict(quick_baseline, X, y, groups=domain, cv=LeaveOneGroupOut())
+    for name, images in zip("abc", seen, strict=True):
+        assert np.array_equal(images, X[domain != name])
