@@ -365,7 +365,7 @@ def check_out(out, resume):
     Raises
     ------
     ValueError
-        If there is no name to resume from, or it is that of a folder.
+        If there is no name to resume from, or it is that of a folder, pipe or device.
     FileNotFoundError
         If its folder does not exist.
     """
@@ -378,4 +378,6 @@ def check_out(out, resume):
         raise argument_error("out", f"the folder of {out!r} does not exist.", FileNotFoundError)
     if os.path.isdir(out):
         raise argument_error("out", f"{out!r} is a folder, wants a file name.")
+    if os.path.exists(out) and not os.path.isfile(out):  # which one would wait for
+        raise argument_error("out", f"{out!r} is a pipe or device, wants a file name.")
     return out

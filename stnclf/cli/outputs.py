@@ -58,7 +58,7 @@ def say_complete(out):
     say(f"{out} is complete already, and left as it is")
 
 
-def check_output(out, *, overwrite, resume=False, unfinished=(), option="--out"):
+def check_output(out, *, overwrite, resume=False, unfinished=(), option="--out", folder=False):
     """Check, before any work, where a result goes.
 
     Parameters
@@ -71,6 +71,8 @@ def check_output(out, *, overwrite, resume=False, unfinished=(), option="--out")
         What an unfinished run leaves.
     option : str, default="--out"
         Where the name comes from.
+    folder : bool, default=False
+        Whether a folder may be what is there.
 
     Raises
     ------
@@ -82,6 +84,9 @@ def check_output(out, *, overwrite, resume=False, unfinished=(), option="--out")
     hint = f"'{option}'"
     if not out.absolute().parent.is_dir():
         raise click.BadParameter(f"the folder of '{out}' does not exist.", param_hint=hint)
+    if out.exists() and not out.is_file() and not (folder and out.is_dir()):
+        kind = "a folder" if out.is_dir() else "a pipe or device"
+        raise click.BadParameter(f"'{out}' is {kind}, wants the name of a file.", param_hint=hint)
     if overwrite or resume:
         return
     if out.exists():

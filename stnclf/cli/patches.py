@@ -141,9 +141,8 @@ def patches(
     from ..slides._skipped import read_skipped, write_skipped
 
     work = beside(out, ".part")
-    check_output(
-        out, overwrite=overwrite, resume=resume, unfinished=[work, beside(out, ".progress")]
-    )
+    begun = [work, beside(out, ".progress")]
+    check_output(out, overwrite=overwrite, resume=resume, unfinished=begun, folder=True)
     _check_ours(out)
     _check_ours(work)
     table = _read(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 import pytest
 from click.testing import CliRunner
 
+from stnclf._utils.run import check_out
 from stnclf.cli.outputs import beside, check_output, pinned_options, target
 
 
@@ -35,6 +38,19 @@ def test_what_is_there_stays(out):
     assert "--overwrite" in refused(out, overwrite=False)
     check_output(out, overwrite=True)
     assert "exclude each other" in refused(out, overwrite=True, resume=True)
+
+
+def test_folders_pipes_and_devices_are_no_results(out, tmp_path):
+    for how in ({"overwrite": True}, {"overwrite": False}, {"overwrite": False, "resume": True}):
+        assert "is a folder, wants the name of a file" in refused(tmp_path, **how)
+    check_output(tmp_path, overwrite=True, folder=True)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(out)
+        for folder in (True, False):
+            text = refused(out, overwrite=True, folder=folder)
+            assert "out.csv' is a pipe or device, wants the name of a file" in text
+        with pytest.raises(ValueError, match="is a pipe or device, wants a file name"):
+            check_out(out, False)
 
 
 def test_what_was_begun_is_resumed_or_begun_anew(out):
