@@ -1,6 +1,16 @@
 """What the displays share: pyplot or an error that names the extra, and styles of lines."""
 
-__all__ = ["COLOURS", "DASHES", "LOSS_TITLES", "MARKERS", "import_pyplot", "new_axes"]
+import math
+
+__all__ = [
+    "COLOURS",
+    "DASHES",
+    "LOSS_TITLES",
+    "MARKERS",
+    "draw_scalebar",
+    "import_pyplot",
+    "new_axes",
+]
 
 #: Those of Okabe and Ito that are dark enough for lines on white, and near-black; with dashes and
 #: markers, so that neither colour vision nor a colour printer is needed.
@@ -33,3 +43,29 @@ def new_axes(name, ax, size):
     """Return `ax`, or the axes of a new figure of `size` in inches."""
     plt = import_pyplot(name)
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+
+
+def draw_scalebar(ax, width, height):
+    """Draw a bar of round length into the lower left corner of a picture, in millimetres.
+
+    Parameters
+    ----------
+    ax : Axes
+        Its data are millimetres, y downwards.
+    width, height : float
+        Of the picture.
+    """
+    from matplotlib.patches import Rectangle
+    from matplotlib.patheffects import withStroke
+
+    power = 10.0 ** math.floor(math.log10(width / 4))
+    length = max(step * power for step in (1, 2, 5) if step * power <= width / 4)
+    words = f"{length:g} mm" if length >= 1 else f"{1000 * length:g} µm"
+    left, bottom, thick = 0.03 * width, height - 0.035 * width, 0.012 * width
+    # With white around, for it may lie on dark tissue.
+    edge = [withStroke(linewidth=3, foreground="white")]
+    bar = Rectangle((left, bottom), length, thick, facecolor="black", path_effects=edge, zorder=5)
+    ax.add_patch(bar)
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
+    above = bottom - 0.02 * width
+    ax.text(left, above, words, va="bottom", fontsize="small", bbox=box, zorder=5)

@@ -29,7 +29,10 @@ __all__ = ["hotspots"]
     required=False,
 )
 @click.option(
-    "--map", "map_file", type=click.Path(path_type=Path), help="PNG for a map of their density."
+    "--map",
+    "map_file",
+    type=click.Path(path_type=Path),
+    help="PNG for a map of the cells, their density and the fields.",
 )
 @click.option("--label", help="The class that counts.  [default: all]")
 @click.option(
@@ -48,9 +51,6 @@ __all__ = ["hotspots"]
 @overwrite_option
 def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **how):
     """Find the fields of SLIDE with most DETECTIONS."""
-    from PIL import Image
-
-    from ..scan import density_map
     from ..scan import hotspots as find_hotspots
     from ..slides import Slide
 
@@ -69,11 +69,9 @@ def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **ho
     with Slide(slide, slide_mpp) as opened, about_file(detections):
         fields = find_hotspots(table, opened, label=label, **how)
         if map_file is not None:
-            image, _ = density_map(table, opened, label=label, fields=fields)
+            picture = _draw(table, opened, fields, label, how["area_mm2"])
     if map_file is not None:
-        data = io.BytesIO()
-        Image.fromarray(image).save(data, format="PNG")
-        write_atomically(map_file, data.getvalue())
+        write_atomically(map_file, picture)
     if out is None:
         write_data(fields.to_csv(index=False, lineterminator="\n"))
     elif out.suffix.lower() == ".json":
@@ -85,3 +83,24 @@ def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **ho
         write_annotations(fields, out, kind, **more)
     most = f", {fields['count'].max()} cells in the first" if len(fields) else ""
     say(f"{out or slide}: {len(fields)} field(s) of {how['area_mm2']:g} mm2{most}")
+
+
+def _draw(table, slide, fields, label, area_mm2):
+    """Draw the map as PNG; without matplotlib the density alone."""
+    data = io.BytesIO()
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        from PIL import Image
+
+        from ..scan import density_map
+
+        image, _ = density_map(table, slide, label=label, fields=fields)
+        Image.fromarray(image).save(data, format="PNG")
+        say("the map has no cells, counts and scale: pip install 'stnclf[plot]' draws them")
+    else:
+        from ..displays._field_map import field_map
+
+        figure = field_map(table, slide, fields, label=label, area_mm2=area_mm2)
+        figure.savefig(data, format="png", dpi=150)
+    return data.getvalue()

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._utils.plot_style import COLOURS, MARKERS, new_axes
+from .._utils.plot_style import COLOURS, MARKERS, draw_scalebar, new_axes
 from .._utils.typing import Pixels, Table
 from ..scan import density_map
-from ..scan._density import density_colours
+from ..scan._density import density_colours, smoothed
 from ..scan._hotspots import rows_of
 from ..slides._slide import opened
 
@@ -39,6 +39,8 @@ class HotspotDisplay:
         Their classes.
     fields : DataFrame, default=None
         Fields as `stnclf.scan.hotspots` gives them.
+    highest : float, default=None
+        Highest density, in cells per square millimetre, for the colour bar.
 
     Attributes
     ----------
@@ -73,9 +75,11 @@ class HotspotDisplay:
         labels: ArrayLike,
         *,
         fields: Table | None = None,
+        highest: float | None = None,
     ) -> None:
         self.image, self.scale, self.mpp = image, scale, mpp
         self.points, self.labels, self.fields = np.asarray(points), np.asarray(labels), fields
+        self.highest = highest
 
     @classmethod
     def from_detections(
@@ -128,11 +132,20 @@ class HotspotDisplay:
             mpp, rows = slide.mpp, rows_of(detections, slide, label)
         names = np.array([str(name) for name in detections["label"]], dtype=object)
         points = np.stack([np.asarray(detections[axis], dtype=float) for axis in "xy"], axis=1)
-        return cls(image, scale, mpp, points[rows], names[rows], fields=fields).plot(
-            ax=ax, **options
-        )
+        counts = smoothed(points[rows], image.shape[:2], scale, sigma_um / mpp)
+        highest = float(counts.max() / (scale * mpp / 1000) ** 2)
+        return cls(
+            image, scale, mpp, points[rows], names[rows], fields=fields, highest=highest
+        ).plot(ax=ax, **options)
 
-    def plot(self, *, ax: Any = None, cells: bool = True, colorbar: bool = True) -> Self:
+    def plot(
+        self,
+        *,
+        ax: Any = None,
+        cells: bool = True,
+        colorbar: bool = True,
+        scalebar: bool = False,
+    ) -> Self:
         """Draw the slide.
 
         Parameters
@@ -143,6 +156,8 @@ class HotspotDisplay:
             Mark each cell; a marker for each class.
         colorbar : bool, default=True
             Say what the colours of the density mean.
+        scalebar : bool, default=False
+            Draw a bar of round length into the lower left corner.
 
         Returns
         -------
@@ -158,7 +173,7 @@ class HotspotDisplay:
         tall = min(max(7.5 * height / width, 2.5), 9)
         ax = new_axes("HotspotDisplay", ax, (9, tall))
         from matplotlib.cm import ScalarMappable
-        from matplotlib.colors import ListedColormap
+        from matplotlib.colors import ListedColormap, Normalize
 
         # Pixel edges, in millimetres.
         mm = self.mpp / 1000
@@ -180,16 +195,19 @@ class HotspotDisplay:
             colours, cover = density_colours(np.linspace(0, 1, 64))
             # As they look on light tissue.
             shown = 230 + cover[:, None] * (colours - 230)
-            mappable = ScalarMappable(cmap=ListedColormap(np.clip(shown / 255, 0, 1)))
-            ax.figure.colorbar(
-                mappable, ax=ax, shrink=0.7, label="density of cells (1: the highest here)"
-            )
+            label, norm = "density of cells (1: the highest here)", Normalize(0, 1)
+            if self.highest:
+                label, norm = "cells per mm$^2$, smoothed", Normalize(0, self.highest)
+            cmap = ListedColormap(np.clip(shown / 255, 0, 1))
+            ax.figure.colorbar(ScalarMappable(norm, cmap), ax=ax, shrink=0.7, label=label)
+        if scalebar:
+            draw_scalebar(ax, right, bottom)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
     def _draw_cells(self, ax: Any, mm: float) -> list[Any]:
         # Few cells get large markers, many small ones.
-        size = float(np.clip(9000 / max(1, len(self.points)), 13, 40))
+        size = float(np.clip(9000 / max(1, len(self.points)), 4, 40))
         names = sorted(set(self.labels.tolist()))
         return [
             ax.scatter(

@@ -15,7 +15,7 @@ from ..slides import Slide
 from ..slides._slide import opened
 from ._hotspots import points_of
 
-__all__ = ["cell_density", "density_colours", "density_map"]
+__all__ = ["cell_density", "density_colours", "density_map", "smoothed"]
 
 
 #: Colours of the density from low to high (ColorBrewer's YlOrRd), and of outlines.
@@ -115,11 +115,16 @@ def cell_density(points, shape, scale, sigma):
     density : float64 ndarray of shape `shape`
         From 0 to 1.
     """
+    density = smoothed(points, shape, scale, sigma)
+    return density / max(density.max(), 1e-12)
+
+
+def smoothed(points, shape, scale, sigma):
+    """Spread points over an image as `cell_density` does: cells for each pixel of the image."""
     density = np.zeros(shape)
     x, y = np.minimum((points + 0.5) / scale, np.array(shape[::-1]) - 1).astype(int).T
     np.add.at(density, (y, x), 1)
-    density = gaussian_filter(density, sigma / scale, mode="constant")
-    return density / max(density.max(), 1e-12)
+    return gaussian_filter(density, sigma / scale, mode="constant")
 
 
 def density_colours(density):

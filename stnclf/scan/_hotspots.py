@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from scipy.stats import chi2
 
 from .._utils.errors import argument_error
 from .._utils.optional import import_pandas
@@ -54,8 +55,9 @@ def hotspots(
     fields : pandas.DataFrame
         The fields by falling count, no two of which overlap: ``image``, ``x`` and ``y`` of the
         middle, ``label`` ("hotspot"), ``type`` ("area"), ``width`` and ``height`` in pixels of
-        level 0, ``count``, and ``per_mm2``, the count for a square millimetre. Fields
-        without cells are left out, so there may be fewer than `n`.
+        level 0, ``count``, ``per_mm2``, the count for a square millimetre, and its interval of
+        95 %, ``per_mm2_low`` to ``per_mm2_high``, if the count is Poisson distributed (see Notes).
+        Fields without cells are left out, so there may be fewer than `n`.
 
     Raises
     ------
@@ -77,6 +79,14 @@ def hotspots(
     tissue mask, are compared, with exact counts at each; each following field is the best of the
     places that are left. In the end a field is moved so that its cells are in its middle, if
     that is possible, which may only add cells.
+
+    The interval is the exact one [1]_: between the densities of which so many cells or more, and
+    so many or fewer, are counted in a field with a probability of 2.5 %. It says what counting
+    leaves open, neither that the field was chosen for its count nor that detections are wrong.
+
+    References
+    ----------
+    .. [1] F. Garwood, "Fiducial Limits for the Poisson Distribution", Biometrika 28, 1936.
 
     Examples
     --------
@@ -119,6 +129,8 @@ def hotspots(
         "height": extent[1],
         "count": counts,
         "per_mm2": counts / area_mm2,
+        "per_mm2_low": chi2.ppf(0.025, 2 * counts) / 2 / area_mm2,
+        "per_mm2_high": chi2.ppf(0.975, 2 * counts + 2) / 2 / area_mm2,
     }
     return pandas.DataFrame(fields)
 

@@ -48,6 +48,24 @@ def test_hotspots_of_one_class_in_given_axes(slide):
     assert HotspotDisplay.from_detections(CELLS, slide, cells=False, ax=ax).cells_ == []
 
 
+def test_the_colour_bar_counts_cells_for_a_square_millimetre(slide):
+    # One cell, spread over a Gaussian: at its peak 1 / (2 pi sigma^2).
+    display = HotspotDisplay.from_detections(CELLS[2:], slide, sigma_um=30)
+    assert display.highest == pytest.approx(1 / (2 * np.pi * 0.03**2), rel=0.05)
+    bar = display.figure_.axes[1]
+    assert bar.get_ylim() == pytest.approx((0, display.highest))
+    again = HotspotDisplay(display.image, display.scale, display.mpp, [[3, 4]], ["a"]).plot()
+    assert again.figure_.axes[1].get_ylim() == (0, 1)
+
+
+def test_a_bar_says_how_long_it_is(slide):
+    display = HotspotDisplay.from_detections(CELLS, slide, scalebar=True)
+    (words,) = [text.get_text() for text in display.ax_.texts]
+    (bar,) = display.ax_.patches
+    assert words == "200 µm"  # of 1.6 mm
+    assert bar.get_width() == pytest.approx(0.2)
+
+
 def test_cells_of_other_slides_are_left_out(slide):
     table = CELLS.assign(image=["array", "b.svs", "array"])
     display = HotspotDisplay.from_detections(table, slide, colorbar=False)

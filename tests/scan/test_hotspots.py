@@ -84,6 +84,22 @@ def test_no_place_at_the_step_is_better(seed):
     assert field.per_mm2 == field.count / area
 
 
+def test_the_interval_is_that_of_a_poisson_count():
+    from scipy.stats import poisson
+
+    points = [(100 + 3 * i, 300) for i in range(7)] + [(700, 500)]
+    fields = hotspots(table(points), blank(), area_mm2=0.02, n=2)
+    assert fields["count"].tolist() == [7, 1]
+    for field in fields.itertuples():
+        low, high = field.per_mm2_low * 0.02, field.per_mm2_high * 0.02
+        assert low < field.count < high
+        assert poisson.sf(field.count - 1, low) == pytest.approx(0.025)
+        assert poisson.cdf(field.count, high) == pytest.approx(0.025)
+    # As tables have it: 7 cells are 2.81 to 14.42.
+    assert fields.loc[0, "per_mm2_low"] * 0.02 == pytest.approx(2.81, abs=0.005)
+    assert fields.loc[0, "per_mm2_high"] * 0.02 == pytest.approx(14.42, abs=0.005)
+
+
 def test_fields_do_not_overlap_and_lie_inside():
     points = clusters(1)
     fields = hotspots(table(points), blank(), area_mm2=0.05, n=8)

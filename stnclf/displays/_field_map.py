@@ -1,0 +1,110 @@
+"""The picture of ``hotspots --map``: a slide with its fields, and each field from near by."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .._utils.plot_style import COLOURS, MARKERS, draw_scalebar
+from .._utils.typing import Table
+from ..scan._hotspots import rows_of
+from ..slides import Slide
+from ._hotspots import HotspotDisplay
+
+__all__ = ["field_map"]
+
+#: How many fields are shown from near by, and how wide each is in pixels.
+_CLOSE, _WIDE = 3, 640
+
+#: Standard deviation of the density, as a part of the shorter side of a field, and at least of the
+#: longer side of the slide.
+_SMOOTH, _SEEN = 0.15, 0.012
+
+
+def field_map(
+    detections: Table, slide: Slide, fields: Table, *, label: Any, area_mm2: float
+) -> Any:
+    """Draw detections, their density and the chosen fields.
+
+    Parameters
+    ----------
+    detections : DataFrame
+        Cells, as `stnclf.scan.scan` gives them.
+    slide : Slide
+        The slide, whose resolution is known.
+    fields : DataFrame
+        As `stnclf.scan.hotspots` gives them.
+    label : label or None
+        The class that counts.
+    area_mm2 : float
+        Area of a field: the density is smoothed with 0.15 of the shorter side of one of 4 : 3, but
+        so much that it is seen on the whole slide.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Made without pyplot.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width, height = slide.size
+    smooth = 1000 * _SMOOTH * math.sqrt(area_mm2 * 3 / 4)
+    smooth = max(smooth, _SEEN * max(slide.size) * slide.mpp)
+    close = list(fields.itertuples())[:_CLOSE]
+    wide = 9.0
+    tall = min(max(wide * 0.8 * height / width, 2.5), 9.0)
+    below = 0.0 if not close else wide / len(close) * close[0].height / close[0].width + 0.6
+    below = min(below, 5.5)
+    figure = Figure(figsize=(wide, tall + 0.8 + below), layout="constrained")
+    FigureCanvasAgg(figure)
+    rows: Any = figure.subfigures(2, 1, height_ratios=[tall + 0.8, below]) if close else [figure]
+    overview = np.atleast_1d(rows)[0]
+    HotspotDisplay.from_detections(
+        detections,
+        slide,
+        fields=fields,
+        label=label,
+        sigma_um=smooth,
+        ax=overview.subplots(),
+        scalebar=True,
+    )
+    if close:
+        axes = np.atleast_1d(rows[1].subplots(1, len(close)))
+        for number, (ax, field) in enumerate(zip(axes, close), start=1):
+            _draw_field(ax, number, field, detections, slide, label)
+    return figure
+
+
+def _draw_field(
+    ax: Any, number: int, field: Any, detections: Table, slide: Slide, label: Any
+) -> None:
+    """Draw a field as it is, with a ring around each detection in it."""
+    scale = max(1.0, field.width / _WIDE)
+    left, top = field.x + 0.5 - field.width / 2, field.y + 0.5 - field.height / 2
+    wide, tall = round(field.width / scale), round(field.height / scale)
+    mpp = slide.mpp
+    pixels = slide.read_region(left, top, max(1, wide), max(1, tall), mpp * scale)
+    mm = mpp / 1000
+    size = field.width * mm, field.height * mm
+    ax.imshow(pixels, extent=(0, size[0], size[1], 0), interpolation="bilinear")
+    rows = rows_of(detections, slide, label)
+    x, y = (np.asarray(detections[axis], dtype=float)[rows] + 0.5 for axis in "xy")
+    names = np.array([str(name) for name in detections["label"]], dtype=object)[rows]
+    inside = (x >= left) & (x < left + field.width) & (y >= top) & (y < top + field.height)
+    for k, name in enumerate(sorted(set(names.tolist()))):
+        here = inside & (names == name)
+        place = (x[here] - left) * mm, (y[here] - top) * mm
+        many = max(1, int(inside.sum()))
+        style = {"s": float(np.clip(20000 / many, 20, 160)), "marker": MARKERS[k % len(MARKERS)]}
+        # White below, so that it is seen on dark nuclei as on glass.
+        ax.scatter(*place, facecolors="none", edgecolors="white", linewidths=2.6, **style)
+        colour = COLOURS[k % len(COLOURS)]
+        ax.scatter(*place, facecolors="none", edgecolors=colour, linewidths=1.3, **style)
+    ax.set(xlim=(0, size[0]), ylim=(size[1], 0), xticks=[], yticks=[])
+    words = f"{number}: {field.count:.0f} cells, {field.per_mm2:.4g} per mm$^2$"
+    interval = f"95 %: {field.per_mm2_low:.4g} to {field.per_mm2_high:.4g}"
+    ax.set_title(f"{words}\n{interval}", fontsize="small")
+    draw_scalebar(ax, *size)

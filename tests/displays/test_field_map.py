@@ -1,0 +1,75 @@
+"""The picture of ``hotspots --map``: cells, fields with counts, a colour bar, scale bars."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("matplotlib", reason="displays need the extra [plot]")
+
+from stnclf.displays._field_map import field_map
+from stnclf.scan import hotspots
+from stnclf.slides import Slide
+
+
+def cells(points):
+    labels = ["mitosis" if i % 3 else "other" for i in range(len(points))]
+    return pd.DataFrame({"x": [x for x, _ in points], "y": [y for _, y in points], "label": labels})
+
+
+def bars(ax):
+    """Lengths of the scale bars in millimetres, and their words."""
+    black = [p for p in ax.patches if p.get_facecolor()[:3] == (0, 0, 0) and p.get_fill()]
+    return [p.get_width() for p in black], [t.get_text() for t in ax.texts if "m" in t.get_text()]
+
+
+@pytest.mark.parametrize("area", [0.05, 2.37])
+def test_everything_is_in_it_whatever_the_field(area):
+    # 800 x 600 px: 0.8 or 4 mm wide.
+    slide = Slide(np.full((600, 800, 3), 200, np.uint8), mpp=1.0 if area < 1 else 5.0)
+    table = cells([(90, 90), (100, 110), (120, 100), (600, 480), (620, 470), (400, 300)])
+    fields = hotspots(table, slide, area_mm2=area, n=2)
+    figure = field_map(table, slide, fields, label=None, area_mm2=area)
+    overview, colours, *close = figure.axes
+    if colours.get_ylabel().startswith("mm"):
+        overview, colours = colours, overview
+    assert "per mm" in colours.get_ylabel()
+    drawn = [t.get_text() for t in overview.texts]
+    for number, count in enumerate(fields["count"], start=1):
+        assert f"{number}: {count} cells" in drawn
+    assert sum(len(c.get_offsets()) for c in overview.collections) == 6
+    (length,), words = bars(overview)
+    width = 0.8 if area < 1 else 4.0
+    assert width / 10 <= length <= width / 4
+    assert any(w in (f"{length:g} mm", f"{1000 * length:g} µm") for w in words)
+    assert len(close) == len(fields)
+    for ax, field in zip(close, fields.itertuples()):
+        assert f"{field.count} cells, {field.per_mm2:.4g} per mm" in ax.get_title()
+        assert f"{field.per_mm2_low:.4g} to {field.per_mm2_high:.4g}" in ax.get_title()
+        # A white and a coloured ring for each cell.
+        assert sum(len(c.get_offsets()) for c in ax.collections) == 2 * field.count
+        assert ax.get_xlim()[1] == pytest.approx(field.width * slide.mpp / 1000)
+        assert bars(ax)[0]
+
+
+def test_cells_lie_where_they_are_in_their_field():
+    slide = Slide(np.full((600, 800, 3), 200, np.uint8), mpp=0.5)
+    table = cells([(0, 0), (210, 150), (230, 170)])[1:]
+    fields = hotspots(table, slide, area_mm2=0.0003)
+    (field,) = fields.itertuples()
+    figure = field_map(table, slide, fields, label=None, area_mm2=0.0003)
+    close = figure.axes[-1]
+    found = {tuple(np.round(p, 6)) for c in close.collections for p in c.get_offsets()}
+    corner = np.array([field.x + 0.5 - field.width / 2, field.y + 0.5 - field.height / 2])
+    expected = [(np.array(p) + 0.5 - corner) * 0.0005 for p in [(210, 150), (230, 170)]]
+    inside = [p for p in expected if 0 <= p[0] < field.width * 0.0005]
+    assert found == {tuple(np.round(p, 6)) for p in inside}
+
+
+def test_a_slide_without_cells_has_a_map_too():
+    slide = Slide(np.full((60, 80, 3), 200, np.uint8), mpp=1.0)
+    nothing = cells([(3, 3)])[:0]
+    fields = hotspots(nothing, slide, area_mm2=0.001)
+    figure = field_map(nothing, slide, fields, label=None, area_mm2=0.001)
+    assert len(figure.axes) == 2
