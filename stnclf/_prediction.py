@@ -11,6 +11,7 @@ from sklearn.base import ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from ._utils.checks import check_device
+from ._utils.errors import argument_error
 from ._utils.images import as_images
 from ._utils.neutral import neutral
 from ._utils.threads import Workers
@@ -72,10 +73,11 @@ class PredictionMixin(TransformerMixin, ClassifierMixin):
         for array in arrays:
             wrong = ~np.isfinite(array.reshape(n, -1)).all(axis=1)
             if wrong.any():
-                raise ValueError(
-                    f"X: {wrong.sum()} of {n} images give no finite result, the first at index "
+                raise argument_error(
+                    "X",
+                    f"{wrong.sum()} of {n} images give no finite result, the first at index "
                     f"{wrong.argmax()}; wants pixels of the size that fit has seen, and a training "
-                    "that did not fail."
+                    "that did not fail.",
                 )
         return arrays
 

@@ -7,6 +7,8 @@ import re
 
 import numpy as np
 
+from .._utils.errors import argument_error
+
 __all__ = ["decode", "decode_classes", "encode", "encode_classes"]
 
 #: Dtypes of labels that can be stored, as `numpy.dtype.str` writes them.
@@ -149,9 +151,11 @@ def encode_classes(classes):
     dtype, values = classes.dtype, classes.tolist()
     known = _LABELS.fullmatch(dtype.str) and dtype.names is None
     if not known or not all(isinstance(value, _JSON_TYPE[dtype.kind]) for value in values):
-        raise TypeError(
-            f"y: labels of dtype {dtype} cannot be stored; wants strings, integers, booleans, or "
-            "floats of at most 64 bits"
+        raise argument_error(
+            "y",
+            f"labels of dtype {dtype} cannot be stored; wants strings, integers, booleans, or "
+            "floats of at most 64 bits",
+            TypeError,
         )
     return {"dtype": dtype.str, "values": [_JSON_TYPE[dtype.kind](value) for value in values]}
 

@@ -184,10 +184,11 @@ def check_centers(centers, n_samples, image, patch=None, missing=False):
         )
     near = np.abs(there).max(initial=0) <= 1 and min(image) >= 8
     if near and (there != np.rint(there)).any():
-        raise ValueError(
-            f"centers: all {len(there)} lie in the first pixel of images of {width} x {height} px "
+        raise argument_error(
+            "centers",
+            f"all {len(there)} lie in the first pixel of images of {width} x {height} px "
             "(width x height); wants pixels, not fractions: multiply x by the width, y by the "
-            "height."
+            "height.",
         )
     if patch is not None:
         _check_patch(centers, image, patch)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils import validation
 
+from .errors import argument_error
+
 __all__ = ["is_table", "plain", "refuse_masked", "with_names"]
 
 
@@ -30,9 +32,10 @@ def refuse_masked(argument, values):
     else:
         return
     if len(rows):
-        raise ValueError(
-            f"{argument}: {len(rows)} rows have masked values, the first at index {rows[0]}; fill "
-            "them or leave these samples out."
+        raise argument_error(
+            argument,
+            f"{len(rows)} rows have masked values, the first at index {rows[0]}; fill "
+            "them or leave these samples out.",
         )
 
 
@@ -56,7 +59,9 @@ def plain(X):
             try:
                 X = X.numpy()
             except TypeError as error:
-                raise TypeError(f"X: got {X.dtype}, wants uint8 or float pixels.") from error
+                raise argument_error(
+                    "X", f"got {X.dtype}, wants uint8 or float pixels.", TypeError
+                ) from error
     if getattr(X, "ndim", 2) == 1 and _holds_objects(X) and len(X):
         items = [i for i in X if isinstance(i, (list, tuple, np.ndarray))]
         if len(items) == len(X):

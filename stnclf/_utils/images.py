@@ -69,7 +69,9 @@ def as_images(estimator, X, image_shape=None, *, reset):
     """
     name, image_shape = type(estimator).__name__, check_image_shape(image_shape)
     if sparse.issparse(X):
-        raise TypeError(f"X: got a sparse matrix, {name} wants a dense array of images.")
+        raise argument_error(
+            "X", f"got a sparse matrix, {name} wants a dense array of images.", TypeError
+        )
     fitted = None if reset else estimator.image_shape_
     refuse_masked("X", X)
     X = plain(X)
@@ -79,9 +81,10 @@ def as_images(estimator, X, image_shape=None, *, reset):
         X = _stack(X)
     ndim = getattr(X, "ndim", 2)
     if ndim < 2:
-        raise ValueError(
-            f"X: got an array of shape {np.shape(X)}, wants {_FORMS}. Reshape your data; X[None] "
-            "is a single sample."
+        raise argument_error(
+            "X",
+            f"got an array of shape {np.shape(X)}, wants {_FORMS}. Reshape your data; X[None] "
+            "is a single sample.",
         )
     if ndim == 2:
         # Tables go through scikit-learn's own checks, feature names and messages included.
@@ -92,17 +95,19 @@ def as_images(estimator, X, image_shape=None, *, reset):
         if fitted is None:
             fitted = image_shape or guess_image_shape(X.shape[1])
             if prod(fitted) != X.shape[1]:
-                raise ValueError(
-                    f"X: rows of {X.shape[1]} values do not make images of image_shape="
-                    f"{tuple(image_shape)}, which takes {prod(fitted)}."
+                raise argument_error(
+                    "X",
+                    f"rows of {X.shape[1]} values do not make images of image_shape="
+                    f"{tuple(image_shape)}, which takes {prod(fitted)}.",
                 )
         X = X.reshape(len(X), *fitted)
     else:
         X = _check_array(np.asarray(X), name, fitted, image_shape)
         if reset and image_shape is not None and X.shape[1:] != tuple(image_shape):
-            raise ValueError(
-                f"X: images of {describe(X.shape[1:])} do not agree with image_shape="
-                f"{tuple(image_shape)}."
+            raise argument_error(
+                "X",
+                f"images of {describe(X.shape[1:])} do not agree with image_shape="
+                f"{tuple(image_shape)}.",
             )
         if reset:
             estimator.n_features_in_ = prod(X.shape[1:])
@@ -206,13 +211,15 @@ def _is_sequence(X):
 def _stack(X):
     """Turn nested sequences or a list of arrays into one array."""
     if isinstance(X, (str, bytes, os.PathLike, Image.Image)):
-        raise TypeError(f"X: got {X!r}, wants a sequence of images or paths, not a single one.")
+        raise argument_error(
+            "X", f"got {X!r}, wants a sequence of images or paths, not a single one.", TypeError
+        )
     if hasattr(X, "__dataframe__"):
         return X
     if hasattr(X, "__array__"):
         return np.asarray(X)
     if not _is_sequence(X):
-        raise TypeError(f"X: got {type(X).__name__}, wants {_FORMS}.")
+        raise argument_error("X", f"got {type(X).__name__}, wants {_FORMS}.", TypeError)
     with naming("X", _FORMS):
         if any(hasattr(item, "shape") for item in X):
             shapes = [np.shape(item) for item in X]
@@ -238,24 +245,28 @@ def _channels_first(shape):
 def _check_array(X, name, fitted, image_shape):
     """Check an array of three or four axes."""
     if X.ndim not in (3, 4):
-        raise ValueError(f"X: got an array of {X.ndim} axes, shape {X.shape}; wants {_FORMS}.")
+        raise argument_error(
+            "X", f"got an array of {X.ndim} axes, shape {X.shape}; wants {_FORMS}."
+        )
     _check_kind(X)
     single = X.ndim == 3 and fitted is not None and X.shape[2] == fitted[2] != X.shape[0]
     if X.ndim == 3:
         X = X[..., None]
     if 0 in X.shape:
-        raise ValueError(f"X: is empty, shape {X.shape}; wants at least one image and pixel.")
+        raise argument_error("X", f"is empty, shape {X.shape}; wants at least one image and pixel.")
     known = fitted or image_shape
     if (known is None or X.shape[1:] != tuple(known)) and _channels_first(X.shape):
-        raise ValueError(
-            f"X: shape {X.shape} looks like channels first, wants (n, height, width, channels): "
+        raise argument_error(
+            "X",
+            f"shape {X.shape} looks like channels first, wants (n, height, width, channels): "
             "X.transpose(0, 2, 3, 1) of an array, X.permute(0, 2, 3, 1) of a tensor. Images that "
-            f"do have {X.shape[3]} channels take image_shape={X.shape[1:]}."
+            f"do have {X.shape[3]} channels take image_shape={X.shape[1:]}.",
         )
     if fitted is not None and X.shape[1:] != fitted:
-        raise ValueError(
-            f"X: got images of {describe(X.shape[1:])}; {name} was fitted on images of "
-            f"{describe(fitted)}.{_hint(X.shape, fitted, single)}"
+        raise argument_error(
+            "X",
+            f"got images of {describe(X.shape[1:])}; {name} was fitted on images of "
+            f"{describe(fitted)}.{_hint(X.shape, fitted, single)}",
         )
     _check_float32(X)
     return X
@@ -275,9 +286,11 @@ def _hint(shape, fitted, single):
 def _check_kind(X):
     """Refuse what is no real numbers."""
     if X.dtype.kind == "c":
-        raise ValueError("X: Complex data not supported.")
+        raise argument_error("X", "Complex data not supported.")
     if X.dtype.kind not in "buif":
-        raise TypeError(f"X: got an array of dtype {X.dtype}, wants uint8 or float pixels.")
+        raise argument_error(
+            "X", f"got an array of dtype {X.dtype}, wants uint8 or float pixels.", TypeError
+        )
 
 
 def _check_float32(X):

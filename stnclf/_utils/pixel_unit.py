@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from .errors import argument_error
+
 __all__ = ["Converted", "PixelUnit", "as_fitted"]
 
 _8_BIT, _16_BIT = 255.0, 65535.0
@@ -218,9 +220,10 @@ def as_fitted(X, unit, name):
         converted, scale = (_as_they_are if unit.full is None else _scaled)(X, unit, low, high)
     except _OtherUnit:
         kind = {"f": "floats", "b": "booleans"}.get(X.dtype.kind, str(X.dtype))
-        raise ValueError(
-            f"X: got {kind} from {low:g} to {high:g}, but {name} was fitted on {unit}; wants "
-            f"{unit.wants()}."
+        raise argument_error(
+            "X",
+            f"got {kind} from {low:g} to {high:g}, but {name} was fitted on {unit}; wants "
+            f"{unit.wants()}.",
         ) from None
     if converted.dtype != np.uint8 and X.shape[1] > 1:
         _warn_if_unlikely(low / scale, high / scale, unit)

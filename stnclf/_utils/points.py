@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .containers import is_table, refuse_masked
+from .errors import argument_error
 
 __all__ = ["points_by_name"]
 
@@ -64,8 +65,9 @@ def points_by_name(argument, points):
                 return np.column_stack([np.asarray(column(name)) for name in wanted])
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 problem = f"{type(error).__name__}: {error}".splitlines()[0]
-                raise ValueError(
-                    f"{argument}: wants numbers in the columns {wanted[0]} and {wanted[1]}, got "
-                    f"{type(points).__name__} ({problem})."
+                raise argument_error(
+                    argument,
+                    f"wants numbers in the columns {wanted[0]} and {wanted[1]}, got "
+                    f"{type(points).__name__} ({problem}).",
                 ) from error
-    raise ValueError(f"{argument}: got the columns {names}, wants x and y alone, in any order.")
+    raise argument_error(argument, f"got the columns {names}, wants x and y alone, in any order.")

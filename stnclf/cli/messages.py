@@ -30,10 +30,10 @@ _DEBUG = "stnclf.debug"
 #: Errors that say what is wrong with the input; others are ours, and their kind is worth a word.
 _EXPECTED = (OSError, ValueError, TypeError, ImportError, FloatingPointError)
 
-#: Arguments that are what a file holds.
-_TABLES = ("annotations", "detections", "table")
+#: Arguments that are what a file holds: of a table, rows and columns are named behind them.
+_TABLES, _ARRAYS = ("annotations", "detections", "table"), ("X", "y", "centers", "neighbors")
 
-#: How other errors and warnings about data begin; what follows names rows and columns itself.
+#: How warnings about data begin, which carry no argument.
 _DATA = r"(annotations|detections|table)(: |, )|Input (?=X )|(?=X: |y: |centers: )"
 
 
@@ -147,10 +147,11 @@ def about_file(path):
             warnings.showwarning = named
             yield
     except ValueError as error:
-        text = one_line(error)
-        if getattr(error, "argument", None) in _TABLES:
-            raise ValueError(f"{path}: {' '.join(error.problem.split())}") from error
-        about = re.match(_DATA, text)
-        if about is None:
+        text, argument = one_line(error), getattr(error, "argument", None)
+        if argument in _TABLES:
+            text = one_line(error.problem)
+        elif text.startswith(tuple(f"Input {name} " for name in _ARRAYS)):  # scikit-learn's
+            text = text.removeprefix("Input ")
+        elif argument not in _ARRAYS:
             raise
-        raise ValueError(f"{path}: {text[about.end() :]}") from error
+        raise ValueError(f"{path}: {text}") from error

@@ -356,9 +356,10 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         features = np.concatenate(results)
         wrong = ~np.isfinite(features).all(axis=1)
         if wrong.any():
-            raise ValueError(
-                f"X: the module returns NaN or infinity for {wrong.sum()} of {n} images, the first "
-                f"at index {wrong.argmax()}."
+            raise argument_error(
+                "X",
+                f"the module returns NaN or infinity for {wrong.sum()} of {n} images, the first "
+                f"at index {wrong.argmax()}.",
             )
         return features
 

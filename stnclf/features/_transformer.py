@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from .._utils.errors import argument_error
 from .._utils.images import as_images, check_size
 from .._utils.typing import Floats, Images
 from ..geometry import patch_origin
@@ -306,9 +307,10 @@ class CellFeatures(TransformerMixin, BaseEstimator):
         """Refuse images of which it is not known what white is; tiny ones may be test data."""
         unit, (height, width, _) = self.pixel_unit_, self.image_shape_
         if unit.full is None and height * width >= 64 and (unit.low < -8 or unit.high > 9):
-            raise ValueError(
-                f"X: got {unit}, wants uint8 or other whole numbers from 0 to 255, or floats from "
-                "0 to 1."
+            raise argument_error(
+                "X",
+                f"got {unit}, wants uint8 or other whole numbers from 0 to 255, or floats from "
+                "0 to 1.",
             )
 
     def _window(self):

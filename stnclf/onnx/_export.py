@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from .._serialization.codec import encode_classes
+from .._utils.errors import argument_error
 from .._utils.files import check_writable, write_atomically
 from .._utils.neutral import neutral
 from .._utils.thresholds import check_thresholds
@@ -118,7 +119,7 @@ def to_onnx(
     path = _as_str(path)
     check_estimator(estimator)
     if dtype not in _DTYPES:
-        raise ValueError(f"dtype: got {dtype!r}, wants one of {_DTYPES}.")
+        raise argument_error("dtype", f"got {dtype!r}, wants one of {_DTYPES}.")
     check_writable(path)
     write_atomically(path, _model(estimator, dtype).SerializeToString())
 
@@ -148,7 +149,7 @@ def pixel_divisor(estimator: Any, dtype: str) -> float:
     try:
         return float(unit.divisor(dtype))
     except ValueError as error:
-        raise ValueError(f"dtype: got {dtype!r}, but {error}.") from error
+        raise argument_error("dtype", f"got {dtype!r}, but {error}.") from error
 
 
 def _model(estimator: Any, dtype: str) -> Any:

@@ -20,6 +20,7 @@ from .._serialization.container import check_finite
 from .._serialization.model_format import FORMAT_VERSION, check_format
 from .._serialization.training_record import TrainingRecord
 from .._serialization.version_1 import current_parameters
+from .._utils.errors import argument_error
 from .._utils.images import check_image_shape
 from .._utils.pixel_unit import PixelUnit
 from .._utils.thresholds import check_thresholds
@@ -50,9 +51,11 @@ def check_estimator(estimator):
     """Refuse what is no fitted estimator of this package."""
     kind = type(estimator)
     if kind is not Ensemble and _KINDS.get(kind.__name__) is not kind:
-        raise TypeError(
-            f"estimator: got {kind.__name__}, wants one of {sorted([*_KINDS, 'Ensemble'])} "
-            "themselves; of a pipeline or search, the step or best estimator that is one."
+        raise argument_error(
+            "estimator",
+            f"got {kind.__name__}, wants one of {sorted([*_KINDS, 'Ensemble'])} "
+            "themselves; of a pipeline or search, the step or best estimator that is one.",
+            TypeError,
         )
     check_is_fitted(estimator)
     if kind is Ensemble:
@@ -93,8 +96,8 @@ def describe(estimator):
     if isinstance(estimator, Ensemble):
         members = members_of(estimator)
         if len(members) > _MOST_MEMBERS:
-            raise ValueError(
-                f"estimator: has {len(members)} members, a file holds at most {_MOST_MEMBERS}."
+            raise argument_error(
+                "estimator", f"has {len(members)} members, a file holds at most {_MOST_MEMBERS}."
             )
         kinds = [{"class": type(member).__name__} for member in members]
         return {**facts, "members": [k | _describe_one(m) for k, m in zip(kinds, members)]}
@@ -103,9 +106,10 @@ def describe(estimator):
 
 def _describe_one(estimator):
     if estimator._architecture() != estimator._architecture_:
-        raise ValueError(
-            f"estimator: was fitted with {estimator._architecture_}, but its parameters now say "
-            f"{estimator._architecture()}; set them back, or fit anew."
+        raise argument_error(
+            "estimator",
+            f"was fitted with {estimator._architecture_}, but its parameters now say "
+            f"{estimator._architecture()}; set them back, or fit anew.",
         )
     parameters = {}
     for name, value in estimator.get_params(deep=False).items():

@@ -8,6 +8,7 @@ import warnings
 
 from .._serialization.container import REFUSALS, Reader, one_line, pack, reading
 from .._utils.checks import check_device
+from .._utils.errors import argument_error
 from .._utils.files import write_atomically
 from .._utils.neutral import neutral
 from .._utils.typing import PathLike
@@ -132,7 +133,7 @@ def load(
     """
     if device is not None:
         if not isinstance(device, str):
-            raise TypeError(f"device: got {device!r}, wants a str or None.")
+            raise argument_error("device", f"got {device!r}, wants a str or None.", TypeError)
         check_device(device)
     path = _as_str(path)
     try:
@@ -180,5 +181,5 @@ def model_card(estimator: CiresanBaseline | STNCellClassifier | Ensemble) -> str
 
 def _as_str(path):
     if not isinstance(path, (str, bytes, os.PathLike)):
-        raise TypeError(f"path: got {path!r}, wants a str or path-like.")
+        raise argument_error("path", f"got {path!r}, wants a str or path-like.", TypeError)
     return os.fsdecode(path)

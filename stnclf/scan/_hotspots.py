@@ -178,9 +178,10 @@ def _check_origin(detections, slide, counts):
     if (from_bounds & counts).any():
         facts = slide_facts(slide.path)
         if facts is not None and facts.bounds != (0, 0):
-            raise ValueError(
-                "detections: positions count from the corner of the scanned area, at pixel "
-                f"{facts.bounds} of {name_of(slide)!r}: pass slides= to read_annotations."
+            raise argument_error(
+                "detections",
+                "positions count from the corner of the scanned area, at pixel "
+                f"{facts.bounds} of {name_of(slide)!r}: pass slides= to read_annotations.",
             )
 
 

@@ -170,23 +170,27 @@ def cells_inside(points, groups, sizes, rows, outside):
     first = int(out.argmax())
     x, y = points[first].tolist()
     width, height = sizes[first].tolist()
+    where = f"row {rows[first]}"
     text = (
-        f"row {rows[first]}: x, y = {x:.10g}, {y:.10g} lies outside image "
+        f"x, y = {x:.10g}, {y:.10g} lies outside image "
         f"{str(groups[first])!r} of {width} x {height} px (width x height)"
     )
     n_out, done = int(out.sum()), "left out" if outside == "skip" else "moved to its edge"
     if outside == "error":
-        raise ValueError(
-            f"annotations, {text}; {n_out} of {len(points)} cells do. "
-            "outside='skip' leaves them out, 'clip' moves them to the edge."
+        raise argument_error(
+            "annotations",
+            f"{text}; {n_out} of {len(points)} cells do. "
+            "outside='skip' leaves them out, 'clip' moves them to the edge.",
+            where=where,
         )
     if outside == "skip":
         kept = ~out
         if not kept.any():
-            raise ValueError(f"annotations, {text}; so do all of {n_out}, and none is left.")
+            problem = f"{text}; so do all of {n_out}, and none is left."
+            raise argument_error("annotations", problem, where=where)
     warnings.warn(
         f"annotations: {n_out} of {len(points)} cells lie outside their image, by up to "
-        f"{far.max():.3g} px, and were {done}; the first, {text}.",
+        f"{far.max():.3g} px, and were {done}; the first, {where}: {text}.",
         stacklevel=3,
     )
     return moved if outside == "clip" else points, kept

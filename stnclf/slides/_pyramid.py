@@ -12,6 +12,7 @@ from numbers import Integral
 import numpy as np
 from PIL import Image
 
+from .._utils.errors import argument_error
 from .._utils.files import check_path, written_whole
 from .._utils.typing import PathLike, Pixels
 from .._utils.values import check_pixels, check_positive
@@ -82,11 +83,11 @@ def write_pyramid_tiff(
     check_pixels("image", image)
     mpp = check_positive("mpp", mpp, "micrometres per pixel")
     if not isinstance(tile, Integral) or tile < 16 or tile % 16:
-        raise ValueError(f"tile: got {tile!r}, wants a multiple of 16 pixels.")
+        raise argument_error("tile", f"got {tile!r}, wants a multiple of 16 pixels.")
     if compression not in ("jpeg", "deflate"):
-        raise ValueError(f"compression: got {compression!r}, wants 'jpeg' or 'deflate'.")
+        raise argument_error("compression", f"got {compression!r}, wants 'jpeg' or 'deflate'.")
     if not isinstance(quality, Integral) or not 1 <= quality <= 100:
-        raise ValueError(f"quality: got {quality!r}, wants a whole number from 1 to 100.")
+        raise argument_error("quality", f"got {quality!r}, wants a whole number from 1 to 100.")
     is_jpeg = compression == "jpeg"
     layout = {
         "dtype": np.uint8,

@@ -8,6 +8,7 @@ import io
 import os
 from collections.abc import Iterable
 
+from .._utils.errors import argument_error
 from .._utils.files import write_atomically
 
 __all__ = ["check_on_error", "merged", "read_skipped", "write_skipped"]
@@ -27,7 +28,7 @@ def check_on_error(on_error: object) -> None:
         If it is neither "stop" nor "skip".
     """
     if on_error not in ("stop", "skip"):
-        raise ValueError(f"on_error: got {on_error!r}, wants 'stop' or 'skip'.")
+        raise argument_error("on_error", f"got {on_error!r}, wants 'stop' or 'skip'.")
 
 
 def write_skipped(out: str | None, regions: Iterable[Region]) -> None:

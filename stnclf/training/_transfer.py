@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._serialization.codec import decode_classes
 from .._serialization.container import REFUSALS, one_line, reading
 from .._serialization.model_format import check_format
+from .._utils.errors import argument_error
 from ..networks import positional_names
 
 __all__ = ["initial_weights", "load_matching_weights"]
@@ -54,9 +55,11 @@ def initial_weights(init, kinds):
         return _read(os.fspath(init))
     estimator = init.estimator if isinstance(init, FrozenEstimator) else init
     if isinstance(estimator, type) or not isinstance(estimator, kinds):
-        raise TypeError(
-            f"init: got {type(init).__name__}, wants a fitted STNCellClassifier or "
-            "CiresanBaseline, the path of a model file, or None."
+        raise argument_error(
+            "init",
+            f"got {type(init).__name__}, wants a fitted STNCellClassifier or "
+            "CiresanBaseline, the path of a model file, or None.",
+            TypeError,
         )
     check_is_fitted(
         estimator, msg="init: got a %(name)s that is not fitted, wants one that is, or a file."
@@ -93,9 +96,10 @@ def load_matching_weights(module, weights, *, same_classes):
     }
     # A counter or a bias that happens to have the same name and size is no transfer.
     if not any(tensor.dim() == 4 for tensor in taken.values()):
-        raise ValueError(
-            "init: none of its convolutions has the name and shape of one here; it must have the "
-            "same kind of networks (localizer, classifier) and images of as many channels."
+        raise argument_error(
+            "init",
+            "none of its convolutions has the name and shape of one here; it must have the "
+            "same kind of networks (localizer, classifier) and images of as many channels.",
         )
     module.load_state_dict({**own, **taken})
 
@@ -109,7 +113,7 @@ def _read(path):
             wanted = {name: _meta(name, *kind) for name, kind in reader.layout.items()}
             return reader.tensors(wanted), decode_classes(reader.facts.get("classes_"))
     except REFUSALS as error:
-        raise ValueError(f"init: {path} cannot be loaded; {one_line(error)}") from error
+        raise argument_error("init", f"{path} cannot be loaded; {one_line(error)}") from error
 
 
 def _meta(name, dtype, shape):

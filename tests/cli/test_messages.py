@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import click
 import pytest
@@ -12,18 +13,36 @@ from stnclf.cli.messages import about_file, describe, say, show, write_data
 
 
 @pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (argument_error("annotations", "x is\n wrong", where="row 3"), "a.csv: row 3: x is wrong"),
+        (argument_error("detections", "wants a table"), "a.csv: wants a table"),
+        (argument_error("y", "got 1 class"), "a.csv: y: got 1 class"),
+        (ValueError("Input X contains NaN."), "a.csv: X contains NaN."),
+        (ValueError("Input y contains NaN."), "a.csv: y contains NaN."),
+        (argument_error("area_mm2", "too large"), "area_mm2: too large"),
+        (ValueError("table: of another argument"), "table: of another argument"),
+    ],
+)
+def test_errors_about_data_name_the_file(error, line):
+    with pytest.raises(ValueError, match=f"^{line}$"), about_file("a.csv"):
+        raise error
+
+
+@pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("annotations, row 3: x is\n wrong", "a.csv: row 3: x is wrong"),
-        ("detections: wants a table", "a.csv: wants a table"),
-        ("y: got 1 class", "a.csv: y: got 1 class"),
-        ("Input X contains NaN.", "a.csv: X contains NaN."),
+        ("annotations: 2 of 3 cells lie\n outside", "a.csv: 2 of 3 cells lie outside"),
+        ("centers: 1 of 3", "a.csv: centers: 1 of 3"),
         ("area_mm2: too large", "area_mm2: too large"),
     ],
 )
-def test_errors_about_data_name_the_file(text, line):
-    with pytest.raises(ValueError, match=f"^{line}$"), about_file("a.csv"):
-        raise ValueError(text)
+def test_warnings_about_data_name_the_file(text, line):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with about_file("a.csv"):
+            warnings.warn(text, stacklevel=1)
+    assert [str(warning.message) for warning in caught] == [line]
 
 
 def test_errors_about_tables_carry_their_argument():
