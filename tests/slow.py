@@ -33,6 +33,7 @@ SLOW = frozenset(
         "cli/test_info.py",
         "cli/test_main.py",
         "cli/test_patches.py",
+        "cli/test_mine.py",
         "cli/test_predict.py",
         "cli/test_read_errors.py",
         "cli/test_resume.py",

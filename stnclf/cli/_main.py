@@ -23,6 +23,11 @@ COMMANDS = {
         "Cut patches around the cells of ANNOTATIONS, whose slides lie below ROOT.",
     ),
     "train": (".train", "train", "Train a model on PATCHES, as `stnclf patches` cut them."),
+    "mine": (
+        ".mine",
+        "mine",
+        "Add to PATCHES the worst mistakes that MODEL makes on the SLIDES they were cut from.",
+    ),
     "evaluate": (
         ".evaluate",
         "evaluate",

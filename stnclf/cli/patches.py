@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import stat
 from pathlib import Path
 
 import click
@@ -29,7 +27,14 @@ from .common import (
 )
 from .messages import about_file, say
 from .outputs import beside, check_output, pinned_options, replacing_only_if, say_complete, target
-from .patch_set import FILES, load_patches, read_run, save_npz, save_others
+from .patch_folder import (
+    check_ours,
+    describe_slides,
+    keep_permissions,
+    make_folder,
+    remove_patches,
+)
+from .patch_set import load_patches, read_run, save_npz, save_others
 from .tables import LABEL_HELP, needs_resolution, read_table
 
 __all__ = ["patches"]
@@ -143,8 +148,8 @@ def patches(
     work = beside(out, ".part")
     begun = [work, beside(out, ".progress")]
     check_output(out, overwrite=overwrite, resume=resume, unfinished=begun, folder=True)
-    _check_ours(out)
-    _check_ours(work)
+    check_ours(out)
+    check_ours(work)
     table = _read(
         annotations, root, how["slide_mpp"], format, image=image, columns=columns, labels=labels
     )
@@ -163,7 +168,7 @@ def patches(
         "patches",
         __version__,
         annotations=describe_file(annotations),
-        slides=_describe_slides(root, table["image"]),
+        slides=describe_slides(root, table["image"]),
         options=pinned_options("annotations", "root", "on_error"),
     )
     with (
@@ -175,8 +180,8 @@ def patches(
             say_complete(out)
             return
         if not resume:
-            _remove(work)
-        _make_folder(work, out)
+            remove_patches(work)
+        make_folder(work, out)
         try:
             if read_run(work) != header:
                 with about_file(annotations):
@@ -205,11 +210,11 @@ def patches(
                 run.forget()
         if out.suffix.lower() == ".npz":
             save_npz(out, work, run.check)
-            _remove(work)
+            remove_patches(work)
         else:
             run.check()
-            _keep_permissions(work, out)
-            _remove(out)
+            keep_permissions(work, out)
+            remove_patches(out)
             os.replace(work, out)
         run.forget()
     found = load_patches(out)
@@ -263,51 +268,3 @@ def _resolution(root, names):
 
     found = {open_reader(os.fspath(resolve_image(root, name))).mpp for name in names}
     return found.pop() if len(found) == 1 else None
-
-
-def _describe_slides(root, names):
-    """Describe the slides that a table names; what is not there is an error of its own later."""
-    found = {}
-    for name in sorted({name for name in names if isinstance(name, str)}):
-        with contextlib.suppress(OSError, ValueError):
-            found[name] = describe_file(resolve_image(root, name))
-    return found
-
-
-def _make_folder(work, out):
-    """Make a folder that nobody may read who may not read the one that it replaces."""
-    mode = stat.S_IMODE(out.stat().st_mode) | stat.S_IRWXU if out.is_dir() else 0o777
-    work.mkdir(mode, exist_ok=True)
-
-
-def _keep_permissions(work, out):
-    """Set on new patches the permissions of those that they replace."""
-    for path in [work, *work.iterdir()] if out.is_dir() else ():
-        with contextlib.suppress(OSError):  # it had no such file
-            before = out / path.relative_to(work)
-            path.chmod(stat.S_IMODE(before.stat().st_mode))
-
-
-def _check_ours(folder):
-    """Refuse a folder that holds anything but patches: it is going to be removed."""
-    if folder.is_symlink() and not (folder.suffix.lower() == ".npz" and folder.is_file()):
-        raise click.BadParameter(f"'{folder}' is a link.", param_hint="'--out'")
-    if folder.is_dir():
-        endings = ("part", "part.short", "progress", "lock", "skipped.csv")
-        known = {*FILES, *(f"X.npy.{ending}" for ending in endings)}
-        others = [path.name for path in folder.iterdir() if path.name not in known]
-        if others:
-            raise click.BadParameter(
-                f"'{folder}' is a folder with other files ({sorted(others)[0]!r}).",
-                param_hint="'--out'",
-            )
-
-
-def _remove(path):
-    """Remove patches, if there are any."""
-    if path.is_dir():
-        for name in path.iterdir():
-            name.unlink()
-        path.rmdir()
-    else:
-        path.unlink(missing_ok=True)

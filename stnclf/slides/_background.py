@@ -14,7 +14,13 @@ from ._cell_table import check_cells, on_level_0
 from ._read_errors import read_around
 from ._tissue import find_slide_tissue, otsu_threshold
 
-__all__ = ["append_label", "background_places", "check_background", "places_on"]
+__all__ = [
+    "append_label",
+    "background_places",
+    "check_background",
+    "given_places",
+    "places_on",
+]
 
 #: Pixels across the cell's window in the overview on which places are chosen, and the longest side
 #: of that overview.
@@ -79,7 +85,7 @@ def append_label(y, label, n):
     ValueError
         If the kinds differ: a text among numbers would make texts of the numbers.
     """
-    more = np.array([label] * n)
+    more = np.array([label]).repeat(n)
     kinds = "biu", "f", "US"
     if more.ndim != 1 or not any(y.dtype.kind in k and more.dtype.kind in k for k in kinds):
         raise argument_error(
@@ -87,6 +93,49 @@ def append_label(y, label, n):
             f"got {label!r}, wants a label of the kind of the others, {y[:1].tolist()[0]!r}.",
         )
     return np.concatenate([y, more])
+
+
+def given_places(table, names, slides):
+    """Take places without a cell out of a table.
+
+    Parameters
+    ----------
+    table : DataFrame or mapping of columns
+        ``image``, ``x`` and ``y``.
+    names : ndarray of shape (n_images,), str
+        Names of the images, sorted.
+    slides : list of Slide
+        The images.
+
+    Returns
+    -------
+    image : int ndarray of shape (n,)
+        Number of the image of each place.
+    points : float64 ndarray of shape (n, 2)
+        ``(x, y)`` in level-0 pixels.
+
+    Raises
+    ------
+    ValueError
+        If it is no such table, or a place lies on none of the images.
+    """
+    groups, points, _, _, rows, from_bounds = check_cells(table, "negatives", labelled=False)
+    image = np.minimum(np.searchsorted(names, groups), len(names) - 1)
+    for i, slide in enumerate(slides):
+        here = image == i
+        with slide:
+            points[here] = on_level_0(points[here], from_bounds[here], slide.path)
+            inside = (points >= -0.5) & (points <= np.array(slide.size) - 0.5)
+        wrong = (here & (names[image] != groups)) | (here & ~inside.all(axis=1))
+        if wrong.any():
+            first = int(wrong.argmax())
+            raise argument_error(
+                "negatives",
+                f"{points[first].tolist()} of image {str(groups[first])!r} lies on none of those "
+                "of annotations.",
+                where=f"row {rows[first]}",
+            )
+    return image, points
 
 
 def background_places(slides, names, scales, annotated, avoid, n, distance, window, seed, on_error):

@@ -28,7 +28,7 @@ from .._utils.typing import PathLike, RandomState, Table
 from .._utils.values import check_positive
 from .._version import __version__
 from ..annotations import resolve_image
-from ._background import append_label, background_places, check_background
+from ._background import append_label, background_places, check_background, given_places
 from ._cell_table import cells_inside, check_cells, on_level_0
 from ._fill import fill_patches, mirror_edges
 from ._neighbors import Cells, cells_of
@@ -77,6 +77,7 @@ def extract_patches(
     background_distance: float | None = None,
     background_label: Any = "background",
     avoid: Table | None = None,
+    negatives: Table | None = None,
     neighbors: bool | Table = False,
     out: PathLike | None = None,
     resume: bool = False,
@@ -130,6 +131,10 @@ def extract_patches(
     avoid : DataFrame or mapping of columns, default=None
         Further cells from which background keeps its distance, of which no patches are cut:
         ``image``, ``x`` and ``y``.
+    negatives : DataFrame or mapping of columns, default=None
+        Places without a cell, ``image``, ``x`` and ``y`` on images of `annotations`, of which
+        patches are cut like those of the background, before them and with the same label:
+        `stnclf.scan.hard_negatives` finds such.
     neighbors : bool or table, default=False
         Whether to list the other cells in each image, for the argument of that name of ``fit``.
         True takes those of `annotations`; rows without a label are allowed then: nothing is cut
@@ -259,16 +264,20 @@ def extract_patches(
         seed = draw_seed(random_state)
     offsets = np.random.default_rng(seed).uniform(-max_offset, max_offset, points.shape)
     n_cells = len(points)
+    places = [] if negatives is None else [given_places(negatives, names, slides)]
     if background:
-        y = append_label(y, background_label, background)
         cells = [
             np.concatenate([points[image == i], listed.points[listed.image == i]])
             for i in range(len(names))
         ]
         window = size / 2 if cell_size is None else cell_size
-        more = background_places(
-            slides, names, scales, cells, avoid, background, distance, window, seed, on_error
+        places.append(
+            background_places(
+                slides, names, scales, cells, avoid, background, distance, window, seed, on_error
+            )
         )
+    for more in places:
+        y = append_label(y, background_label, len(more[0]))
         image, points = (np.concatenate(pair) for pair in zip((image, points), more))
         groups = names[image]
         offsets = np.concatenate([offsets, np.zeros_like(more[1])])

@@ -31,6 +31,7 @@ def test_every_command_helps_with_an_example(invoke):
             "info",
             "patches",
             "train",
+            "mine",
             "evaluate",
             "predict",
             "scan",
@@ -237,7 +238,7 @@ def commands_in(page):
 
 
 @pytest.mark.parametrize(
-    ("page", "n"), [("command_line.md", 10), ("clusters.md", 2), ("../README.md", 6)]
+    ("page", "n"), [("command_line.md", 11), ("clusters.md", 2), ("../README.md", 6)]
 )
 def test_commands_in_the_documentation_parse(page, n):
     lines = commands_in(page)

@@ -184,6 +184,7 @@ def test_what_one_image_lacks_the_others_give():
 def test_labels_keep_their_kind(root):
     assert append_label(np.array([3, 4]), 0, 2).tolist() == [3, 4, 0, 0]
     assert append_label(np.array(["p"]), "background", 1).tolist() == ["p", "background"]
+    assert append_label(np.array(["p"]), "background", 0).tolist() == ["p"]
     with pytest.raises(ValueError, match=r"background_label: got 'background', .* kind .* 3\."):
         append_label(np.array([3, 4]), "background", 2)
 

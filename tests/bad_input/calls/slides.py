@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 import stnclf
-from stnclf.scan import classify_cells, density_map, hotspots, scan, scan_slides
+from stnclf.scan import classify_cells, density_map, hard_negatives, hotspots, scan, scan_slides
 from stnclf.slides import Slide, SlideReadError, extract_patches, write_pyramid_tiff
 from tests.bad_input import refused
 
@@ -55,6 +55,23 @@ def classified(estimator=None, slide=None, table=None, **changes):
         return classify_cells(clf, where, cells, **{"mpp": 0.5, **changes})
 
     return use
+
+
+def mined(*slides, estimator=None, **changes):
+    def use(r):
+        clf = r.clf if estimator is None else estimator
+        cells = {"image": ["a"], "x": [5], "y": [5]}
+        found = [slide(r) if callable(slide) else slide for slide in slides or (r.slide,)]
+        return hard_negatives(clf, found, cells, **{"mpp": 0.5, "tissue": False, **changes})
+
+    return use
+
+
+def mined_beside_a_folder(r):
+    """Mine with a folder where a directory takes the place of the progress."""
+    folder = r.folder / "blocked"
+    (folder / "array.csv.progress").mkdir(parents=True, exist_ok=True)
+    return mined(out=folder)(r)
 
 
 def all_scanned(*slides, **changes):
@@ -263,7 +280,7 @@ PATCHES = [
 ]
 
 _SCAN, _FIELDS, _MAP = "scan.scan", "scan.hotspots", "scan.density_map"
-_SCANS, _CLASSIFY = "scan.scan_slides", "scan.classify_cells"
+_SCANS, _CLASSIFY, _MINE = "scan.scan_slides", "scan.classify_cells", "scan.hard_negatives"
 SCANS = [
     refused(
         _SCAN, "estimator: features", TypeError, "CellFeatures", scanned(stnclf.CellFeatures())
@@ -363,6 +380,18 @@ SCANS = [
         ImportError,
         r"stnclf\[slides\]",
         lambda r: r.without("pandas", classified()),
+    ),
+    refused(_MINE, "file: none", FileNotFoundError, "no.svs", mined("no.svs")),
+    refused(_MINE, "file: cut", SlideReadError, CUT, mined(cut)),
+    refused(_MINE, "file: no place", OSError, r"csv\.progress", mined_beside_a_folder),
+    refused(_MINE, "estimator: a number", TypeError, "got int", mined(estimator=3)),
+    refused(_MINE, "n: none", ValueError, "got 0", mined(n=0)),
+    refused(
+        _MINE,
+        "pandas: missing",
+        ImportError,
+        r"stnclf\[slides\]",
+        lambda r: r.without("pandas", mined()),
     ),
     refused(
         _FIELDS, "detections: None", ValueError, "wants a table", lambda r: hotspots(None, r.slide)

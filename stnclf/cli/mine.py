@@ -1,0 +1,247 @@
+"""The command ``mine``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import click
+import numpy as np
+
+from .._utils.identity import describe_file, run_identity
+from .._utils.run import Run
+from .._version import __version__
+from ..annotations import resolve_image
+from ..annotations._readers import READ
+from .common import (
+    EXISTING,
+    FILE,
+    Command,
+    check_jobs,
+    choose_labels,
+    column_option,
+    count_labels,
+    examples,
+    long_options,
+    on_cluster,
+    out_option,
+    shows_progress,
+)
+from .messages import say
+from .outputs import beside, check_output, pinned_options, replacing_only_if, say_complete, target
+from .patch_folder import (
+    check_ours,
+    describe_slides,
+    keep_permissions,
+    make_folder,
+    remove_patches,
+)
+from .patch_set import load_patches, read_run, save_npz, save_others
+from .tables import read_table
+
+__all__ = ["mine"]
+
+#: Images that are copied at a time.
+_CHUNK = 256
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "stnclf mine model.safetensors patches slides/ --annotations cells.sqlite --out patches2"
+    ),
+)
+@click.argument("model", type=FILE)
+@click.argument("patches", type=EXISTING)
+@click.argument("slides", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--annotations", type=EXISTING, required=True, help="All annotated cells of the slides."
+)
+@out_option("Folder for PATCHES and what is mined, or a file that ends with .npz.")
+@click.option(
+    "-n", "--number", "n", type=int, default=200, show_default=True, help="At most so many."
+)
+@click.option(
+    "--radius",
+    "radius_um",
+    type=float,
+    help="Micrometres from every annotated cell beyond which a detection is false.  [default: half"
+    " the cell window]",
+)
+@click.option("--label", "labels", multiple=True, help="Only false detections of this class.")
+@click.option(
+    "--min-probability", type=float, help="Only those of at least this.  [default: as scan]"
+)
+@click.option(
+    "--background-label", default="background", show_default=True, help="Class of these patches."
+)
+@click.option("--slide-mpp", type=float, help="Micrometres per pixel of the slides themselves.")
+@click.option(
+    "--from",
+    "format",
+    type=click.Choice(["auto", *READ]),
+    default="auto",
+    help="Format of --annotations.",
+)
+@column_option
+@click.option("--tile-size", type=int, default=1024, show_default=True, help="Pixels at a time.")
+@click.option("--device", help="cpu, cuda or cuda:N.  [default: as in MODEL]")
+@click.option(
+    "--jobs", type=int, default=1, show_default=True, callback=check_jobs, help="Tiles at a time."
+)
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Share the slides out on a Dask cluster, one a job."
+)
+@long_options
+def mine(
+    model,
+    patches,
+    slides,
+    annotations,
+    out,
+    n,
+    radius_um,
+    labels,
+    min_probability,
+    background_label,
+    slide_mpp,
+    format,
+    columns,
+    tile_size,
+    device,
+    jobs,
+    scheduler,
+    overwrite,
+    resume,
+    progress,
+):
+    """Add to PATCHES the worst mistakes that MODEL makes on the SLIDES they were cut from.
+
+    It scans these slides and cuts patches without a cell at the most certain detections that are
+    far from every annotated cell. Train again on the result.
+    """
+    from ..persistence import load
+    from ..scan import hard_negatives
+    from ..slides import Slide
+    from ..slides._background import append_label
+
+    work, scans = beside(out, ".part"), beside(out, ".scans")
+    begun = [work, scans, beside(out, ".progress")]
+    check_output(out, overwrite=overwrite, resume=resume, unfinished=begun, folder=True)
+    check_ours(out)
+    check_ours(work)
+    found = load_patches(patches)
+    facts = found.facts
+    if found.groups is None or "size" not in facts:
+        raise ValueError(f"{patches}: does not say how its patches were cut, and of which slides.")
+    slide_mpp = facts.get("slide_mpp") if slide_mpp is None else slide_mpp
+    cells = read_table(annotations, format, mpp=slide_mpp, columns=columns, slides=slides)[0]
+    names = sorted(set(found.groups.tolist()))
+    estimator = load(model, device)
+    wanted = choose_labels(labels, estimator.classes_.tolist())
+    mpp = estimator.mpp if estimator.mpp is not None else facts.get("mpp")
+    header = run_identity(
+        "mine",
+        __version__,
+        model=describe_file(model),
+        patches=describe_file(patches),
+        annotations=describe_file(annotations),
+        slides=describe_slides(slides, names),
+        options=pinned_options("model", "patches", "annotations", "slides", "device", "scheduler"),
+    )
+    with (
+        replacing_only_if(overwrite),
+        Run(target(out), header, resume, lambda: read_run(out)) as run,
+    ):
+        if run.complete or (not work.exists() and resume and read_run(out) == header):
+            run.forget()
+            say_complete(out)
+            return
+        if not resume:
+            remove_patches(work)
+            shutil.rmtree(scans, ignore_errors=True)
+        scans.mkdir(exist_ok=True)
+        try:
+            with on_cluster(scheduler):
+                negatives = hard_negatives(
+                    estimator,
+                    [Slide(resolve_image(slides, name), slide_mpp) for name in names],
+                    cells,
+                    n=n,
+                    radius_um=radius_um,
+                    label=background_label,
+                    labels=wanted,
+                    min_probability=min_probability,
+                    mpp=mpp,
+                    tile_size=tile_size,
+                    out=scans,
+                    resume=True,
+                    n_jobs=-1 if scheduler else 1,
+                    tile_jobs=jobs,
+                    verbose=shows_progress(progress),
+                )
+        finally:
+            if not any(scans.iterdir()):
+                scans.rmdir()
+        new = _cut(negatives, slides, found, slide_mpp)
+        y = append_label(found.y, background_label, len(negatives))
+        remove_patches(work)
+        make_folder(work, out)
+        _join(work / "X.npy", found.X, new)
+        no_centers = np.full((len(new), 2), np.nan)
+        centers = _centers(found)
+        groups = np.concatenate([found.groups, np.array(negatives["image"].tolist(), dtype=str)])
+        facts = {**facts, "mined": facts.get("mined", 0) + len(new), "run": header}
+        save_others(work, y, np.concatenate([centers, no_centers]), groups, facts)
+        if out.suffix.lower() == ".npz":
+            save_npz(out, work, run.check)
+            remove_patches(work)
+        else:
+            run.check()
+            keep_permissions(work, out)
+            remove_patches(out)
+            os.replace(work, out)
+        run.forget()
+        shutil.rmtree(scans, ignore_errors=True)
+    counts = ", ".join(f"{k} {name}" for name, k in count_labels(y).items())
+    taken = count_labels(negatives["found"].tolist())
+    mistakes = ", ".join(f"{k} taken for {name}" for name, k in taken.items()) or "no mistakes"
+    say(f"{out}: {len(y)} patches ({counts}); {len(new)} mined: {mistakes}")
+
+
+def _cut(negatives, slides, found, slide_mpp):
+    """Cut patches at places without a cell as those of a patch set were cut."""
+    from ..slides import extract_patches
+
+    if not len(negatives):
+        return found.X[:0]
+    facts = found.facts
+    return extract_patches(
+        negatives,
+        slides,
+        size=facts["size"],
+        cell_size=facts.get("cell_size"),
+        image_size=found.X.shape[1],
+        mpp=facts.get("mpp"),
+        slide_mpp=slide_mpp,
+        edge=facts.get("edge", "white"),
+    )[0]
+
+
+def _join(path, first, second):
+    """Write two arrays of images as one, without holding both in memory."""
+    shape = (len(first) + len(second), *first.shape[1:])
+    joined = np.lib.format.open_memmap(path, mode="w+", dtype=first.dtype, shape=shape)
+    for start in range(0, len(first), _CHUNK):
+        part = slice(start, min(start + _CHUNK, len(first)))
+        joined[part] = first[part]
+    joined[len(first) :] = second
+    joined.flush()
+
+
+def _centers(found):
+    if found.centers is not None:
+        return found.centers
+    height, width = found.X.shape[1:3]
+    return np.tile([(width - 1) / 2, (height - 1) / 2], (len(found.X), 1))
