@@ -38,6 +38,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 import stnclf
+from stnclf.ensemble import members_of
 from tests.persistence.mutations import mutate
 
 RIGHT = ("the same", "another", "refused")
@@ -56,7 +57,7 @@ class Stop(Callback):
 
 
 class Models:
-    """Model files; three baselines for each of the larger STN."""
+    """Model files; three baselines for each of the larger STN, and two of them as an ensemble."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -74,7 +75,9 @@ class Models:
             labels = np.unique(LABELS, return_inverse=True)[1] if estimator.class_weight else LABELS
             estimator.fit(IMAGES, labels)
             stnclf.save(estimator, self.folder / f"{i}.safetensors")
-        return [self.folder / f"{i}.safetensors" for i in range(len(kinds))]
+        ensemble = stnclf.Ensemble([kinds[0], clone(kinds[0]).fit(IMAGES, LABELS)])
+        stnclf.save(ensemble, self.folder / f"{len(kinds)}.safetensors")
+        return [self.folder / f"{i}.safetensors" for i in range(len(kinds) + 1)]
 
     def load(self, path, number):
         """Load a file."""
@@ -86,7 +89,9 @@ class Models:
             return None
         X = np.random.default_rng(0).integers(0, 256, (2, *model.image_shape_), dtype=np.uint8)
         try:
-            found = model.set_params(device="cpu").predict_proba(X)
+            for member in members_of(model):
+                member.set_params(device="cpu")
+            found = model.predict_proba(X)
         except ValueError as error:
             if "no finite result" in str(error):  # weights may be too large to compute with
                 return None

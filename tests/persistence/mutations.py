@@ -129,7 +129,8 @@ def swap_descriptions(file, other, rng):
 
 
 def swap_facts_signed(file, other, rng):
-    for name in rng.choice(sorted(file.facts), rng.integers(1, 4), replace=False):
+    shared = sorted(file.facts.keys() & other.facts.keys())
+    for name in rng.choice(shared, rng.integers(1, 4), replace=False):
         file.facts[name] = other.facts[name]
     return file.sign().join()
 
@@ -223,8 +224,17 @@ def facts_signed(file, other, rng):
 
 def huge_sizes_signed(file, other, rng):
     """Declare large images, many channels or many classes, in agreement with each other."""
-    facts, side = file.facts, int(2 ** rng.uniform(5, 34))
-    kind = rng.integers(4)
+    side, kind = int(2 ** rng.uniform(5, 34)), rng.integers(4)
+    if "members" in file.facts and rng.random() < 0.3:
+        n = min(side, 2**14)
+        file.facts["members"] = (file.facts["members"] * n)[:n]
+        return file.sign().join()
+    for facts in file.facts.get("members", [file.facts]):
+        _enlarge(facts, side, kind, rng)
+    return file.sign().join()
+
+
+def _enlarge(facts, side, kind, rng):
     if kind == 0:
         facts["image_shape_"] = [side, side, 3]
         facts["patch_size_"] = facts["cell_size_"] = [side, side]
@@ -238,7 +248,6 @@ def huge_sizes_signed(file, other, rng):
     else:
         facts["classes_"] = {"dtype": f"<U{min(side, 9_999_999)}", "values": ["a", "b", "c"]}
     facts["n_features_in_"] = int(np.prod([*map(int, facts["image_shape_"])], dtype=object))
-    return file.sign().join()
 
 
 def progress_signed(file, other, rng):
