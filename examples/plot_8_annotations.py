@@ -24,9 +24,12 @@ image, truth, mpp = make_slide((900, 1200), n_mitoses=25, n_granulocytes=25, ran
 Image.fromarray(image).save(folder / "case 7.png")
 cells = pd.DataFrame({"image": "case 7.png", **truth})
 
-write_annotations(cells, folder / "cells.sqlite")  # SlideRunner
-write_annotations(cells, folder / "cells.json", "midog")
-write_annotations(cells, folder / "cells.geojson")  # QuPath
+for name, kind in {
+    "cells.sqlite": "sliderunner",
+    "cells.json": "midog",
+    "cells.geojson": "qupath",
+}.items():
+    write_annotations(cells, folder / name, kind)
 
 # %%
 # Reading
