@@ -168,6 +168,10 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
                 )
         return super().set_params(**params)
 
+    def __getstate__(self):
+        # Not the attributes themselves: another thread may fit while they are copied.
+        return dict(super().__getstate__())
+
     @neutral()
     @_fit_context(prefer_skip_nested_validation=True)
     def _fit(self, X, y, centers, sample_weight, stages, neighbors=None):

@@ -1,5 +1,6 @@
 """What both classifiers promise: labels, seeds, weights, pickles, devices."""
 
+import copy
 import io
 import pickle
 import random
@@ -212,9 +213,9 @@ def test_pickle_and_joblib_round_trips(quick, blobs, tmp_path):
     expected = quick.predict_proba(X)
     pickled = pickle.dumps(quick)
     joblib.dump(quick, tmp_path / "model.joblib")
-    for copy in (pickle.loads(pickled), joblib.load(tmp_path / "model.joblib")):
-        assert np.array_equal(copy.predict_proba(X), expected)
-        assert copy.history_ == quick.history_
+    for again in (pickle.loads(pickled), joblib.load(tmp_path / "model.joblib")):
+        assert np.array_equal(again.predict_proba(X), expected)
+        assert again.history_ == quick.history_
     n_bytes = sum(4 * v.numel() for v in quick.net_.module_.state_dict().values())
     assert len(pickled) < 1.2 * n_bytes + 200_000  # no moments, replicas or images in it
 
@@ -422,3 +423,18 @@ def test_folds_of_a_cross_validation_remember_their_sizes(quick_baseline, blobs)
     X = with_sizes(X[:, :, :24].copy(), 16, 8)
     with pytest.warns(UserWarning, match="patch_size=16"):
         cross_val_score(quick_baseline, X, y, cv=2)
+
+
+def test_an_estimator_is_copied_while_another_thread_fits_it(quick_baseline):
+    class Fits:
+        def __deepcopy__(self, memo):
+            quick_baseline.classes_ = np.array(["a", "b"])  # as fit does, in the middle of a copy
+            return self
+
+        def __reduce__(self):
+            quick_baseline.history_ = []
+            return str, ("callbacks",)
+
+    quick_baseline.callbacks = Fits()
+    assert not hasattr(copy.deepcopy(quick_baseline), "classes_")
+    assert not hasattr(pickle.loads(pickle.dumps(quick_baseline)), "history_")
