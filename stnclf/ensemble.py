@@ -19,7 +19,7 @@ from ._utils.pixel_unit import PixelUnit
 from ._utils.typing import Floats, Images
 from .networks import EnsembleNet
 
-__all__ = ["Ensemble", "members_of"]
+__all__ = ["Ensemble", "class_columns", "members_of"]
 
 #: What members have in common, beside the unit of their pixels.
 _SHARED = ("image_shape_", "patch_size_", "cell_size_", "image_shape", "mpp", "device")
@@ -334,3 +334,24 @@ def members_of(estimator: BaseCellClassifier | Ensemble) -> list[BaseCellClassif
     list of estimator
     """
     return estimator._members() if isinstance(estimator, Ensemble) else [estimator]
+
+
+def class_columns(estimator: BaseCellClassifier | Ensemble, X: Images) -> Floats:
+    """Compute what tables have of the classes of each cell.
+
+    Parameters
+    ----------
+    estimator : Ensemble, STNCellClassifier or CiresanBaseline
+        Fitted.
+    X : array-like or sequence of n_samples images
+        In any form that ``fit`` takes.
+
+    Returns
+    -------
+    float64 ndarray of shape (n_samples, n_classes) or (n_samples, n_classes + 1)
+        Probabilities; behind them, of an ensemble, the disagreement.
+    """
+    if not isinstance(estimator, Ensemble):
+        return estimator.predict_proba(X)
+    proba, disagreement = estimator._mean_and_disagreement(X)
+    return np.concatenate([proba, disagreement[:, None]], axis=1)

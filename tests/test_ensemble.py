@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 import stnclf
 from stnclf import CiresanBaseline, Ensemble, STNCellClassifier
 from stnclf._base import BaseCellClassifier
-from stnclf.ensemble import members_of
+from stnclf.ensemble import class_columns, members_of
 from tests.conftest import QUICK
 
 
@@ -57,6 +57,10 @@ def test_disagreement_is_the_standard_deviation_of_the_class_that_is_predicted(g
     expected = [np.std([each[k, i, best[i]] for k in range(3)]) for i in range(len(X))]
     np.testing.assert_allclose(Ensemble(group).disagreement(X), expected, atol=1e-12)
     assert np.all(Ensemble([group[0], group[0]]).disagreement(X) == 0)
+    columns = class_columns(Ensemble(group), X)
+    np.testing.assert_allclose(columns[:, 2], expected, atol=1e-12)
+    np.testing.assert_allclose(columns[:, :2], each.mean(0), atol=1e-12)
+    assert np.array_equal(class_columns(group[0], X), group[0].predict_proba(X))
 
 
 def agreed(points, radius):

@@ -95,6 +95,8 @@ def _predict_all(estimator, n_images, read, kept, verbose):
     """
     from tqdm import tqdm
 
+    from ..ensemble import class_columns
+
     starts = range(0, n_images, _CHUNK)
     done = sum(map(len, kept.cells.values()))
     with tqdm(total=n_images, initial=done, unit="image", disable=not verbose) as bar:
@@ -102,15 +104,8 @@ def _predict_all(estimator, n_images, read, kept, verbose):
             if number not in kept.cells:
                 X, path = read(slice(start, min(start + _CHUNK, n_images)))
                 with about_file(path):
-                    cells = [estimator.transform(X), *_class_columns(estimator, X)]
+                    cells = [estimator.transform(X), class_columns(estimator, X)]
                 kept.add(number, np.concatenate(cells, axis=1), partial(bar.update, len(X)))
-
-
-def _class_columns(estimator, X):
-    if not hasattr(estimator, "disagreement"):
-        return [estimator.predict_proba(X)]
-    proba, disagreement = estimator._mean_and_disagreement(X)
-    return [proba, disagreement[:, None]]
 
 
 def _images(inputs, n_channels):

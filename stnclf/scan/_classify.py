@@ -19,7 +19,7 @@ from .._utils.typing import PathLike, Pixels, Table
 from .._utils.values import check_positive
 from .._version import __version__
 from ..annotations import read_annotations
-from ..ensemble import Ensemble
+from ..ensemble import Ensemble, class_columns
 from ..slides import Slide, SlideReadError
 from ..slides._cell_table import check_cells, on_level_0
 from ..slides._skipped import check_on_error
@@ -79,7 +79,8 @@ def classify_cells(
     cells : pandas.DataFrame
         The rows of the slide in their order: ``image``, ``x``, ``y``; ``label``, the most
         probable class; ``probability`` of it, and ``probability_`` and the label for each class;
-        then all other columns of `table`. A label that was there is in ``annotated``.
+        of an ensemble ``disagreement``, the standard deviation of the probability over the
+        members; then all other columns of `table`. A label that was there is in ``annotated``.
 
     Raises
     ------
@@ -181,7 +182,8 @@ def classify_table(estimator, slides, table, *, mpp, on_error, out, resume, verb
             scales=scales,
             chunk=_CHUNK,
         )
-    proba = np.full((len(points), len(estimator.classes_)), np.nan)
+    n_columns = len(estimator.classes_) + isinstance(estimator, Ensemble)
+    proba = np.full((len(points), n_columns), np.nan)
     with Progress(out, header, resume) as progress:
         if progress.complete:
             return read_annotations(out)
@@ -193,7 +195,7 @@ def classify_table(estimator, slides, table, *, mpp, on_error, out, resume, verb
                 X, missing = _cut(
                     estimator, slides[name], points[here], mpp, scales[name], on_error
                 )
-                found = estimator.predict_proba(X).round(6)
+                found = class_columns(estimator, X).round(6)
                 found[missing] = np.nan
                 if missing.any():  # to be tried again when the run is resumed
                     progress.cells[number] = found
@@ -239,8 +241,10 @@ def _cut(estimator, slide, points, mpp, scale, on_error):
     return X, missing
 
 
-def _filled(table, proba, classes):
-    """Put classes and probabilities into a table of cells."""
+def _filled(table, columns, classes):
+    """Put classes and what `class_columns` has of them into a table of cells."""
+    proba, more = np.split(columns, [len(classes)], axis=1)
+    own = ("image", "x", "y", "annotated", *(["disagreement"] if more.size else []))
     known = np.isfinite(proba).all(axis=1)
     best = np.where(known, np.nan_to_num(proba).argmax(axis=1), 0)
     names = classes.tolist()
@@ -249,15 +253,15 @@ def _filled(table, proba, classes):
         if name == "label":
             if table[name].notna().any():
                 others["annotated"] = table[name]
-        elif name not in ("image", "x", "y", "annotated") and not str(name).startswith(
-            "probability"
-        ):
+        elif name not in own and not str(name).startswith("probability"):
             others[name] = table[name]
     result = table[["image", "x", "y"]].copy()
     result["label"] = [names[k] if k_known else None for k, k_known in zip(best, known)]
     result["probability"] = proba[np.arange(len(proba)), best]
     for name, column in zip(names, proba.T):
         result[f"probability_{name}"] = column
+    if more.size:
+        result["disagreement"] = more[:, 0]
     for name, column in others.items():
         result[name] = column
     return result

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import stnclf
-from stnclf import CiresanBaseline
+from stnclf import CiresanBaseline, Ensemble
 from stnclf._utils import run
 from stnclf.annotations import read_annotations
 from stnclf.scan import _classify, classify_cells
@@ -42,6 +42,25 @@ def test_classes_are_those_of_predict_proba_on_the_same_patches(road, clf, cells
     assert found["label"].tolist() == clf.classes_[expected.argmax(axis=1)].tolist()
     np.testing.assert_array_equal(found["probability"], found[columns[-2:]].max(axis=1))
     assert (found["label"] == found["annotated"]).mean() > 0.9
+
+
+def test_an_ensemble_says_where_its_members_disagree(road, clf, cells, tmp_path):
+    other = stnclf.load(road / "model.safetensors")
+    for parameter in other.net_.module_.classifier.parameters():
+        parameter.data *= 0.5
+    ensemble = Ensemble([clf, other])
+    here = cells[cells["image"] == "ü.png"].assign(disagreement="of people")
+    X, *_ = extract_patches(here, road / "slides", size=32, image_size=48, mpp=None, max_offset=0)
+    slide = Slide(road / "slides" / "ü.png", 0.25)
+    found = classify_cells(ensemble, slide, here, mpp=0.25, out=tmp_path / "c.csv")
+    np.testing.assert_allclose(found["disagreement"], ensemble.disagreement(X), atol=5.1e-7)
+    columns = ["probability_cross", "probability_disc"]
+    np.testing.assert_allclose(found[columns], ensemble.predict_proba(X), atol=5.1e-7)
+    assert found["disagreement"].max() > 0.01
+    read = pd.read_csv(tmp_path / "c.csv")
+    np.testing.assert_allclose(read["disagreement"], found["disagreement"])
+    alone = classify_cells(clf, slide, here, mpp=0.25)
+    assert set(alone["disagreement"]) == {"of people"}
 
 
 def test_slides_are_read_at_the_resolution_of_training(road, clf, cells):
