@@ -1,14 +1,15 @@
 """Cells found on slides and photographs: F1, average precision, the best field, speed.
 
-    python benchmarks/scan.py [--parts slides real] [--methods NAME ...] [--side 8192]
+    python benchmarks/scan.py [--parts slides speed real] [--methods NAME ...] [--side 8192]
         [--train-seed 11] [--test-seeds 21] [--work DIR] [--data DIR]
     python benchmarks/scan.py --page-only
 
 slides  A slide is painted and the cells of its upper three quarters are cut out at 0.5 um per
         pixel, in patches of 64 px with a window of 32 px: the networks see patches of 128 px at
-        0.25 um. Dark spots that nobody annotated are a class of their own. Copies of the patches
-        that are stained in other ways are added. The methods, each scanning slides of other seeds
-        with one thread, are
+        0.25 um. Dark spots that nobody annotated are a class of their own. For the heatmap
+        localizer these and tumour cells are patches without a cell, and mitotic figures and
+        granulocytes are neighbours. Copies of the patches that are stained in other ways are
+        added. The methods, each scanning slides of other seeds with one thread, are
 
             heatmap   the STN with the heatmap localizer, over whole tiles
             context   the same with classifier="context"
@@ -18,6 +19,9 @@ slides  A slide is painted and the cells of its upper three quarters are cut out
             several, several-context
                       as heatmap and context, with small slides of other seeds, and so of other
                       stains, beside the large one
+
+speed   How long heatmap and context, as trained for slides, scan a slide, beside one pass of their
+        localizer's layers over the same tiles in the same run, on one thread and on two.
 
 real    needs --data, a folder with bccd and amibr. White cells in photographs of blood, scanned at
         a third of their size; mitotic figures in a mosaic of AMi-Br's crops, where a second figure
@@ -35,6 +39,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from _run import carry_out, made, parser, table
 from _slides import (
     apart,
@@ -49,17 +54,21 @@ from _slides import (
 from protocols import SMALLEST_BOX
 
 from stnclf import CiresanBaseline, STNCellClassifier, load, save
+from stnclf._utils.threads import Workers
 from stnclf.annotations import read_annotations
 from stnclf.metrics import detection_score
 from stnclf.scan import hotspots, scan
+from stnclf.scan._heatmap_finder import HeatFinder
+from stnclf.scan._plane import Plane
 from stnclf.slides import Slide, extract_patches
 from stnclf.slides._tissue import find_slide_tissue
 
-KEY = ("part", "method", "stride")
+KEY = ("part", "method", "stride", "threads")
 MPP, LEVEL_0 = 0.5, 0.25
 SIZES = {"patch_size": 64, "cell_size": 32, "random_state": 0}
 CUT = {"size": 64, "mpp": MPP, "image_size": 96}
 MITOSIS = "mitotic figure"
+SOUGHT = (MITOSIS, "granulocyte")
 
 TRAINING = {"mitoses": 600, "granulocytes": 600, "tumour_cells": 1500, "other_cells": 4000}
 COPIES, ANNOTATED = 3, 0.75
@@ -110,7 +119,7 @@ EPOCHS = {
 
 def main(arguments=None):
     line = parser(__doc__, "scan.json", threads=1)
-    line.add_argument("--parts", nargs="*", choices=("slides", "real"), default=["slides"])
+    line.add_argument("--parts", nargs="*", choices=("slides", "speed", "real"), default=["slides"])
     line.add_argument("--side", type=int, default=8192, help="of the slides, in pixels")
     line.add_argument("--train-seed", type=int, default=11)
     line.add_argument("--test-seeds", type=int, nargs="+", default=[21])
@@ -125,6 +134,8 @@ def measure(options, store):
         work.mkdir(parents=True, exist_ok=True)
         if "slides" in options.parts:
             measure_slides(options, store, work)
+        if "speed" in options.parts:
+            measure_speed(options, store, work)
         if "real" in options.parts:
             if options.data is None:
                 raise SystemExit("the part real needs --data, a folder with bccd and amibr")
@@ -175,11 +186,14 @@ def more_slides(name, seed, work):
 
 
 def training_patches(slides, copies):
-    """Cut cells out of the annotated parts of slides: X, y, centers."""
+    """Cut cells out of the annotated parts of slides: X, y, centers, neighbors."""
     parts = [annotated_cells(*slide) for slide in slides]
     cells = pd.concat(parts, ignore_index=True)
-    X, y, centers, _ = extract_patches(cells, slides[0][0].parent, **CUT)
-    return with_other_stains(X, y, centers, copies)
+    sought = pd.concat([truth[truth["label"].isin(SOUGHT)] for _, truth in slides])
+    folder = slides[0][0].parent
+    X, y, centers, _, neighbors = extract_patches(cells, folder, **CUT, neighbors=sought)
+    X, y, centers = with_other_stains(X, y, centers, copies)
+    return X, y, centers, np.tile(neighbors, (copies, 1, 1))
 
 
 def annotated_cells(path, truth):
@@ -202,12 +216,16 @@ def trained(name, slides, work):
     path = work / f"{name}.safetensors"
     times = path.with_suffix(".json")
     if not times.exists():
-        X, y, centers = training_patches(slides, METHODS[name].get("copies", COPIES))
+        X, y, centers, neighbors = training_patches(slides, METHODS[name].get("copies", COPIES))
         print(f"{name}: {len(X)} patches", flush=True)
         start = time.perf_counter()
         kind = CiresanBaseline if name == "baseline" else STNCellClassifier
         model = made(kind, **SIZES, **METHODS[name]["parameters"])
-        model.fit(X, y, centers=centers, stages=METHODS[name]["stages"])
+        more = {}
+        if getattr(model, "localizer", None) == "heatmap":
+            centers = np.where(np.isin(y, SOUGHT)[:, None], centers, np.nan)
+            more = {"neighbors": neighbors}
+        model.fit(X, y, centers=centers, stages=METHODS[name]["stages"], **more)
         seconds = time.perf_counter() - start
         save(model, path)
         times.write_text(json.dumps(seconds), encoding="utf-8")
@@ -256,6 +274,58 @@ def measure_scan(model, stride, path, truth, threshold):
         "f1_at_half": scores(truth, found, **how)["f1"],
         "field": best_field(slide, truth, likely),
     }
+
+
+def measure_speed(options, store, work):
+    """Time whole scans, and one pass of the localizer's layers over the same tiles."""
+    path, _ = painted(work, options.side, options.test_seeds[0])
+    large = painted(
+        work,
+        options.side,
+        options.train_seed,
+        n_mitoses=TRAINING["mitoses"],
+        n_granulocytes=TRAINING["granulocytes"],
+    )
+    for name in ("heatmap", "context"):
+        if name not in options.methods:
+            continue
+        model, _ = trained(name, [large], work)
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            with Slide(path) as slide:
+                seconds, mm2 = one_pass(model, slide, threads)
+            start = time.perf_counter()
+            found = scan(model, path, labels=[MITOSIS], mpp=MPP, n_jobs=threads)
+            whole = time.perf_counter() - start
+            row = {"part": "speed", "method": name, "threads": threads, "slide": path.name}
+            row |= {"tissue_mm2": round(mm2, 3), "n_found": len(found)}
+            row |= {"seconds": round(whole, 2), "pass_seconds": round(seconds, 2)}
+            print(json.dumps(row), flush=True)
+            store.put(row)
+        torch.set_num_threads(options.threads)
+
+
+def one_pass(model, slide, n_jobs):
+    """Seconds of the localizer's layers over the tiles with tissue, already read; and mm2."""
+    tissue = find_slide_tissue(slide, True)
+    module, scale = model.net_.module_, slide.scale(MPP)
+    finder = HeatFinder(module, model, np.arange(len(model.classes_)), 0.5)
+    plane = Plane(slide, MPP, scale, tissue)
+    # no_grad is a setting of each thread.
+    look, seconds = torch.no_grad()(module.localizer.logits), 0.0
+    with torch.no_grad(), Workers(n_jobs, least=n_jobs) as workers:
+        tiles = plane.tiles(finder, 1024)
+        for start in range(0, len(tiles), 2 * n_jobs):
+            views = []
+            for block in tiles[start : start + 2 * n_jobs]:
+                left, top, right, bottom = box = finder.box(block)
+                corner = left * scale, top * scale
+                pixels = slide.read_region(*corner, right - left, bottom - top, MPP)
+                views.append(finder._standardized(pixels, box, block))
+            begin = time.perf_counter()
+            workers.map(look, views)
+            seconds += time.perf_counter() - begin
+    return seconds, float(tissue.mask.sum() * (tissue.scale * LEVEL_0 / 1000) ** 2)
 
 
 def best_field(slide, truth, found):
@@ -333,8 +403,8 @@ def scores(truth, found, label, *, least=0.5, **how):
 
 def sections(store):
     """Write the tables of both parts."""
-    made = {part: [row for row in store.rows if row["part"] == part] for part in ("slides", "real")}
-    writers = {"slides": slides_table, "real": real_table}
+    writers = {"slides": slides_table, "speed": speed_table, "real": real_table}
+    made = {part: [row for row in store.rows if row["part"] == part] for part in writers}
     return {name: writers[name](store, rows) for name, rows in made.items() if rows}
 
 
@@ -389,6 +459,22 @@ def slides_table(store, rows):
         text += f" `several slides`: {more['number']} more of {more['side']} px, with "
         text += f"{more['mitoses']} mitotic figures each."
     return f"{text} {store.where(rows, title)}\n\n{table(header, lines)}"
+
+
+def speed_table(store, rows):
+    """Rates, beside those of one pass."""
+    lines = [
+        [
+            title({**row, "stride": None}),
+            row["threads"],
+            f"{row['tissue_mm2'] / row['seconds']:.3f}",
+            f"{row['tissue_mm2'] / row['pass_seconds']:.3f}",
+            f"{row['seconds'] / row['pass_seconds']:.1f}",
+        ]
+        for row in rows
+    ]
+    header = ["method", "threads", "scan, mm2/s", "one pass, mm2/s", "times the pass"]
+    return f"{store.where(rows, lambda row: row['method'])}\n\n{table(header, lines)}"
 
 
 def real_table(store, rows):

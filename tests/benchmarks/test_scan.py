@@ -84,12 +84,19 @@ def test_training_patches_come_from_the_annotated_part(tmp_path, monkeypatch):
     path = tmp_path / "a.tif"
     truth = _slides.paint_slide(path, 1024, 0, n_mitoses=20, n_granulocytes=20)
     monkeypatch.setattr(benchmark, "TRAINING", {"tumour_cells": 5, "other_cells": 7})
-    X, y, centers = benchmark.training_patches([(path, truth)], 3)
+    X, y, centers, neighbors = benchmark.training_patches([(path, truth)], 3)
     rare = truth[(truth["y"] < 768) & (truth["label"] != "tumour cell")]["label"].value_counts()
     wanted = {**rare, "tumour cell": 5, "other cell": 7}
     assert dict(zip(*np.unique(y, return_counts=True))) == {k: 3 * n for k, n in wanted.items()}
     assert X.shape == (len(y), 96, 96, 3)
     assert np.abs(centers - 47.5).max() <= 0.5
+    # What is sought and not in the middle; there are some on a slide of 1024 px.
+    assert neighbors.shape[0] == len(y)
+    assert neighbors.shape[2] == 3
+    there = neighbors[~np.isnan(neighbors[:, :, 0])]
+    sought = [sorted(set(y)).index(name) for name in benchmark.SOUGHT]
+    assert len(there) > 0
+    assert set(there[:, 2]) <= set(sought)
 
 
 def test_the_threshold_comes_from_the_other_part(tmp_path, monkeypatch):
@@ -245,3 +252,10 @@ def test_the_table_of_real_images(tmp_path):
     made = made_sections(tmp_path, {}, row)
     assert set(made) == {"real"}
     assert "(BCCD) | 90 | 30 | 31 | - | 0.000 | 0.000 | 0.250 |" in made["real"]
+
+
+def test_rates_beside_one_pass(tmp_path):
+    row = {"part": "speed", "method": "context", "threads": 2, "tissue_mm2": 3.0}
+    row |= {"seconds": 12.0, "pass_seconds": 5.0, "slide": "a.tif", "n_found": 7}
+    line = made_sections(tmp_path, {}, row)["speed"].splitlines()[-1]
+    assert line == '| heatmap, classifier="context" | 2 | 0.250 | 0.600 | 2.4 |'
