@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
+from PIL import Image
 
 from stnclf.annotations import read_annotations, write_annotations
 
@@ -50,6 +52,19 @@ def test_wrong_options_of_hotspots_are_named(
     assert (status, printed, len(lines)) == (code, "", 1)
     assert words in lines[0]
     assert os.listdir(tmp_path) == []
+
+
+def test_the_map_has_more_with_matplotlib(road, tmp_path, invoke, monkeypatch):
+    pytest.importorskip("matplotlib", reason="needs the extra [plot]")
+    table = read_annotations(road / "cells.sqlite")
+    path = write_annotations(table[table["image"] == "a b.tif"], tmp_path / "cells.csv")
+    code, _, lines = hot(invoke, road, path, "--map", tmp_path / "a.png")
+    assert (code, len(lines)) == (0, 1)
+    assert min(Image.open(tmp_path / "a.png").size) > 1000
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    code, _, lines = hot(invoke, road, path, "--map", tmp_path / "b.png")
+    assert (code, "pip install 'stnclf[plot]'" in lines[0]) == (0, True)
+    assert Image.open(tmp_path / "b.png").size == (420, 300)
 
 
 def test_cells_outside_the_slide_and_tables_of_nothing(road, tmp_path, invoke):

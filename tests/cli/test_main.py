@@ -169,7 +169,7 @@ def test_the_whole_road(road, invoke, tmp_path):
         for x, y in zip(tables[1]["x"], tables[1]["y"])
     )
     assert inside == found[0]["count"] >= found[1]["count"]
-    assert Image.open(tmp_path / "map.png").size == (420, 300)
+    assert min(Image.open(tmp_path / "map.png").size) >= 300
     code, printed, lines = invoke(*line)
     assert code == 0
     assert printed.splitlines()[0].startswith("image,x,y,label")
