@@ -39,7 +39,7 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     module : torch.nn.Module, str or path-like
-        Takes float32 images of shape (n, channels, height, width); returns features of shape (n,
+        Takes images of shape (n, channels, height, width); returns features of shape (n,
         n_features), or maps (n, n_features, rows, columns), of which the mean over all positions
         is taken. A path is that of a TorchScript file or of a ``torch.export`` program. Such
         files are programs: open those of people you trust.
@@ -89,9 +89,9 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
     Sizes change by bilinear interpolation, after averaging where they shrink to less than half.
     Beyond the edges of an image, a window around a cell sees its reflection.
 
-    The module computes in evaluation mode without gradients, in float32 unless the caller has
-    set torch's autocast; whether its parts were training is afterwards as it was. A clone of
-    the transformer shares the module and the localizer.
+    The module computes in evaluation mode without gradients, in the dtype of its weights unless
+    the caller has set torch's autocast; whether its parts were training is afterwards as it was.
+    A clone of the transformer shares the module and the localizer.
 
     Examples
     --------
@@ -341,7 +341,7 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         n_channels = images.shape[3]
         mean = self._statistics("mean", 0.0, n_channels)
         std = self._statistics("std", 1.0, n_channels)
-        module, device = self._ready_module()
+        module, place = self._ready_module()
         results = []
         with evaluating(module):
             for start in range(0, n, self.batch_size):
@@ -351,7 +351,7 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
                 batch = (self._shown(batch, where) - mean) / std
                 missing = self.batch_size - len(batch)
                 full = torch.cat([batch, batch[:1].expand(missing, -1, -1, -1)])
-                found = self._features(module(full.to(device)))
+                found = self._features(_apply(module, full.to(**place)))
                 results.append(found[: len(batch)].float().cpu().numpy())
         features = np.concatenate(results)
         wrong = ~np.isfinite(features).all(axis=1)
@@ -377,7 +377,7 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         )
 
     def _ready_module(self):
-        """Return the module where it computes, and that device."""
+        """Return the module where it computes, and the device and dtype of its input."""
         module = self.module
         if not isinstance(module, torch.nn.Module):
             known = self.__dict__.get("_program")
@@ -386,11 +386,13 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
             module = known[1]
         first = next(iter((*module.parameters(), *module.buffers())), None)
         device = torch.device("cpu") if first is None else first.device
+        floating = first is not None and first.is_floating_point()
+        dtype = first.dtype if floating else torch.float32
         if self.device is not None:
             wanted = torch.device(check_device(self.device))
             if wanted != device:
                 module, device = copy.deepcopy(module).to(wanted), wanted
-        return module, device
+        return module, {"device": device, "dtype": dtype}
 
     def __getstate__(self):
         # Loaded programs cannot be pickled, and are loaded again.
@@ -410,3 +412,13 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _apply(module, images):
+    try:
+        return module(images)
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[0][:200]
+        raise argument_error(
+            "module", f"fails on images of shape {tuple(images.shape)}: {first}"
+        ) from error

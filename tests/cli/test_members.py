@@ -50,6 +50,26 @@ def test_predict_has_the_numbers_of_the_ensemble(ensemble, road, tmp_path, invok
     assert table.columns[-1] == "disagreement"
 
 
+def test_onnx_has_the_numbers_of_predict(ensemble, road, tmp_path, invoke):
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason="exported networks need the extra [onnx]")
+    import onnxruntime
+
+    from stnclf.onnx import to_onnx
+
+    to_onnx(stnclf.load(ensemble), tmp_path / "e.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "e.onnx")
+    proba, centers, _, disagreement = session.run(
+        None, {"images": load_patches(road / "patches").X}
+    )
+    assert invoke("predict", ensemble, road / "patches", "-o", tmp_path / "p.csv")[0] == 0
+    table = pd.read_csv(tmp_path / "p.csv")
+    columns = ["probability_cross", "probability_disc"]
+    np.testing.assert_allclose(proba, table[columns], atol=1e-4)
+    np.testing.assert_allclose(centers, table[["x", "y"]], atol=1e-3)
+    np.testing.assert_allclose(disagreement, table["disagreement"], atol=1e-4)
+
+
 def test_scan_has_those_of_scan(ensemble, road, tmp_path, invoke):
     slide = road / "slides" / "a b.tif"
     out = tmp_path / "cells.csv"

@@ -143,10 +143,16 @@ def test_the_module_is_as_it_was():
         images = torch.from_numpy(ramp() / 255).permute(0, 3, 1, 2).float()
         np.testing.assert_allclose(found, net(images).mean((2, 3)), atol=1e-6)
     bad = EncoderFeatures(nn.Sequential(Net(), nn.Linear(7, 7)))
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ValueError, match=r"module: fails on images of shape \(16, 3,.*: mat"):
         bad.fit(ramp())
     assert all(part.training for part in bad.module.modules())
     assert not hasattr(bad, "image_shape_")
+
+
+def test_a_module_gets_images_of_its_own_dtype():
+    found = EncoderFeatures(Net().to(torch.bfloat16)).fit_transform(ramp())
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, EncoderFeatures(Net()).fit_transform(ramp()), atol=0.02)
 
 
 def test_features_do_not_depend_on_what_comes_with_them():
