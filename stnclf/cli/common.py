@@ -147,7 +147,7 @@ def long_options(command):
             "--progress/--no-progress",
             default=None,
             help="Show a progress bar, or nothing.  [default: a bar on a terminal; elsewhere "
-            "train writes a line a minute]",
+            "train and evaluate write a line a minute]",
         ),
         click.option(
             "--resume",

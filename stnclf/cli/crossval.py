@@ -23,6 +23,7 @@ from .._utils.errors import argument_error
 from .._utils.images import naming
 from ..report import evaluate
 from .patch_set import load_patches
+from .training_lines import FoldLines
 
 __all__ = ["answers", "make_folds", "mean_history", "run_folds", "scores_of"]
 
@@ -69,7 +70,7 @@ def make_folds(y, groups, n_folds, seed, argument="folds"):
         return list(splitter.split(np.zeros(len(y)), y, groups))
 
 
-def run_folds(path, methods, folds, classes, progress, *, n_jobs, verbose):
+def run_folds(path, methods, folds, classes, progress, *, n_jobs, verbose, lines=False):
     """Train each method on each fold, but for those that are done.
 
     Parameters
@@ -89,6 +90,8 @@ def run_folds(path, methods, folds, classes, progress, *, n_jobs, verbose):
         Folds at a time.
     verbose : int
         Above 0 shows a progress bar.
+    lines : bool, default=False
+        Say a line a minute instead.
     """
     n = len(methods) * len(folds)
     waiting = [number for number in range(n) if number not in progress.cells]
@@ -99,6 +102,7 @@ def run_folds(path, methods, folds, classes, progress, *, n_jobs, verbose):
         for number in waiting
     ]
     done = n - len(waiting)
+    told = FoldLines(n, done)
     bar = tqdm(total=done + len(jobs), initial=done, unit="fold", disable=not verbose)
     # Closed at once if anything comes in between: processes must not go on training.
     with bar, closing(Parallel(n_jobs=n_jobs, return_as="generator")(jobs)) as found:
@@ -107,6 +111,8 @@ def run_folds(path, methods, folds, classes, progress, *, n_jobs, verbose):
                 progress.add(n + number, history, lambda: None)
             progress.add(number, cells, bar.update)
             progress.save()
+            if lines:
+                told.add()
 
 
 def _run_fold(path, estimator, train, test, classes):

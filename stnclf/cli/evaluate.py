@@ -162,6 +162,7 @@ def evaluate(
                     run,
                     n_jobs=-1 if scheduler else jobs,
                     verbose=shows_progress(progress),
+                    lines=progress is None and not shows_progress(progress),
                 )
             scored, histories = {}, {}
             for i, method in enumerate(methods):

@@ -1,4 +1,4 @@
-"""What a training says where nobody watches a bar: a line a minute on standard error."""
+"""What long work says where nobody watches a bar: a line a minute on standard error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from skorch.callbacks import Callback
 from .._serialization.training_record import LOSSES
 from .messages import say
 
-__all__ = ["TrainingLines", "duration"]
+__all__ = ["FoldLines", "TrainingLines", "duration"]
 
 #: Seconds from line to line.
 _EVERY = 60.0
@@ -47,6 +47,31 @@ class TrainingLines(Callback):
         ]
         left = (now - self.start) / self.done * (epochs - epoch)
         self.write(f"{', '.join(parts)}; {duration(left)} left in this stage")
+
+
+class FoldLines:
+    """Say how many folds of a cross-validation are done, and the time that the others take.
+
+    Parameters
+    ----------
+    n_folds, n_done : int
+        Folds in all, and those of an earlier run.
+    clock, write : callable
+        See `TrainingLines`.
+    """
+
+    def __init__(self, n_folds, n_done=0, clock=time.monotonic, write=say):
+        self.n_folds, self.before, self.done = n_folds, n_done, n_done
+        self.clock, self.write = clock, write
+        self.start = self.last = clock()
+
+    def add(self):
+        """Count a fold; say so if the last line was a minute ago."""
+        now, self.done = self.clock(), self.done + 1
+        left = (now - self.start) / (self.done - self.before) * (self.n_folds - self.done)
+        if now - self.last >= _EVERY and self.done < self.n_folds:
+            self.last = now
+            self.write(f"{self.done} of {self.n_folds} folds done; {duration(left)} left")
 
 
 def duration(seconds):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from stnclf.cli.training_lines import TrainingLines, duration
+from stnclf.cli.training_lines import FoldLines, TrainingLines, duration
 
 
 def net(stage, epochs, *rows):
@@ -40,6 +40,20 @@ def test_time_left_is_that_of_this_run_and_stage():
     callback.on_epoch_end(net("localizer", 20, {"stage_epoch": 18, "localization_loss": 1234.0}))
     assert lines == [
         "stage localizer: epoch 18 of 20, localization loss 1.23e+03; 30 s left in this stage"
+    ]
+
+
+def test_folds_are_counted_with_those_of_an_earlier_run():
+    now, lines = [0.0], []
+    folds = FoldLines(10, 4, clock=lambda: now[0], write=lines.append)
+    for seconds in (50, 50, 90, 10, 90, 90):
+        now[0] += seconds
+        folds.add()
+    # After 100 s two of six, after 190 s three, after 290 s five; nothing after the last.
+    assert lines == [
+        "6 of 10 folds done; 3 min left",
+        "7 of 10 folds done; 3 min left",
+        "9 of 10 folds done; 58 s left",
     ]
 
 
