@@ -62,7 +62,8 @@ def evaluate(
         Classes in the order of the table; None sorts those that occur.
     centers_true, centers_pred : array-like of shape (n_samples, 2), default=None
         Annotated and predicted cell centres, ``(x, y)`` in pixels. Leave `centers_pred` out for
-        a method that does not localise.
+        a method that does not localise. A row of NaN among the annotated ones is a patch without
+        a cell, which does not count where distances do.
     image_size : (int, int) or int, default=None
         ``(height, width)`` of the images in pixels, for the centre guess.
     radius : float, default=8.0
@@ -154,7 +155,13 @@ def _localization(
         if centers_pred is not None:
             raise ValueError("centers_true must be given with centers_pred.")
         return None, None
-    centers_true = check_shape(centers_true, "centers_true", (len(true), 2))
+    centers_true = check_centers(centers_true, "centers_true", len(true))
+    has_cell = np.isfinite(centers_true[:, 0])
+    if not has_cell.any():
+        return None, None
+    if centers_pred is not None:
+        centers_pred = check_shape(centers_pred, "centers_pred", (len(true), 2))[has_cell]
+    true, centers_true = true[has_cell], centers_true[has_cell]
     localization = guess = None
     if image_size is not None:
         # The true centres stand in for predictions here: only the guess is taken.
@@ -214,6 +221,16 @@ def check_shape(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}.")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity.")
+    return array
+
+
+def check_centers(values: ArrayLike, name: str, n: int) -> Floats:
+    """Check annotated centres; a row of NaN says that there is no cell."""
+    array = np.asarray(points_by_name(name, values), dtype=float)
+    none = np.zeros(len(array), dtype=bool)
+    if array.shape == (n, 2):
+        none = np.isnan(array).all(axis=1)
+    check_shape(np.where(none[:, None], 0.0, array) if none.any() else values, name, (n, 2))
     return array
 
 

@@ -3,7 +3,14 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ._evaluation import as_labels, central_size, check_image_array, check_length, check_shape
+from ._evaluation import (
+    as_labels,
+    central_size,
+    check_centers,
+    check_image_array,
+    check_length,
+    check_shape,
+)
 
 __all__ = ["check_examples", "draw_examples", "draw_patch"]
 
@@ -32,7 +39,7 @@ def check_examples(X, y_true, y_pred, proba, classes, corners, centers, patch_si
     if corners is not None:
         corners = check_shape(corners, "corners", (n, 4, 2))
     if centers is not None:
-        centers = check_shape(centers, "centers", (n, 2))
+        centers = check_centers(centers, "centers", n)
     patch_size = central_size(patch_size, X.shape[1:3])
     return X, true, pred, proba, classes, corners, centers, patch_size
 
@@ -106,7 +113,7 @@ def draw_examples(
                 X[i],
                 patch_size,
                 None if corners is None else corners[i],
-                None if centers is None else centers[i],
+                None if centers is None or np.isnan(centers[i, 0]) else centers[i],
             )
             if n_bars:
                 axes = page.axes(left, upper + CAPTION + tall + 0.04, PATCH, n_bars * BAR)

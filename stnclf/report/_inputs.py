@@ -11,7 +11,14 @@ from PIL import Image
 from .._utils.image_files import load_images
 from ..geometry import patch_origin, theta_centers, window_corners
 from ..metrics import localization_error
-from ._evaluation import as_labels, check_image_array, check_length, check_shape, evaluate
+from ._evaluation import (
+    as_labels,
+    check_centers,
+    check_image_array,
+    check_length,
+    check_shape,
+    evaluate,
+)
 
 __all__ = ["Predictions", "check_histories", "check_patches", "check_predictions", "check_slides"]
 
@@ -72,15 +79,18 @@ class Predictions:
 
     def errors(self):
         """Distances from the annotated centres by method, and by the centre guess."""
+        if self.centers is None:
+            return {}
+        here = np.isfinite(self.centers[:, 0])  # the others are patches without a cell
         found = {
-            name: localization_error(self.centers, method["centers"])
+            name: localization_error(self.centers[here], method["centers"][here])
             for name, method in self.methods.items()
-            if self.centers is not None and method["centers"] is not None
+            if here.any() and method["centers"] is not None
         }
         if found and self.image_size is not None:
             middle = (np.array(self.image_size[::-1]) - 1) / 2
             found["centre guess"] = localization_error(
-                self.centers, np.tile(middle, (len(self.true), 1))
+                self.centers[here], np.tile(middle, (here.sum(), 1))
             )
         return found
 
@@ -93,7 +103,10 @@ class Predictions:
             return [index[label] for label in values[chosen].tolist()]
 
         def points(values):
-            return None if values is None else (values[chosen] - origin).round(1).tolist()
+            if values is None:
+                return None
+            places = (values[chosen] - origin).round(1).tolist()
+            return [None if row[0] != row[0] else row for row in places]
 
         methods = []
         for name, method in self.methods.items():
@@ -140,7 +153,7 @@ def check_predictions(predictions, y_true, labels, centers):
         labels = np.unique(np.concatenate([true, *named]))
     labels = as_labels(labels, "labels")
     if centers is not None:
-        centers = check_shape(centers, "centers", (len(true), 2))
+        centers = check_centers(centers, "centers", len(true))
     for name, method in methods.items():
         _check_values(f"predictions[{name!r}]", method, len(true), labels)
     return Predictions(true, labels, centers, methods)

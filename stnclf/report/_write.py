@@ -56,7 +56,8 @@ def plot_examples(
     corners : array-like of shape (n_samples, 4, 2), default=None
         Corners of the chosen windows, ``(x, y)`` in pixels of the image, in drawing order.
     centers : array-like of shape (n_samples, 2), default=None
-        Annotated centres, ``(x, y)`` in pixels of the image, drawn as a small cross.
+        Annotated centres, ``(x, y)`` in pixels of the image, drawn as a small cross; NaN where
+        there is no cell.
     patch_size : (int, int) or int, default=None
         ``(height, width)`` of the central part to show; None shows the whole image.
     n_correct, n_false : int, default=5

@@ -38,6 +38,8 @@ def test_the_middle_is_that_of_x_and_y():
         return SimpleNamespace(X=X, centers=np.array(centers))
 
     assert all_in_the_middle(SimpleNamespace(X=X, centers=None))
+    assert all_in_the_middle(patches([10, 5], [np.nan, np.nan]))
+    assert not all_in_the_middle(patches([14, 5], [np.nan, np.nan]))
     assert all_in_the_middle(patches([10, 5], [10.9, 4.1]))
     assert not all_in_the_middle(patches([10, 5], [10, 6.1]))
     assert not all_in_the_middle(patches([5, 10]))

@@ -110,7 +110,7 @@ def test_scores_survive_json():
         ({"labels": ["g", "m"]}, r"labels must hold every class .* lacks \['t'\]"),
         ({"centers_pred": np.zeros((10, 2))}, "centers_true must be given"),
         ({"centers_true": np.zeros((9, 2))}, r"centers_true must have shape \(10, 2\), got \(9"),
-        ({"centers_true": np.full((10, 2), np.nan)}, "centers_true holds NaN"),
+        ({"centers_true": [[np.nan, 1.0]] * 10}, "centers_true holds NaN"),
     ],
 )
 def test_bad_arguments_are_named(changes, message):
@@ -120,3 +120,23 @@ def test_bad_arguments_are_named(changes, message):
 
 
 # The figure
+
+
+def test_patches_without_a_cell_have_no_distance():
+    true = [[3.0, 4.0], [np.nan, np.nan], [10.0, 20.0]]
+    found = [[6.0, 8.0], [1.0, 1.0], [10.0, 21.0]]
+    how = {"image_size": 40, "labels": ["a", "b"]}
+    scores = evaluate(list("aba"), list("aba"), centers_true=true, centers_pred=found, **how)
+    here = {"centers_true": [true[0], true[2]], "centers_pred": [found[0], found[2]]}
+    alone = evaluate(list("aa"), list("aa"), **how, **here)
+    for name in ("n", "mean", "median"):
+        assert scores["localization"][name] == alone["localization"][name]
+        assert scores["center_guess"][name] == alone["center_guess"][name]
+    assert scores["n"] == 3
+    assert scores["localization"]["classes"]["b"]["n"] == 0
+    none = [[np.nan, np.nan]] * 2
+    nothing = evaluate(list("ab"), list("ab"), centers_true=none, centers_pred=found[:2])
+    assert nothing["localization"] is None
+    for wrong in ([[np.nan, 4.0], [1.0, 1.0]], [[np.inf, 4.0], [1.0, 1.0]]):
+        with pytest.raises(ValueError, match="centers_true holds NaN or infinity"):
+            evaluate(list("ab"), list("ab"), centers_true=wrong)

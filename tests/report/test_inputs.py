@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from stnclf.report import write_report
+from stnclf.report._inputs import check_predictions
 
 Y = np.array(["a", "b", "b"])
 PROBA = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
@@ -78,3 +79,15 @@ def test_classes_are_numbers_or_words(tmp_path):
         tmp_path / "r.html", predictions={"STN": {"proba": PROBA}}, y_true=[3, 7, 7], X=X
     )
     assert '<th scope="row">7</th>' in path.read_text(encoding="utf-8")
+
+
+def test_patches_without_a_cell_have_no_cross_and_no_distance(tmp_path):
+    centers = np.array([[3.0, 4.0], [np.nan, np.nan], [5.0, 2.0]])
+    vectors = {"y_pred": Y, "centers": [[3.0, 8.0], [1.0, 1.0], [8.0, 2.0]]}
+    given = check_predictions({"STN": vectors}, Y, None, centers)
+    given.locate((8, 10), (8, 10))
+    assert given.errors()["STN"].tolist() == [4.0, 3.0]
+    assert given.as_data(np.arange(3))["centers"] == [[3.0, 4.0], None, [5.0, 2.0]]
+    path = tmp_path / "a.html"
+    write_report(path, predictions={"STN": vectors}, y_true=Y, X=X, centers=centers)
+    assert "NaN" not in path.read_text(encoding="utf-8").partition("<script")[0]

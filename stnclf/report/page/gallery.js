@@ -29,7 +29,7 @@ function make(tag, text = "", className = "") {
   const percent = (share) => `${Math.round(100 * share)} %`;
 
   function distance(i, m) {
-    if (!m.centers || !patches.centers) return null;
+    if (!m.centers || !patches.centers || !patches.centers[i]) return null;
     const [x, y] = patches.centers[i];
     return Math.hypot(m.centers[i][0] - x, m.centers[i][1] - y);
   }
@@ -81,7 +81,7 @@ function make(tag, text = "", className = "") {
       path.arc(...at(m.centers[i]), 5 * thickness, 0, 7);
       stroke(context, path, thickness);
     }
-    if (patches.centers) {
+    if (patches.centers && patches.centers[i]) {
       const [x, y] = at(patches.centers[i]);
       const path = new Path2D();
       for (const [dx, dy] of [[1, 0], [0, 1], [-1, 0], [0, -1]]) {
