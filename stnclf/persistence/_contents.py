@@ -37,6 +37,9 @@ __all__ = ["check_estimator", "describe", "restore", "versions", "weights"]
 
 _KINDS = {kind.__name__: kind for kind in (CiresanBaseline, STNCellClassifier)}
 
+#: What objects have that files of version 1 do not know, as if it were not there.
+_LATER = {"augment": {"stain": 0.0}}
+
 #: An ensemble's file may have so many members.
 _MOST_MEMBERS = 100
 
@@ -278,6 +281,7 @@ def _with_objects(kind, flat):
     for name, made in (("augment", Augmentation), ("optimizer", Optimizer)):
         start = f"{name}__"
         parts = {k.removeprefix(start): v for k, v in flat.items() if k.startswith(start)}
+        parts = _LATER.get(name, {}) | parts
         names = [known for known, same in kind._NAMED[name].items() if same.get_params() == parts]
         parameters[name] = names[0] if names else made(**parts)
     return parameters

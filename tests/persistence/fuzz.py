@@ -130,8 +130,8 @@ class Checkpoints:
         estimator = clone(self.kinds[number]).set_params(checkpoint=path)
         stages = list(estimator._stages())
         with ExitStack() as lock:
-            given = IMAGES, LABELS, None, None, stages, lock
-            plan, data, keeper = estimator._prepare(*given)
+            given = IMAGES, LABELS, None, None, None
+            plan, data, keeper = estimator._prepare(given, stages, lock)
         keeper.restore(estimator.net_)
         return estimator, plan, data, keeper
 
