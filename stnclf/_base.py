@@ -246,8 +246,7 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
     def _check(self, X, y, centers, sample_weight, neighbors, reset):
         """Check what ``fit`` was given."""
         before, X = X, as_images(self, X, self.image_shape, reset=reset)
-        if self.patch_size is None:
-            warn_of_context(before, X.shape[1:3])
+        warn_of_context(self, before, X.shape[1:3])
         classes, y = check_y(X, y, type(self).__name__)
         frame = self._frame(X.shape[1:3])
         self._check_networks(frame)

@@ -68,22 +68,25 @@ def with_sizes(X, patch_size, cell_size):
     return X
 
 
-def warn_of_context(X, image):
+def warn_of_context(estimator, X, image):
     """Warn where the whole image becomes the patch, but was cut with context around one.
 
     Parameters
     ----------
+    estimator : estimator
+        Whose `patch_size` may be None.
     X : array-like
         What `fit` was given.
     image : tuple of int
         ``(height, width)`` of the images.
     """
     patch, cell = getattr(X, "patch_size", None), getattr(X, "cell_size", None)
-    if isinstance(patch, int) and patch < min(image):
+    if estimator.patch_size is None and isinstance(patch, int) and patch < min(image):
+        window = f", cell_size={cell}" if hasattr(estimator, "cell_size") else ""
         warnings.warn(
             f"patch_size: None takes the whole image of {image[1]} x {image[0]} px (width x "
             f"height), but extract_patches cut it around a patch of {patch} px, and the rest is "
-            f"context for training. Pass patch_size={patch}, cell_size={cell}; or patch_size="
+            f"context for training. Pass patch_size={patch}{window}; or patch_size="
             f"{tuple(image)} if the whole image is meant.",
             UserWarning,
             stacklevel=2,

@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from .._utils.errors import argument_error
 from .._utils.images import as_images, check_size
+from .._utils.sized_images import warn_of_context
 from .._utils.typing import Floats, Images
 from ..geometry import patch_origin
 from ._families import FAMILIES, Settings, describe, import_skimage
@@ -212,7 +213,7 @@ class CellFeatures(TransformerMixin, BaseEstimator):
         import_skimage()
         self._settings()
         before = dict(self.__dict__)
-        as_images(self, X, self.image_shape, reset=True)
+        warn_of_context(self, X, as_images(self, X, self.image_shape, reset=True).shape[1:3])
         try:
             self._check_unit()
             self._window()

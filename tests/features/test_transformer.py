@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
+from stnclf._utils.sized_images import with_sizes
 from stnclf.features import CellFeatures
 from stnclf.features._families import FAMILIES
 
@@ -280,3 +281,10 @@ def test_fit_leaves_parameters_as_given(cells):
     assert features.families is families
     assert features.get_params() == before
     assert "lbp_r2.5_pattern0" in features.get_feature_names_out()
+
+
+def test_context_is_not_taken_for_the_patch_in_silence():
+    X = with_sizes(make_cells(4, (48, 48))[0], 32, 16)
+    with pytest.warns(UserWarning, match=r"Pass patch_size=32; or patch_size=\(48, 48\)"):
+        CellFeatures().fit(X)
+    CellFeatures(patch_size=32).fit(X)  # a warning would be an error
