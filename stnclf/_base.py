@@ -252,7 +252,7 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         self._check_networks(frame)
         centers = check_centers(centers, len(X), frame.image, frame.patch, missing=True)
         weight = check_weight(sample_weight, X)
-        neighbors = check_neighbors(neighbors, len(X), len(classes))
+        neighbors = check_neighbors(neighbors, len(X))
         given = Given(X, classes, y, centers, weight, frame, neighbors)
         if self._named("augment").stain and (X.shape[3] != 3 or self.pixel_unit_.full is None):
             raise argument_error(

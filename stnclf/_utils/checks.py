@@ -195,7 +195,7 @@ def check_centers(centers, n_samples, image, patch=None, missing=False):
     return centers
 
 
-def check_neighbors(neighbors, n_samples, n_classes):
+def check_neighbors(neighbors, n_samples):
     """Check the other annotated cells of each image.
 
     Parameters
@@ -203,8 +203,8 @@ def check_neighbors(neighbors, n_samples, n_classes):
     neighbors : array-like of shape (n_samples, k, 3), or None
         ``(x, y)`` in pixels of the images, and the index of the class, -1 where it is not known.
         Rows of NaN where there are fewer than k.
-    n_samples, n_classes : int
-        How many there are.
+    n_samples : int
+        How many images there are.
 
     Returns
     -------
@@ -236,8 +236,9 @@ def check_neighbors(neighbors, n_samples, n_classes):
     for wrong, what in (
         (missing.any(axis=2) & ~missing.all(axis=2), "x, y and class, or NaN for all three"),
         (
-            ~missing[:, :, 2] & ~np.isin(classes, np.arange(-1, n_classes)),
-            f"as class an index of classes_, 0 to {n_classes - 1}, or -1 where it is not known",
+            # A fold may lack a class, so that there is no largest index to hold it against.
+            (classes < -1) | (classes != np.rint(classes)) & ~missing[:, :, 2],
+            "as class its index in classes_, or -1 where it is not known",
         ),
     ):
         if wrong.any():

@@ -119,8 +119,8 @@ def _run_fold(path, estimator, train, test, classes):
     patches = load_patches(path)
     estimator = clone(estimator)
     known = {}
-    if patches.centers is not None and has_fit_parameter(estimator, "centers"):
-        known["centers"] = patches.centers[train]
+    if has_fit_parameter(estimator, "centers"):
+        known = patches.known_of(train, estimator)
     start = time.perf_counter()
     estimator.fit(patches.X[train], patches.y[train], **known)
     seconds = time.perf_counter() - start

@@ -193,7 +193,9 @@ def mine(
         centers = _centers(found)
         groups = np.concatenate([found.groups, np.array(negatives["image"].tolist(), dtype=str)])
         facts = {**facts, "mined": facts.get("mined", 0) + len(new), "run": header}
-        save_others(work, y, np.concatenate([centers, no_centers]), groups, facts)
+        centers = np.concatenate([centers, no_centers])
+        near = _neighbors(negatives, cells, slides, found, slide_mpp, np.unique(y))
+        save_others(work, y, centers, groups, facts, near)
         if out.suffix.lower() == ".npz":
             save_npz(out, work, run.check)
             remove_patches(work)
@@ -227,6 +229,37 @@ def _cut(negatives, slides, found, slide_mpp):
         slide_mpp=slide_mpp,
         edge=facts.get("edge", "white"),
     )[0]
+
+
+def _neighbors(negatives, cells, slides, found, slide_mpp, classes):
+    """List the annotated cells in old and new patches, if the old ones have such a list."""
+    from ..slides import Slide
+    from ..slides._extract import grid_corners
+    from ..slides._neighbors import cells_of
+
+    if found.neighbors is None:
+        return None
+    old = np.array(found.neighbors, dtype=np.float64)
+    before = np.unique(found.y)  # there may be a class more now
+    known = old[:, :, 2] >= 0
+    old[known, 2] = np.searchsorted(classes, before[old[known, 2].astype(int)])
+    if not len(negatives):
+        return old
+    groups = np.array(negatives["image"].tolist(), dtype=str)
+    names, numbers = np.unique(groups, return_inverse=True)
+    opened = [Slide(resolve_image(slides, str(name)), slide_mpp) for name in names]
+    scales = np.array([slide.scale(found.facts.get("mpp")) for slide in opened])
+    points = (negatives[["x", "y"]].to_numpy() + 0.5) / scales[numbers, None] - 0.5
+    side = found.X.shape[1]
+    corners = grid_corners(points, np.zeros_like(points), side, 0.0)
+    nobody = np.full_like(points, np.nan)
+    listed = cells_of(cells, names, opened)
+    new = listed.beside(classes, scales, numbers, nobody, corners, side)
+    most = max(old.shape[1], new.shape[1])
+    result = np.full((len(old) + len(new), most, 3), np.nan)
+    result[: len(old), : old.shape[1]] = old
+    result[len(old) :, : new.shape[1]] = new
+    return result
 
 
 def _join(path, first, second):

@@ -1,8 +1,8 @@
 """Patches on the disk: a folder of NumPy files, or one .npz file.
 
-A folder has ``X.npy`` and ``y.npy``, and ``centers.npy``, ``groups.npy`` and ``patches.json`` if
-they are known; a .npz file has the same under the names without their endings. Nothing in them
-is pickled.
+A folder has ``X.npy`` and ``y.npy``, and ``centers.npy``, ``groups.npy``, ``neighbors.npy`` and
+``patches.json`` if they are known; a .npz file has the same under the names without their
+endings. Nothing in them is pickled.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
     "save_others",
 ]
 
-_ARRAYS = ("X", "y", "centers", "groups")
+_ARRAYS = ("X", "y", "centers", "groups", "neighbors")
 
 #: What is unpacked may be so many times larger than what is stored, and so many bytes in any case.
 _MOST_RATIO, _FREE = 100, 1 << 28
@@ -73,6 +73,8 @@ class PatchSet:
         ``(x, y)`` of the cells in pixels of the images.
     groups : ndarray of shape (n,) or None
         Names of the slides.
+    neighbors : float ndarray of shape (n, k, 3) or None
+        Other annotated cells in the images, as ``fit`` takes them.
     facts : dict
         How they were made: ``size`` and ``cell_size`` in pixels, ``mpp``, and more.
     """
@@ -81,7 +83,21 @@ class PatchSet:
     y: np.ndarray
     centers: np.ndarray | None = None
     groups: np.ndarray | None = None
+    neighbors: np.ndarray | None = None
     facts: dict = field(default_factory=dict)
+
+    def known_of(self, rows, estimator):
+        """Return what ``fit`` of an estimator takes of some rows beside images and labels."""
+        wanted = ("centers", "neighbors") if _learns_cells(estimator) else ("centers",)
+        known = {name: getattr(self, name) for name in wanted}
+        return {name: array[rows] for name, array in known.items() if array is not None}
+
+
+def _learns_cells(estimator):
+    """Whether an estimator has a localizer that can learn several cells, or none."""
+    from ..classifier import STNCellClassifier
+
+    return isinstance(estimator, STNCellClassifier) and estimator.localizer == "heatmap"
 
 
 def is_patch_set(path):
@@ -142,7 +158,7 @@ def read_run(path):
         return None
 
 
-def save_others(folder, y, centers, groups, facts):
+def save_others(folder, y, centers, groups, facts, neighbors=None):
     """Write to a folder what goes with its ``X.npy``; ``patches.json``, the last, says it is whole.
 
     Parameters
@@ -153,8 +169,13 @@ def save_others(folder, y, centers, groups, facts):
         See `PatchSet`.
     facts : dict
         Plain values; under "run" what `read_run` returns.
+    neighbors : ndarray, default=None
+        See `PatchSet`.
     """
-    for name, array in (("y", y), ("centers", centers), ("groups", groups)):
+    arrays = {"y": y, "centers": centers, "groups": groups}
+    if neighbors is not None:
+        arrays["neighbors"] = neighbors
+    for name, array in arrays.items():
         with written_whole(folder / f"{name}.npy") as part, open(part, "wb") as file:
             np.save(file, array, allow_pickle=False)
     text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
@@ -164,7 +185,8 @@ def save_others(folder, y, centers, groups, facts):
 def save_npz(path, folder, check=None):
     """Pack a folder of patches into a .npz file; `check` is called before it takes its name."""
     with written_whole(path) as part, open(part, "wb") as file:
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+        paths = {name: folder / f"{name}.npy" for name in _ARRAYS}
+        arrays = {n: np.load(path, mmap_mode="r") for n, path in paths.items() if path.exists()}
         facts = (folder / "patches.json").read_text(encoding="utf-8")
         np.savez(file, **arrays, patches=np.array(facts))
         if check is not None:
@@ -241,7 +263,7 @@ def _check(patches):
     if patches.X.ndim not in (3, 4):
         raise ValueError(f"X has shape {patches.X.shape}, wants (n, height, width, channels)")
     wanted = {"y": (n,), "centers": (n, 2), "groups": (n,)}
-    kinds = {"X": "buif", "centers": "buif"}
+    kinds = {"X": "buif", "centers": "buif", "neighbors": "buif"}
     for name in _ARRAYS:
         array = getattr(patches, name)
         if array is not None and array.dtype.kind not in kinds.get(name, "buifUS"):
@@ -250,3 +272,6 @@ def _check(patches):
         array = getattr(patches, name)
         if array is not None and array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}, wants {shape}")
+    near = patches.neighbors
+    if near is not None and (near.ndim != 3 or len(near) != n or near.shape[2] != 3):
+        raise ValueError(f"neighbors has shape {near.shape}, wants ({n}, k, 3)")

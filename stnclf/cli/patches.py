@@ -116,6 +116,11 @@ class _SideOrAuto(click.ParamType):
 @click.option(
     "--background-label", default="background", show_default=True, help="Class of these patches."
 )
+@click.option(
+    "--neighbors",
+    is_flag=True,
+    help="List the other cells of ANNOTATIONS in each patch: all of them are taught in training.",
+)
 @on_error_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 @click.option(
@@ -130,6 +135,7 @@ def patches(
     format,
     image,
     columns,
+    neighbors,
     seed,
     jobs,
     overwrite,
@@ -154,8 +160,9 @@ def patches(
         annotations, root, how["slide_mpp"], format, image=image, columns=columns, labels=labels
     )
     n_rows = len(table)
-    # Background keeps away from what is left out, too.
+    # Background keeps away from what is left out, too, and it may be a neighbour.
     avoid = table if how["background"] else None
+    beside_them = table if neighbors else False
     table = table[table["label"].notna()]
     wanted = choose_labels(labels, sorted(set(table["label"])))
     if wanted:
@@ -185,10 +192,11 @@ def patches(
         try:
             if read_run(work) != header:
                 with about_file(annotations):
-                    X, y, centers, groups = extract_patches(
+                    X, y, centers, groups, *near = extract_patches(
                         table,
                         root,
                         avoid=avoid,
+                        neighbors=beside_them,
                         out=work / "X.npy",
                         resume=resume,
                         n_jobs=jobs,
@@ -201,7 +209,7 @@ def patches(
                 facts["skipped"] = read_skipped(work / "X.npy")
                 facts["cell_size"] = how["cell_size"] or how["size"] // 2
                 facts["mpp"] = how["mpp"] or how["slide_mpp"] or _resolution(root, set(groups))
-                save_others(work, y, centers, groups, {**facts, "run": header})
+                save_others(work, y, centers, groups, {**facts, "run": header}, *near)
                 write_skipped(os.fspath(work / "X.npy"), [])
                 del X  # a file that is open cannot be moved everywhere
         finally:

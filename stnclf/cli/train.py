@@ -107,9 +107,8 @@ def _fit(estimator, found, how, progress, patches, rows, checkpoint):
     model.set_params(checkpoint=os.fspath(checkpoint), verbose=shows_progress(progress))
     if progress is None and not model.verbose:  # nobody sees a bar
         model.set_params(callbacks=[TrainingLines()])
-    centers = None if found.centers is None else found.centers[rows]
     with about_file(patches):
-        model.fit(found.X[rows], found.y[rows], centers=centers, **how)
+        model.fit(found.X[rows], found.y[rows], **found.known_of(rows, model), **how)
     # What belongs to this run, and not to the model.
     return model.set_params(checkpoint=None, verbose=0, callbacks=None)
 

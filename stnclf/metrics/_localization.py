@@ -21,20 +21,20 @@ def localization_error(centers_true: ArrayLike, centers_pred: ArrayLike) -> Floa
     Parameters
     ----------
     centers_true : array-like of shape (n_samples, 2)
-        Annotated centres, ``(x, y)`` in pixels.
+        Annotated centres, ``(x, y)`` in pixels; rows of NaN where there is no cell.
     centers_pred : array-like of shape (n_samples, 2)
         Predicted centres of the same samples, ``(x, y)`` in pixels.
 
     Returns
     -------
     errors : ndarray of shape (n_samples,)
-        Euclidean distances in pixels, float64.
+        Euclidean distances in pixels, float64; NaN where there is no cell.
 
     Raises
     ------
     ValueError
-        If an argument is not of shape (n_samples, 2), holds NaN or infinity, or if the two
-        differ in length.
+        If an argument is not of shape (n_samples, 2), holds infinity or half a centre, if
+        `centers_pred` holds NaN, or if the two differ in length.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def localization_error(centers_true: ArrayLike, centers_pred: ArrayLike) -> Floa
     >>> localization_error([[10, 20], [30, 30]], [[13, 24], [30, 28]]).tolist()
     [5.0, 2.0]
     """
-    true = _as_points(centers_true, "centers_true")
+    true = _as_points(centers_true, "centers_true", missing=True)
     pred = _as_points(centers_pred, "centers_pred")
     if len(true) != len(pred):
         raise ValueError(
@@ -58,7 +58,7 @@ def error_summary(errors: ArrayLike, *, radius: float = 8.0) -> dict[str, Any]:
     Parameters
     ----------
     errors : array-like of shape (n_samples,)
-        Distances in pixels, none negative.
+        Distances in pixels, none negative; NaN, where there was no cell, is left out.
     radius : float, default=8.0
         Radius in pixels; an error equal to it still counts as within.
 
@@ -71,8 +71,8 @@ def error_summary(errors: ArrayLike, *, radius: float = 8.0) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If `errors` is not 1-D or holds NaN, infinity or a negative number, or if `radius` is
-        not a positive number.
+        If `errors` is not 1-D or holds infinity or a negative number, or if `radius` is not a
+        positive number.
 
     Examples
     --------
@@ -83,8 +83,9 @@ def error_summary(errors: ArrayLike, *, radius: float = 8.0) -> dict[str, Any]:
     values = as_floats(errors, "errors")
     if values.ndim != 1:
         raise ValueError(f"errors must have shape (n_samples,), got {values.shape}.")
+    values = values[~np.isnan(values)]
     if not np.isfinite(values).all() or (values < 0).any():
-        raise ValueError("errors must be finite distances of 0 or more, got NaN, inf or less.")
+        raise ValueError("errors must be finite distances of 0 or more, got inf or less.")
     is_number = isinstance(radius, Real) and not isinstance(radius, bool)
     if not is_number or not 0 < radius < np.inf:
         raise ValueError(f"radius must be a positive number of pixels, got {radius!r}.")
@@ -114,7 +115,7 @@ def localization_summary(
     Parameters
     ----------
     centers_true : array-like of shape (n_samples, 2)
-        Annotated centres, ``(x, y)`` in pixels.
+        Annotated centres, ``(x, y)`` in pixels; rows of NaN where there is no cell.
     centers_pred : array-like of shape (n_samples, 2)
         Predicted centres of the same samples, ``(x, y)`` in pixels.
     image_size : (int, int) or int, default=None
@@ -142,7 +143,7 @@ def localization_summary(
     >>> summary["mean"], summary["center_guess"]["mean"]
     (1.0, 2.0)
     """
-    true = _as_points(centers_true, "centers_true")
+    true = _as_points(centers_true, "centers_true", missing=True)
     summary = error_summary(localization_error(true, centers_pred), radius=radius)
     if image_size is not None:
         height, width = _as_size(image_size)
@@ -151,11 +152,13 @@ def localization_summary(
     return summary
 
 
-def _as_points(value: ArrayLike, name: str) -> Floats:
+def _as_points(value: ArrayLike, name: str, missing: bool = False) -> Floats:
     points = as_floats(points_by_name(name, value), name)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"{name} must have shape (n_samples, 2), got {points.shape}.")
     broken = ~np.isfinite(points).all(axis=1)
+    if missing:
+        broken &= ~np.isnan(points).all(axis=1)
     if broken.any():
         raise ValueError(
             f"{name} holds NaN or infinity in {broken.sum()} of {len(points)} rows, "

@@ -200,18 +200,18 @@ def test_centres_may_be_missing_where_that_is_allowed():
 
 def test_neighbours():
     nan = np.nan
-    assert check_neighbors(None, 2, 3) is None
+    assert check_neighbors(None, 2) is None
     good = np.array([[[1, 2, -1], [4, 5, 2]], [[3, -7.5, 0], [nan, nan, nan]]])
-    np.testing.assert_array_equal(check_neighbors(good.tolist(), 2, 3), good)
-    assert check_neighbors(np.empty((2, 0, 3)), 2, 3).shape == (2, 0, 3)
+    np.testing.assert_array_equal(check_neighbors(good.tolist(), 2), good)
+    assert check_neighbors(np.empty((2, 0, 3)), 2).shape == (2, 0, 3)
     for given, words in (
         (good[:1], r"neighbors: got shape \(1, 2, 3\), wants numbers of shape \(2, k, 3\)"),
         (good[:, :, :2], r"got shape \(2, 2, 2\)"),
         (good[:, 0], r"got shape \(2, 3\)"),
         (np.where(good == 5, nan, good), r"got \[4.0, nan, 2.0\] at index \[0, 1\], wants x, y"),
-        (np.where(good == 2, 3, good), r"at index \[0, 1\], wants as class an index.*0 to 2"),
+        (np.where(good == -1, -2, good), r"at index \[0, 0\], wants as class its index"),
         (np.where(good == -1, 0.5, good), r"at index \[0, 0\], wants as class"),
         (np.where(good == 5, np.inf, good), "neighbors.*inf"),
     ):
         with pytest.raises(ValueError, match=words):
-            check_neighbors(given, 2, 3)
+            check_neighbors(given, 2)

@@ -21,8 +21,15 @@ def folder(tmp_path):
     np.save(folder / "X.npy", X)
     centers = np.arange(8.0).reshape(4, 2)
     groups = np.array(["ü.svs", "a", "a", "b"])
-    save_others(folder, np.array(list("abab")), centers, groups, {"size": 6, "mpp": None})
+    save_others(folder, np.array(list("abab")), centers, groups, {"size": 6, "mpp": None}, near())
     return folder
+
+
+def near():
+    """Neighbours of four images, of another number in each."""
+    neighbors = np.full((4, 2, 3), np.nan)
+    neighbors[1, 0], neighbors[2] = (3.5, 2, -1), [(1, 2, 0), (7, 5, 1)]
+    return neighbors
 
 
 def test_a_folder_comes_back(folder):
@@ -33,7 +40,13 @@ def test_a_folder_comes_back(folder):
     assert patches.y.tolist() == list("abab")
     assert patches.centers.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
     assert patches.groups.tolist() == ["ü.svs", "a", "a", "b"]
+    np.testing.assert_array_equal(patches.neighbors, near())
     assert patches.facts == {"size": 6, "mpp": None}
+    (folder / "neighbors.npy").unlink()
+    assert load_patches(folder).neighbors is None
+    np.save(folder / "neighbors.npy", near()[:3])
+    with pytest.raises(ValueError, match=r"neighbors has shape \(3, 2, 3\), wants \(4, k, 3\)"):
+        load_patches(folder)
 
 
 def test_a_packed_file_holds_the_same_and_is_the_same_each_time(folder, tmp_path):
@@ -41,7 +54,7 @@ def test_a_packed_file_holds_the_same_and_is_the_same_each_time(folder, tmp_path
         save_npz(tmp_path / name, folder)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     packed, plain = load_patches(tmp_path / "a.npz"), load_patches(folder)
-    for name in ("X", "y", "centers", "groups"):
+    for name in ("X", "y", "centers", "groups", "neighbors"):
         np.testing.assert_array_equal(getattr(packed, name), getattr(plain, name))
     assert packed.facts == plain.facts
     assert is_patch_set(tmp_path / "a.npz")

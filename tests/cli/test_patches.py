@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
+import stnclf
 from stnclf._utils import part_file
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.cli.patch_set import load_patches
 from stnclf.slides import _extract, extract_patches
 from tests.cli.processes import KILLED, NO_LIMIT, kill, n_lines
-from tests.conftest import CUT, write_enormous
+from tests.conftest import CUT, SHORT, write_enormous
 
 
 def contents(folder):
@@ -346,3 +348,63 @@ def test_cells_outside_are_named_by_file_and_row_and_left_out_on_request(work, i
     assert f"cells.csv: 1 of {n_disc} cells lie outside their image" in lines[0]
     assert f"{n_disc - 1} patches" in lines[1]
     assert f"{len(table) - n_disc + 1} of {len(table)} rows left out" in lines[1]
+
+
+def test_neighbours_are_all_other_annotated_cells_and_are_taught(work, invoke):
+    line = ("--label", "disc", "--neighbors", "--image-size", 120)
+    code, _, lines = cut(invoke, work, *line, "--background", 8, "--background-distance", 20)
+    assert code == 0, lines
+    found = load_patches(work / "out")
+    table = read_annotations(work / "cells.sqlite")
+    how = {"size": 32, "image_size": 120, "max_offset": 4, "mpp": None, "random_state": 0}
+    how |= {"background": 8, "background_distance": 20, "avoid": table}
+    wanted = table[table["label"] == "disc"]
+    *_, expected = extract_patches(wanted, work / "slides", neighbors=table, **how)
+    np.testing.assert_array_equal(found.neighbors, expected)
+    # Crosses are cells of a class that is not wanted.
+    kinds = found.neighbors[:, :, 2]
+    assert (kinds == 1).sum() > 20 < (kinds == -1).sum()
+    packed = ("patches", work / "cells.sqlite", work / "slides", "-o", work / "out.npz", *CUT)
+    more = ("--background", 8, "--background-distance", 20)
+    assert invoke(*packed, *line, *more)[0] == 0
+    np.testing.assert_array_equal(load_patches(work / "out.npz").neighbors, expected)
+    model = work / "m.safetensors"
+    code, _, lines = invoke("train", work / "out", "-o", model, *SHORT)
+    assert code == 0, lines
+    clf = stnclf.load(model)
+    assert clf.objectness_
+    assert clf.has_cell_.tolist() == [False, True]
+    # Taught by hand, the same; the dense localizer and the plain network take what they can.
+    again = clone(clf).set_params(verbose=0)
+    again.fit(found.X, found.y, centers=found.centers, neighbors=found.neighbors)
+    np.testing.assert_array_equal(again.predict_proba(found.X), clf.predict_proba(found.X))
+    methods = ("--method", "stn", "--method", "cnn", "--epochs", 1, "--folds", 2)
+    code, _, lines = invoke("evaluate", work / "out", *methods, *SHORT[:6], "--set", "batch_size=8")
+    assert code == 0, lines
+
+
+def test_mined_patches_have_neighbours_where_the_others_have(work, invoke):
+    line = ("--neighbors", "--image-size", 100, "--slide-mpp", 0.25)
+    assert cut(invoke, work, *line)[0] == 0
+    assert invoke("train", work / "out", "-o", work / "m.safetensors", *SHORT)[0] == 0
+    where = (work / "out", work / "slides", "--annotations", work / "cells.sqlite")
+    more = ("-n", 6, "--slide-mpp", 0.25, "--min-probability", 0.01)
+    mined = work / "mined"
+    code, _, lines = invoke("mine", work / "m.safetensors", *where, *more, "-o", mined)
+    assert code == 0, lines
+    before, after = load_patches(work / "out"), load_patches(mined)
+    n, names = len(before.X), ["background", "cross", "disc"]
+    assert len(after.X) > n
+    assert np.unique(after.y).tolist() == names
+    k = before.neighbors.shape[1]
+    np.testing.assert_array_equal(after.neighbors[:n, :k, :2], before.neighbors[:, :, :2])
+    np.testing.assert_array_equal(after.neighbors[:n, :k, 2], before.neighbors[:, :, 2] + 1)
+    new = after.neighbors[n:]
+    there = new[~np.isnan(new[:, :, 0])]
+    assert len(there) > 3
+    assert set(there[:, 2]) <= {1.0, 2.0}
+    # Each lies where its pixels are: those of a blob are reddish.
+    for image, cells in zip(after.X[n:], new):
+        for x, y, _ in cells[~np.isnan(cells[:, 0])]:
+            if 1 <= x < 98 and 1 <= y < 98:
+                assert image[round(y), round(x), 0] > 150

@@ -71,7 +71,7 @@ def test_bad_radius_is_named(radius):
         localization_summary([[1, 1]], [[1, 1]], radius=radius)
 
 
-@pytest.mark.parametrize("errors", [[[1.0]], [np.nan], [-1.0]])
+@pytest.mark.parametrize("errors", [[[1.0]], [np.inf], [-1.0]])
 def test_bad_errors_are_named(errors):
     with pytest.raises(ValueError, match="errors must"):
         error_summary(errors)
@@ -81,3 +81,18 @@ def test_bad_errors_are_named(errors):
 def test_bad_image_size_is_named(size):
     with pytest.raises(ValueError, match="image_size must be"):
         localization_summary([[1, 1]], [[1, 1]], image_size=size)
+
+
+def test_where_there_is_no_cell_there_is_no_error():
+    true = [[3, 4], [np.nan, np.nan], [10, 0]]
+    pred = [[0, 0], [7, 7], [10, 2]]
+    np.testing.assert_array_equal(localization_error(true, pred), [5, np.nan, 2])
+    found = localization_summary(true, pred, image_size=(1, 21), radius=2)
+    assert (found["n"], found["mean"], found["within"]) == (2, 3.5, 0.5)
+    assert found["center_guess"]["n"] == 2
+    assert found["center_guess"]["within"] == 0.5
+    assert error_summary([np.nan])["mean"] is None
+    with pytest.raises(ValueError, match=r"centers_true holds NaN.*first in row 1"):
+        localization_error([[3, 4], [np.nan, 2]], [[0, 0], [1, 1]])
+    with pytest.raises(ValueError, match="centers_pred holds NaN"):
+        localization_error([[3, 4]], [[np.nan, np.nan]])
