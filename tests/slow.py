@@ -27,6 +27,7 @@ SLOW = frozenset(
         "benchmarks",
         "cli/test_cautions.py::test_a_model_is_not_scored_on_its_own_patches_in_silence",
         "cli/test_classify.py",
+        "cli/test_detect.py",
         "cli/test_evaluate.py",
         "cli/test_export.py",
         "cli/test_hotspots.py",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import tempfile
 from pathlib import Path
 
 import click
@@ -73,7 +76,27 @@ _USED_WITH_A_MODEL += ("domain", "slide_table")
     "laboratory, for example.",
 )
 @click.option(
-    "--jobs", type=int, default=1, show_default=True, callback=check_jobs, help="Folds at a time."
+    "--detect",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of the slides: scan those that did not train, and score what is found there.",
+)
+@click.option("--annotations", type=EXISTING, help="All cells of these slides, for --detect.")
+@click.option("--slide-mpp", type=float, help="Micrometres per pixel of these slides themselves.")
+@click.option(
+    "--radius",
+    "radius_um",
+    type=float,
+    default=7.5,
+    show_default=True,
+    help="Largest distance in micrometres of a detection from its cell.",
+)
+@click.option(
+    "--jobs",
+    type=int,
+    default=1,
+    show_default=True,
+    callback=check_jobs,
+    help="Folds at a time; with --detect, tiles at a time.",
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Run the folds on a Dask cluster.")
 @method_options
@@ -87,6 +110,10 @@ def evaluate(
     report,
     domain,
     slide_table,
+    detect,
+    annotations,
+    slide_mpp,
+    radius_um,
     jobs,
     scheduler,
     overwrite,
@@ -109,12 +136,22 @@ def evaluate(
         _refuse_unused(_USED_WITH_A_MODEL)
     if slide_table is not None and domain is None:
         raise click.UsageError("--slide-table needs --domain: which of its columns counts.")
+    if (detect is None) != (annotations is None):
+        raise click.UsageError("--detect and --annotations go together.")
     if out is not None:
-        unfinished = [beside(out, ".progress")]
+        unfinished = [beside(out, ".progress"), beside(out, ".folds")]
         check_output(out, overwrite=overwrite, resume=resume, unfinished=unfinished)
     if report is not None:
         check_output(report, overwrite=overwrite or resume, option="--report")
     found = load_patches(patches)
+    if detect is not None:
+        if model is not None or report is not None or domain is not None:
+            raise click.UsageError("--detect excludes --model, --report and --domain.")
+        where = detect, annotations, slide_mpp, radius_um
+        how = {"methods": list(dict.fromkeys(methods or ["stn"])), "folds": folds, "jobs": jobs}
+        how |= {"scheduler": scheduler, "overwrite": overwrite, "resume": resume}
+        _detect(patches, found, out, where, options, **how)
+        return
     domains = None if domain is None else domains_of(found, domain, slide_table)
     centred, cautions = all_in_the_middle(found), []
     if centred:
@@ -213,6 +250,72 @@ def evaluate(
     best = max(results, key=lambda name: results[name]["macro_f1"])
     score = results[best]["macro_f1"]
     say(f"{out or patches}: {len(found.X)} patches; macro F1 {score:.3f} ({best})")
+
+
+def _detect(
+    patches, found, out, where, options, *, methods, folds, jobs, scheduler, overwrite, resume
+):
+    """Score detections instead of patches."""
+    from .._utils.run import Run
+    from ..report._detections import detection_table
+    from .detect import detection_folds, evaluate_detection, slides_and_cells
+    from .patch_folder import describe_slides
+
+    slides, annotations, slide_mpp, radius_um = where
+    if found.groups is None:
+        raise click.BadParameter(f"'{patches}' does not name slides.", param_hint="'PATCHES'")
+    if "features" in methods:
+        raise click.BadParameter("'features' cannot scan.", param_hint="'--method'")
+    estimators = build(methods, found.facts, **options)
+    splits = detection_folds(found.groups, folds, options["random_state"])
+    slide_mpp = found.facts.get("slide_mpp") if slide_mpp is None else slide_mpp
+    parameters = {name: repr(est.get_params()) for name, est in estimators.items()}
+    what = {"folds": folds, "seed": options["random_state"], "parameters": parameters}
+    header = run_identity(
+        "evaluate --detect",
+        __version__,
+        patches=describe_file(patches),
+        annotations=describe_file(annotations),
+        slides=describe_slides(slides, found.groups.tolist()),
+        slide_mpp=slide_mpp,
+        radius_um=radius_um,
+        **what,
+    )
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(replacing_only_if(overwrite))
+        run = stack.enter_context(Run(target(out), header, resume, lambda: _read_run(out)))
+        if run.complete:
+            say_complete(out)
+            return
+        if out is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        else:
+            folder = beside(out, ".folds")
+            if not resume:
+                shutil.rmtree(folder, ignore_errors=True)
+        with about_file(annotations):
+            place = slides_and_cells(found, slides, annotations, slide_mpp)
+        folder.mkdir(exist_ok=True)
+        with on_cluster(scheduler), about_file(patches):
+            results = evaluate_detection(
+                {TITLES[method]: estimators[method] for method in methods},
+                found,
+                splits,
+                place,
+                folder=folder,
+                radius_um=radius_um,
+                jobs=jobs,
+                cluster=scheduler is not None,
+            )
+        text = {"patches": printable(str(patches)), "stnclf": __version__, **what}
+        text |= {"detection": results, "run": header}
+        run.write(f"{json.dumps(text, indent=2, ensure_ascii=False)}\n".encode())
+        run.forget()
+        shutil.rmtree(folder, ignore_errors=True)
+    for title, scores in results.items():
+        show(printable(f"{title}\n{detection_table(scores)}\n", keep="\n"))
+    n_slides = len(np.unique(found.groups))
+    say(f"{out or patches}: {n_slides} slides, radius {radius_um:g} um, thresholds of other slides")
 
 
 def _histories(name, estimator):

@@ -27,7 +27,7 @@ from .common import (
 )
 from .messages import about_file, say, show
 from .outputs import check_output
-from .tables import read_table, slides_option
+from .tables import by_base_name, read_table, slides_option
 
 __all__ = ["score"]
 
@@ -113,7 +113,7 @@ def score(
     found, scanned = _read_detections(detections)
     cells = read_table(truth, format, mpp=mpp, columns=columns, slides=slides, labels=labels)[0]
     with about_file(truth):
-        cells = _by_base_name(cells[cells["label"].notna()])
+        cells = by_base_name(cells[cells["label"].notna()])
     is_scanned = cells["image"].map(lambda name: scanned is None or Path(name).stem in scanned)
     others = sorted({*cells["image"][~is_scanned]})
     cells = cells[is_scanned]
@@ -179,14 +179,6 @@ def _read_detections(path):
     filled = [table for table in tables if len(table)] or tables[:1]
     table = filled[0] if len(filled) == 1 else import_pandas().concat(filled, ignore_index=True)
     return (table if "probability" in table else table.assign(probability=[])), scanned
-
-
-def _by_base_name(cells):
-    """Name images as `scan` does, without their folder."""
-    names = {name: os.path.basename(str(name).replace("\\", "/")) for name in cells["image"]}
-    if len(set(names.values())) < len(names):
-        raise ValueError("has several images of one name in different folders.")
-    return cells.assign(image=cells["image"].map(names), path=cells["image"])
 
 
 def _in_micrometres(cells, found, mpp, slides):

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from .._utils.optional import import_pandas
 from ..annotations import read_annotations
 from ..annotations._table import DoesNotApply, NeedsLabel, NeedsResolution
 
-__all__ = ["LABEL_HELP", "needs_resolution", "read_table", "read_tables", "slides_option"]
+__all__ = [
+    "LABEL_HELP",
+    "by_base_name",
+    "needs_resolution",
+    "read_table",
+    "read_tables",
+    "slides_option",
+]
 
 #: What ``--label`` does, which chooses classes or gives one.
 LABEL_HELP = "Only this class, may be repeated; or the class of all, if the file names none."
@@ -80,3 +89,27 @@ def read_tables(paths, format="auto", *, mpp=None, **how):
     tables, used = zip(*(read_table(path, format, mpp=mpp, **how) for path in paths))
     table = tables[0] if len(tables) == 1 else import_pandas().concat(tables, ignore_index=True)
     return table, any(used)
+
+
+def by_base_name(cells):
+    """Name the images of a table as `scan` does, without their folder.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        With a column ``image``.
+
+    Returns
+    -------
+    DataFrame
+        The names as they were are in the column ``path``.
+
+    Raises
+    ------
+    ValueError
+        If two images would have one name.
+    """
+    names = {name: os.path.basename(str(name).replace("\\", "/")) for name in cells["image"]}
+    if len(set(names.values())) < len(names):
+        raise ValueError("has several images of one name in different folders.")
+    return cells.assign(image=cells["image"].map(names), path=cells["image"])

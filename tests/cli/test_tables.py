@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from stnclf.annotations import read_annotations, write_annotations
-from stnclf.cli.tables import read_table, read_tables
+from stnclf.cli.tables import by_base_name, read_table, read_tables
 from tests.cli.test_export import TABLE
 
 POINTS = {
@@ -30,6 +30,17 @@ def work(tmp_path):
     image = Image.fromarray(pixels)
     image.save(tmp_path / "slides" / "a.tif", dpi=(25400 / 0.25, 25400 / 0.25))
     return tmp_path
+
+
+def test_images_are_named_without_their_folders():
+    import pandas as pd
+
+    cells = pd.DataFrame({"image": ["a/x.svs", "b\\y.svs", "a/x.svs"], "x": [1, 2, 3]})
+    named = by_base_name(cells)
+    assert named["image"].tolist() == ["x.svs", "y.svs", "x.svs"]
+    assert named["path"].tolist() == cells["image"].tolist()
+    with pytest.raises(ValueError, match="several images of one name"):
+        by_base_name(pd.DataFrame({"image": ["a/x.svs", "b/x.svs"]}))
 
 
 def test_tables_are_read_as_one(tmp_path):

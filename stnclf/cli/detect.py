@@ -1,0 +1,256 @@
+"""``evaluate --detect``: train on some slides, scan the others, score the cells that are found.
+
+Each fold keeps its model and tables in a folder beside the result, so that a run that was killed
+goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+
+import click
+import numpy as np
+from sklearn.base import clone
+
+from ..annotations import resolve_image
+from ..metrics import choose_thresholds
+from ..persistence import load, save
+from ..report._detections import score_slides
+from ..scan import scan_slides
+from ..slides import Slide
+from .messages import say
+from .tables import by_base_name, read_table
+
+__all__ = [
+    "detection_folds",
+    "evaluate_detection",
+    "pooled_scores",
+    "run_detection",
+    "slides_and_cells",
+]
+
+#: Detections are kept from here on: thresholds are chosen above it.
+_LEAST = 0.05
+
+
+def detection_folds(groups, n_folds, seed):
+    """Split slides into those that train, that choose the threshold, and that are scored.
+
+    Parameters
+    ----------
+    groups : ndarray of shape (n,)
+        Slide of each patch.
+    n_folds : int
+        Number of folds.
+    seed : int
+        What decides.
+
+    Returns
+    -------
+    list of (list of str, list of str, list of str)
+        Names of the slides; each is scored once. A quarter of those that are not scored, one at
+        least, chooses the thresholds.
+
+    Raises
+    ------
+    click.BadParameter
+        If there are fewer slides than folds, or fewer than three.
+    """
+    names = np.unique(groups)
+    if len(names) < max(3, n_folds):
+        raise click.BadParameter(
+            f"got {n_folds}, but the patches are of {len(names)} slide(s); --detect wants as many "
+            "slides as folds, and three: to train, to choose the threshold, to score.",
+            param_hint="'--folds'",
+        )
+    shuffled = np.random.default_rng(seed).permutation(names).tolist()
+    folds = []
+    for fold in range(n_folds):
+        scored = shuffled[fold::n_folds]
+        others = [name for name in shuffled if name not in scored]
+        n_chosen = max(1, len(others) // 4)
+        # Not the same slides in each fold.
+        first = fold * n_chosen % len(others)
+        others = others[first:] + others[:first]
+        folds.append((others[n_chosen:], others[:n_chosen], scored))
+    return folds
+
+
+def run_detection(estimator, found, folds, folder, opened, cells, radius_um, *, n_jobs, jobs):
+    """Train and scan fold by fold, but for what is done.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Untrained.
+    found : PatchSet
+        The patches.
+    folds : list
+        Of `detection_folds`.
+    folder : Path
+        Where models and tables of the folds lie.
+    opened : dict of str to Slide
+        The slides by name.
+    cells : DataFrame
+        All annotated cells, in micrometres; ``image`` is the slide's base name.
+    radius_um : float
+        Radius of a match.
+    n_jobs, jobs : int
+        Slides at a time on a cluster, and tiles at a time.
+
+    Returns
+    -------
+    list of (dict, DataFrame)
+        Of each fold the thresholds by label, and all detections on the slides that are scored,
+        in micrometres, with a column ``kept``.
+    """
+    results = []
+    for number, (training, choosing, scored) in enumerate(folds):
+        place = folder / f"{number}"
+        place.mkdir(exist_ok=True)
+        model = _trained(estimator, found, np.isin(found.groups, training), place / "m.safetensors")
+        mpp = model.mpp if model.mpp is not None else found.facts.get("mpp")
+        tables = place / "tables"
+        tables.mkdir(exist_ok=True)
+        names = [*choosing, *scored]
+        each = scan_slides(
+            model,
+            [opened[name] for name in names],
+            out=tables,
+            resume=True,
+            n_jobs=n_jobs,
+            tile_jobs=jobs,
+            mpp=mpp,
+            min_probability=_LEAST,
+        )
+        for name, table in zip(names, each):
+            for axis in "xy":
+                table[axis] = table[axis] * opened[name].mpp
+        everything = dict(zip(names, each))
+        base = [os.path.basename(name) for name in choosing]
+        thresholds = choose_thresholds(
+            cells[cells["image"].isin(base)],
+            _joined([everything[name] for name in choosing]),
+            radius_px=radius_um,
+        )
+        table = _joined([everything[name] for name in scored])
+        least = np.array([thresholds.get(label, 0.5) for label in table["label"]])
+        results.append((thresholds, table.assign(kept=table["probability"] >= least)))
+        shown = ", ".join(f"{label} {value:.3f}" for label, value in thresholds.items())
+        say(f"fold {number + 1} of {len(folds)}: {len(table)} detections; thresholds {shown}")
+    return results
+
+
+def _trained(estimator, found, rows, path):
+    """Train on some patches, going on where an earlier run was."""
+    if path.exists():
+        return load(path)
+    checkpoint = path.with_suffix(".checkpoint")
+    model = clone(estimator).set_params(checkpoint=os.fspath(checkpoint))
+    known = {} if found.centers is None else {"centers": found.centers[rows]}
+    model.fit(found.X[rows], found.y[rows], **known)
+    model.set_params(checkpoint=None)
+    save(model, path)
+    checkpoint.unlink(missing_ok=True)
+    return model
+
+
+def _joined(tables):
+    from .._utils.optional import import_pandas
+
+    filled = [table for table in tables if len(table)] or tables[:1]
+    return import_pandas().concat(filled, ignore_index=True)
+
+
+def pooled_scores(results, cells, labels, radius_um):
+    """Score the kept detections of all folds, see `stnclf.report._detections.score_slides`.
+
+    Parameters
+    ----------
+    results : list
+        Of `run_detection`.
+    cells : DataFrame
+        The annotated cells, in micrometres.
+    labels : list of labels
+        Classes to score.
+    radius_um : float
+        Radius of a match.
+
+    Returns
+    -------
+    dict
+        The average precision is that of all detections, kept or not.
+    """
+    table = _joined([found for _, found in results])
+    how = {"radius_px": radius_um, "labels": labels}
+    scores = score_slides(cells, table[table["kept"]], **how)
+    every = score_slides(cells, table, **how)
+    for block, whole in [
+        (scores["pooled"], every["pooled"]),
+        *((scores["slides"][name], every["slides"][name]) for name in scores["slides"]),
+    ]:
+        for label in labels:
+            block[label]["average_precision"] = whole[label]["average_precision"]
+    return scores
+
+
+def slides_and_cells(found, slides, annotations, slide_mpp):
+    """Open the slides of a patch set and read their cells, in micrometres."""
+    names = np.unique(found.groups).tolist()
+    opened = {name: Slide(resolve_image(slides, name), slide_mpp) for name in names}
+    cells = read_table(annotations, mpp=slide_mpp, slides=slides)[0]
+    cells = by_base_name(cells[cells["label"].notna()])
+    scale = {}
+    for name, slide in opened.items():
+        with closing(slide):
+            scale[os.path.basename(name)] = slide.mpp
+    cells = cells[cells["image"].isin(scale)]
+    if not len(cells):
+        raise ValueError(f"{annotations}: has no cell on the slides of the patches.")
+    factor = cells["image"].map(scale)
+    return opened, cells.assign(x=cells["x"] * factor, y=cells["y"] * factor)
+
+
+def evaluate_detection(estimators, found, folds, where, *, folder, radius_um, jobs, cluster):
+    """Train, scan and score every method.
+
+    Parameters
+    ----------
+    estimators : dict of str to estimator
+        Untrained, by title.
+    found : PatchSet
+        The patches.
+    folds : list
+        Of `detection_folds`.
+    where : tuple
+        Of `slides_and_cells`.
+    folder : Path
+        What is done lies there.
+    radius_um : float
+        Radius of a match.
+    jobs : int
+        Tiles at a time.
+    cluster : bool
+        Whether slides are shared out.
+
+    Returns
+    -------
+    dict of str to dict
+        Scores by title, as `stnclf.report._detections.score_slides` gives them, and the
+        ``thresholds`` of each fold.
+    """
+    opened, cells = where
+    labels = sorted({*cells["label"]} & {*found.y.tolist()})
+    scored = {}
+    for number, (title, estimator) in enumerate(estimators.items()):
+        place = folder / f"{number}"
+        place.mkdir(exist_ok=True)
+        n_jobs = -1 if cluster else 1
+        results = run_detection(
+            estimator, found, folds, place, opened, cells, radius_um, n_jobs=n_jobs, jobs=jobs
+        )
+        chosen = [{str(k): v for k, v in thresholds.items()} for thresholds, _ in results]
+        scores = pooled_scores(results, cells, labels, radius_um)
+        scored[title] = {**scores, "radius_um": radius_um, "thresholds": chosen}
+    return scored

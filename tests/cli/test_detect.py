@@ -1,0 +1,126 @@
+"""``evaluate --detect``: no slide on two sides, thresholds of other slides, harmless deaths."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import stnclf
+from stnclf.annotations import read_annotations, write_annotations
+from stnclf.cli.detect import detection_folds
+from stnclf.cli.patch_set import load_patches
+from stnclf.metrics import choose_thresholds, detection_score
+from stnclf.scan import scan
+from stnclf.slides import Slide
+from tests.cli.processes import KILLED, NO_LIMIT, kill
+from tests.conftest import SHORT
+
+
+@pytest.fixture(scope="module")
+def line(road, tmp_path_factory, invoke):
+    """A command line without its --out: three slides, the third the mirror image of another."""
+    folder = tmp_path_factory.mktemp("detect")
+    slides = folder / "slides"
+    shutil.copytree(road / "slides", slides)
+    Image.fromarray(np.asarray(Image.open(slides / "ü.png"))[:, ::-1]).save(slides / "m.png")
+    table = read_annotations(road / "cells.sqlite")[["image", "x", "y", "label"]]
+    mirrored = table[table["image"] == "ü.png"].assign(image="m.png")
+    mirrored["x"] = 419 - mirrored["x"]
+    write_annotations(pd.concat([table, mirrored]), folder / "cells.csv")
+    cut = ("--size", 32, "--image-size", 48, "--max-offset", 4, "--slide-mpp", 0.25)
+    assert invoke("patches", folder / "cells.csv", slides, "-o", folder / "p", *cut)[0] == 0
+    where = ("--detect", slides, "--annotations", folder / "cells.csv", "--folds", 3)
+    return ("evaluate", folder / "p", *where, "--radius", 1.5, *SHORT)
+
+
+@pytest.mark.parametrize("n_folds", [3, 5])
+def test_no_slide_is_on_two_sides(n_folds):
+    groups = np.repeat([f"{i}.svs" for i in range(11)], 3)
+    folds = detection_folds(groups, n_folds, 0)
+    assert len(folds) == n_folds
+    tested = [name for *_, scored in folds for name in scored]
+    assert sorted(tested) == sorted(set(groups.tolist()))
+    for training, choosing, scored in folds:
+        assert sorted([*training, *choosing, *scored]) == sorted(set(groups.tolist()))
+        assert min(len(training), len(choosing), len(scored)) > 0
+        assert len(choosing) == (11 - len(scored)) // 4
+    assert folds == detection_folds(groups, n_folds, 0) != detection_folds(groups, n_folds, 1)
+
+
+def test_scores_are_those_of_models_that_did_not_see_the_slide(line, tmp_path, invoke):
+    out = tmp_path / "s.json"
+    code, printed, lines = invoke(*line, "-o", out)
+    assert code == 0, lines
+    assert os.listdir(tmp_path) == ["s.json"]
+    written = json.loads(out.read_text())["detection"]["STN"]
+    assert set(written["slides"]) == {"a b.tif", "ü.png", "m.png"}
+    assert len(written["thresholds"]) == 3
+    assert "precision" in printed
+    # One fold by hand.
+    found = load_patches(line[1])
+    training, choosing, scored = detection_folds(found.groups, 3, 0)[1]
+    model = tmp_path / "m.safetensors"
+    rows = np.isin(found.groups, training)
+    part = tmp_path / "part"
+    shutil.copytree(line[1], part)
+    for name in ("X", "y", "centers", "groups"):
+        np.save(part / f"{name}.npy", getattr(found, name)[rows])
+    assert invoke("train", part, "-o", model, *SHORT)[0] == 0
+    estimator, truth = stnclf.load(model), read_annotations(line[5])
+    tables = {
+        name: scan(estimator, Slide(line[3] / name, 0.25), mpp=0.25, min_probability=0.05)
+        for name in (*choosing, *scored)
+    }
+    here = truth[truth["image"].isin(choosing)]
+    chosen = choose_thresholds(here, pd.concat([tables[n] for n in choosing]), radius_px=6)
+    assert written["thresholds"][1] == pytest.approx(chosen)
+    (name,) = scored
+    table = tables[name]
+    kept = table[table["probability"] >= table["label"].map(lambda k: chosen.get(k, 0.5))]
+    expected = detection_score(truth[truth["image"] == name], kept, radius_px=6)
+    for label, score in expected.items():
+        for count in ("n_truth", "n_detections", "true_positives"):
+            assert written["slides"][name][label][count] == score[count], (label, count)
+
+
+@NO_LIMIT
+def test_a_killed_run_goes_on(line, tmp_path, invoke):
+    assert invoke(*line, "-o", tmp_path / "whole.json")[0] == 0
+    out = tmp_path / "s.json"
+    code = KILLED.format(module="progress", kind="Progress.add")
+    kill(code, (*line, "-o", out, 2), lambda: (tmp_path / "s.json.folds/0/0").is_dir())
+    assert (tmp_path / "s.json.folds/0/0/m.safetensors").exists()
+    before = (tmp_path / "s.json.folds/0/0/m.safetensors").stat().st_mtime_ns
+    code, _, lines = invoke(*line, "-o", out)
+    assert (code, "--resume" in lines[0]) == (2, True)
+    code, _, lines = invoke(*line, "-o", out, "--resume", "--seed", 1)
+    assert (code, "begun with another" in lines[0]) == (1, True), lines
+    assert (tmp_path / "s.json.folds/0/0/m.safetensors").stat().st_mtime_ns == before
+    code, _, lines = invoke(*line, "-o", out, "--resume")
+    assert code == 0, lines
+    whole, again = (json.loads(path.read_text()) for path in (tmp_path / "whole.json", out))
+    assert again["detection"] == whole["detection"]
+    assert sorted(os.listdir(tmp_path)) == ["s.json", "whole.json"]
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        (["--folds", 4], 2, "'--folds': got 4, but the patches are of 3 slide(s)"),
+        (["--method", "features"], 2, "'features' cannot scan"),
+        (["--report", "r.html"], 2, "--detect excludes --model, --report and --domain"),
+        (["--resume"], 2, "--resume needs --out"),
+    ],
+)
+def test_wrong_options_are_named(more, code, words, line, tmp_path, invoke, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, printed, lines = invoke(*line, *more)
+    assert (status, printed, len(lines)) == (code, "", 1), lines
+    assert words in lines[0]
+    assert os.listdir(tmp_path) == []
