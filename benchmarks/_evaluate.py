@@ -16,7 +16,7 @@ from stnclf import PAPER, CiresanBaseline, STNCellClassifier
 from stnclf.geometry import window_corners
 from stnclf.networks import FixedLocalizer, STNNet, WindowClassifier
 
-METHODS = ("stn", "cnn", "stn-paper", "ciresan", "svc", "rf")
+METHODS = ("stn", "stn-absent", "cnn", "stn-paper", "ciresan", "svc", "rf")
 STAGE_EPOCHS = ("classifier_epochs", "localizer_epochs", "joint_epochs")
 
 
@@ -25,10 +25,11 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
 
     Parameters
     ----------
-    method : {"stn", "cnn", "stn-paper", "ciresan", "svc", "rf"}
-        The network with a localizer; a modern network on the whole patch, trained with the
-        same augmentation and optimiser; the STN as published in 2017; its plain network; or
-        hand-crafted features under a support vector machine or a random forest.
+    method : {"stn", "stn-absent", "cnn", "stn-paper", "ciresan", "svc", "rf"}
+        The network with a localizer; the same, told in which patches no cell is meant; a modern
+        network on the whole patch, trained with the same augmentation and optimiser; the STN as
+        published in 2017; its plain network; or hand-crafted features under a support vector
+        machine or a random forest.
     patch_size, cell_size : int
         Pixels.
     seed : int
@@ -42,7 +43,7 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
     """
     settings = dict(settings or {})
     sizes = {"patch_size": patch_size, "cell_size": cell_size, "random_state": seed}
-    if method in ("stn", "stn-paper"):
+    if method in ("stn", "stn-absent", "stn-paper"):
         published = PAPER if method == "stn-paper" else {}
         return made(STNCellClassifier, **{**published, **sizes, **settings})
     one_stage = {**sizes, "localizer_epochs": 0, "joint_epochs": 0}
@@ -73,6 +74,7 @@ def title(method, settings=None):
     """Name a method in a table, with what differs from the paper or from the defaults."""
     names = {
         "stn": "STN",
+        "stn-absent": "STN, told where no cell is meant",
         "cnn": "modern CNN on the whole patch",
         "ciresan": "CNN baseline (Ciresan)",
         "svc": "features + SVC",

@@ -1,7 +1,7 @@
 """Accuracy of all methods on the public data sets, by grouped cross-validation.
 
     python benchmarks/accuracy.py --data ROOT [--protocols bccd amibr crchisto chula]
-        [--methods stn cnn stn-paper ciresan svc rf] [--seeds 0] [--folds 0 1 2 3 4]
+        [--methods stn stn-absent cnn stn-paper ciresan svc rf] [--seeds 0] [--folds 0 1 2 3 4]
         [--max-samples N] [--threads N] [--out FILE]
     python benchmarks/accuracy.py --page-only
 
@@ -18,7 +18,7 @@ from stnclf.metrics import error_summary, localization_summary
 from stnclf.report import classification_table, evaluate, summary_table
 
 #: The order of methods in tables; oracle, windows at the true centres, was measured at 1fd4ba8.
-ORDER = ("stn", "cnn", "oracle", *METHODS[2:])
+ORDER = ("stn", "stn-absent", "cnn", "oracle", *METHODS[3:])
 KEY = ("protocol", "method", "seed", "fold", "n_folds", "max_samples")
 N_FOLDS = 5
 
@@ -34,6 +34,7 @@ SETTINGS = {
             "augment__scale": 0.2,
         },
     },
+    "stn-absent": {"all": {}},
     # The control has about as much processor time as the STN, all of it for the one network, and
     # the same changes of the patches.
     "cnn": {
@@ -82,6 +83,8 @@ def measure(options, store, variants=None):
         for seed in options.seeds:
             splits = folds(cells.y, cells.groups, N_FOLDS, seed)
             for method in options.methods:
+                if method == "stn-absent" and not protocol.without_cell:
+                    continue
                 for fold in options.folds:
                     for variant, changes in (variants(name) if variants else {"": {}}).items():
                         row = {"protocol": name, "method": method + variant, "seed": seed}
@@ -103,7 +106,11 @@ def measure_fold(options, store, cells, protocol, row, method, chosen, split):
     if store.is_done(row):
         return
     train, test = split
-    result = run_fold(estimator, cells, train, test)
+    shown = cells
+    if method == "stn-absent":
+        nowhere = np.isin(cells.y, protocol.without_cell)[:, None]
+        shown = cells._replace(centers=np.where(nowhere, np.nan, cells.centers))
+    result = run_fold(estimator, shown, train, test)
     labels = np.unique(cells.y)
     scores = evaluate(cells.y[test], result.y_pred, labels=labels)
     row |= {

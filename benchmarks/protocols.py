@@ -74,6 +74,8 @@ class Protocol:
         Glob patterns of which each must match something in the folder.
     read : callable
         ``read(folder, protocol, seed)`` yields a `_Cell` for each sample.
+    without_cell : tuple of str
+        Classes of patches in which no cell is meant, for the method "stn-absent".
     """
 
     name: str
@@ -85,6 +87,7 @@ class Protocol:
     layout: str
     marks: tuple[str, ...]
     read: Callable
+    without_cell: tuple = ()
 
     @property
     def largest_offset(self):
@@ -336,6 +339,7 @@ PROTOCOLS = {
             layout="Dataset/*.jpg and Label/*.txt",
             marks=("Dataset", "Label/*.txt"),
             read=_read_chula,
+            without_cell=("common",),
         ),
     )
 }
