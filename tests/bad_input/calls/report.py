@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stnclf.displays import (
+    DetectionCurveDisplay,
     HotspotDisplay,
     LocalizationDisplay,
     ReliabilityDisplay,
@@ -47,6 +48,7 @@ def with_slide(name):
 
 #: Displays that can be drawn, by name.
 DRAWABLE = {
+    "DetectionCurveDisplay": lambda r: DetectionCurveDisplay({}),
     "HotspotDisplay": lambda r: HotspotDisplay(IMAGES[0], 1.0, 0.5, [[3, 4]], ["a"]),
     "LocalizationDisplay": lambda r: LocalizationDisplay(IMAGES, AB, AB),
     "ReliabilityDisplay": lambda r: ReliabilityDisplay([0.7], [0.5], [2], 0.2),
@@ -73,6 +75,13 @@ CASES = [
         ValueError,
         "got 0",
         lambda r: LocalizationDisplay(IMAGES, AB, AB).plot(n_columns=0),
+    ),
+    refused(
+        "DetectionCurveDisplay.from_detections",
+        "radius_px: negative",
+        ValueError,
+        "got -3",
+        lambda r: DetectionCurveDisplay.from_detections(r.table, r.table, radius_px=-3),
     ),
     refused(
         "HotspotDisplay.from_detections",
