@@ -17,6 +17,7 @@ from ._tissue import find_slide_tissue, otsu_threshold
 __all__ = [
     "append_label",
     "background_places",
+    "boxes_of",
     "check_background",
     "given_places",
     "places_on",
@@ -138,7 +139,9 @@ def given_places(table, names, slides):
     return image, points
 
 
-def background_places(slides, names, scales, annotated, avoid, n, distance, window, seed, on_error):
+def background_places(
+    slides, names, scales, annotated, avoid, n, distance, window, seed, on_error, tables=(), most=0
+):
     """Choose places for patches of background.
 
     Parameters
@@ -162,6 +165,10 @@ def background_places(slides, names, scales, annotated, avoid, n, distance, wind
         What decides.
     on_error : {"stop", "skip"}
         "skip" leaves out what cannot be read.
+    tables : sequence of table, default=()
+        Where boxes around cells may be, see `boxes_of`.
+    most : float, default=0
+        Longest side of a box around a cell, in pixels of the patches.
 
     Returns
     -------
@@ -185,6 +192,8 @@ def background_places(slides, names, scales, annotated, avoid, n, distance, wind
             found = on_level_0(points[here], from_bounds[here], slide.path)
             cells[i] = np.concatenate([cells[i], found])
     around = read_around if on_error == "skip" else None
+    found = [boxes_of(table, names, slides, most * scales) for table in tables]
+    boxes = [np.concatenate(parts) for parts in zip(*found)] if found else [None] * len(slides)
     kinds = {"dark": [], "any": []}
     for i, slide in enumerate(slides):
         with slide:
@@ -193,7 +202,8 @@ def background_places(slides, names, scales, annotated, avoid, n, distance, wind
             # Half a pixel each, for the place and for the patch that is cut there.
             free = distance * scale + math.sqrt(0.5) * (1 + scale)
             for kind, found in zip(
-                kinds, places_on(slide, cells[i], n, free, window * scale, rng, around)
+                kinds,
+                places_on(slide, cells[i], n, free, window * scale, rng, around, boxes[i]),
             ):
                 kinds[kind].append(found)
     # The dark half first; what it lacks is taken anywhere.
@@ -209,13 +219,58 @@ def background_places(slides, names, scales, annotated, avoid, n, distance, wind
         raise argument_error(
             "background",
             f"got {n}, and there are {n_found} places at {distance:.4g} px or more from every "
-            "annotated cell; wants fewer, or a smaller background_distance.",
+            "annotated cell, and off its box; wants fewer, or a smaller background_distance.",
         )
     image = np.repeat(np.arange(len(slides)), [len(found) for found in places])
     return image, np.concatenate(places)
 
 
-def places_on(slide, cells, n, distance, window, rng, around=None):
+def boxes_of(table, names, slides, largest):
+    """Take the boxes around annotated cells out of a table, where it has them.
+
+    Parameters
+    ----------
+    table : DataFrame or mapping of columns
+        ``image``, ``x``, ``y``; ``width`` and ``height`` in pixels of level 0, if they are known.
+    names : ndarray of shape (n_images,), str
+        Names of the images.
+    slides : list of Slide
+        The images.
+    largest : ndarray of shape (n_images,)
+        Longest side of what may be a cell; longer ones are areas of some other kind.
+
+    Returns
+    -------
+    list of ndarray of shape (n_boxes, 4)
+        ``(x, y, width, height)`` for each image.
+    """
+    try:
+        sides = np.array([list(table[name]) for name in ("width", "height")], dtype=float).T
+    except (KeyError, IndexError, TypeError, ValueError):
+        return [np.empty((0, 4)) for _ in slides]
+    groups, points, _, _, _, from_bounds = check_cells(table, "avoid", labelled=False)
+    found = []
+    for name, slide, most in zip(names, slides, largest):
+        here = groups == name
+        with slide:
+            middles = on_level_0(points[here], from_bounds[here], slide.path)
+        boxes = np.concatenate([middles, sides[here]], axis=1)
+        longest = boxes[:, 2:].max(axis=1, initial=-np.inf)
+        found.append(boxes[(longest > 0) & (longest <= most)])  # NaN is neither
+    return found
+
+
+def _covered(boxes, shape, scale, margin):
+    """Mark the pixels of an overview that lie in boxes with a margin around them."""
+    covered = np.zeros(shape, dtype=bool)
+    low = np.floor((boxes[:, :2] + 0.5 - boxes[:, 2:] / 2 - margin) / scale).clip(0).astype(int)
+    high = np.ceil((boxes[:, :2] + 0.5 + boxes[:, 2:] / 2 + margin) / scale).clip(0).astype(int)
+    for (x0, y0), (x1, y1) in zip(low.tolist(), high.tolist()):
+        covered[y0:y1, x0:x1] = True
+    return covered
+
+
+def places_on(slide, cells, n, distance, window, rng, around=None, boxes=None):
     """Choose places on one slide.
 
     Parameters
@@ -234,6 +289,8 @@ def places_on(slide, cells, n, distance, window, rng, around=None):
         What decides.
     around : callable, default=None
         As `stnclf.slides._tissue.find_slide_tissue` takes it.
+    boxes : ndarray of shape (n_boxes, 4), default=None
+        Boxes of `boxes_of`, of which a window at a place must see nothing.
 
     Returns
     -------
@@ -252,6 +309,8 @@ def places_on(slide, cells, n, distance, window, rng, around=None):
     image, scale = slide._overview(scale, around)
     image, holes = (image, np.zeros(image.shape[:2], dtype=bool)) if around is None else image
     tissue = find_slide_tissue(slide, "auto", around)
+    if boxes is not None:
+        holes = holes | _covered(boxes, holes.shape, scale, window / 2)
     tree = cKDTree(cells) if len(cells) else None
 
     def usable(rows, columns):

@@ -38,6 +38,9 @@ from ._slide import Slide
 
 __all__ = ["context_margin", "extract_patches", "grid_corners", "tiles_of"]
 
+#: Boxes around cells are at most so many patches wide; wider ones are areas of some other kind.
+_LARGEST = 4
+
 #: Side of a tile in pixels of the result.
 _TILE = 512
 
@@ -125,7 +128,8 @@ def extract_patches(
         on tissue (see Notes). They come last.
     background_distance : float, default=None
         Least distance of their middle from an annotated cell, in pixels of the patches. None is
-        half the diagonal of the patch, so that no turn of it shows one.
+        half the diagonal of the patch, so that no turn of it shows one. Where the table has a box
+        for the cell, ``width`` and ``height`` up to four patches, a window there keeps off it, too.
     background_label : label, default="background"
         Their label, of the kind of the other labels.
     avoid : DataFrame or mapping of columns, default=None
@@ -273,7 +277,18 @@ def extract_patches(
         window = size / 2 if cell_size is None else cell_size
         places.append(
             background_places(
-                slides, names, scales, cells, avoid, background, distance, window, seed, on_error
+                slides,
+                names,
+                scales,
+                cells,
+                avoid,
+                background,
+                distance,
+                window,
+                seed,
+                on_error,
+                [table for table in (annotations, avoid) if table is not None],
+                _LARGEST * size,
             )
         )
     for more in places:

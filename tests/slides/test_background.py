@@ -107,6 +107,20 @@ def test_further_cells_are_avoided(root):
         cut(root, avoid={"image": ["a.png"] * 2, "x": [3.0, np.nan], "y": [1.0, 2.0]})
 
 
+def test_windows_keep_off_boxes_of_cells(root):
+    # A cell of 120 x 60 px, of which the dark end lies far from its middle.
+    large = {"image": ["a.png"] * 2, "x": [480.0, 400.0], "y": [220.0, 200.0]}
+    large |= {"width": [120.0, 5000.0], "height": [60.0, 5000.0]}  # the other is no cell
+    X, *_ = cut(root, 60, avoid=large, background_distance=10)
+    padded = np.pad(painted(), ((16, 16), (16, 16), (0, 0)), constant_values=255)
+    placed = places_of(X[2:], padded) - 16
+    off = np.abs(placed - (480, 220)) - np.array((60, 30)) - 8 + 1
+    assert (off.max(axis=1) >= 0).all()
+    free = cut(root, 60, avoid={**large, "width": [np.nan] * 2}, background_distance=10)[0]
+    placed = places_of(free[2:], padded) - 16
+    assert ((np.abs(placed - (480, 220)) - (60, 30)).max(axis=1) < 0).any()
+
+
 def test_distance_counts_in_pixels_of_the_patches(root):
     X, _, centers, _ = cut(root, 60, mpp=1.0, background_distance=45)
     assert X.shape[1] == 32
