@@ -234,7 +234,7 @@ def _cut(negatives, slides, found, slide_mpp):
 def _neighbors(negatives, cells, slides, found, slide_mpp, classes):
     """List the annotated cells in old and new patches, if the old ones have such a list."""
     from ..slides import Slide
-    from ..slides._extract import grid_corners
+    from ..slides._grid import grid_corners
     from ..slides._neighbors import cells_of
 
     if found.neighbors is None:

@@ -27,7 +27,7 @@ def fill_patches(slides, mpp, tiles, corners, part, n_jobs, verbose, on_error):
     mpp : float or None
         Micrometres per pixel of the patches.
     tiles : list of Tile
-        Parts of the images, see `stnclf.slides._extract.tiles_of`.
+        Parts of the images, see `stnclf.slides._grid.tiles_of`.
     corners : int ndarray of shape (n, 2)
         ``(x, y)`` of the patches' top-left pixels.
     part : PartFile

@@ -8,7 +8,8 @@ from PIL import Image
 
 from stnclf._utils import run
 from stnclf.slides import Slide, _extract, _fill, extract_patches
-from stnclf.slides._background import _shared_out, append_label, places_on
+from stnclf.slides._background import _shared_out, append_label
+from stnclf.slides._places import places_on
 
 GLASS, TISSUE, NUCLEUS, BLOOD = (245, 245, 246), (224, 170, 200), (80, 50, 130), (215, 30, 60)
 

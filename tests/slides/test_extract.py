@@ -20,7 +20,7 @@ import stnclf
 from stnclf._utils import run
 from stnclf.sampling import CellDataset, Draws, Frame, draw_batch
 from stnclf.slides import Slide, _extract, _fill, extract_patches, write_pyramid_tiff
-from stnclf.slides._extract import context_margin, grid_corners, tiles_of
+from stnclf.slides._grid import context_margin
 
 SHARED = Path(__file__).resolve().parents[3] / "shared/data"
 
@@ -539,32 +539,6 @@ def test_margin_holds_every_patch_that_training_draws_and_hardly_more(size, cell
             border = 1 - 1 / batch.source.shape[2]
             inside.append((np.abs(points) <= border + 1e-5).all())
         assert all(inside) == fits
-
-
-def test_corners_keep_cells_within_reach():
-    rng = np.random.default_rng(0)
-    points = rng.uniform(0, 1000, (2000, 2))
-    for side in (30, 31):
-        for most in (0.5, 1.0, 7.3):
-            offsets = rng.uniform(-most, most, points.shape)
-            found = points - grid_corners(points, offsets, side, most) - (side - 1) / 2
-            assert np.abs(found).max() <= most + 1e-9
-            assert np.abs(found - offsets).max() <= 1.0
-        found = points - grid_corners(points, np.zeros_like(points), side, 0) - (side - 1) / 2
-        assert np.abs(found).max() <= 0.5
-
-
-def test_tiles_hold_each_patch_once():
-    corners = np.array([[-5, 1000], [508, 508], [518, 488], [700, 900], [620, 900]])
-    tiles = tiles_of(corners, 10, np.array([1, 0, 0, 0, 0]))
-    assert [(tile.image, tile.box, tile.rows) for tile in tiles] == [
-        (0, (508, 508, 512, 512), [1]),
-        (0, (512, 488, 528, 512), [1, 2]),
-        (0, (508, 512, 512, 518), [1]),
-        (0, (512, 512, 710, 910), [1, 3, 4]),
-        (1, (-5, 1000, 0, 1010), [0]),
-        (1, (0, 1000, 5, 1010), [0]),
-    ]
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason=f"{SHARED} is not there")
