@@ -16,13 +16,25 @@ import csv
 
 import numpy as np
 from _evaluate import build, fit_timed
-from _run import carry_out, mean_and_range, needs_data, parameters, parser, table
+from _run import (
+    ROOT,
+    Store,
+    carry_out,
+    filled,
+    mean_and_range,
+    needs_data,
+    parameters,
+    parser,
+    table,
+)
 from accuracy import SETTINGS
 from PIL import Image
 from protocols import PROTOCOLS
 from scipy.special import expit
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score, roc_curve
 from sklearn.model_selection import StratifiedGroupKFold
+
+from stnclf._utils.files import write_atomically
 
 KEY = ("method", "seed", "fold", "max_samples")
 N_FOLDS = 5
@@ -49,13 +61,18 @@ PUBLISHED = {
     "Virchow2, linear probe": (0.609, 0.624, 0.569),
 }
 PUBLISHED_SETS = (TEST, "AtNorM-Br", "AtNorM-MD")
+README = ROOT / "README.md"
 
 
 def main(arguments=None):
     line = parser(__doc__, "amibr.json")
     line.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     line.add_argument("--folds", nargs="+", type=int, default=range(N_FOLDS), metavar="FOLD")
-    carry_out(line.parse_args(arguments), KEY, measure, sections, "amibr.md")
+    options = line.parse_args(arguments)
+    carry_out(options, KEY, measure, sections, "amibr.md")
+    if options.out == options.kept:
+        text = filled(README.read_text(encoding="utf-8"), in_readme(Store(options.out, KEY)))
+        write_atomically(README, text.encode())
 
 
 def read(folder, max_samples=None):
@@ -205,6 +222,51 @@ def line_of(title, names, runs, seconds="-"):
         cells.append(mean_and_range([one["balanced accuracy"] for one in found]))
         cells += [f"{np.mean([one[key] for one in found]):.3f}" for key in ("AUROC", "F1")]
     return [title, *cells, seconds]
+
+
+def in_readme(store):
+    """Write the balanced accuracies alone: single models, ensembles of five, published rows."""
+    names = [
+        name for name in PUBLISHED_SETS[:2] if any(name in row["counts"] for row in store.rows)
+    ]
+    lines = []
+    for method in METHODS:
+        rows = [r for r in store.rows if r["method"] == method and r["max_samples"] is None]
+        if not rows:
+            continue
+        seeds = {}
+        for row in rows:
+            seeds.setdefault(row["seed"], []).append(row)
+        which = [f"seed {seed}, {folds_of(mine)}" for seed, mine in sorted(seeds.items())]
+        complete = [mine for mine in seeds.values() if len(mine) == N_FOLDS]
+        seconds = f"{np.mean([row['fit_cpu_seconds'] for row in rows]):.0f}"
+        title = "; ".join([METHODS[method][0], *which])
+        lines.append(short_line(title, names, [([row], 0.5) for row in rows], seconds))
+        chosen = [(mine, best_threshold(mine)) for mine in complete]
+        if chosen:
+            title = "... ensemble of its folds, threshold of held-out crops"
+            lines.append(short_line(title, names, chosen))
+    for model, values in PUBLISHED.items():
+        cells = [
+            f"{v:.3f}" if v else "-" for v in map(dict(zip(PUBLISHED_SETS, values)).get, names)
+        ]
+        lines.append([f"{model} (published)", *cells, "-"])
+    return {"atypical mitotic figures": table(["method", *names, "fit (CPU s)"], lines)}
+
+
+def folds_of(rows):
+    """Say which folds there are."""
+    if len(rows) == N_FOLDS:
+        return f"all {N_FOLDS} folds"
+    return f"{len(rows)} of {N_FOLDS} folds ({', '.join(str(row['fold']) for row in rows)})"
+
+
+def short_line(title, names, runs, seconds="-"):
+    """Make one line of `in_readme`: mean, least and most balanced accuracy of runs."""
+    found = [
+        [scores(rows, name, least)["balanced accuracy"] for rows, least in runs] for name in names
+    ]
+    return [title, *map(mean_and_range, found), seconds]
 
 
 if __name__ == "__main__":

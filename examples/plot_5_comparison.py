@@ -85,5 +85,5 @@ plt.show()
 # The plain network has to learn from the labels alone what in a patch they are about, and with
 # these few images and epochs it gets least far. Hand-crafted features need few images, and on
 # synthetic cells, which leave little doubt where a nucleus ends, they are ahead of both networks.
-# On real cells they are not: the README has this comparison on three public sets, with longer
+# On real cells they are not: docs/accuracy.md has this comparison on three public sets, with longer
 # training.

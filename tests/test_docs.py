@@ -149,3 +149,58 @@ def test_the_contributing_page_lists_the_targets():
     targets = re.findall(r"^([\w-]+):.*##", makefile, flags=re.M)
     listed = re.findall(r"^\| `make ([\w-]+)`", page, flags=re.M)
     assert sorted(targets) == sorted(["help", *listed])  # `make` alone is help
+
+
+def headings(path):
+    """Give the anchors that MyST and GitHub make of a page's headings."""
+    text = re.sub(r"^(```|~~~|:::).*?^\1", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+    found = re.findall(r"^#+ (.+)$", text, flags=re.M)
+    plain = (re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower() for heading in found)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().replace(" ", "-") for heading in plain}
+
+
+def is_made_by_the_build(path):
+    """Say whether a page is one of the gallery, or of the reference of a public module."""
+    place = path.relative_to(ROOT / "docs").parts
+    if place[0] == "gallery":
+        return place[1] == "index.rst" or (ROOT / "examples" / place[1]).with_suffix(".py").exists()
+    listed = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    return place[0] == "generated" and f"\n   {path.stem}\n" in listed
+
+
+def broken(page, text):
+    """Give the relative links of a text that lead nowhere, as if it were that page."""
+    text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", text, flags=re.M | re.S)
+    links = re.findall(r"\]\(<?([^)>\s]+)>?\)", text) + re.findall(r'(?:src|href)="([^"]+)"', text)
+    found = []
+    for link in links:
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        is_there = target.exists() or (target.suffix == ".rst" and is_made_by_the_build(target))
+        if not is_there or (anchor and anchor not in headings(target)):
+            found.append(link)
+    return found
+
+
+LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    assert broken(page, page.read_text(encoding="utf-8")) == []
+
+
+def test_links_that_lead_nowhere_are_found():
+    text = """[](install.md#extras) [a](gone.md) [](install.md#gone) [](gallery/index.rst)
+        `[x](y.md)`
+        [](gallery/plot_1_cells.rst) [](gallery/plot_gone.rst) [](generated/stnclf.scan.rst)
+        [](generated/stnclf.gone.rst) <img src="_static/gone.png"> [](https://example.org)"""
+    assert broken(ROOT / "docs" / "index.md", text) == [
+        "gone.md",
+        "install.md#gone",
+        "gallery/plot_gone.rst",
+        "generated/stnclf.gone.rst",
+        "_static/gone.png",
+    ]

@@ -158,6 +158,27 @@ def test_the_table_has_members_ensemble_and_published_rows(folder, capsys):
     assert "| Swin-B, fine-tuned (published) | 0.805 | - | - | 0.775 | - | - | - |" in lines
 
 
+def test_the_short_table_says_which_folds_and_seeds_there_are(folder):
+    run(folder, "--seeds", "7")
+    run(folder, "--seeds", "9", "--folds", "1", "3")
+    store = run(folder, "--max-samples", "20", "--folds", "0")  # a trial does not count
+    (made,) = amibr.in_readme(store).values()
+    lines = made.splitlines()
+    assert lines[0] == "| method | AMi-Br test | AtNorM-Br | fit (CPU s) |"
+    first = (
+        "| STN; seed 7, all 5 folds; seed 9, 2 of 5 folds (1, 3) | 0.733 (0.733 to 0.733) | 1.000"
+    )
+    assert lines[2].startswith(first)
+    # Seed 7 alone is an ensemble; its threshold, 130 / 255, changes nothing.
+    ensemble = "| ... ensemble of its folds, threshold of held-out crops | 0.733 | 1.000 | - |"
+    assert lines[3] == ensemble
+    assert lines[4:6] == [
+        "| Virchow2, LoRA (published) | 0.814 | 0.763 | - |",
+        "| Swin-B, fine-tuned (published) | 0.805 | 0.775 | - |",
+    ]
+    assert len(lines) == 4 + len(amibr.PUBLISHED)
+
+
 def test_a_trial_on_few_samples_stays_apart(folder):
     run(folder)
     store = run(folder, "--max-samples", "20", "--folds", "0")
