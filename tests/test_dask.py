@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -16,7 +17,8 @@ import pytest
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import stnclf
-from stnclf.scan import scan_slides
+from stnclf.annotations import read_annotations
+from stnclf.scan import hard_negatives, scan_slides
 from stnclf.slides import Slide
 from tests.cli.test_main import SCAN
 from tests.conftest import QUICK, make_blobs
@@ -79,6 +81,18 @@ def test_scans_are_the_same(client, clf, slides, tmp_path):
     for a, b in zip(here, there):
         pd.testing.assert_frame_equal(a, b)
     assert sorted(os.listdir(tmp_path)) == ["a b.csv", "a b.csv.json", "ü.csv", "ü.csv.json"]
+
+
+def test_thresholds_and_mistakes_are_the_same(client, clf, slides, road, tmp_path):
+    clf = copy.deepcopy(clf)
+    clf.detection_thresholds_ = {"cross": 0.97, "disc": 0.6}
+    cells = read_annotations(road / "cells.sqlite")
+    here = hard_negatives(clf, slides, cells, n=30, **HOW)
+    assert here["probability"].min() >= 0.6
+    assert (here["found"] == "cross").any()
+    with joblib.parallel_config(backend="dask"):
+        there = hard_negatives(clf, slides, cells, n=30, n_jobs=2, out=tmp_path, **HOW)
+    pd.testing.assert_frame_equal(here, there)
 
 
 def test_the_command_takes_an_address(cluster, road, tmp_path, invoke):
