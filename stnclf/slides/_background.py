@@ -8,7 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from .._utils.errors import argument_error
-from ._cell_table import check_cells, on_level_0
+from ._cell_table import check_cells, has_no_rows, on_level_0
 from ._places import boxes_of, places_on
 from ._read_errors import read_around
 
@@ -112,6 +112,8 @@ def given_places(table, names, slides):
     ValueError
         If it is no such table, or a place lies on none of the images.
     """
+    if has_no_rows(table):  # there was no mistake to mine
+        return np.empty(0, dtype=int), np.empty((0, 2))
     groups, points, _, _, rows, from_bounds = check_cells(table, "negatives", labelled=False)
     image = np.minimum(np.searchsorted(names, groups), len(names) - 1)
     for i, slide in enumerate(slides):
@@ -177,7 +179,7 @@ def background_places(
         If there are fewer places.
     """
     cells = list(annotated)
-    if avoid is not None:
+    if avoid is not None and not has_no_rows(avoid):
         groups, points, _, _, _, from_bounds = check_cells(avoid, "avoid", labelled=False)
         for i, slide in enumerate(slides):
             here = groups == names[i]

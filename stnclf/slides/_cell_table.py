@@ -9,7 +9,7 @@ import numpy as np
 from .._utils.errors import argument_error
 from ..annotations._slide_facts import slide_facts
 
-__all__ = ["cells_inside", "check_cells", "on_level_0"]
+__all__ = ["cells_inside", "check_cells", "has_no_rows", "on_level_0"]
 
 _COLUMNS = ("image", "x", "y", "label")
 
@@ -88,6 +88,14 @@ def check_cells(annotations, argument="annotations", labelled=True, unknown=Fals
     there = np.array([label for label, is_known in zip(labels, known) if is_known])
     y = there[np.maximum(np.cumsum(known) - 1, 0)]
     return np.array(values["image"]), points, y, known, rows, from_bounds
+
+
+def has_no_rows(table):
+    """Say whether a table has the columns of positions and not one row."""
+    try:
+        return all(len(list(table[name])) == 0 for name in _COLUMNS[:-1])
+    except (KeyError, IndexError, TypeError):
+        return False
 
 
 def on_level_0(points, from_bounds, path):

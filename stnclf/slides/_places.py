@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter
 from scipy.spatial import cKDTree
 
-from ._cell_table import check_cells, on_level_0
+from ._cell_table import check_cells, has_no_rows, on_level_0
 from ._tissue import find_slide_tissue, otsu_threshold
 
 __all__ = ["boxes_of", "places_on"]
@@ -35,6 +35,8 @@ def boxes_of(table, names, slides, largest):
     list of ndarray of shape (n_boxes, 4)
         ``(x, y, width, height)`` for each image.
     """
+    if has_no_rows(table):
+        return [np.empty((0, 4)) for _ in slides]
     try:
         sides = np.array([list(table[name]) for name in ("width", "height")], dtype=float).T
     except (KeyError, IndexError, TypeError, ValueError):

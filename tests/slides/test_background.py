@@ -134,6 +134,17 @@ def test_distance_counts_in_pixels_of_the_patches(root):
         assert np.linalg.norm(found[:, None] - np.array(CELLS), axis=2).min() >= 90
 
 
+def test_tables_without_rows_are_no_mistake(root):
+    empty = {"image": [], "x": [], "y": []}
+    plain = cut(root, 4)
+    for a, b in zip(plain, cut(root, 4, avoid=empty, negatives=empty)):
+        np.testing.assert_array_equal(a, b)
+    alone = extract_patches(TABLE, root, size=32, mpp=None, negatives=empty)
+    assert alone[1].tolist() == ["cell"] * 2
+    with pytest.raises(ValueError, match="negatives: wants a table with the columns image, x, y"):
+        cut(root, 4, negatives={"image": []})
+
+
 def test_random_state_decides_and_threads_and_tiles_do_not(root, monkeypatch):
     first, again, other = cut(root), cut(root), cut(root, random_state=1)
     np.testing.assert_array_equal(first[0], again[0])

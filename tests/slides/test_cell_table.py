@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from stnclf.slides import extract_patches
+from stnclf.slides._cell_table import has_no_rows
 
 # An image of 90 x 60 px: positions from -0.5 to 89.5 and 59.5 are inside.
 TABLE = {
@@ -69,3 +70,11 @@ def test_none_left_is_an_error(root):
         cut(root, table, outside="skip")
     with pytest.raises(ValueError, match=r"outside: got 'drop', wants 'error', 'skip' or 'clip'"):
         cut(root, outside="drop")
+
+
+def test_a_table_may_have_columns_and_no_rows():
+    assert has_no_rows({"image": [], "x": [], "y": []})
+    assert has_no_rows(pd.DataFrame(TABLE)[:0])
+    assert not has_no_rows(TABLE)
+    assert not has_no_rows({"image": []})
+    assert not has_no_rows(None)
