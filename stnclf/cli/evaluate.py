@@ -230,6 +230,8 @@ def evaluate(
                 X=found.X,
                 centers=found.centers,
                 labels=classes,
+                names=found.groups,
+                mpp=found.facts.get("mpp"),
                 patch_size=patch_size,
                 histories=histories or None,
                 notes={

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from .._utils.image_files import load_images
+from .._utils.values import check_positive
 from ..geometry import patch_origin, theta_centers, window_corners
 from ..metrics import localization_error
 from ._evaluation import (
@@ -20,7 +21,14 @@ from ._evaluation import (
     evaluate,
 )
 
-__all__ = ["Predictions", "check_histories", "check_patches", "check_predictions", "check_slides"]
+__all__ = [
+    "Predictions",
+    "check_histories",
+    "check_origin",
+    "check_patches",
+    "check_predictions",
+    "check_slides",
+]
 
 _KEYS = ("y_pred", "proba", "theta", "centers")
 
@@ -201,6 +209,18 @@ def check_patches(X, n):
     if not isinstance(first, (str, os.PathLike)):
         raise ValueError(f"X[0], {first!r:.80}, cannot be read as an image: it is no path.")
     return X, load_images([first]).shape[1:3]
+
+
+def check_origin(names, mpp, n_samples):
+    """Check where images are from, as a list of texts or None, and their micrometres per pixel."""
+    if names is not None:
+        if isinstance(names, str):
+            raise TypeError(f"names: got {names!r:.80}, wants a text for each of the images.")
+        names = [str(name) for name in names]
+        check_length(names, "names", n_samples)
+    if mpp is not None:
+        mpp = check_positive("mpp", mpp, "micrometres per pixel")
+    return names, mpp
 
 
 def check_histories(histories):

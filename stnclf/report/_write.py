@@ -15,7 +15,7 @@ from ._data import choose_patches, patch_data, slide_data
 from ._evaluation import central_size, check_count
 from ._examples_figure import check_examples, draw_examples
 from ._html import render
-from ._inputs import check_histories, check_patches, check_predictions, check_slides
+from ._inputs import check_histories, check_origin, check_patches, check_predictions, check_slides
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -109,6 +109,8 @@ def write_report(
     X: Images | None = None,
     centers: ArrayLike | None = None,
     labels: ArrayLike | None = None,
+    names: Sequence[str] | None = None,
+    mpp: float | None = None,
     patch_size: Size | int | None = None,
     histories: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     slides: Mapping[str, Mapping[str, Any]] | None = None,
@@ -148,6 +150,11 @@ or sequence of n_samples paths or PIL images, default=None
     labels : array-like of shape (n_classes,), default=None
         Classes in the order of the tables and of the columns of ``proba``; None sorts those that
         occur.
+    names : sequence of n_samples str, default=None
+        Where each image is from, for the large picture of the gallery: the slide, the position
+        on it, the number of the case.
+    mpp : float, default=None
+        Micrometres per pixel of the images: the large picture has a scale bar.
     patch_size : (int, int) or int, default=None
         ``(height, width)`` of the central part of the images that the methods saw; None is the
         whole image.
@@ -207,11 +214,14 @@ or sequence of n_samples paths or PIL images, default=None
     if X is not None:
         if given is None:
             raise ValueError("predictions must be given with X.")
+        names, mpp = check_origin(names, mpp, len(given.true))
         X, image_size = check_patches(X, len(given.true))
         size = central_size(patch_size, image_size)
         given.locate(image_size, size)
     elif given is not None:
         given.locate(None, None)
+    if X is None and not (names is None and mpp is None):
+        raise ValueError("X must be given with names and mpp: they are about its images.")
     histories, slides = check_histories(histories), check_slides(slides)
     if results is None and given is not None:
         results = given.evaluate()
@@ -221,7 +231,8 @@ or sequence of n_samples paths or PIL images, default=None
     if size is not None:
         rng = check_random_state(random_state)
         chosen = choose_patches(given.is_wrong(), max_patches, rng)
-        data["patches"] = {**patch_data(X, chosen, size), **given.as_data(chosen)}
+        about = {"names": None if names is None else [names[i] for i in chosen], "mpp": mpp}
+        data["patches"] = {**patch_data(X, chosen, size), **given.as_data(chosen), **about}
     errors = {} if given is None else given.errors()
     page = render(str(title), notes, results or {}, errors, histories, data)
     # File names may hold halves of characters.

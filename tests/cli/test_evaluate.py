@@ -95,6 +95,9 @@ def test_the_report_of_a_model_has_its_curves_probabilities_and_patch(road, tmp_
         n = sum(row["stage"] == stage for row in clf.history_)
         assert f"model, stage {stage}: losses over {n} epochs" in text
     assert "expected calibration error" in text
+    patches = embedded(text)["patches"]
+    assert patches["names"] == np.load(tmp_path / "p" / "groups.npy").tolist()
+    assert patches["mpp"] == facts["mpp"] > 0
     shown = embedded(text)["patches"]
     assert shown["size"] == [32, 32]
     X = load_patches(tmp_path / "p").X

@@ -85,6 +85,8 @@ def page(tmp_path_factory):
         X=X,
         centers=centers,
         labels=LABELS,
+        names=[f"{'ab'[i % 2]}.svs (x {40 * i}, y {30 * i})" for i in range(N)],
+        mpp=0.5,
         histories={"STN": history},
         slides={"one": {"slide": Slide(image, mpp=mpp), "detections": cells, "fields": field}},
     )
@@ -107,6 +109,7 @@ def opened(browser, page):
     """Open the page anew; nothing may have been logged when the test is over."""
     size(browser, 1280, 900)
     browser.get(page[0])
+    choose(browser, "filter-order", "as in the data")
     yield browser
     assert browser.get_log("browser") == []
 
@@ -204,6 +207,33 @@ def test_order_and_pages(opened):
     assert len(tiles(opened)) == N - 96
     assert "57 %" in names(opened)[-1]
     assert not get(opened, "page-on").is_enabled()
+
+
+def test_errors_come_first(opened, page):
+    _, y, predicted = page
+    opened.refresh()
+    wrong = np.flatnonzero(y != predicted)
+    # Of these the first thirty patches are the less certain ones.
+    want = [*wrong[wrong >= 30], *wrong[wrong < 30], *np.flatnonzero(y == predicted)][:48]
+    assert [name.split(":")[0] for name in names(opened)] == [f"Cell {i}" for i in want]
+    choose(opened, "filter-method", SVC)  # without errors and probabilities
+    wait(opened, lambda: names(opened)[0].startswith("Cell 0:"))
+
+
+def test_the_large_picture_says_where_it_is_from_and_how_large(opened):
+    opened.execute_script("arguments[0].click()", tiles(opened)[3])
+    says(opened, "large-title", "Cell 3:")
+    assert "b.svs (x 120, y 90)" in get(opened, "large-facts").text
+    # Patches are 32 px = 16 um wide, a third of it is 5.3 um.
+    assert get(opened, "large-scale").text == "5 \u00b5m"
+    bar = get(opened, "large-scale").find_element(By.TAG_NAME, "i").rect["width"]
+    assert bar == pytest.approx(get(opened, "large-picture").rect["width"] * 5 / 16, abs=1)
+    size(opened, 400, 800)
+    narrow = get(opened, "large-picture").rect["width"]
+    assert narrow < 400
+    bar = get(opened, "large-scale").find_element(By.TAG_NAME, "i")
+    wait(opened, lambda: abs(bar.rect["width"] - narrow * 5 / 16) < 1)
+    get(opened, "large-close").click()
 
 
 def test_patches_by_keyboard(opened):

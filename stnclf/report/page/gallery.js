@@ -125,6 +125,7 @@ function make(tag, text = "", className = "") {
     }
     const order = byId("filter-order").value;
     const keys = {
+      wrong: (i) => (isRight(i, m) ? 1 : -1 - confidence(i, m)),
       sure: (i) => -confidence(i, m),
       unsure: (i) => confidence(i, m),
       far: (i) => -distance(i, m),
@@ -230,8 +231,23 @@ function make(tag, text = "", className = "") {
       return table;
     });
     byId("large-facts").replaceChildren(
+      ...(patches.names ? [make("p", patches.names[i], "origin")] : []),
       make("p", `Annotated: ${labels[patches.annotated[i]]}`), ...tables,
     );
+  }
+
+  // A bar of 1, 2 or 5 times a power of ten um, at most a third as long as the picture is wide.
+  function showScale() {
+    const bar = byId("large-scale");
+    bar.hidden = !patches.mpp;
+    if (bar.hidden) return;
+    const most = (patches.mpp * width) / 3;
+    const power = 10 ** Math.floor(Math.log10(most));
+    const um = power * [5, 2, 1].find((step) => step * power <= most);
+    const box = byId("large-picture").getBoundingClientRect();
+    const zoom = Math.min(box.width / width, box.height / height); // the picture fits into the box
+    bar.querySelector("i").style.width = `${(um / patches.mpp) * zoom}px`;
+    bar.querySelector("span").textContent = `${Number(um.toPrecision(1))} \u00b5m`;
   }
 
   function open(place) {
@@ -247,6 +263,7 @@ function make(tag, text = "", className = "") {
     draw(canvas, i, method(), 512, byId("large-marks").checked);
     facts(i);
     if (!dialog.open) dialog.showModal();
+    showScale(); // now the picture has its width
   }
 
   function step(by) {
@@ -269,6 +286,7 @@ function make(tag, text = "", className = "") {
   byId("large-back").addEventListener("click", () => step(-1));
   byId("large-on").addEventListener("click", () => step(1));
   byId("large-marks").addEventListener("change", () => open(opened));
+  window.addEventListener("resize", () => { if (byId("large").open) showScale(); });
   byId("large").addEventListener("keydown", (event) => {
     if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
       event.preventDefault();

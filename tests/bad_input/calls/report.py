@@ -273,6 +273,16 @@ CASES = [
     refused(
         "report.write_report", "centers: turned", ValueError, r"\(2, 2\)", page(centers=[[1, 2]])
     ),
+    refused(
+        "report.write_report",
+        "names: fewer",
+        ValueError,
+        "2 rows, got 1",
+        page(X=IMAGES, names=["x"]),
+    ),
+    refused("report.write_report", "names: a text", TypeError, "'ab'", page(X=IMAGES, names="ab")),
+    refused("report.write_report", "mpp: zero", ValueError, "got 0", page(X=IMAGES, mpp=0)),
+    refused("report.write_report", "X: only names", ValueError, "with names", page(mpp=1)),
     refused("report.write_report", "max_patches: none", ValueError, "got 0", page(max_patches=0)),
     refused("report.write_report", "histories: a list", TypeError, "dict", page(histories=[1])),
     refused("report.write_report", "slides: a path", TypeError, "dict", page(slides="a.svs")),
