@@ -86,7 +86,7 @@ def test_the_report_of_a_model_has_its_curves_probabilities_and_patch(road, tmp_
     shutil.copytree(road / "patches", tmp_path / "p")
     facts = json.loads((tmp_path / "p" / "patches.json").read_text())
     # What the patches were cut for is not what the model looks at, 32 px.
-    (tmp_path / "p" / "patches.json").write_text(json.dumps({**facts, "size": 44}))
+    (tmp_path / "p" / "patches.json").write_text(json.dumps({**facts, "size": 44, "mpp": 0.5}))
     line = ("evaluate", tmp_path / "p", "--model", model, "--report", page)
     code, _, lines = invoke(*line)
     assert code == 0, lines
@@ -97,7 +97,7 @@ def test_the_report_of_a_model_has_its_curves_probabilities_and_patch(road, tmp_
     assert "expected calibration error" in text
     patches = embedded(text)["patches"]
     assert patches["names"] == np.load(tmp_path / "p" / "groups.npy").tolist()
-    assert patches["mpp"] == facts["mpp"] > 0
+    assert patches["mpp"] == 0.5
     shown = embedded(text)["patches"]
     assert shown["size"] == [32, 32]
     X = load_patches(tmp_path / "p").X
