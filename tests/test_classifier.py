@@ -77,7 +77,7 @@ def test_paper_is_the_paper():
     optimizer = {"lr": (1e-3, 1e-4, 1e-4), "schedule": "constant", "weight_decay": 0.0}
     assert clf._named("optimizer").get_params() == optimizer
     changes = {"rotate": "copy", "flip": False, "scale": 0.0, "color": 0.0, "center": 0.0}
-    assert clf._named("augment").get_params() == changes
+    assert clf._named("augment").get_params() == {**changes, "stain": 0.0}
     assert clf.balance == "fixed"
     X, y, centers = make_blobs(12, height=128, width=128)
     none = {"classifier_epochs": 0, "localizer_epochs": 0, "joint_epochs": 0}

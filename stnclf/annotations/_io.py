@@ -343,7 +343,7 @@ def _doubts(table: Table, context: Context) -> Iterator[str]:
     missing = labels[labels.isin(_MISSING)]
     if len(missing):
         yield (
-            f"has {len(missing)} labels {missing.iloc[0]!r}, which are taken for a class; leave "
+            f"has {len(missing)} label(s) {missing.iloc[0]!r}, which are taken for a class; leave "
             "them empty where there is none."
         )
     if labels.str.lstrip().str.startswith(("{", "[")).any():

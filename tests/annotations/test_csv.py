@@ -85,9 +85,9 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
 
 def test_further_columns_get_the_type_that_they_look_like(tmp_path):
     text = "image,x,y,label,a,b,c,d,e,f,g\n"
-    text += "i,1,2,007,007,1,1.5,True,x,,99999999999999999999\ni,1,2,NA,8,-2,.5e-3,False,,,1\n"
+    text += "i,1,2,007,007,1,1.5,True,x,,99999999999999999999\ni,1,2,08,8,-2,.5e-3,False,,,1\n"
     table = read(tmp_path, text)
-    assert table.label.tolist() == ["007", "NA"]
+    assert table.label.tolist() == ["007", "08"]
     assert table.a.tolist() == ["007", "8"]
     assert table.b.tolist() == [1, -2]
     assert table.b.dtype == np.int64

@@ -377,6 +377,6 @@ def test_labels_that_look_like_missing_ones_are_said(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("image,x,y,label\na.tif,1,2,nan\na.tif,3,4,m\na.tif,5,6,\na.tif,5,6,None\n")
     with pytest.warns(
-        UserWarning, match=r"a\.csv: has 2 labels 'nan', which are taken for a class"
+        UserWarning, match=r"a\.csv: has 2 label\(s\) 'nan', which are taken for a class"
     ):
         assert read_annotations(path).label.dropna().tolist() == ["nan", "m", "None"]

@@ -63,6 +63,7 @@ def test_parameters_of_objects_begin_from_what_a_name_stands_for():
     settings = ["augment__flip=False", "optimizer__weight_decay=0.25"]
     made = make(["stn", "cnn", "features"], settings=settings)
     changes = {"rotate": True, "flip": False, "scale": 0.0, "color": 0.1, "center": 0.03}
+    changes["stain"] = 0.0
     assert made["stn"].augment.get_params() == changes
     assert made["cnn"].augment.get_params() == {**changes, "color": 0.0, "center": 0.0}
     optimizer = {"lr": (3e-3, 3e-3, 5e-4), "schedule": "one-cycle", "weight_decay": 0.25}
