@@ -82,7 +82,7 @@ def at(maps, points):
 def test_all_annotated_cells_in_view_are_taught():
     sizes = {"cell_size": (12, 24), "augment": None}
     X, y, centers, second, neighbors = two_in_view()
-    taught = STNCellClassifier(**{**EPOCHS, "localizer_epochs": 50}, **sizes)
+    taught = STNCellClassifier(**{**EPOCHS, "localizer_epochs": 40}, **sizes)
     ignored, punished = clone(taught), clone(taught)
     taught.fit(X, y, centers=centers, neighbors=neighbors)
     ignored.fit(X, y, centers=centers, neighbors=two_in_view(known=-1.0)[4])
