@@ -246,7 +246,14 @@ def sections(store):
         )
     if not lines:
         return {}
-    header = ["cells", "folds", "detection F1", "with class, weighted F1", "AP by class", "fit/s"]
+    header = [
+        "cells",
+        "folds",
+        "detection F1",
+        "with class, weighted F1",
+        "AP by class",
+        "fit (CPU s)",
+    ]
     where = store.where(some, lambda row: NAMES[row["set"]])
     return {"detection": f"{where}\n\n{table(header, lines)}"}
 

@@ -14,6 +14,7 @@ PAGES = {
     "accuracy": "accuracy.md",
     "ablation": "ablation.md",
     "amibr": "amibr.md",
+    "detection": "scan_results.md",
     "gpu": "performance.md",
     "patch_size": "patch_size.md",
     "road": "scan_results.md",
@@ -24,7 +25,7 @@ PAGES = {
 
 @pytest.mark.parametrize("name", PAGES)
 def test_pages_are_those_of_the_stored_results(name):
-    if name in ("scan", "road"):
+    if name in ("scan", "road", "detection"):
         pytest.importorskip("tifffile", reason="needs the extra [slides]")
     script = importlib.import_module(name)
     path = _run.RESULTS / f"{name}.json"
@@ -32,7 +33,7 @@ def test_pages_are_those_of_the_stored_results(name):
     page = (_run.DOCS / PAGES[name]).read_text(encoding="utf-8")
     assert page == _run.filled(page, sections)
     assert len(sections) == (3 if name == "scan" else 1)
-    assert all(section.count("\n|") >= 4 for section in sections.values())
+    assert all(section.count("\n|") >= 3 for section in sections.values())
 
 
 def test_every_page_and_every_result_has_its_benchmark():
