@@ -20,7 +20,14 @@ from .geometry import theta_centers
 from .sampling import CellDataset, Frame, patch_batches
 from .sampling._batch import as_float
 
-__all__ = ["PredictionMixin"]
+__all__ = ["PredictionMixin", "log_proba_of"]
+
+
+def log_proba_of(logits):
+    """Turn logits (..., n_classes) into logarithms of probabilities, float64."""
+    logits = logits.astype(np.float64)
+    logits -= logits.max(axis=-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
 
 
 class PredictionMixin(TransformerMixin, ClassifierMixin):
@@ -109,9 +116,7 @@ class PredictionMixin(TransformerMixin, ClassifierMixin):
             If `X` holds other images than those the estimator was fitted on; the message says how.
         """
         (logits,) = self._predict_batches(X, lambda module, patches: [module.scores(patches)])
-        logits = logits.astype(np.float64)
-        logits -= logits.max(axis=1, keepdims=True)
-        return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return log_proba_of(logits)
 
     @neutral()
     def predict_proba(self, X: Images) -> Floats:

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseCellClassifier
-from ._prediction import PredictionMixin
+from ._prediction import PredictionMixin, log_proba_of
 from ._utils.errors import argument_error
 from ._utils.neutral import neutral
 from ._utils.pixel_unit import PixelUnit
@@ -166,9 +166,7 @@ class Ensemble(PredictionMixin, BaseEstimator):
 
     def _member_log_proba(self, X: Images) -> Floats:
         (logits,) = self._predict_batches(X, lambda module, patches: [module.scores(patches)])
-        logits = logits.astype(np.float64).swapaxes(0, 1)
-        logits -= logits.max(axis=2, keepdims=True)
-        return logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))
+        return log_proba_of(logits.swapaxes(0, 1))
 
     @neutral()
     def predict_log_proba(self, X: Images) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -33,11 +32,11 @@ from .outputs import beside, check_output, pinned_options, replacing_only_if, sa
 from .patch_folder import (
     check_ours,
     describe_slides,
-    keep_permissions,
     make_folder,
+    put_in_place,
     remove_patches,
 )
-from .patch_set import load_patches, read_run, save_npz, save_others
+from .patch_set import load_patches, read_run, save_others
 from .tables import read_table
 
 __all__ = ["mine"]
@@ -196,15 +195,7 @@ def mine(
         centers = np.concatenate([centers, no_centers])
         near = _neighbors(negatives, cells, slides, found, slide_mpp, np.unique(y))
         save_others(work, y, centers, groups, facts, near)
-        if out.suffix.lower() == ".npz":
-            save_npz(out, work, run.check)
-            remove_patches(work)
-        else:
-            run.check()
-            keep_permissions(work, out)
-            remove_patches(out)
-            os.replace(work, out)
-        run.forget()
+        put_in_place(work, out, run)
         shutil.rmtree(scans, ignore_errors=True)
     counts = ", ".join(f"{k} {name}" for name, k in count_labels(y).items())
     taken = count_labels(negatives["found"].tolist())

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import stat
 
 import click
 
 from .._utils.identity import describe_file
 from ..annotations import resolve_image
-from .patch_set import FILES
+from .patch_set import FILES, save_npz
 
-__all__ = ["check_ours", "describe_slides", "keep_permissions", "make_folder", "remove_patches"]
+__all__ = [
+    "check_ours",
+    "describe_slides",
+    "keep_permissions",
+    "make_folder",
+    "put_in_place",
+    "remove_patches",
+]
 
 
 def describe_slides(root, names):
@@ -60,3 +68,26 @@ def remove_patches(path):
         path.rmdir()
     else:
         path.unlink(missing_ok=True)
+
+
+def put_in_place(work, out, run):
+    """Move a folder of patches that is whole to the name that was asked for, or pack it there.
+
+    Parameters
+    ----------
+    work : Path
+        The folder; it is not there afterwards.
+    out : Path
+        What it becomes; patches of that name are replaced.
+    run : Run
+        Asked, right before, whether it still is the one that writes; then it is over.
+    """
+    if out.suffix.lower() == ".npz":
+        save_npz(out, work, run.check)
+        remove_patches(work)
+    else:
+        run.check()
+        keep_permissions(work, out)
+        remove_patches(out)
+        os.replace(work, out)
+    run.forget()

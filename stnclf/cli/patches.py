@@ -30,11 +30,11 @@ from .outputs import beside, check_output, pinned_options, replacing_only_if, sa
 from .patch_folder import (
     check_ours,
     describe_slides,
-    keep_permissions,
     make_folder,
+    put_in_place,
     remove_patches,
 )
-from .patch_set import load_patches, read_run, save_npz, save_others
+from .patch_set import load_patches, read_run, save_others
 from .tables import LABEL_HELP, needs_resolution, read_table
 
 __all__ = ["patches"]
@@ -216,15 +216,7 @@ def patches(
             if not any(work.iterdir()):  # nothing was done, and nothing is to be resumed
                 work.rmdir()
                 run.forget()
-        if out.suffix.lower() == ".npz":
-            save_npz(out, work, run.check)
-            remove_patches(work)
-        else:
-            run.check()
-            keep_permissions(work, out)
-            remove_patches(out)
-            os.replace(work, out)
-        run.forget()
+        put_in_place(work, out, run)
     found = load_patches(out)
     counts = ", ".join(f"{n} {name}" for name, n in count_labels(found.y).items())
     text = f"{out}: {len(found.X)} patches of {found.X.shape[1]} px ({counts})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 
 import click
+import numpy as np
 import pytest
 
 from stnclf.cli.patch_folder import (
@@ -12,8 +13,10 @@ from stnclf.cli.patch_folder import (
     describe_slides,
     keep_permissions,
     make_folder,
+    put_in_place,
     remove_patches,
 )
+from stnclf.cli.patch_set import load_patches, save_others
 
 
 def test_only_patches_are_removed(tmp_path):
@@ -48,3 +51,30 @@ def test_slides_that_are_not_there_are_no_error_yet(tmp_path):
     (tmp_path / "a.png").write_bytes(b"pixels")
     found = describe_slides(tmp_path, ["a.png", "b.png", "../c.png", None])
     assert list(found) == ["a.png"]
+
+
+class Watched:
+    """Stands for a run; says what was there when it was asked, and when it was over."""
+
+    def __init__(self, out):
+        self.out, self.said = out, []
+
+    def check(self):
+        self.said.append(("check", self.out.exists()))
+
+    def forget(self):
+        self.said.append(("forget", self.out.exists()))
+
+
+@pytest.mark.parametrize("name", ["p", "p.npz"])
+def test_what_is_whole_gets_its_name_after_a_last_look(name, tmp_path):
+    out, work = tmp_path / name, tmp_path / "work"
+    work.mkdir()
+    X = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    np.save(work / "X.npy", X)
+    save_others(work, np.array(["a", "b"]), np.zeros((2, 2)), np.array(["s", "t"]), {"size": 3})
+    run = Watched(out)
+    put_in_place(work, out, run)
+    assert run.said == [("check", False), ("forget", True)]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert load_patches(out).X.tolist() == X.tolist()
