@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from stnclf.annotations import read_annotations, write_annotations
-from stnclf.cli import crossval, patches
+from stnclf.cli import crossval, patch_folder
 from stnclf.cli.patch_set import load_patches
 from stnclf.slides import Slide
 from tests.cli.processes import KILLED, NO_LIMIT, kill
@@ -73,7 +73,7 @@ def test_patches_that_are_only_to_be_packed_are_those_that_were_asked_for(
 
     line = ("patches", work / "cells.sqlite", work / "slides", *CUT, "-o", work / "p.npz")
     with monkeypatch.context() as patch:
-        patch.setattr(patches, "save_npz", interrupted)
+        patch.setattr(patch_folder, "save_npz", interrupted)
         assert invoke(*line)[0] == 130
     refused(invoke, (*line, "--resume", "--seed", 3), "options ('seed'")
     refused(invoke, (*line, "--resume", "--size", 30), "options ('size'")
