@@ -25,7 +25,6 @@ from .images import naming
 from .points import points_by_name
 
 __all__ = [
-    "as_floats",
     "check_callbacks",
     "check_centers",
     "check_device",
@@ -330,11 +329,3 @@ def draw_seed(random_state):
         return int(np.random.SeedSequence().generate_state(1)[0])
     with naming("random_state", "an integer, a RandomState or None"):
         return int(check_random_state(random_state).randint(2**31 - 1))
-
-
-def as_floats(value, name):
-    refuse_masked(name, value)
-    try:
-        return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array of numbers, got {value!r:.80}.") from error

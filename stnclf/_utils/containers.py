@@ -7,7 +7,7 @@ from sklearn.utils import validation
 
 from .errors import argument_error
 
-__all__ = ["is_table", "plain", "refuse_masked", "with_names"]
+__all__ = ["as_floats", "is_table", "plain", "refuse_masked", "with_names"]
 
 
 def refuse_masked(argument, values):
@@ -104,3 +104,12 @@ def with_names(X):
     """Wrap a table of polars 2, which has no protocol, so that scikit-learn finds its names."""
     knows = hasattr(X, "__dataframe__") or hasattr(validation, "nw")
     return X if knows or hasattr(X, "iloc") or not is_table(X) else _Named(X)
+
+
+def as_floats(value, name):
+    """Return an array of numbers as float64; one that is none is named."""
+    refuse_masked(name, value)
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of numbers, got {value!r:.80}.") from error

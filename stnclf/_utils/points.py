@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .containers import is_table, refuse_masked
+from .containers import as_floats, is_table, refuse_masked
 from .errors import argument_error
 
-__all__ = ["points_by_name"]
+__all__ = ["as_points", "points_by_name"]
 
 #: Names that columns of points have: in tables of annotations, and in those of ``transform``.
 _COLUMNS = (("x", "y"), ("cell_x", "cell_y"))
@@ -71,3 +71,41 @@ def points_by_name(argument, points):
                     f"{type(points).__name__} ({problem}).",
                 ) from error
     raise argument_error(argument, f"got the columns {names}, wants x and y alone, in any order.")
+
+
+def as_points(values, name, missing=False, n=None):
+    """Check points in pixels.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_samples, 2), or table
+        ``(x, y)``; of a table with names, the columns ``x`` and ``y`` in any order.
+    name : str
+        What messages call them.
+    missing : bool, default=False
+        Whether rows may be NaN: there is no cell.
+    n : int, default=None
+        How many there must be.
+
+    Returns
+    -------
+    float64 ndarray of shape (n_samples, 2)
+
+    Raises
+    ------
+    ValueError
+        If they are of another shape, hold infinity, or NaN that is not allowed.
+    """
+    points = as_floats(points_by_name(name, values), name)
+    if points.ndim != 2 or points.shape[1] != 2 or n not in (None, len(points)):
+        wanted = "n_samples" if n is None else n
+        raise ValueError(f"{name} must have shape ({wanted}, 2), got {points.shape}.")
+    broken = ~np.isfinite(points).all(axis=1)
+    if missing:
+        broken &= ~np.isnan(points).all(axis=1)
+    if broken.any():
+        raise ValueError(
+            f"{name} holds NaN or infinity in {broken.sum()} of {len(points)} rows, "
+            f"first in row {broken.argmax()}."
+        )
+    return points

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._utils.checks import as_floats
+from .._utils.containers import as_floats
 from .._utils.typing import Floats, Table
 
 __all__ = ["detection_score", "matched_detections"]

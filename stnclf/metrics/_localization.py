@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._utils.checks import as_floats
-from .._utils.points import points_by_name
+from .._utils.containers import as_floats
+from .._utils.points import as_points
 from .._utils.typing import Floats, Size
 
 __all__ = ["error_summary", "localization_error", "localization_summary"]
@@ -42,8 +42,8 @@ def localization_error(centers_true: ArrayLike, centers_pred: ArrayLike) -> Floa
     >>> localization_error([[10, 20], [30, 30]], [[13, 24], [30, 28]]).tolist()
     [5.0, 2.0]
     """
-    true = _as_points(centers_true, "centers_true", missing=True)
-    pred = _as_points(centers_pred, "centers_pred")
+    true = as_points(centers_true, "centers_true", missing=True)
+    pred = as_points(centers_pred, "centers_pred")
     if len(true) != len(pred):
         raise ValueError(
             f"centers_pred must have one row for each row of centers_true: "
@@ -143,28 +143,13 @@ def localization_summary(
     >>> summary["mean"], summary["center_guess"]["mean"]
     (1.0, 2.0)
     """
-    true = _as_points(centers_true, "centers_true", missing=True)
+    true = as_points(centers_true, "centers_true", missing=True)
     summary = error_summary(localization_error(true, centers_pred), radius=radius)
     if image_size is not None:
         height, width = _as_size(image_size)
         middle = np.tile([(width - 1) / 2, (height - 1) / 2], (len(true), 1))
         summary["center_guess"] = error_summary(localization_error(true, middle), radius=radius)
     return summary
-
-
-def _as_points(value: ArrayLike, name: str, missing: bool = False) -> Floats:
-    points = as_floats(points_by_name(name, value), name)
-    if points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f"{name} must have shape (n_samples, 2), got {points.shape}.")
-    broken = ~np.isfinite(points).all(axis=1)
-    if missing:
-        broken &= ~np.isnan(points).all(axis=1)
-    if broken.any():
-        raise ValueError(
-            f"{name} holds NaN or infinity in {broken.sum()} of {len(points)} rows, "
-            f"first in row {broken.argmax()}."
-        )
-    return points
 
 
 def _as_size(value: Size | int) -> Size:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from .._utils.containers import refuse_masked
-from .._utils.points import points_by_name
+from .._utils.containers import as_floats
+from .._utils.points import as_points
 from .._utils.typing import Floats, Scores, Size
 from ..metrics import (
     coverage_curve,
@@ -155,19 +155,16 @@ def _localization(
         if centers_pred is not None:
             raise ValueError("centers_true must be given with centers_pred.")
         return None, None
-    centers_true = check_centers(centers_true, "centers_true", len(true))
-    has_cell = np.isfinite(centers_true[:, 0])
-    if not has_cell.any():
-        return None, None
+    centers_true = as_points(centers_true, "centers_true", missing=True, n=len(true))
     if centers_pred is not None:
-        centers_pred = check_shape(centers_pred, "centers_pred", (len(true), 2))[has_cell]
-    true, centers_true = true[has_cell], centers_true[has_cell]
+        centers_pred = as_points(centers_pred, "centers_pred", n=len(true))
+    if np.isnan(centers_true).all():
+        return None, None
     localization = guess = None
     if image_size is not None:
-        # The true centres stand in for predictions here: only the guess is taken.
-        whole = localization_summary(
-            centers_true, centers_true, image_size=image_size, radius=radius
-        )
+        # Any prediction will do: only the guess is taken.
+        anything = np.zeros_like(centers_true)
+        whole = localization_summary(centers_true, anything, image_size=image_size, radius=radius)
         guess = whole["center_guess"]
     if centers_pred is not None:
         errors = localization_error(centers_true, centers_pred)
@@ -213,24 +210,11 @@ def check_length(values: Sized, name: str, n: int) -> None:
 
 
 def check_shape(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
-    if "centers" in name:
-        values = points_by_name(name, values)
-    refuse_masked(name, values)
-    array = np.asarray(values, dtype=float)
+    array = as_floats(values, name)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}.")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity.")
-    return array
-
-
-def check_centers(values: ArrayLike, name: str, n: int) -> Floats:
-    """Check annotated centres; a row of NaN says that there is no cell."""
-    array = np.asarray(points_by_name(name, values), dtype=float)
-    none = np.zeros(len(array), dtype=bool)
-    if array.shape == (n, 2):
-        none = np.isnan(array).all(axis=1)
-    check_shape(np.where(none[:, None], 0.0, array) if none.any() else values, name, (n, 2))
     return array
 
 

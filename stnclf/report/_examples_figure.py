@@ -3,10 +3,10 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
+from .._utils.points import as_points
 from ._evaluation import (
     as_labels,
     central_size,
-    check_centers,
     check_image_array,
     check_length,
     check_shape,
@@ -39,7 +39,7 @@ def check_examples(X, y_true, y_pred, proba, classes, corners, centers, patch_si
     if corners is not None:
         corners = check_shape(corners, "corners", (n, 4, 2))
     if centers is not None:
-        centers = check_centers(centers, "centers", n)
+        centers = as_points(centers, "centers", missing=True, n=n)
     patch_size = central_size(patch_size, X.shape[1:3])
     return X, true, pred, proba, classes, corners, centers, patch_size
 

@@ -9,12 +9,12 @@ import numpy as np
 from PIL import Image
 
 from .._utils.image_files import load_images
+from .._utils.points import as_points
 from .._utils.values import check_positive
 from ..geometry import patch_origin, theta_centers, window_corners
 from ..metrics import localization_error
 from ._evaluation import (
     as_labels,
-    check_centers,
     check_image_array,
     check_length,
     check_shape,
@@ -89,18 +89,14 @@ class Predictions:
         """Distances from the annotated centres by method, and by the centre guess."""
         if self.centers is None:
             return {}
-        here = np.isfinite(self.centers[:, 0])  # the others are patches without a cell
-        found = {
-            name: localization_error(self.centers[here], method["centers"][here])
-            for name, method in self.methods.items()
-            if here.any() and method["centers"] is not None
-        }
+        found = {n: m["centers"] for n, m in self.methods.items() if m["centers"] is not None}
         if found and self.image_size is not None:
             middle = (np.array(self.image_size[::-1]) - 1) / 2
-            found["centre guess"] = localization_error(
-                self.centers[here], np.tile(middle, (here.sum(), 1))
-            )
-        return found
+            found["centre guess"] = np.tile(middle, (len(self.true), 1))
+        errors = {name: localization_error(self.centers, places) for name, places in found.items()}
+        # Patches without a cell have no distance.
+        errors = {name: values[~np.isnan(values)] for name, values in errors.items()}
+        return {name: values for name, values in errors.items() if len(values)}
 
     def as_data(self, chosen):
         """Write down the chosen samples for the gallery; points are in pixels of the patch."""
@@ -161,7 +157,7 @@ def check_predictions(predictions, y_true, labels, centers):
         labels = np.unique(np.concatenate([true, *named]))
     labels = as_labels(labels, "labels")
     if centers is not None:
-        centers = check_centers(centers, "centers", len(true))
+        centers = as_points(centers, "centers", missing=True, n=len(true))
     for name, method in methods.items():
         _check_values(f"predictions[{name!r}]", method, len(true), labels)
     return Predictions(true, labels, centers, methods)
@@ -184,10 +180,11 @@ def _check_method(name, method, true):
 
 
 def _check_values(where, method, n, labels):
-    shapes = {"proba": (n, len(labels)), "theta": (n, 2, 3), "centers": (n, 2)}
-    for key, shape in shapes.items():
+    for key, shape in (("proba", (n, len(labels))), ("theta", (n, 2, 3))):
         if method[key] is not None:
             method[key] = check_shape(method[key], f"{where}[{key!r}]", shape)
+    if method["centers"] is not None:
+        method["centers"] = as_points(method["centers"], f"{where}['centers']", n=n)
     if method["y_pred"] is None:
         method["y_pred"] = labels[method["proba"].argmax(axis=1)]
     unknown = sorted(set(method["y_pred"].tolist()) - set(labels.tolist()))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from stnclf import geometry
-from stnclf._utils.points import points_by_name
+from stnclf._utils.points import as_points, points_by_name
 from stnclf.metrics import localization_error, localization_summary
 from stnclf.report import evaluate
 
@@ -54,6 +54,27 @@ def test_points_without_names_stay_what_they_are():
 def test_other_mappings_are_refused(given):
     with pytest.raises(ValueError, match=r"^centers: .*x and y"):
         points_by_name("centers", given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([1, 2], r"must have shape \(2, 2\), got \(2,\)"),
+        ([[1, 2]], r"must have shape \(2, 2\), got \(1, 2\)"),
+        ([[1, 2], [np.nan, np.nan]], "NaN or infinity in 1 of 2 rows, first in row 1"),
+        ([["a", 2], [3, 4]], "must be an array of numbers"),
+    ],
+)
+def test_what_are_no_points_is_refused(given, words):
+    with pytest.raises(ValueError, match=f"^centers.*{words}"):
+        as_points(given, "centers", n=2)
+
+
+def test_points_may_be_missing_but_not_by_half():
+    given = [[1, 2], [np.nan, np.nan]]
+    np.testing.assert_array_equal(as_points(given, "centers", missing=True), given)
+    with pytest.raises(ValueError, match="in 1 of 1 rows"):
+        as_points([[1, np.nan]], "centers", missing=True)
 
 
 TABLE = pd.DataFrame({"y": POINTS[:, 1], "x": POINTS[:, 0]})
