@@ -3,11 +3,7 @@
 import contextlib
 import os
 import resource
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -16,19 +12,21 @@ from sklearn.base import clone
 import stnclf
 from stnclf import CiresanBaseline
 from tests.conftest import make_blobs
+from tests.processes import kill
 from tests.training.test_checkpoint import assert_same, interrupted
 
 KEPT = CiresanBaseline(epochs=6, batch_size=6, random_state=0)
 
 PROGRAM = """
-import sys
+import sys, time
 from skorch.callbacks import Callback
 from tests.test_faults import KEPT, make_blobs
 
 class Wait(Callback):
     def on_batch_begin(self, net, **kwargs):
         if len(net.history) == 3:
-            input()  # for ever
+            print("ready", flush=True)
+            time.sleep(100)
 
 KEPT.set_params(checkpoint=sys.argv[1], callbacks=[Wait()]).fit(*make_blobs(16, 20, 28))
 """
@@ -41,16 +39,7 @@ def blobs():
 
 def test_a_fit_that_was_killed_goes_on(blobs, tmp_path):
     path = tmp_path / "a"
-    command = [sys.executable, "-c", PROGRAM, path]
-    root = Path(__file__).parents[1]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=root) as process:
-        inode, written = None, 0
-        while written < 2 and process.poll() is None:  # two epochs: the file is replaced each time
-            now = path.stat().st_ino if path.exists() else None
-            written, inode = written + (now != inode), now
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+    kill(PROGRAM, [path], path.exists)
     resumed = clone(KEPT).set_params(checkpoint=path).fit(*blobs)
     assert_same(resumed, clone(KEPT).fit(*blobs))
 

@@ -1,34 +1,20 @@
-"""Real processes of the command line that are killed at a known point."""
+"""Commands that are killed at a known point."""
 
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_main import ENVIRONMENT
+from tests.processes import kill
+
+__all__ = ["COMMAND", "KILLED", "NO_LIMIT", "kill", "n_lines"]
 
 NO_LIMIT = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
 
-
-def kill(code, line, condition):
-    """Run Python code with a command line; kill it when it says that it is ready to die."""
-    with subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, line)],
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout.readline() == "ready\n", process.stderr.read()
-        assert condition()
-        process.kill()
-        process.wait()
-    assert process.returncode == -signal.SIGKILL
-
+#: What ``stnclf`` is.
+COMMAND = "from stnclf.cli import main\nmain()\n"
 
 # Stops when so many units of work are noted, and waits to be killed.
 KILLED = """if True:

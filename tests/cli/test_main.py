@@ -20,8 +20,8 @@ import stnclf
 from stnclf.annotations import read_annotations
 from stnclf.cli import main
 from stnclf.cli._main import COMMANDS
+from tests.processes import ENVIRONMENT, start
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(stnclf.__file__).parents[1])}
 SCAN = ("--mpp", 0.25, "--slide-mpp", 0.25, "--nms-radius", 2)
 
 
@@ -215,13 +215,7 @@ def test_ctrl_c_leaves_status_130_and_nothing_half_written(road, tmp_path):
     """
     line = [road / "model.safetensors", road / "slides" / "a b.tif", "-o", tmp_path / "x.csv"]
     line += [*SCAN, "--tile-size", 100]
-    with subprocess.Popen(
-        [sys.executable, "-c", code, "scan", *map(str, line)],
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with start(code, "scan", *line) as process:
         assert process.stdout.readline() == "ready\n", process.stderr.read()
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()

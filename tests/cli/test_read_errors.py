@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,11 +16,14 @@ from stnclf.annotations import write_annotations
 from stnclf.cli.patch_set import load_patches
 from stnclf.slides import Slide
 from stnclf.slides._skipped import read_skipped
-from tests.cli.test_main import ENVIRONMENT, SCAN
+from tests import processes
+from tests.cli.processes import COMMAND
+from tests.cli.test_main import SCAN
+from tests.processes import ENVIRONMENT
 
 tifffile = pytest.importorskip("tifffile", reason="needs the extra [slides]")
 
-#: What Python imports when it starts: the disk fails so often where the tile is stored, or as often
+#: What runs before the command: the disk fails so often where the tile is stored, or as often
 #: as OpenSlide is asked for it.
 DISK = """
 import builtins, errno, io, json, os
@@ -80,7 +81,6 @@ def place(road, tmp_path_factory):
     folder = tmp_path_factory.mktemp("read errors")
     root = folder / "slides"
     root.mkdir()
-    (folder / "sitecustomize.py").write_text(DISK)
     first = road / "slides" / "a b.tif"
     os.link(first, root / "openslide.tif")
     pixels = Slide(first).read_region(0, 0, 420, 300)
@@ -122,14 +122,8 @@ def run(place, line, times):
         "box": [[x, y], [x + width, y + height]],
     }
     (place.folder / "fault.json").write_text(json.dumps(fault))
-    paths = os.pathsep.join([str(place.folder), ENVIRONMENT["PYTHONPATH"]])
-    done = subprocess.run(
-        [sys.executable, "-m", "stnclf.cli", *map(str, line)],
-        env={**ENVIRONMENT, "PYTHONPATH": paths, "FAULT": str(place.folder / "fault.json")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    environment = {**ENVIRONMENT, "FAULT": str(place.folder / "fault.json")}
+    done = processes.run(DISK + COMMAND, *line, environment=environment)
     return done.returncode, done.stderr.splitlines(), len(log.read_text()) if log.exists() else 0
 
 

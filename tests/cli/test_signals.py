@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
 
 from stnclf.cli.signals import stopped_by_signals
-from tests.cli.test_main import ENVIRONMENT, SCAN
+from tests.cli.processes import COMMAND
+from tests.cli.test_main import SCAN
+from tests.processes import start
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the signals are those of POSIX")
 
@@ -93,12 +93,7 @@ def alive(numbers):
 def test_sigterm_ends_the_workers_too(road, tmp_path):
     out = tmp_path / "s.json"
     line = ["evaluate", road / "patches", "-o", out, *FOLDS]
-    with subprocess.Popen(
-        [sys.executable, "-m", "stnclf.cli", *map(str, line)],
-        env=ENVIRONMENT,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with start(COMMAND, *line) as process:
         end = time.monotonic() + 120
         while len(workers := children_of(process.pid)) < 2 and time.monotonic() < end:
             time.sleep(0.05)
@@ -137,13 +132,7 @@ def test_sighup_keeps_the_progress(road, tmp_path, invoke):
     out = tmp_path / "x.csv"
     line = ["scan", road / "model.safetensors", road / "slides" / "a b.tif", "-o", out, *SCAN]
     line += ["--tile-size", 100]
-    with subprocess.Popen(
-        [sys.executable, "-c", STOPPED, *map(str, line)],
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with start(STOPPED, *line) as process:
         assert process.stdout.readline() == "ready\n", process.stderr.read()
         process.send_signal(signal.SIGHUP)
         _, errors = process.communicate()

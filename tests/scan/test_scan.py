@@ -3,8 +3,6 @@
 import copy
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -14,12 +12,12 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-import stnclf
 from stnclf import CiresanBaseline, Optimizer, STNCellClassifier, save
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.metrics import detection_score
 from stnclf.scan import scan
 from stnclf.slides import Slide, extract_patches, write_pyramid_tiff
+from tests import processes
 
 MPP = 0.25
 # Cells are 11 px wide and at least 22 px apart; training at 0.25 um, nothing closer than 2 um.
@@ -363,16 +361,9 @@ def test_a_killed_scan_goes_on_where_it_was(heat, field, tmp_path, monkeypatch):
     slide = Slide(field[0], mpp=MPP)
     how = {**HOW, "tile_size": 100}
     table = scan(heat, slide, out=whole, **how)
-    environment = {**os.environ, "PYTHONPATH": str(Path(stnclf.__file__).parents[1])}
     for after in (9, 8):
         arguments = [tmp_path / "model.safetensors", tmp_path / "image.npy", out, after]
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(KILLED), *map(str, arguments)],
-            env=environment,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
+        done = processes.run(textwrap.dedent(KILLED), *arguments)
         assert done.returncode == -signal.SIGKILL, done.stderr
         assert not out.exists()
     read = []

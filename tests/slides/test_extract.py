@@ -4,8 +4,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,11 +14,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-import stnclf
 from stnclf._utils import run
 from stnclf.sampling import CellDataset, Draws, Frame, draw_batch
 from stnclf.slides import Slide, _extract, _fill, extract_patches, write_pyramid_tiff
 from stnclf.slides._grid import context_margin
+from tests import processes
 
 SHARED = Path(__file__).resolve().parents[3] / "shared/data"
 
@@ -284,15 +282,7 @@ KILLED = """
 def run_killed(table, root, out, after, interval=0.0, seed=5):
     table.to_csv(out.parent / "table.csv", index=False, float_format="%.17g")
     arguments = [out.parent / "table.csv", root, out, after, interval, "" if seed is None else seed]
-    environment = {**os.environ, "PYTHONPATH": str(Path(stnclf.__file__).parents[1])}
-    code = textwrap.dedent(KILLED)
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        env=environment,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    done = processes.run(textwrap.dedent(KILLED), *arguments)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 

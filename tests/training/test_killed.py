@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
 import signal
 
@@ -11,6 +10,7 @@ import torch
 
 from stnclf import STNCellClassifier
 from stnclf.datasets import make_cells
+from tests.processes import server
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux's /proc")
 
@@ -60,7 +60,7 @@ def die_in_writing(number, place):
 
 def run(*arguments):
     """Train in a process of its own; its exit code."""
-    process = multiprocessing.get_context("spawn").Process(target=train, args=arguments)
+    process = server().Process(target=train, args=arguments)
     process.start()
     process.join()
     return process.exitcode
