@@ -56,7 +56,11 @@ __all__ = ["scan_command"]
     type=float,
     help="Micrometres within which two cells are one.  [default: a quarter of the cell window]",
 )
-@click.option("--tta", is_flag=True, help="Average over each patch's symmetries: slower.")
+@click.option(
+    "--tta/--no-tta",
+    default=None,
+    help="Average over each cell's symmetries: slower.  [default: where the first look is unsure]",
+)
 @click.option("--stride", type=int, help="Pixels from patch to patch, where there is no heatmap.")
 @click.option("--tile-size", type=int, default=1024, show_default=True, help="Pixels at a time.")
 @click.option(
@@ -112,6 +116,7 @@ def scan_command(
             unfinished = [beside(path, ".progress")]
             check_output(path, overwrite=overwrite, resume=resume, unfinished=unfinished)
     estimator = load(model, device)
+    how["tta"] = "undecided" if how["tta"] is None else how["tta"]
     how["tissue"] = "auto" if how["tissue"] is None else how["tissue"]
     how["labels"] = choose_labels(labels, estimator.classes_.tolist())
     if makes_folder:

@@ -27,6 +27,11 @@ _PROMINENCE = 1e-3
 #: in all symmetries (``tta``), which takes eight times as long.
 _SCREEN = 0.1
 
+#: Where ``tta`` is "undecided", what has a probability between these is classified in all
+#: symmetries. They do not follow `min_probability`: a cell has one probability, whatever least one
+#: is asked for, so that thresholds chosen on one scan hold for another.
+_UNDECIDED = 0.3, 0.9
+
 
 class Block(NamedTuple):
     """Positions of the grid: columns `left` to `right`, rows `top` to `bottom`, ends excluded."""
@@ -81,8 +86,9 @@ class Finder:
     #: Numbers that are found of each class; the first is its probability.
     per_class = 1
 
-    #: Whether cells are classified as the mean over the symmetries of their patch.
-    tta = False
+    #: Whether cells are classified as the mean over the symmetries of their patch: none, all
+    #: that count, or those that the first look leaves "undecided".
+    tta: bool | str = False
 
     def __init__(self, module, estimator, reported, min_probability):
         self.module, self.reported, self.min_probability = module, reported, min_probability
@@ -166,7 +172,7 @@ class Finder:
         proba = np.exp(logits - logits.max(axis=1, keepdims=True))
         return proba / proba.sum(axis=1, keepdims=True)
 
-    def recognize(self, pixels, box, corners, theta):
+    def recognize(self, pixels, box, corners, theta, objectness=1.0, proba=None):
         """Classify the cells at known positions: probabilities (n, n_classes).
 
         Parameters
@@ -175,6 +181,11 @@ class Finder:
             As for `apply`.
         theta : ndarray of shape (n, 2, 3)
             Where the window lies in each patch.
+        objectness : float or ndarray of shape (n, 1), default=1.0
+            Probability that there is a cell; it has a part in what is undecided, and is not
+            multiplied in.
+        proba : ndarray of shape (n, n_classes), default=None
+            What a first look has found, if there was one; it is changed.
         """
         theta = torch.from_numpy(theta.astype(np.float32)).to(self.device)
 
@@ -185,10 +196,14 @@ class Finder:
 
             return self.softmax(self.apply(logits, pixels, box, corners[rows]))
 
-        proba = classify(np.arange(len(corners)), False)
+        if proba is None:
+            proba = classify(np.arange(len(corners)), False)
         if self.tta:
-            best = proba[:, self.reported].max(axis=1)
-            (again,) = np.nonzero(best >= _SCREEN * self.min_probability)
+            best = (proba * objectness)[:, self.reported].max(axis=1)
+            least, most = _SCREEN * self.min_probability, np.inf
+            if self.tta == "undecided":
+                least, most = _UNDECIDED
+            (again,) = np.nonzero((best >= least) & (best <= most))
             proba[again] = classify(again, True)
         return proba
 

@@ -47,11 +47,9 @@ class HeatFinder(Finder):
         with self.module.autocast():
             logits = self.localizer.logits(self._standardized(pixels, box, block))
         peaks, objectness = self.peaks(logits, block, is_wanted)
-        points = self.points(peaks)
-        corners = np.floor(points - (self.patch_xy - 1) / 2 + 0.5).astype(int)
-        theta = cell_theta(points - corners, self.patch, self.cell)
-        proba = self.recognize(pixels, box, corners, theta)
-        return self.labelled(points, proba * objectness[:, None])
+        points, objectness = self.points(peaks), objectness[:, None]
+        proba = self.recognize(pixels, box, *self.placed(points), objectness)
+        return self.labelled(points, proba * objectness)
 
     def peaks(self, logits, block, is_wanted):
         """Find the peaks of the heatmap.
@@ -93,6 +91,11 @@ class HeatFinder(Finder):
         """Turn positions of the grid into pixels, ``(x, y)`` of shape (n, 2)."""
         return peaks * self.step - 0.5
 
+    def placed(self, points):
+        """Corners of the patches around points ``(x, y)``, and the windows on these."""
+        corners = np.floor(points - (self.patch_xy - 1) / 2 + 0.5).astype(int)
+        return corners, cell_theta(points - corners, self.patch, self.cell)
+
     def _seen(self, block):
         """Corners of what the localizer must see for the peaks of a block."""
         grown = block.grown(*self.margin.tolist())
@@ -112,7 +115,7 @@ class SharedFinder(HeatFinder):
     The shared layers see the whole block once. What the classifier reads of a peak, the maps of
     the patch around it and of the window, is cut out of the block's maps, at whole positions for
     the patch. At the edges of a patch these maps know what lies beyond, where those of a patch
-    by itself are padded.
+    by itself are padded. With ``tta`` "undecided", what is so is then looked at in its patch.
     """
 
     def __init__(self, module, estimator, reported, min_probability):
@@ -130,10 +133,12 @@ class SharedFinder(HeatFinder):
             features = self.module.trunk(self._standardized(pixels, box, block))
             logits = self.localizer.scored(features)
         peaks, objectness = self.peaks(logits, block, is_wanted)
-        points = self.points(peaks)
+        points, objectness = self.points(peaks), objectness[:, None]
         corner = np.array(block[:2]) - self.margin
         proba = self.softmax(self._classified(features, peaks - corner))
-        return self.labelled(points, proba * objectness[:, None])
+        if self.tta:
+            proba = self.recognize(pixels, box, *self.placed(points), objectness, proba)
+        return self.labelled(points, proba * objectness)
 
     def _classified(self, features, peaks):
         """Classify what is around peaks ``(x, y)``, in positions of `features`, in batches."""
