@@ -97,10 +97,11 @@ def test_peaks_are_those_of_the_mean_map(ensembles):
     torch.testing.assert_close(seen[0], torch.stack(seen[1:]).mean(0), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("shared", SharedFinder), ("shared", HeatFinder)])
-def test_members_that_are_the_same_find_what_one_finds(ensembles, name, kind):
-    one = members_of(ensembles[name])[1]
-    first, other, *_ = finders(Ensemble([one, one, one]), kind)
+@pytest.mark.parametrize("kind", [SharedFinder, HeatFinder])
+@pytest.mark.parametrize("tta", [False, "undecided"])
+def test_members_that_are_the_same_find_what_one_finds(ensembles, kind, tta):
+    one = members_of(ensembles["shared"])[1]
+    first, other, *_ = finders(Ensemble([one, one, one]), kind, tta=tta)
     block = Block(30, 10, 60, 40)
     found, expected = by_place(find(first, block)), by_place(find(other, block))
     assert len(expected[2]) > 5

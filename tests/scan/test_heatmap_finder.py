@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from stnclf.networks import Location, centred_theta
+from stnclf.scan import _finders
 from stnclf.scan._finders import Block
 from stnclf.scan._heatmap_finder import HeatFinder, SharedFinder
 from tests.scan.test_finders import ALL, as_proba, find, patch_at, pixels_of
@@ -118,10 +119,36 @@ def test_shared_layers_see_no_further_than_their_reach(heat, axis):
     assert differs.nonzero().min() >= 10 - module.localizer.shared_reach
 
 
+@pytest.mark.parametrize("kind", [SharedFinder, HeatFinder])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_what_is_undecided_is_looked_at_in_all_symmetries(heat, kind, absolute, monkeypatch):
+    estimator, module = heat
+    block, rare = Block(30, 9, 75, 39), np.array([1])
+
+    def found(kind, tta):
+        finder = kind(module, estimator, rare, 0)
+        finder.tta, finder.absolute = tta, absolute
+        return find(finder, block)
+
+    once, whole = found(kind, False), found(HeatFinder, True)
+    np.testing.assert_allclose(once.points, whole.points, atol=1e-3)
+    # The limits lie between the third and the fourth from below, and from above.
+    ranked = np.sort(once.proba[:, 1])
+    least, most = ranked[2:4].mean(), ranked[-4:-2].mean()
+    monkeypatch.setattr(_finders, "_UNDECIDED", (least, most))
+    again = (once.proba[:, 1] >= least) & (once.proba[:, 1] <= most)
+    assert again.sum() == len(again) - 6 > 5
+    assert np.abs(once.proba - whole.proba)[again].max() > 1e-3
+    wanted = np.where(again[:, None], whole.proba, once.proba)
+    np.testing.assert_allclose(found(kind, "undecided").proba, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("tta", [False, "undecided"])
 @pytest.mark.parametrize("size", [(7, 9), (20, 11)])
-def test_one_pass_does_not_depend_on_blocks(heat, size):
+def test_one_pass_does_not_depend_on_blocks(heat, size, tta):
     estimator, module = heat
     finder = SharedFinder(module, estimator, ALL, 0)
+    finder.tta = tta
     whole = find(finder, Block(0, 0, 60, 40))
     parts = [
         find(finder, Block(left, top, min(left + size[0], 60), min(top + size[1], 40)))

@@ -398,8 +398,9 @@ def test_only_the_same_run_goes_on(heat, dense, field, tmp_path, monkeypatch):
         (heat, slide, {"nms_radius_um": 9.0}),
         (heat, slide, {"labels": ["disc"]}),
         (heat, slide, {"mpp": 0.26}),
+        (heat, slide, {"tta": False}),
     ):
-        with pytest.raises(ValueError, match=r"begun with another (mo|slide|la|min|nms|mpp)"):
+        with pytest.raises(ValueError, match=r"begun with another (mo|slide|la|min|nms|mpp|tta)"):
             scan(estimator, other, out=out, resume=True, **{**HOW, **more})
     assert len(scan(heat, slide, out=out, resume=True, **HOW)) > 40
     assert sorted(os.listdir(tmp_path)) == ["a.csv", "a.csv.json"]
@@ -465,6 +466,8 @@ def test_a_slide_that_cannot_be_read_leaves_nothing(heat, tmp_path, field, monke
         ({"stride": 8}, "stride: got 8; the heatmap localizer looks at whole tiles"),
         ({"stride": 0}, "stride: got 0"),
         ({"tile_size": 1.5}, "tile_size: got 1.5"),
+        ({"tta": "all"}, "tta: got 'all', wants True, False or 'undecided'"),
+        ({"tta": 1}, "tta: got 1, wants"),
         ({"n_jobs": 0}, "n_jobs: got 0"),
         ({"resume": True}, "resume: there is nothing to resume without out="),
         ({"out": "."}, "out: .* is a folder"),
