@@ -231,6 +231,7 @@ def evaluate(
                 centers=found.centers,
                 labels=classes,
                 names=found.groups,
+                groups=found.groups,
                 mpp=found.facts.get("mpp"),
                 patch_size=patch_size,
                 histories=histories or None,

@@ -10,14 +10,27 @@ from string import Template
 from .._utils.plot_style import LOSS_TITLES
 from .._utils.printable import html_text
 from .._version import __version__
-from ._charts import coverage_chart, error_chart, legend, reliability_chart, stage_charts
+from ._charts import (
+    DASHES,
+    coverage_chart,
+    curve_frames,
+    error_chart,
+    legend,
+    reliability_chart,
+    stage_charts,
+)
 from ._data import as_json
-from ._domains import domain_rows
+from ._domains import domain_rows, group_rows
 from ._tables import classification_rows, summary_rows
 
 __all__ = ["render"]
 
 SHADES = 10
+
+_INTERVALS = (
+    "<p>Brackets hold 95 % confidence intervals, by resampling slides: cells of one slide are "
+    "alike.</p>"
+)
 
 
 def render(title, notes, results, errors, histories, data):
@@ -36,7 +49,8 @@ def render(title, notes, results, errors, histories, data):
     histories : dict of str to list of dict
         ``history_`` by method.
     data : dict
-        What the scripts get: ``patches`` and ``slides``, None or empty where there are none.
+        What the scripts get: ``patches``, ``curves`` and ``slides``, None or empty where there
+        are none.
 
     Returns
     -------
@@ -47,8 +61,10 @@ def render(title, notes, results, errors, histories, data):
         sections += [
             ("summary", "Summary", _summary(results)),
             ("classes", "Scores by class", _classes(results)),
-            ("domains", "Scores by domain", _domains(results)),
             ("confusion", "Confusion matrices", _confusion(results)),
+            ("curves", "ROC and precision-recall", _curves(data)),
+            ("domains", "Scores by domain", _domains(results)),
+            ("groups", "Scores by slide", _groups(results)),
             ("probabilities", "Can the probabilities be trusted?", _reliability(results)),
             ("coverage", "If the least certain go to a person", _coverage(results)),
             ("localisation", "Where the cells were found", _localisation(results, errors)),
@@ -59,7 +75,8 @@ def render(title, notes, results, errors, histories, data):
     if data["slides"]:
         sections.append(("slides", "Slides", _viewer(data)))
     sections = [section for section in sections if section[2]]
-    style, script = _read("page.css"), _read("gallery.js") + _read("viewer.js")
+    names = ("page.js", "gallery.js", "curves.js", "viewer.js")
+    style, script = _read("page.css"), "".join(map(_read, names))
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src {_digest(style)}; script-src {_digest(script)}"
@@ -79,7 +96,7 @@ def render(title, notes, results, errors, histories, data):
             f'<h2 id="{name}-heading">{html_text(heading)}</h2>{body}</section>'
             for name, heading, body in sections
         ),
-        data=as_json(data),
+        data=as_json({**data, "dashes": list(DASHES)}),
         script=script,
     )
 
@@ -109,8 +126,8 @@ def _notes(notes):
     return f'<dl class="notes">{rows}</dl>'
 
 
-def _table(caption, header, rows, *, n_text=1, starts=()):
-    """Make a table that scrolls where it is too wide; rows hold strings."""
+def _table(caption, header, rows, *, n_text=1, starts=(), tall=False):
+    """Make a table that scrolls where it is too wide or, if `tall`, too long; rows hold strings."""
     head = "".join(
         f'<th scope="col"{_text(k < n_text)}>{html_text(cell)}</th>'
         for k, cell in enumerate(header)
@@ -126,7 +143,8 @@ def _table(caption, header, rows, *, n_text=1, starts=()):
         start = ' class="start"' if i in starts else ""
         body += f"<tr{start}>{cells}</tr>"
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{html_text(caption)}"><table>'
+        f'<div class="scroll{" tall" if tall else ""}" role="region" tabindex="0" '
+        f'aria-label="{html_text(caption)}"><table>'
         f"<caption>{html_text(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
         "</table></div>"
     )
@@ -154,7 +172,17 @@ def _domains(results):
         return ""
     starts = [i for i, row in enumerate(rows) if row[0]]
     caption = "Scores in each domain, and in all"
-    return _table(caption, header, rows, n_text=2, starts=starts)
+    note = _INTERVALS if any("[" in row[-1] for row in rows) else ""
+    return note + _table(caption, header, rows, n_text=2, starts=starts)
+
+
+def _groups(results):
+    header, rows = group_rows(results)
+    if not rows:
+        return ""
+    starts = [i for i, row in enumerate(rows) if row[0]]
+    note = f"{_INTERVALS}<p>The interval of a slide is by resampling its cells.</p>"
+    return note + _table("Scores on each slide", header, rows, n_text=2, starts=starts, tall=True)
 
 
 def _confusion(results):
@@ -181,6 +209,19 @@ def _confusion_table(name, scores):
         f'{caption}"><table class="confusion"><caption>{caption}</caption><thead><tr>'
         f'<th scope="col">annotated \\ predicted</th>{head}</tr></thead><tbody>{body}</tbody>'
         "</table></div>"
+    )
+
+
+def _curves(data):
+    if not data["curves"]:
+        return ""
+    roc, precision = curve_frames()
+    return _fill(
+        "curves.html",
+        classes=_options(one["label"] for one in data["curves"]["classes"]),
+        legend=legend(data["curves"]["methods"]),
+        roc=roc,
+        precision=precision,
     )
 
 
@@ -277,6 +318,7 @@ def _gallery(data):
         "gallery.html",
         methods=_options(method["name"] for method in patches["methods"]),
         labels=_options(patches["labels"]),
+        groups=_options(patches["groups"]["names"]) if patches["groups"] else "",
         note=html_text(patches["note"]),
     )
 

@@ -13,6 +13,7 @@ from .._utils.points import as_points
 from .._utils.values import check_positive
 from ..geometry import patch_origin, theta_centers, window_corners
 from ..metrics import localization_error
+from ._curves import class_curves
 from ._evaluation import (
     as_labels,
     check_image_array,
@@ -46,10 +47,13 @@ class Predictions:
         Annotated centres.
     methods : dict of str to dict
         ``y_pred``, and ``proba``, ``theta``, ``centers`` or None, by method.
+    parts : dict
+        ``groups`` and ``domains`` of the samples, or None.
     """
 
-    def __init__(self, true, labels, centers, methods):
+    def __init__(self, true, labels, centers, methods, parts):
         self.true, self.labels, self.centers, self.methods = true, labels, centers, methods
+        self.parts = parts
         self.image_size = self.patch_size = None
 
     def locate(self, image_size, patch_size):
@@ -77,9 +81,15 @@ class Predictions:
                 centers_true=self.centers,
                 centers_pred=None if self.centers is None else method["centers"],
                 image_size=None if self.centers is None else self.image_size,
+                **self.parts,
             )
             for name, method in self.methods.items()
         }
+
+    def curves(self):
+        """Curves of each class, see `stnclf.report._curves.class_curves`."""
+        known = {n: m["proba"] for n, m in self.methods.items() if m["proba"] is not None}
+        return class_curves(self.true, self.labels, known)
 
     def is_wrong(self):
         """Mark the samples that at least one method got wrong."""
@@ -127,8 +137,16 @@ class Predictions:
             "number": chosen.tolist(),
             "annotated": numbers(self.true),
             "centers": points(self.centers),
+            "groups": self._groups(chosen),
             "methods": methods,
         }
+
+    def _groups(self, chosen):
+        """Names of the groups of the chosen samples, and the index of each; None without."""
+        if self.parts["groups"] is None:
+            return None
+        names, index = np.unique(self.parts["groups"][chosen], return_inverse=True)
+        return {"names": [str(name) for name in names.tolist()], "index": index.tolist()}
 
     def _note(self, chosen):
         n, wrong = len(self.true), self.is_wrong()
@@ -142,7 +160,7 @@ class Predictions:
         )
 
 
-def check_predictions(predictions, y_true, labels, centers):
+def check_predictions(predictions, y_true, labels, centers, groups=None, domains=None):
     """Check test vectors; None where there are none."""
     if predictions is None:
         return None
@@ -160,7 +178,12 @@ def check_predictions(predictions, y_true, labels, centers):
         centers = as_points(centers, "centers", missing=True, n=len(true))
     for name, method in methods.items():
         _check_values(f"predictions[{name!r}]", method, len(true), labels)
-    return Predictions(true, labels, centers, methods)
+    parts = {"groups": groups, "domains": domains}
+    for name, values in parts.items():
+        if values is not None:
+            parts[name] = as_labels(values, name)
+            check_length(parts[name], name, len(true))
+    return Predictions(true, labels, centers, methods, parts)
 
 
 def _check_method(name, method, true):

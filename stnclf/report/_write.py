@@ -111,6 +111,8 @@ def write_report(
     labels: ArrayLike | None = None,
     names: Sequence[str] | None = None,
     mpp: float | None = None,
+    groups: ArrayLike | None = None,
+    domains: ArrayLike | None = None,
     patch_size: Size | int | None = None,
     histories: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     slides: Mapping[str, Mapping[str, Any]] | None = None,
@@ -122,10 +124,11 @@ def write_report(
     """Write an evaluation as one HTML page that needs no network.
 
     The page has, as far as they are given: a summary, the scores by class (table 1 of the paper),
-    confusion matrices, reliability of the probabilities, localisation errors, training curves, a
-    gallery of patches that filters by class, answer and confidence, and slides with what was
-    found on them. It opens from the file system, and works with the keyboard, on small screens,
-    in light and dark.
+    by domain and by slide, confusion matrices, ROC and precision-recall curves with a threshold
+    to move, reliability of the probabilities, localisation errors, training curves, a gallery of
+    patches that filters by class, answer and confidence, and slides with what was found on them.
+    It opens from the file system, and works with the keyboard, on small screens, in light and
+    dark.
 
     Parameters
     ----------
@@ -155,6 +158,11 @@ or sequence of n_samples paths or PIL images, default=None
         on it, the number of the case.
     mpp : float, default=None
         Micrometres per pixel of the images: the large picture has a scale bar.
+    groups : array-like of shape (n_samples,), default=None
+        The slide, or the patient, of each sample: the gallery filters by it, and scores by slide
+        have confidence intervals, see `evaluate`.
+    domains : array-like of shape (n_samples,), default=None
+        Where each sample comes from, for scores by domain.
     patch_size : (int, int) or int, default=None
         ``(height, width)`` of the central part of the images that the methods saw; None is the
         whole image.
@@ -209,7 +217,7 @@ or sequence of n_samples paths or PIL images, default=None
     check_count("max_patches", max_patches, 1)
     if notes is not None and not isinstance(notes, Mapping):
         raise TypeError(f"notes must be a dict of names and words, got {notes!r:.80}.")
-    given = check_predictions(predictions, y_true, labels, centers)
+    given = check_predictions(predictions, y_true, labels, centers, groups, domains)
     size = None
     if X is not None:
         if given is None:
@@ -228,6 +236,7 @@ or sequence of n_samples paths or PIL images, default=None
     if not results and not slides:
         raise ValueError("write_report wants results, predictions or slides; it got none of them.")
     data = {"patches": None, "slides": slide_data(slides) if slides else []}
+    data["curves"] = None if given is None else given.curves()
     if size is not None:
         rng = check_random_state(random_state)
         chosen = choose_patches(given.is_wrong(), max_patches, rng)

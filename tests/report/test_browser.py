@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from stnclf.datasets import make_slide
 from stnclf.geometry import cell_theta
 from stnclf.report import write_report
 from stnclf.slides import Slide
+from tests.report.test_html import embedded
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
@@ -87,6 +89,7 @@ def page(tmp_path_factory):
         labels=LABELS,
         names=[f"{'ab'[i % 2]}.svs (x {40 * i}, y {30 * i})" for i in range(N)],
         mpp=0.5,
+        groups=[f"{'ab'[i % 2]}.svs" for i in range(N)],
         histories={"STN": history},
         slides={"one": {"slide": Slide(image, mpp=mpp), "detections": cells, "fields": field}},
     )
@@ -195,6 +198,61 @@ def test_filters_change_what_is_shown(opened, page):
     choose(opened, "filter-method", SVC)  # has no probabilities, and is always right
     says(opened, "gallery-count", f"{N} of {N} patches, 0 of them wrong.")
     assert not get(opened, "filter-confidence").is_displayed()
+
+
+def test_slides_filter_the_patches(opened):
+    choose(opened, "filter-group", "b.svs")
+    says(opened, "gallery-count", f"{N // 2} of {N}")
+    assert names(opened)[0].startswith("Cell 1:")
+
+
+def test_the_threshold_moves_a_point_on_both_curves(opened, page):
+    _, y, _ = page
+    slider = get(opened, "curve-threshold")
+    scroll_to(opened, "curve-threshold")
+    choose(opened, "curve-class", "tumour")
+    curves = embedded(Path(page[0].removeprefix("file://").replace("%20", " ")).read_text())[
+        "curves"
+    ]
+    (one,) = [one for one in curves["classes"] if one["label"] == "tumour"]
+    slider.send_keys(Keys.HOME)
+    says(opened, "curve-value", "0.00")
+    assert get(opened, "curve-table").find_element(By.TAG_NAME, "caption").text.startswith("tumour")
+
+    def row():
+        cells = get(opened, "curve-table").find_elements(By.CSS_SELECTOR, "tbody td")
+        return [cell.text for cell in cells]
+
+    def dots():
+        shown = opened.find_elements(By.CSS_SELECTOR, "#curve-roc .dot, #curve-precision .dot")
+        return [(dot.get_attribute("cx"), dot.get_attribute("cy")) for dot in shown]
+
+    everything = row()
+    assert everything[:2] == ["1.000", "0.000"]
+    assert everything[4:8] == ["40", "80", "0", "0"]
+    first = dots()
+    assert len(first) == 2
+    slider.send_keys(Keys.END)
+    wait(opened, lambda: dots() != first)
+    slider.send_keys(Keys.HOME)
+    slider.send_keys(*[Keys.ARROW_RIGHT] * 30)
+    k = int(slider.get_property("value"))
+    assert k == 30
+    found, false = (one["methods"][0][key][k] for key in ("found", "false"))
+    says(opened, "curve-value", f"{one['thresholds'][k] / 1e5:.2f}")
+    precision = found / (found + false)
+    want = [found / 40, 1 - false / 80, precision, 2 * found / (40 + found + false)]
+    assert row()[:4] == [f"{value:.3f}" for value in want]
+    assert row()[4:8] == [str(n) for n in (found, false, 40 - found, 80 - false)]
+    said = slider.get_attribute("aria-valuetext")
+    assert f"sensitivity {want[0]:.3f}, specificity {want[1]:.3f}" in said
+    # The point of the ROC curve, in the box of its axes.
+    left, top, width, height = map(
+        float, get(opened, "curve-roc").get_attribute("data-box").split()
+    )
+    x, y = map(float, dots()[0])
+    assert (x - left) / width == pytest.approx(1 - want[1], abs=1e-6)
+    assert 1 - (y - top) / height == pytest.approx(want[0], abs=1e-6)
 
 
 def test_order_and_pages(opened):
@@ -368,6 +426,32 @@ def test_every_width_and_scheme(opened, page, width, scheme):
     # Tables that are too wide scroll for themselves.
     for table in opened.find_elements(By.CSS_SELECTOR, ".scroll"):
         assert table.rect["width"] <= width
+
+
+AXE = Path(__file__).parents[2] / ".browser/node_modules/axe-core/axe.min.js"
+RUN_AXE = """
+    const done = arguments[0];
+    axe.run(document, { iframes: false, preload: false, resultTypes: ["violations"] }).then(
+        (found) => done(found.violations.map((v) => [
+            v.impact, v.id, v.nodes.map((n) => `${n.target}: ${n.failureSummary}`).join("; ")])),
+        (error) => done([["critical", "error", String(error)]]),
+    );
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(opened, page, scheme):
+    if not AXE.exists():
+        pytest.skip("axe-core is not here; tools/install_browser.sh gets it with npm")
+    size(opened, 1280, 900, scheme)
+    opened.get(page[0])
+    opened.set_script_timeout(240)
+    opened.execute_script(AXE.read_text(encoding="utf-8"))
+    for _ in ("page", "dialog"):
+        found = opened.execute_async_script(RUN_AXE)
+        assert [one for one in found if one[0] in ("serious", "critical")] == []
+        opened.execute_script("arguments[0].click()", tiles(opened)[0])
+    get(opened, "large-close").click()
 
 
 def contrast(first, second):

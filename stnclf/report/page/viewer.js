@@ -249,7 +249,7 @@
     const table = make("table");
     table.append(make("caption", "Hotspots"));
     const head = table.createTHead().insertRow();
-    for (const words of ["field", "cells", "per mm\u00b2", ""]) {
+    for (const words of ["field", "cells", "per mm\u00b2", "show"]) {
       const cell = make("th", words);
       cell.scope = "col";
       head.append(cell);
