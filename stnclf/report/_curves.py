@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
+
+from .._utils.typing import Floats
 
 __all__ = ["class_curves"]
 
@@ -13,7 +19,9 @@ STEP = 1e-5
 N_QUANTILES = 50
 
 
-def class_curves(true, labels, probabilities):
+def class_curves(
+    true: NDArray[Any], labels: NDArray[Any], probabilities: Mapping[str, Floats]
+) -> dict[str, Any] | None:
     """Count at many thresholds how many cells of a class, and how many others, reach them.
 
     Parameters
@@ -41,7 +49,8 @@ def class_curves(true, labels, probabilities):
             continue
         scores = [proba[:, k] for proba in probabilities.values()]
         steps = _thresholds(scores, here)
-        one = {"label": str(label), "n": int(here.sum()), "n_others": int((~here).sum())}
+        one: dict[str, Any] = {"label": str(label), "n": int(here.sum())}
+        one["n_others"] = int((~here).sum())
         one["thresholds"] = steps.tolist()
         one["methods"] = [
             {
@@ -56,7 +65,7 @@ def class_curves(true, labels, probabilities):
     return {"methods": list(probabilities), "classes": classes} if classes else None
 
 
-def _thresholds(scores, here):
+def _thresholds(scores: list[Floats], here: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Choose thresholds that are close together where many probabilities are."""
     steps = [np.arange(0, 1 + STEP, 0.01)]
     shares = np.linspace(0, 1, N_QUANTILES)
@@ -70,6 +79,7 @@ def _thresholds(scores, here):
     return np.unique(np.floor(np.concatenate(steps) / STEP + 1e-6).astype(int))
 
 
-def _at_least(values, thresholds):
+def _at_least(values: Floats, thresholds: NDArray[Any]) -> list[int]:
     """Count the values that are not below each threshold."""
-    return (len(values) - np.searchsorted(np.sort(values), thresholds - 1e-9)).tolist()
+    counts: list[int] = (len(values) - np.searchsorted(np.sort(values), thresholds - 1e-9)).tolist()
+    return counts
