@@ -195,11 +195,11 @@ def pooled_scores(results, cells, labels, radius_um):
     return scores
 
 
-def slides_and_cells(found, slides, annotations, slide_mpp):
+def slides_and_cells(found, slides, annotations, slide_mpp, **reading):
     """Open the slides of a patch set and read their cells, in micrometres."""
     names = np.unique(found.groups).tolist()
     opened = {name: Slide(resolve_image(slides, name), slide_mpp) for name in names}
-    cells = read_table(annotations, mpp=slide_mpp, slides=slides)[0]
+    cells = read_table(annotations, mpp=slide_mpp, slides=slides, **reading)[0]
     cells = by_base_name(cells[cells["label"].notna()])
     scale = {}
     for name, slide in opened.items():

@@ -15,12 +15,14 @@ from click.core import ParameterSource
 from .._utils.identity import describe_file, run_identity
 from .._utils.printable import printable
 from .._version import __version__
+from ..annotations._readers import READ
 from .cautions import all_in_the_middle, cautions_about_model, cautions_about_scores
 from .common import (
     EXISTING,
     FILE,
     Command,
     check_jobs,
+    column_option,
     examples,
     long_options,
     on_cluster,
@@ -81,6 +83,14 @@ _USED_WITH_A_MODEL += ("domain", "slide_table")
     help="Folder of the slides: scan those that did not train, and score what is found there.",
 )
 @click.option("--annotations", type=EXISTING, help="All cells of these slides, for --detect.")
+@click.option(
+    "--from",
+    "format",
+    type=click.Choice(["auto", *READ]),
+    default="auto",
+    help="Format of --annotations.",
+)
+@column_option
 @click.option("--slide-mpp", type=float, help="Micrometres per pixel of these slides themselves.")
 @click.option(
     "--radius",
@@ -112,6 +122,8 @@ def evaluate(
     slide_table,
     detect,
     annotations,
+    format,
+    columns,
     slide_mpp,
     radius_um,
     jobs,
@@ -147,7 +159,7 @@ def evaluate(
     if detect is not None:
         if model is not None or report is not None or domain is not None:
             raise click.UsageError("--detect excludes --model, --report and --domain.")
-        where = detect, annotations, slide_mpp, radius_um
+        where = detect, annotations, {"format": format, "columns": columns}, slide_mpp, radius_um
         how = {"methods": list(dict.fromkeys(methods or ["stn"])), "folds": folds, "jobs": jobs}
         how |= {"scheduler": scheduler, "overwrite": overwrite, "resume": resume}
         _detect(patches, found, out, where, options, **how)
@@ -264,7 +276,7 @@ def _detect(
     from .detect import detection_folds, evaluate_detection, slides_and_cells
     from .patch_folder import describe_slides
 
-    slides, annotations, slide_mpp, radius_um = where
+    slides, annotations, reading, slide_mpp, radius_um = where
     if found.groups is None:
         raise click.BadParameter(f"'{patches}' does not name slides.", param_hint="'PATCHES'")
     if "features" in methods:
@@ -297,7 +309,7 @@ def _detect(
             if not resume:
                 shutil.rmtree(folder, ignore_errors=True)
         with about_file(annotations):
-            place = slides_and_cells(found, slides, annotations, slide_mpp)
+            place = slides_and_cells(found, slides, annotations, slide_mpp, **reading)
         folder.mkdir(exist_ok=True)
         with on_cluster(scheduler), about_file(patches):
             results = evaluate_detection(

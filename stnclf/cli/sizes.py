@@ -154,7 +154,7 @@ def _nearest(points):
     return apart.min(axis=1)
 
 
-def recommend(table, mpp=None, at=None):
+def recommend(table, mpp=None, at=None, cell_width=None):
     """Recommend sizes for patches.
 
     The window is a quarter wider than the cells: the median box of the class with the largest
@@ -170,6 +170,8 @@ def recommend(table, mpp=None, at=None):
         Micrometres per pixel of level 0.
     at : float, default=None
         Micrometres per pixel of the patches, where somebody has chosen them.
+    cell_width : float, default=None
+        Pixels of level 0 across the largest cells, where somebody has measured them.
 
     Returns
     -------
@@ -190,14 +192,17 @@ def recommend(table, mpp=None, at=None):
     """
     boxes, neighbours = measure(table)
     drawn = len(boxes) > 0 and np.ptp(boxes) <= 1
-    if len(boxes) and not (drawn and mpp):
+    if cell_width is not None:
+        window = _ROOM * cell_width
+    elif len(boxes) and not (drawn and mpp):
         window = _ROOM * _largest(table)
     elif mpp:
         window = _WINDOW_UM / mpp
     else:
         raise ValueError(
             "there are neither boxes around the cells nor a resolution of the slides; pass "
-            "--slide-mpp, micrometres per pixel, or choose a size of your own."
+            "--slide-mpp, micrometres per pixel (often 0.25 at 40x, 0.5 at 20x), or --cell-width, "
+            "the pixels across the largest cells, as a viewer of images shows them."
         )
     shrink = max(1, int(window / _ENOUGH)) if at is None or mpp is None else at / mpp
     cell_size = max(8, 8 * math.ceil(window / shrink / 8 - 1e-6))

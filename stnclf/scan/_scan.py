@@ -83,7 +83,8 @@ def scan(
         not known either; the pixels of level 0 are then taken as they are.
     tissue : bool or "auto", default="auto"
         Look only where there is tissue (`stnclf.slides.Slide.tissue_mask`). "auto" does so where
-        the resolution of the slide is known: on a photograph the mask would take cells for glass.
+        the resolution of the slide is known, but for a plain image whose file does not say it: on
+        a photograph the mask would take cells for glass.
         ``detections.attrs["left_out"]`` says how much was not looked at: ``share`` of the slide,
         and ``mm2``, None where the resolution is not known.
     min_probability : float or mapping of label to float, default=None
