@@ -96,7 +96,7 @@ def _resolution(root, names):
 
 
 def _name_option(error):
-    """Have an error name the option of the command that is running."""
+    """Name in an error the option of the command that is running."""
     ctx = click.get_current_context(silent=True)
     names = [] if ctx is None else [param.name for param in ctx.command.params]
     option = next((name for name in ("slide_mpp", "mpp") if name in names), None)

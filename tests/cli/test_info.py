@@ -101,7 +101,7 @@ def test_annotations_may_lie_beside_their_slides(invoke, tmp_path):
     assert (facts["slides_found"], facts["missing"]) == (2, [])
     # Another list of the same nuclei goes before the folder with the slides.
     shutil.copytree(tmp_path / "typed", tmp_path / "all", ignore=shutil.ignore_patterns("*.bmp"))
-    code, out, _ = invoke("info", "--json", tmp_path / "all", tmp_path / "typed")
+    out = invoke("info", "--json", tmp_path / "all", tmp_path / "typed")[1]
     (facts,) = json.loads(out)
     assert (facts["file"], facts["slides_found"]) == (str(tmp_path / "all"), 2)
 
