@@ -96,7 +96,7 @@ def test_annotations_may_lie_beside_their_slides(invoke, tmp_path):
         Image.new("RGB", (50, 40)).save(tmp_path / "typed" / name / f"{name}.bmp")
         points = {"detection": [[9.0, 9.0], [30.0, 20.0]]}
         savemat(tmp_path / "typed" / name / f"{name}_epithelial.mat", points)
-    code, out, _ = invoke("info", "--json", tmp_path / "typed", "--slide-mpp", 0.5)
+    out = invoke("info", "--json", tmp_path / "typed", "--slide-mpp", 0.5)[1]
     (facts,) = json.loads(out)
     assert (facts["slides_found"], facts["missing"]) == (2, [])
     # Another list of the same nuclei goes before the folder with the slides.
