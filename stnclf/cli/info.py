@@ -228,6 +228,7 @@ def _in_words(facts):
         lacking = f"; without a file: {names}{more}" if names else ""
         words["slides"] = f"{facts['slides_found']} of {n} found, {resolution}{lacking}"
         words["outside"] = f"{facts['outside']} cells lie outside their image"
+    words["counts"] = {label or "without a class": n for label, n in words["counts"].items()}
     words["box sides"] = _spread(facts["boxes_px"], mpp)
     words["neighbours"] = _spread(facts["neighbours_px"], mpp)
     words["recommended"] = facts["recommended"] or f"nothing: {facts['why']}"
