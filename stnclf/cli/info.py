@@ -22,7 +22,7 @@ from .common import (
 from .messages import show, write_data
 from .outputs import check_output
 from .patch_set import is_patch_set, load_patches
-from .sizes import look_at, measure, patches_line, recommend
+from .sizes import look_at, measure, patches_line, recommend, sides_by_class
 from .tables import needs_resolution, read_table, slides_option
 
 __all__ = ["info"]
@@ -44,7 +44,7 @@ _TABLES = (
 )
 #: What is written in words.
 _SIZE_FACTS = (
-    *("boxes_px", "neighbours_px", "slides_found", "missing", "mpp", "outside"),
+    *("boxes_px", "classes_px", "neighbours_px", "slides_found", "missing", "mpp", "outside"),
     *("recommended", "why"),
 )
 #: Names of images without a file that are written out.
@@ -205,6 +205,7 @@ def _size_facts(path, table, how, slide_mpp, cell_width):
     facts["mpp"] = mpp
     for name, values in zip(("boxes_px", "neighbours_px"), measure(table)):
         facts[name] = np.percentile(values, [5, 50, 95]).tolist() if len(values) else None
+    facts["classes_px"] = sides_by_class(table)
     try:
         sizes = recommend(table, mpp, cell_width=cell_width)
     except ValueError as error:
@@ -230,6 +231,9 @@ def _in_words(facts):
         words["outside"] = f"{facts['outside']} cells lie outside their image"
     words["counts"] = {label or "without a class": n for label, n in words["counts"].items()}
     words["box sides"] = _spread(facts["boxes_px"], mpp)
+    if facts["classes_px"]:
+        sides = (f"{label} {side:.3g}" for label, side in facts["classes_px"].items())
+        words["by class"] = f"{', '.join(sides)} px"
     words["neighbours"] = _spread(facts["neighbours_px"], mpp)
     words["recommended"] = facts["recommended"] or f"nothing: {facts['why']}"
     return words

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Sizes", "Slides", "look_at", "measure", "patches_line", "recommend"]
+__all__ = ["Sizes", "Slides", "look_at", "measure", "patches_line", "recommend", "sides_by_class"]
 
 #: Window of a cell in micrometres where no boxes say how large cells are: the paper's.
 _WINDOW_UM = 16.0
@@ -215,10 +215,32 @@ def recommend(table, mpp=None, at=None, cell_width=None):
 
 def _largest(table):
     """Longer side of the boxes of the class that has the largest ones, its median."""
+    return max(sides_by_class(table).values())
+
+
+def sides_by_class(table):
+    """Measure the boxes of each class.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Annotations.
+
+    Returns
+    -------
+    dict of str to float
+        Median of the longer sides in pixels of level 0, the largest class first; empty without
+        boxes. Cells without a class are "".
+    """
+    if "width" not in table or "height" not in table:
+        return {}
     sides = table[["width", "height"]].max(axis=1).to_numpy(float)
     labels = table["label"].fillna("").astype(str).to_numpy()
     wide = sides > 0
-    return max(np.median(sides[wide & (labels == label)]) for label in set(labels[wide]))
+    found = {
+        label: float(np.median(sides[wide & (labels == label)])) for label in set(labels[wide])
+    }
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def patches_line(sizes, annotations, root=None, *, slide_mpp=None, columns=None, outside=False):

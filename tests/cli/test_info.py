@@ -69,6 +69,7 @@ def test_what_decides_the_sizes_of_patches(cells, invoke, tmp_path):
         "slides       1 of 2 found, resolution not known; without a file: 'gone.png'",
         "outside      1 cells lie outside their image",
         "box sides    40 px (of nine in ten 12 to 42.7)",
+        "by class     large 41.5, small 12 px",
         "--size 112 --cell-size 56 --max-offset 14 --outside skip",
     ):
         assert line in out
