@@ -148,8 +148,7 @@ def _trained(estimator, found, rows, path):
         return load(path)
     checkpoint = path.with_suffix(".checkpoint")
     model = clone(estimator).set_params(checkpoint=os.fspath(checkpoint))
-    known = {} if found.centers is None else {"centers": found.centers[rows]}
-    model.fit(found.X[rows], found.y[rows], **known)
+    model.fit(found.X[rows], found.y[rows], **found.known_of(rows, model))
     model.set_params(checkpoint=None)
     save(model, path)
     checkpoint.unlink(missing_ok=True)

@@ -9,10 +9,9 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 import stnclf
-from stnclf.annotations import read_annotations, write_annotations
+from stnclf.annotations import read_annotations
 from stnclf.cli.detect import detection_folds
 from stnclf.cli.patch_set import load_patches
 from stnclf.metrics import choose_thresholds, detection_score
@@ -23,20 +22,9 @@ from tests.conftest import SHORT
 
 
 @pytest.fixture(scope="module")
-def line(road, tmp_path_factory, invoke):
+def line(detect_line):
     """A command line without its --out: three slides, the third the mirror image of another."""
-    folder = tmp_path_factory.mktemp("detect")
-    slides = folder / "slides"
-    shutil.copytree(road / "slides", slides)
-    Image.fromarray(np.asarray(Image.open(slides / "ü.png"))[:, ::-1]).save(slides / "m.png")
-    table = read_annotations(road / "cells.sqlite")[["image", "x", "y", "label"]]
-    mirrored = table[table["image"] == "ü.png"].assign(image="m.png")
-    mirrored["x"] = 419 - mirrored["x"]
-    write_annotations(pd.concat([table, mirrored]), folder / "cells.csv")
-    cut = ("--size", 32, "--image-size", 48, "--max-offset", 4, "--slide-mpp", 0.25)
-    assert invoke("patches", folder / "cells.csv", slides, "-o", folder / "p", *cut)[0] == 0
-    where = ("--detect", slides, "--annotations", folder / "cells.csv", "--folds", 3)
-    return ("evaluate", folder / "p", *where, "--radius", 1.5, *SHORT)
+    return detect_line
 
 
 @pytest.mark.parametrize("n_folds", [3, 5])
@@ -69,7 +57,7 @@ def test_scores_are_those_of_models_that_did_not_see_the_slide(line, tmp_path, i
     rows = np.isin(found.groups, training)
     part = tmp_path / "part"
     shutil.copytree(line[1], part)
-    for name in ("X", "y", "centers", "groups"):
+    for name in ("X", "y", "centers", "groups", "neighbors"):
         np.save(part / f"{name}.npy", getattr(found, name)[rows])
     assert invoke("train", part, "-o", model, *SHORT)[0] == 0
     estimator, truth = stnclf.load(model), read_annotations(line[5])
