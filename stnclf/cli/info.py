@@ -47,7 +47,7 @@ _SIZE_FACTS = (
     *("boxes_px", "classes_px", "neighbours_px", "slides_found", "missing", "mpp", "outside"),
     *("recommended", "why"),
 )
-#: Names of images without a file that are written out.
+#: Names of images without a file, and pairs of annotators, that are written out.
 _NAMES = 3
 
 
@@ -187,9 +187,31 @@ def _annotation_facts(path, how, slide_mpp, cell_width):
         corners = [f"{table[axis].agg(end):.10g}" for end in ("min", "max") for axis in "xy"]
         facts["positions"] = "{}, {} to {}, {} {} (x, y)".format(*corners, unit)
     facts["counts"] = count_labels(table["label"].tolist())
+    facts |= _agreement_facts(table)
     if len(table) and unit == "px":
         facts |= _size_facts(path, table, how, slide_mpp, cell_width)
     return facts, used
+
+
+def _agreement_facts(table):
+    """Say how far annotators agree, where cells have several votes."""
+    from ..metrics import annotator_agreement
+
+    if "votes" not in table:
+        return {}
+    found = annotator_agreement(table)
+    if not found["n_cells"]:
+        return {}
+    pairs = [
+        {**pair, "voters": list(pair["voters"]), "cohen_kappa": _number(pair["cohen_kappa"])}
+        for pair in found["pairs"]
+    ]
+    return {"agreement": {**found, "fleiss_kappa": _number(found["fleiss_kappa"]), "pairs": pairs}}
+
+
+def _number(value):
+    """Return None for NaN, which JSON does not know."""
+    return None if value != value else value
 
 
 def _size_facts(path, table, how, slide_mpp, cell_width):
@@ -217,6 +239,8 @@ def _size_facts(path, table, how, slide_mpp, cell_width):
 
 def _in_words(facts):
     """Write for people what JSON has as numbers."""
+    if "agreement" in facts:
+        facts = _agreement_in_words(facts)
     if "boxes_px" not in facts:
         return facts
     words = {name: value for name, value in facts.items() if name not in _SIZE_FACTS}
@@ -237,6 +261,29 @@ def _in_words(facts):
     words["neighbours"] = _spread(facts["neighbours_px"], mpp)
     words["recommended"] = facts["recommended"] or f"nothing: {facts['why']}"
     return words
+
+
+def _agreement_in_words(facts):
+    words = {}
+    for name, value in facts.items():
+        if name != "agreement":
+            words[name] = value
+            continue
+        words["several votes"] = f"{value['n_cells']} cells, all agree on {value['agreed']:.1%}"
+        words["Fleiss' kappa"] = _kappa(value["fleiss_kappa"])
+        pairs = [
+            f"{_kappa(pair['cohen_kappa'])} {' and '.join(map(str, pair['voters']))} "
+            f"({pair['n_cells']} cells)"
+            for pair in value["pairs"][:_NAMES]
+        ]
+        if pairs:
+            more = ["..."] if len(value["pairs"]) > _NAMES else []
+            words["Cohen's kappa"] = ", ".join([*pairs, *more])
+    return words
+
+
+def _kappa(value):
+    return "not defined" if value is None else f"{value:.3f}"
 
 
 def _spread(values, mpp):

@@ -7,10 +7,12 @@ import shlex
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from stnclf.annotations import write_annotations
 from stnclf.cli.patch_set import load_patches
 
 
@@ -182,3 +184,27 @@ def test_labels_and_names_do_nothing_to_a_terminal(invoke, tmp_path):
     assert code == 0
     assert "\x1b" not in out
     assert r"a\x1b[2J.csv" in out
+
+
+def test_annotators_agree_so_far(invoke, tmp_path):
+    votes = [("m", "m"), ("m", "n"), ("n", "n"), ("n", "n"), ("m",)]
+    voters = [("Ä", "B"), ("B", "Ä"), ("Ä", "B"), ("Ä", "C"), ("C",)]
+    table = pd.DataFrame({"image": "a.svs", "x": range(5), "y": 1.0, "label": "m"})
+    write_annotations(table.assign(votes=votes, voters=voters), tmp_path / "c.sqlite")
+    code, text, _ = invoke("info", tmp_path / "c.sqlite")
+    assert code == 0
+    # p = 3 / 4, e = (3 / 8)^2 + (5 / 8)^2
+    kappa = (3 / 4 - 34 / 64) / (1 - 34 / 64)
+    assert "several votes  4 cells, all agree on 75.0%" in text
+    assert f"Fleiss' kappa  {kappa:.3f}" in text
+    assert "Cohen's kappa  0.400 B and Ä (3 cells), not defined C and Ä (1 cells)" in text
+    (facts,) = json.loads(invoke("info", tmp_path / "c.sqlite", "--json")[1])
+    assert facts["agreement"]["fleiss_kappa"] == pytest.approx(kappa)
+    assert facts["agreement"]["pairs"][1] == {
+        "voters": ["C", "Ä"],
+        "n_cells": 1,
+        "cohen_kappa": None,
+    }
+    # One vote each, as write_annotations gives them, says nothing.
+    write_annotations(table, tmp_path / "one.sqlite")
+    assert "kappa" not in invoke("info", tmp_path / "one.sqlite")[1]
