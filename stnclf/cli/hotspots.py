@@ -39,9 +39,10 @@ __all__ = ["hotspots"]
     "--area",
     "area_mm2",
     type=float,
-    default=2.37,
-    show_default=True,
-    help="Area of a field in mm2.",
+    help="Area of a field in mm2.  [default: 2.37, ten high-power fields]",
+)
+@click.option(
+    "--width-px", type=float, help="Width of a field in pixels of level 0; needs no resolution."
 )
 @click.option("--aspect", type=float, default=4 / 3, help="Width over height.  [default: 4/3]")
 @click.option(
@@ -54,6 +55,8 @@ def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **ho
     from ..scan import hotspots as find_hotspots
     from ..slides import Slide
 
+    if how["area_mm2"] is not None and how["width_px"] is not None:
+        raise click.UsageError("--area and --width-px exclude each other.")
     writes = {".csv": "csv", ".geojson": "qupath", ".json": None}
     if out is not None:
         check_output(out, overwrite=overwrite)
@@ -69,7 +72,7 @@ def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **ho
     with Slide(slide, slide_mpp) as opened, about_file(detections):
         fields = find_hotspots(table, opened, label=label, **how)
         if map_file is not None:
-            picture = _draw(table, opened, fields, label, how["area_mm2"])
+            picture = _draw(table, opened, fields, label, how)
     if map_file is not None:
         write_atomically(map_file, picture)
     if out is None:
@@ -82,12 +85,21 @@ def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **ho
         more = {"object_type": "annotation", "slides": slide} if kind == "qupath" else {}
         write_annotations(fields, out, kind, **more)
     most = f", {fields['count'].max()} cells in the first" if len(fields) else ""
-    say(f"{out or slide}: {len(fields)} field(s) of {how['area_mm2']:g} mm2{most}")
+    size = f"of {_area(how):g} mm2" if how["width_px"] is None else f"{how['width_px']:g} px wide"
+    say(f"{out or slide}: {len(fields)} field(s) {size}{most}")
 
 
-def _draw(table, slide, fields, label, area_mm2):
+def _area(how):
+    return 2.37 if how["area_mm2"] is None else how["area_mm2"]
+
+
+def _draw(table, slide, fields, label, how):
     """Draw the map as PNG; without matplotlib the density alone."""
     data = io.BytesIO()
+    if how["width_px"] is None:
+        area_px = _area(how) * (1000 / slide.mpp) ** 2
+    else:
+        area_px = how["width_px"] ** 2 / how["aspect"]
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -95,12 +107,13 @@ def _draw(table, slide, fields, label, area_mm2):
 
         from ..scan import density_map
 
-        image, _ = density_map(table, slide, label=label, fields=fields)
+        sigma = {} if how["width_px"] is None else {"sigma_px": how["width_px"] / 8}
+        image, _ = density_map(table, slide, label=label, fields=fields, **sigma)
         Image.fromarray(image).save(data, format="PNG")
         say("the map has no cells, counts and scale: pip install 'stnclf[plot]' draws them")
     else:
         from ..displays._field_map import field_map
 
-        figure = field_map(table, slide, fields, label=label, area_mm2=area_mm2)
+        figure = field_map(table, slide, fields, label=label, area_px=area_px)
         figure.savefig(data, format="png", dpi=150)
     return data.getvalue()

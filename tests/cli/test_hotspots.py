@@ -39,6 +39,7 @@ def test_hotspots_of_one_class(road, tmp_path, invoke):
     [
         (["--label", "x"], 2, "'--label': 'x' is none of"),
         (["--area", 99], 1, "--area: a field of 99 mm2"),
+        (["--width-px", 99], 2, "--area and --width-px exclude each other"),
         (["-n", 0], 1, "--number: got 0"),
         (["-o", "x.odd"], 2, "'--out'"),
         (["--map", "no/x.png"], 2, "'--map': the folder of"),
@@ -52,6 +53,23 @@ def test_wrong_options_of_hotspots_are_named(
     assert (status, printed, len(lines)) == (code, "", 1)
     assert words in lines[0]
     assert os.listdir(tmp_path) == []
+
+
+def test_a_photograph_has_fields_in_pixels(road, tmp_path, invoke, monkeypatch):
+    pytest.importorskip("matplotlib", reason="needs the extra [plot]")
+    table = read_annotations(road / "cells.sqlite")
+    path = write_annotations(table[table["image"] == "ü.png"], tmp_path / "cells.csv")
+    line = ("hotspots", path, road / "slides" / "ü.png", "-o", tmp_path / "f.csv")
+    code, _, lines = invoke(*line)
+    assert (code, ", or --width-px." in lines[0]) == (1, True)
+    more = ("--width-px", 120, "--aspect", 1.5, "--map", tmp_path / "a.png")
+    code, _, lines = invoke(*line, *more)
+    assert code == 0, lines
+    assert "1 field(s) 120 px wide" in lines[0]
+    assert "per_mm2" not in (tmp_path / "f.csv").read_text()
+    assert min(Image.open(tmp_path / "a.png").size) > 800
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert invoke(*line, *more, "--overwrite")[0] == 0
 
 
 def test_the_map_has_more_with_matplotlib(road, tmp_path, invoke, monkeypatch):
