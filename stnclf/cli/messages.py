@@ -98,7 +98,6 @@ def describe(error, params=()):
         "pass mpp= to Slide, or slide_mpp= to extract_patches",
         "pass --slide-mpp, for photographs the one with which patches were cut",
     )
-    text = text.replace(" background_distance:", " --background-distance:")
     text = text.replace(", or width_px= to hotspots", ", or --width-px")
     # An error about an argument carries its name; others begin with it.
     argument = getattr(error, "argument", None) or text.partition(":")[0].partition(" must ")[0]

@@ -143,7 +143,7 @@ def scan_command(
             with contextlib.suppress(OSError):  # there are tables in it
                 out.rmdir()
     n_failed = len(slides) - n_done
-    text = f"{out}: {n_cells} cells on {n_done} slide(s){_glass(left_out, slide_mpp)}"
+    text = f"{out}: {n_cells} cells on {n_done} slide(s){_glass(left_out)}"
     if n_skipped:
         text = f"{text}; {n_skipped} region(s) skipped that cannot be read (.skipped.csv)"
     say(f"{text}; {n_failed} failed" if n_failed else text)
@@ -196,13 +196,12 @@ def _scan_each(estimator, paths, outs, slide_mpp, how):
         yield path, table, error
 
 
-def _glass(left_out, slide_mpp):
-    """Say how much was taken for glass, and how to look there: it may be none in a photograph."""
+def _glass(left_out):
+    """Say how much of the slides was taken for glass."""
     if not any(found["share"] for found in left_out):
         return ""
     share = 100 * sum(found["share"] for found in left_out) / len(left_out)
-    more = " (--no-tissue looks everywhere)" if slide_mpp else ""
     if any(found["mm2"] is None for found in left_out):
-        return f"; {share:.0f} % without tissue, not looked at{more}"
+        return f"; {share:.0f} % without tissue, not looked at"
     area = sum(found["mm2"] for found in left_out)
-    return f"; {area:.3g} mm2 ({share:.0f} %) without tissue, not looked at{more}"
+    return f"; {area:.3g} mm2 ({share:.0f} %) without tissue, not looked at"

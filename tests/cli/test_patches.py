@@ -355,7 +355,7 @@ def test_too_much_background_names_the_option_that_finds_more(work, invoke):
     code, _, lines = cut(invoke, work, "--background", 10**6)
     assert (code, len(lines)) == (1, 1)
     assert re.search(r"--background: got 1000000, and there are \d+ places at ", lines[0])
-    assert lines[0].endswith("wants fewer, or a smaller --background-distance.")
+    assert "; wants fewer, or a smaller --background-distance: half the window" in lines[0]
 
 
 def test_neighbours_are_all_other_annotated_cells_and_are_taught(work, invoke):
