@@ -157,11 +157,11 @@ def evaluate(
         check_output(report, overwrite=overwrite or resume, option="--report")
     found = load_patches(patches)
     if detect is not None:
-        if model is not None or report is not None or domain is not None:
-            raise click.UsageError("--detect excludes --model, --report and --domain.")
+        if model is not None or domain is not None:
+            raise click.UsageError("--detect excludes --model and --domain.")
         where = detect, annotations, {"format": format, "columns": columns}, slide_mpp, radius_um
         how = {"methods": list(dict.fromkeys(methods or ["stn"])), "folds": folds, "jobs": jobs}
-        how |= {"scheduler": scheduler, "overwrite": overwrite, "resume": resume}
+        how |= {"scheduler": scheduler, "overwrite": overwrite, "resume": resume, "report": report}
         _detect(patches, found, out, where, options, **how)
         return
     domains = None if domain is None else domains_of(found, domain, slide_table)
@@ -268,10 +268,23 @@ def evaluate(
 
 
 def _detect(
-    patches, found, out, where, options, *, methods, folds, jobs, scheduler, overwrite, resume
+    patches,
+    found,
+    out,
+    where,
+    options,
+    *,
+    methods,
+    folds,
+    jobs,
+    scheduler,
+    overwrite,
+    resume,
+    report,
 ):
     """Score detections instead of patches."""
     from .._utils.run import Run
+    from ..report import write_report
     from ..report._detections import detection_table
     from .detect import detection_folds, evaluate_detection, slides_and_cells
     from .patch_folder import describe_slides
@@ -312,7 +325,7 @@ def _detect(
             place = slides_and_cells(found, slides, annotations, slide_mpp, **reading)
         folder.mkdir(exist_ok=True)
         with on_cluster(scheduler), about_file(patches):
-            results = evaluate_detection(
+            results, shown = evaluate_detection(
                 {TITLES[method]: estimators[method] for method in methods},
                 found,
                 splits,
@@ -325,6 +338,11 @@ def _detect(
         text = {"patches": printable(str(patches)), "stnclf": __version__, **what}
         text |= {"detection": results, "run": header}
         run.write(f"{json.dumps(text, indent=2, ensure_ascii=False)}\n".encode())
+        if report is not None:
+            notes = {"patches": text["patches"], "folds": folds, "seed": what["seed"]}
+            notes |= {"stnclf": __version__, "thresholds": "chosen on other slides"}
+            title = "Evaluation of cell detection"
+            write_report(report, detection=results, slides=shown, title=title, notes=notes)
         run.forget()
         shutil.rmtree(folder, ignore_errors=True)
     for title, scores in results.items():

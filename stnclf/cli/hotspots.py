@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import click
 
 from .._utils.files import write_atomically
+from .._utils.printable import printable
+from .._version import __version__
 from ..annotations import read_annotations, write_annotations
 from .common import FILE, Command, choose_labels, examples, out_option, overwrite_option
 from .messages import about_file, say, write_data
@@ -34,6 +37,11 @@ __all__ = ["hotspots"]
     type=click.Path(path_type=Path),
     help="PNG for a map of the cells, their density and the fields.",
 )
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="HTML page to look at the slide, its cells from any threshold on, and the fields.",
+)
 @click.option("--label", help="The class that counts.  [default: all]")
 @click.option(
     "--area",
@@ -50,7 +58,7 @@ __all__ = ["hotspots"]
 )
 @click.option("--slide-mpp", type=float, help="Micrometres per pixel of SLIDE itself.")
 @overwrite_option
-def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **how):
+def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwrite, **how):
     """Find the fields of SLIDE with most DETECTIONS."""
     from ..scan import hotspots as find_hotspots
     from ..slides import Slide
@@ -66,6 +74,8 @@ def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **ho
             )
     if map_file is not None:
         check_output(map_file, overwrite=overwrite, option="--map")
+    if report is not None:
+        check_output(report, overwrite=overwrite, option="--report")
     table = read_annotations(detections, slides=slide)
     if label is not None and len(table):
         choose_labels([label], sorted(set(table["label"].dropna())))
@@ -73,6 +83,8 @@ def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **ho
         fields = find_hotspots(table, opened, label=label, **how)
         if map_file is not None:
             picture = _draw(table, opened, fields, label, how)
+        if report is not None:
+            _write_page(report, table, opened, fields, label, detections)
     if map_file is not None:
         write_atomically(map_file, picture)
     if out is None:
@@ -91,6 +103,17 @@ def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **ho
 
 def _area(how):
     return 2.37 if how["area_mm2"] is None else how["area_mm2"]
+
+
+def _write_page(path, table, slide, fields, label, detections):
+    """Write the page of --report."""
+    from ..report import write_report
+
+    counts = table["label"].notna() if label is None else table["label"] == label
+    name = os.path.basename(slide.path)
+    parts = {"slide": slide, "detections": table[counts], "fields": fields}
+    notes = {"detections": printable(str(detections)), "stnclf": __version__}
+    write_report(path, slides={name: parts}, title=f"Cells of {printable(name)}", notes=notes)
 
 
 def _draw(table, slide, fields, label, how):

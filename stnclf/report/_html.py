@@ -20,6 +20,7 @@ from ._charts import (
     stage_charts,
 )
 from ._data import as_json
+from ._detections import detection_rows
 from ._domains import domain_rows, group_rows
 from ._tables import classification_rows, summary_rows
 
@@ -33,7 +34,7 @@ _INTERVALS = (
 )
 
 
-def render(title, notes, results, errors, histories, data):
+def render(title, notes, results, detection, errors, histories, data):
     """Write the page.
 
     Parameters
@@ -44,6 +45,8 @@ def render(title, notes, results, errors, histories, data):
         What stands below it.
     results : dict
         Scores by method, as `stnclf.report.evaluate` gives them.
+    detection : dict
+        Scores of detections by method, as ``stnclf evaluate --detect`` writes them.
     errors : dict of str to ndarray of shape (n_samples,)
         Distances in pixels from the annotated centres by method, and by the centre guess.
     histories : dict of str to list of dict
@@ -69,6 +72,7 @@ def render(title, notes, results, errors, histories, data):
             ("coverage", "If the least certain go to a person", _coverage(results)),
             ("localisation", "Where the cells were found", _localisation(results, errors)),
         ]
+    sections.append(("detection", "Cells found on slides", _detection(detection)))
     sections.append(("training", "Training", _training(histories)))
     if data["patches"]:
         sections.append(("patches", "Patches", _gallery(data)))
@@ -283,6 +287,30 @@ def _localisation(results, errors):
         chart = f"<figure>{legend(errors)}{error_chart(errors, radius)}</figure>"
     caption = "Distance from the annotated centre"
     return _table(caption, header, rows, n_text=2, starts=starts) + chart
+
+
+def _detection(detection):
+    rows, starts = [], []
+    for name, scores in detection.items():
+        header, lines = detection_rows(scores)
+        starts += [len(rows) + i for i, line in enumerate(lines) if line[0]]
+        rows += [[name if i == 0 else "", *line] for i, line in enumerate(lines)]
+    if not rows:
+        return ""
+    radius = next(iter(detection.values())).get("radius_um")
+    note = "" if radius is None else f"A cell counts as found by a detection within {radius:g} um. "
+    if any("[" in cell for cell in rows[0]):
+        note += "Brackets hold 95 % confidence intervals, by resampling slides."
+    note = f"<p>{note}</p>" if note else ""
+    table = _table(
+        "Detections, pooled and on each slide",
+        ["approach", *header],
+        rows,
+        n_text=3,
+        starts=starts,
+        tall=True,
+    )
+    return note + table
 
 
 def _distances(summary):

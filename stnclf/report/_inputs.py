@@ -24,6 +24,7 @@ from ._evaluation import (
 
 __all__ = [
     "Predictions",
+    "check_detection",
     "check_histories",
     "check_origin",
     "check_patches",
@@ -31,6 +32,7 @@ __all__ = [
     "check_slides",
 ]
 
+_PARTS = {"slide", "detections", "fields", "truth", "thresholds", "radius_px"}
 _KEYS = ("y_pred", "proba", "theta", "centers")
 
 
@@ -259,6 +261,21 @@ def check_histories(histories):
     return {str(name): list(rows) for name, rows in histories.items()}
 
 
+def check_detection(detection):
+    """Check scores of detections by method; None is none."""
+    if detection is None:
+        return {}
+    if not isinstance(detection, Mapping):
+        raise TypeError(f"detection must be a dict by method, got {detection!r:.80}.")
+    for name, scores in detection.items():
+        if not isinstance(scores, Mapping) or not {"pooled", "slides"} <= set(scores):
+            raise ValueError(
+                f"detection[{name!r}] must be what stnclf evaluate --detect writes, got "
+                f"{scores!r:.80}."
+            )
+    return {str(name): scores for name, scores in detection.items()}
+
+
 def check_slides(slides):
     """Check slides by name; None is none."""
     if slides is None:
@@ -268,10 +285,10 @@ def check_slides(slides):
     checked = []
     for name, parts in slides.items():
         keys = set(parts) if isinstance(parts, Mapping) else set()
-        if "slide" not in keys or keys - {"slide", "detections", "fields"}:
+        if "slide" not in keys or keys - _PARTS:
             raise ValueError(
-                f"slides[{name!r}] must be a dict of slide, and of detections and fields where "
-                f"there are any, got {parts!r:.80}."
+                f"slides[{name!r}] must be a dict of slide, and of detections, fields, truth, "
+                f"thresholds and radius_px where there are any, got {parts!r:.80}."
             )
-        checked.append((str(name), parts["slide"], parts.get("detections"), parts.get("fields")))
+        checked.append((str(name), dict(parts)))
     return checked

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .._utils.typing import Floats
 
-__all__ = ["MEASURES", "Pairs", "measures"]
+__all__ = ["ENDS", "MEASURES", "Pairs", "measures"]
 
 #: What has an interval, and the shares of resamples that lie below its ends.
 MEASURES = ("accuracy", "balanced_accuracy", "macro_f1")

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from stnclf.annotations import read_annotations, write_annotations
+from tests.report.test_html import embedded
 
 
 def hot(invoke, road, table, *more):
@@ -31,6 +32,12 @@ def test_hotspots_of_one_class(road, tmp_path, invoke):
     assert ((off_x < field["width"] / 2) & (off_y < field["height"] / 2)).sum() == count[0]
     assert lines == [f"{out}: 2 field(s) of 0.001 mm2, {count[0]:.0f} cells in the first"]
     assert hot(invoke, road, path, "-o", out)[0] == 2
+    page = tmp_path / "r.html"
+    assert hot(invoke, road, path, "--report", page, "--label", "disc", "-n", 2)[0] == 0
+    (slide,) = embedded(page.read_text(encoding="utf-8"))["slides"]
+    assert (slide["name"], slide["labels"]) == ("a b.tif", ["disc"])
+    assert len(slide["cells"]["x"]) == len(discs)
+    assert [field["count"] for field in slide["fields"]] == count
     assert hot(invoke, road, path, "-o", out, "--overwrite")[0] == 0
 
 
@@ -43,6 +50,7 @@ def test_hotspots_of_one_class(road, tmp_path, invoke):
         (["-n", 0], 1, "--number: got 0"),
         (["-o", "x.odd"], 2, "'--out'"),
         (["--map", "no/x.png"], 2, "'--map': the folder of"),
+        (["--report", "no/x.html"], 2, "'--report': the folder of"),
     ],
 )
 def test_wrong_options_of_hotspots_are_named(
