@@ -95,6 +95,8 @@ _tag = re.compile(rb"<([A-Za-z_][\w.-]*)").search
 _PLAIN_TEXT = (".csv", ".tsv", ".txt")
 #: Endings of files of which a folder may hold one for each image.
 _IN_FOLDERS = (".geojson", ".json", ".csv", ".tsv")
+#: Those of formats that have some of their own.
+_ENDINGS_OF = {"qupath": (".geojson", ".json"), "csv": (".csv", ".tsv")}
 #: What `stnclf scan` writes beside a table, which is no table.
 _BESIDE_TABLES = (".csv.json", ".skipped.csv")
 
@@ -177,10 +179,13 @@ def files_of_folder(path: Path, format: str) -> list[Path] | None:
     if not path.is_dir() or format in _WHOLE or (format == "auto" and recognise(path) != SEVERAL):
         return None
     files = _one_by_one(path)
+    if format in _ENDINGS_OF:
+        files = [f for f in files if unpacked_name(f).suffix.lower() in _ENDINGS_OF[format]]
     endings = sorted({unpacked_name(file).suffix.lower() for file in files})
     if len(endings) > 1:
         raise ValueError(
-            f"is a folder of {' and '.join(endings)} files, wants those of one ending."
+            f"is a folder of {' and '.join(endings)} files, wants those of one ending; move the "
+            "others to a folder of their own."
         )
     return files
 

@@ -318,6 +318,7 @@ def test_a_folder_of_files_is_read_as_one_table(tmp_path):
     write_annotations(table, tmp_path / "c.csv")
     with pytest.raises(ValueError, match=r"is a folder of \.csv and \.geojson files, wants"):
         read_annotations(tmp_path)
+    assert read_annotations(tmp_path, "qupath").equals(found)
     for path in tmp_path.glob("*.geojson"):
         path.unlink()
     # What `stnclf scan` leaves beside a table is no table.
