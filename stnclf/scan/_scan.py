@@ -419,7 +419,7 @@ def _check_labels(labels, estimator):
     """Check `labels`; return the indices of the classes that count."""
     names = estimator.classes_.tolist()
     if labels is None:
-        return np.flatnonzero(getattr(estimator, "has_cell_", np.ones(len(names), dtype=bool)))
+        return np.flatnonzero(estimator._has_cell)
     wanted = [] if isinstance(labels, str) or not np.iterable(labels) else list(labels)
     if not wanted or any(label not in names for label in wanted):
         raise argument_error(
