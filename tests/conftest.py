@@ -16,7 +16,7 @@ from PIL import Image
 
 from stnclf import CiresanBaseline, STNCellClassifier
 from tests.skips import pytest_terminal_summary  # noqa: F401
-from tests.slow import pytest_collection_modifyitems  # noqa: F401
+from tests.slow import pytest_collection_modifyitems, pytest_configure  # noqa: F401
 
 QUICK = {"classifier_epochs": 1, "localizer_epochs": 1, "joint_epochs": 1, "random_state": 0}
 
