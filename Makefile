@@ -31,7 +31,7 @@ check: lint  ## lint, types and the tests that take little, about a minute
 test: $(STAMP)  ## run all tests
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
-browser: $(STAMP)  ## install Chromium where apt-get may, and run the tests that need it
+browser: $(STAMP)  ## install Chromium and axe-core where apt-get and npm may, and run the tests that need them
 	tools/install_browser.sh
 	$(BIN)/python -m pytest tests/report/test_browser.py $(ARGS)
 
@@ -87,5 +87,5 @@ bench: $(STAMP)  ## measure images per second of each stage, some minutes
 	$(BIN)/python benchmarks/speed.py
 
 clean:  ## remove the virtual environment and what the targets wrote
-	rm -rf $(VENV) .venv-lowest .venv-newest demo build dist *.egg-info .hypothesis .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) .browser .venv-lowest .venv-newest demo build dist *.egg-info .hypothesis .pytest_cache .ruff_cache .mypy_cache
 	rm -rf docs/_build docs/gallery docs/generated docs/sg_execution_times.rst

@@ -36,6 +36,11 @@ class PredictionMixin(TransformerMixin, ClassifierMixin):
     def _fitted_frame(self):
         return Frame(self.image_shape_[:2], self.patch_size_, self.cell_size_)
 
+    @property
+    def _has_cell(self):
+        """Which classes have cells; a pickle that knows of no others has cells of all."""
+        return np.asarray(getattr(self, "has_cell_", np.ones(len(self.classes_), dtype=bool)))
+
     def _module(self):
         """Return the trained networks as one torch module, on the CPU."""
         return self.net_.module_

@@ -23,8 +23,8 @@ __all__ = ["Ensemble", "class_columns", "members_of"]
 
 #: What members have in common, beside the unit of their pixels.
 _SHARED = ("image_shape_", "patch_size_", "cell_size_", "image_shape", "mpp", "device")
-#: The same, of arrays; a model of earlier days has cells of all classes.
-_SHARED_ARRAYS = ("classes_", "has_cell_")
+#: The same, of arrays, and where members have them.
+_SHARED_ARRAYS = {"classes_": "classes_", "has_cell_": "_has_cell"}
 
 
 class Ensemble(PredictionMixin, BaseEstimator):
@@ -231,10 +231,9 @@ class Ensemble(PredictionMixin, BaseEstimator):
         members = self._known_members()
         for i, member in enumerate(members):
             check_is_fitted(member)
-            for name in _SHARED_ARRAYS:
-                values = [_array(m, name) for m in (members[0], member)]
-                if not np.array_equal(*values):
-                    self._refuse(i, name, lambda m, name=name: _array(m, name).tolist())
+            for name, own in _SHARED_ARRAYS.items():
+                if not np.array_equal(getattr(members[0], own), getattr(member, own)):
+                    self._refuse(i, name, lambda m, own=own: getattr(m, own).tolist())
             for name in _SHARED:
                 if getattr(member, name, None) != getattr(members[0], name, None):
                     self._refuse(i, name, lambda m, name=name: getattr(m, name, None))
@@ -285,7 +284,7 @@ class Ensemble(PredictionMixin, BaseEstimator):
         members = self._members()
         if name == "objectness_":
             return all(getattr(member, name, False) for member in members)
-        return _array(members[0], name) if name in _SHARED_ARRAYS else getattr(members[0], name)
+        return getattr(members[0], _SHARED_ARRAYS.get(name, name))
 
     @property
     def pixel_unit_(self) -> PixelUnit | None:
@@ -313,10 +312,6 @@ class Ensemble(PredictionMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         return self._known_members()[0].__sklearn_tags__()
-
-
-def _array(member: BaseCellClassifier, name: str) -> Any:
-    return getattr(member, name, np.ones(len(member.classes_), dtype=bool))
 
 
 def members_of(estimator: BaseCellClassifier | Ensemble) -> list[BaseCellClassifier]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import zlib
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from stnclf import CiresanBaseline, STNCellClassifier
 from tests.skips import pytest_terminal_summary  # noqa: F401
-from tests.slow import pytest_collection_modifyitems  # noqa: F401
+from tests.slow import pytest_collection_modifyitems, pytest_configure  # noqa: F401
 
 QUICK = {"classifier_epochs": 1, "localizer_epochs": 1, "joint_epochs": 1, "random_state": 0}
 
@@ -142,6 +143,42 @@ def road(tmp_path_factory, invoke):
         code, _, lines = invoke(*line)
         assert code == 0, lines
     return root
+
+
+@pytest.fixture(scope="session")
+def mine_line(road, tmp_path_factory, invoke):
+    """Give a command line without its --out: ``mine``, on patches that know their resolution."""
+    folder = tmp_path_factory.mktemp("mine")
+    patches, model = folder / "patches", folder / "m.safetensors"
+    cut = ("--size", 32, "--image-size", 48, "--max-offset", 4, "--slide-mpp", 0.25)
+    assert invoke("patches", road / "cells.sqlite", road / "slides", "-o", patches, *cut)[0] == 0
+    assert invoke("train", patches, "-o", model, *SHORT)[0] == 0
+    where = (patches, road / "slides", "--annotations", road / "cells.sqlite")
+    return ("mine", model, *where, "-n", 12, "--slide-mpp", 0.25)
+
+
+@pytest.fixture(scope="session")
+def detect_line(road, tmp_path_factory, invoke):
+    """Give a command line without its --out: ``evaluate --detect`` on three slides.
+
+    The third is the mirror image of another. The patches know their neighbours.
+    """
+    import pandas as pd
+
+    from stnclf.annotations import read_annotations, write_annotations
+
+    folder = tmp_path_factory.mktemp("detect")
+    slides = folder / "slides"
+    shutil.copytree(road / "slides", slides)
+    Image.fromarray(np.asarray(Image.open(slides / "ü.png"))[:, ::-1]).save(slides / "m.png")
+    table = read_annotations(road / "cells.sqlite")[["image", "x", "y", "label"]]
+    mirrored = table[table["image"] == "ü.png"].assign(image="m.png")
+    mirrored["x"] = 419 - mirrored["x"]
+    write_annotations(pd.concat([table, mirrored]), folder / "cells.csv")
+    cut = ("--size", 32, "--image-size", 48, "--max-offset", 4, "--slide-mpp", 0.25, "--neighbors")
+    assert invoke("patches", folder / "cells.csv", slides, "-o", folder / "p", *cut)[0] == 0
+    where = ("--detect", slides, "--annotations", folder / "cells.csv", "--folds", 3)
+    return ("evaluate", folder / "p", *where, "--radius", 1.5, *SHORT)
 
 
 CUT = ("--size", 32, "--image-size", 48, "--max-offset", 4)

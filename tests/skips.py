@@ -9,7 +9,7 @@ import pytest
 
 #: What a reason begins with or holds, and what to do about it.
 REMEDIES = (
-    (r"Chromium|selenium", "make browser"),
+    (r"Chromium|selenium|axe-core", "make browser"),
     (
         r"real data|shared/data|beside the repository",
         "needs data that are not part of the repository, see docs/accuracy.md",

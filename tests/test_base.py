@@ -4,8 +4,6 @@ import copy
 import io
 import pickle
 import random
-import subprocess
-import sys
 
 import joblib
 import numpy as np
@@ -23,6 +21,7 @@ from skorch.callbacks import (
 
 from stnclf import CiresanBaseline, Optimizer, STNCellClassifier
 from stnclf._utils.sized_images import with_sizes
+from tests import processes
 from tests.conftest import QUICK, make_blobs
 
 FAST = Optimizer(lr=3e-3, schedule="constant", weight_decay=0.0)
@@ -100,16 +99,10 @@ print(hashlib.sha256(weights + clf.predict_proba(X).tobytes()).hexdigest())
 
 
 def test_same_weights_in_new_processes_with_one_and_two_threads():
-    digests = {
-        subprocess.run(
-            [sys.executable, "-c", PROGRAM.format(threads=threads)],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for threads in (1, 2)
-    }
-    assert len(digests) == 1
+    runs = [processes.run(PROGRAM.format(threads=threads)) for threads in (1, 2)]
+    assert [done.returncode for done in runs] == [0, 0], runs
+    assert len(runs[0].stdout.split()[-1]) == 64
+    assert runs[0].stdout == runs[1].stdout
 
 
 def test_layouts_of_the_same_pixels_train_the_same(quick_stn, blobs, tmp_path):

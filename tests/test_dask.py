@@ -118,6 +118,29 @@ def test_the_command_takes_an_address(cluster, road, tmp_path, invoke):
     assert a == b
 
 
+def test_mining_takes_an_address(cluster, mine_line, tmp_path, invoke):
+    assert invoke(*mine_line, "-o", tmp_path / "here")[0] == 0
+    address = ("--scheduler", cluster.scheduler_address)
+    code, _, lines = invoke(*mine_line, "-o", tmp_path / "there", *address)
+    assert code == 0, lines
+    assert sorted(os.listdir(tmp_path)) == ["here", "there"]
+    assert np.load(tmp_path / "here" / "y.npy").tolist().count("background") == 12
+    for path in (tmp_path / "here").iterdir():
+        assert path.read_bytes() == (tmp_path / "there" / path.name).read_bytes(), path.name
+
+
+def test_scores_of_detections_take_an_address(cluster, detect_line, tmp_path, invoke):
+    line = (*detect_line, "--classifier-epochs", 2, "--localizer-epochs", 3, "-o")
+    assert invoke(*line, tmp_path / "a.json")[0] == 0
+    address = ("--scheduler", cluster.scheduler_address)
+    code, _, lines = invoke(*line, tmp_path / "b.json", *address)
+    assert code == 0, lines
+    assert sorted(os.listdir(tmp_path)) == ["a.json", "b.json"]
+    a, b = ((tmp_path / name).read_bytes() for name in ("a.json", "b.json"))
+    assert a == b
+    assert any(json.loads(a)["detection"]["STN"]["thresholds"])
+
+
 def test_no_scheduler_there_is_one_line(road, tmp_path, invoke, monkeypatch):
     monkeypatch.setattr("stnclf.cli.common._PATIENCE", 0.2)
     line = ("scan", road / "model.safetensors", road / "slides" / "ü.png", *SCAN)

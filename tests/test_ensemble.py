@@ -1,5 +1,6 @@
 """An ensemble is the mean of its members, whatever is done with it."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -14,6 +15,7 @@ import stnclf
 from stnclf import CiresanBaseline, Ensemble, STNCellClassifier
 from stnclf._base import BaseCellClassifier
 from stnclf.ensemble import class_columns, members_of
+from stnclf.scan._scan import _check_labels
 from tests.conftest import QUICK
 
 
@@ -186,6 +188,19 @@ def test_what_is_no_member_is_refused(given, error, words, blobs):
     assert not isinstance(Ensemble([]), BaseCellClassifier)
     with pytest.raises(error, match=words):
         Ensemble(given).predict(blobs[0])
+
+
+def test_a_pickle_that_knows_of_no_class_without_a_cell_has_cells_of_all(members, tmp_path):
+    old = [copy.copy(member) for member in members["baseline"]]
+    for member in old:
+        del member.has_cell_
+    assert Ensemble(old).has_cell_.tolist() == [True, True]
+    assert _check_labels(None, old[0]).tolist() == [0, 1]
+    stnclf.save(old[0], tmp_path / "m.safetensors")
+    assert stnclf.load(tmp_path / "m.safetensors").has_cell_.tolist() == [True, True]
+    old[1].has_cell_ = np.array([True, False])
+    with pytest.raises(ValueError, match="has_cell_"):
+        Ensemble(old).predict(np.zeros((1, 24, 36, 3), np.uint8))
 
 
 def test_columns_keep_their_names(blobs):

@@ -33,6 +33,7 @@ PUBLIC = [
 
 # From the top to the bottom: what stands here imports from what is below it, never from above.
 LAYERS = [
+    "__main__",
     "__init__",
     "cli",
     "displays",

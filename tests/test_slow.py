@@ -1,11 +1,12 @@
 """The list of tests that take long names what is there, and marks it."""
 
 import ast
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.slow import SLOW, TESTS, names
+from tests.slow import FIRST, SLOW, TESTS, names, rank
 
 
 @pytest.mark.parametrize("entry", sorted(SLOW))
@@ -26,6 +27,20 @@ def test_a_test_is_named_by_folder_file_and_function():
         "cli/test_a.py::test_b",
     }
     assert names(TESTS / "test_a.py", "test_b") == {"test_a.py", "test_a.py::test_b"}
+
+
+def test_long_files_come_first_and_the_tests_of_a_file_stay_together(request):
+    assert all(names(TESTS / file, None) & SLOW for file in FIRST)
+    files = ["test_common.py", FIRST[-1], "test_zzz.py", "test_docs.py", "test_base.py"]
+    assert sorted(files, key=lambda file: rank(TESTS / file)) == [
+        "test_common.py",
+        "test_docs.py",
+        FIRST[-1],
+        "test_base.py",
+        "test_zzz.py",
+    ]
+    paths = [item.path for item in request.session.items]
+    assert sum(a != b for a, b in pairwise(paths)) == len(set(paths)) - 1
 
 
 def test_the_marker_is_on_those_of_the_list_only(request):

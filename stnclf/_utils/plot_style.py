@@ -45,22 +45,24 @@ def new_axes(name, ax, size):
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
 
 
-def draw_scalebar(ax, width, height):
-    """Draw a bar of round length into the lower left corner of a picture, in millimetres.
+def draw_scalebar(ax, width, height, unit="mm"):
+    """Draw a bar of round length into the lower left corner of a picture.
 
     Parameters
     ----------
     ax : Axes
-        Its data are millimetres, y downwards.
+        Its y axis points downwards.
     width, height : float
         Of the picture.
+    unit : {"mm", "px"}, default="mm"
+        What the axes count.
     """
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import withStroke
 
     power = 10.0 ** math.floor(math.log10(width / 4))
     length = max(step * power for step in (1, 2, 5) if step * power <= width / 4)
-    words = f"{length:g} mm" if length >= 1 else f"{1000 * length:g} µm"
+    words = f"{1000 * length:g} µm" if unit == "mm" and length < 1 else f"{length:g} {unit}"
     left, bottom, thick = 0.03 * width, height - 0.035 * width, 0.012 * width
     # With white around, for it may lie on dark tissue.
     edge = [withStroke(linewidth=3, foreground="white")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import warnings
 
 import numpy as np
@@ -68,6 +70,21 @@ def with_sizes(X, patch_size, cell_size):
     return X
 
 
+def _sizes_of(X, image):
+    """Return the sizes of an array, or those of the patch set whose file it is; or None."""
+    sizes = getattr(X, "patch_size", None), getattr(X, "cell_size", None)
+    name = getattr(X, "filename", None) if isinstance(X, np.memmap) else None
+    if sizes[0] is not None or name is None:
+        return sizes
+    try:
+        with open(os.path.join(os.path.dirname(name), "patches.json"), encoding="utf-8") as file:
+            facts = json.load(file)
+        of_these = image == (facts["image_size"], facts["image_size"])  # and not cut further
+        return (facts["size"], facts.get("cell_size")) if of_these else sizes
+    except (OSError, ValueError, LookupError, TypeError):
+        return sizes
+
+
 def warn_of_context(estimator, X, image):
     """Warn where the whole image becomes the patch, but was cut with context around one.
 
@@ -80,7 +97,7 @@ def warn_of_context(estimator, X, image):
     image : tuple of int
         ``(height, width)`` of the images.
     """
-    patch, cell = getattr(X, "patch_size", None), getattr(X, "cell_size", None)
+    patch, cell = _sizes_of(X, tuple(image))
     if estimator.patch_size is None and isinstance(patch, int) and patch < min(image):
         window = f", cell_size={cell}" if hasattr(estimator, "cell_size") else ""
         warnings.warn(

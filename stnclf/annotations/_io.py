@@ -19,7 +19,7 @@ from ._context import Context
 from ._csv import csv_text
 from ._geojson import geojson_text
 from ._grand_challenge import points_text
-from ._readers import READ, read
+from ._readers import READ, files_of_folder, read
 from ._slide_facts import BOUNDED, UNBOUNDED, find_slide, slide_facts
 from ._sliderunner import write_slide_runner
 from ._table import CORE
@@ -64,7 +64,8 @@ def read_annotations(
     Parameters
     ----------
     path : path-like
-        A file, which may be packed by gzip, or a folder of files of "voc", "crchisto" or "yolo".
+        A file, which may be packed by gzip, or a folder: of "voc", "crchisto" or "yolo", or of
+        GeoJSON, JSON, CSV or TSV, a file for each image.
     format : {"auto", "sliderunner", "midog", "coco", "voc", "qupath", "grand-challenge", \
 "csv", "crchisto", "asap", "imagescope", "ndpa", "hovernet", "yolo", "via", "labelme"}, \
 default="auto"
@@ -171,17 +172,26 @@ default="auto"
     unknown = set(columns or ()) - set(CORE)
     if unknown:
         raise ValueError(f"columns must name {list(CORE)}, got {sorted(map(str, unknown))}.")
-    import_pandas()
+    pandas = import_pandas()
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
     if not path.is_file() and not path.is_dir():
         raise ValueError(f"{path}: is no regular file.")
     context = Context(path, image, columns, mpp, label, folder)
+    table = None
     try:
-        table = read(context, format)
+        files = files_of_folder(path, format)
+        if files and image is not None:
+            raise ValueError("is a folder: each file has an image of its own, not image=.")
+        if not files:
+            table = read(context, format)
     except (ArithmeticError, RecursionError, ValueError, sqlite3.Error) as error:
         text = f"{path}: {' '.join(str(error).split())}"
         raise ValueError(printable(text)) from error
+    if table is None:
+        how: Any = {"columns": columns, "mpp": mpp, "label": label, "slides": slides}
+        tables = [read_annotations(file, format, **how) for file in files or ()]
+        return pandas.concat(tables, ignore_index=True)
     if label is not None:
         if table["label"].notna().any():
             raise ValueError(f"{path}: names its classes, so that label= does not apply.")

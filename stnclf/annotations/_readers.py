@@ -29,7 +29,7 @@ from ._via import is_via, via_table
 from ._voc import read_voc, voc_files
 from ._yolo import is_yolo, read_yolo, yolo_files
 
-__all__ = ["READ", "read", "recognise"]
+__all__ = ["READ", "files_of_folder", "read", "recognise"]
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,19 @@ FORMATS = {
     "labelme": Format(labelme_table, ("image",), is_labelme),
 }
 READ = tuple(FORMATS)
+#: Formats of which a folder is read as a whole.
+_WHOLE = ("voc", "crchisto", "yolo")
+#: What a folder is whose files are read one by one.
+SEVERAL = "several"
 _ROOTS = {_asap.ROOT: "asap", _imagescope.ROOT: "imagescope", _ndpa.ROOT: "ndpa"}
 _tag = re.compile(rb"<([A-Za-z_][\w.-]*)").search
 _PLAIN_TEXT = (".csv", ".tsv", ".txt")
+#: Endings of files of which a folder may hold one for each image.
+_IN_FOLDERS = (".geojson", ".json", ".csv", ".tsv")
+#: Those of formats that have some of their own.
+_ENDINGS_OF = {"qupath": (".geojson", ".json"), "csv": (".csv", ".tsv")}
+#: What `stnclf scan` writes beside a table, which is no table.
+_BESIDE_TABLES = (".csv.json", ".skipped.csv")
 
 
 def read(context: Context, format: str) -> Table:
@@ -158,6 +168,42 @@ def _check_arguments(context: Context, takes: tuple[str, ...]) -> None:
             raise DoesNotApply(name, reason)
 
 
+def files_of_folder(path: Path, format: str) -> list[Path] | None:
+    """Files of a folder that are read one by one; None of what is read as a whole.
+
+    Raises
+    ------
+    ValueError
+        If the folder has files of several endings. The message does not name it.
+    """
+    if not path.is_dir() or format in _WHOLE or (format == "auto" and recognise(path) != SEVERAL):
+        return None
+    files = _one_by_one(path)
+    if format in _ENDINGS_OF:
+        files = [f for f in files if unpacked_name(f).suffix.lower() in _ENDINGS_OF[format]]
+    endings = sorted({unpacked_name(file).suffix.lower() for file in files})
+    if len(endings) > 1:
+        raise ValueError(
+            f"is a folder of {' and '.join(endings)} files, wants those of one ending; move the "
+            "others to a folder of their own."
+        )
+    return files
+
+
+def _one_by_one(path: Path) -> list[Path]:
+    return sorted(
+        file
+        for file in path.iterdir()
+        if unpacked_name(file).suffix.lower() in _IN_FOLDERS
+        and not file.name.lower().endswith(_BESIDE_TABLES)
+        and file.is_file()
+    )
+
+
+def _is_yolo(path: Path) -> bool:
+    return is_yolo(read_bytes(path, 4096).decode("utf-8", "replace"))
+
+
 def recognise(path: Path) -> str:
     """Recognise the format by a file's first bytes, or by what a folder holds."""
     if path.is_dir():
@@ -165,9 +211,12 @@ def recognise(path: Path) -> str:
             return "voc"
         if mat_files(path):
             return "crchisto"
-        if yolo_files(path):
+        lists, tables = yolo_files(path), _one_by_one(path)
+        if lists and not (tables and not _is_yolo(lists[0])):  # notes may lie beside tables
             return "yolo"
-        raise ValueError("is a folder without .xml or .mat files, or lists of YOLO.")
+        if tables:
+            return SEVERAL
+        raise ValueError("is a folder without annotations: tables, JSON, .xml, .mat or YOLO.")
     head = read_bytes(path, 4096)
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     ending = unpacked_name(path).suffix.lower()
@@ -180,7 +229,7 @@ def recognise(path: Path) -> str:
         return _ROOTS.get(tag[1].decode() if tag else "", "voc")
     if text.startswith((b"{", b"[")):
         return "json"
-    if is_yolo(head.decode("utf-8", "replace")) and ending not in (".csv", ".tsv"):
+    if _is_yolo(path) and ending not in (".csv", ".tsv"):
         return "yolo"
     if ending in _PLAIN_TEXT:
         return "csv"

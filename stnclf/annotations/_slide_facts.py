@@ -15,7 +15,14 @@ from PIL import Image
 from .._utils.files import check_path
 from .._utils.typing import PathLike
 
-__all__ = ["SlideFacts", "find_slide", "plain_name", "resolve_image", "slide_facts"]
+__all__ = [
+    "SLIDE_ENDINGS",
+    "SlideFacts",
+    "find_slide",
+    "plain_name",
+    "resolve_image",
+    "slide_facts",
+]
 
 #: Endings of images that only Pillow reads.
 PLAIN = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
@@ -23,7 +30,8 @@ PLAIN = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 BOUNDED = (".mrxs", ".scn", ".bif", ".czi")
 #: Endings of files in which it begins at pixel 0.
 UNBOUNDED = (".svs", ".ndpi", ".vms", ".vmu", *PLAIN)
-_ENDINGS = (*BOUNDED, *UNBOUNDED, ".tif", ".tiff", ".dcm", ".qptiff", ".svslide")
+#: Endings of slides and images.
+SLIDE_ENDINGS = (*BOUNDED, *UNBOUNDED, ".tif", ".tiff", ".dcm", ".qptiff", ".svslide")
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ def find_slide(slides: Path, name: str | None) -> Path | None:
     """Find a slide by the name that a file has for it; None if there is none.
 
     `slides` is a folder, or the slide itself. A name without an ending stands for the one slide
-    of that stem.
+    of that stem, which OME-TIFF ends with two endings.
     """
     if not slides.is_dir():
         return slides if slides.is_file() else None
@@ -104,14 +112,14 @@ def find_slide(slides: Path, name: str | None) -> Path | None:
     except ValueError:
         return None
     if path.is_file():
-        return path if path.suffix.lower() in _ENDINGS else None
-    if path.suffix.lower() in _ENDINGS or not path.parent.is_dir():
+        return path if path.suffix.lower() in SLIDE_ENDINGS else None
+    if path.suffix.lower() in SLIDE_ENDINGS or not path.parent.is_dir():
         return None
     found = [
         path.parent / entry
         for entry in os.listdir(path.parent)
-        if os.path.splitext(entry)[0] == path.name
-        and os.path.splitext(entry)[1].lower() in _ENDINGS
+        if os.path.splitext(entry)[0].removesuffix(".ome") == path.name.removesuffix(".ome")
+        and os.path.splitext(entry)[1].lower() in SLIDE_ENDINGS
     ]
     return found[0] if len(found) == 1 and found[0].is_file() else None
 

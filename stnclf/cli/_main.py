@@ -38,7 +38,11 @@ COMMANDS = {
         "predict",
         "Classify the cells in INPUTS: patches, image files, or folders of image files.",
     ),
-    "scan": (".scan", "scan_command", "Find the cells of SLIDES with MODEL."),
+    "scan": (
+        ".scan",
+        "scan_command",
+        "Find the cells of SLIDES, files or folders of them, with MODEL.",
+    ),
     "classify": (
         ".classify",
         "classify",

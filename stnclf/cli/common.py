@@ -18,6 +18,7 @@ __all__ = [
     "FILE",
     "Command",
     "Main",
+    "cell_width_option",
     "check_jobs",
     "choose_labels",
     "column_option",
@@ -186,6 +187,14 @@ def _columns(ctx, param, values):
         columns[name] = column
     return columns
 
+
+#: How wide cells are, for a file that does not say it.
+cell_width_option = click.option(
+    "--cell-width",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Pixels of the slide across the largest cells, for a file without boxes around them: "
+    "decides the sizes that are recommended.",
+)
 
 #: How columns of a CSV file are called.
 column_option = click.option(

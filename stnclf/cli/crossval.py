@@ -247,6 +247,7 @@ def scores_of(parts, patches, classes, domains=None):
         fit_seconds=None if np.isnan(fit_seconds) else fit_seconds,
         predict_seconds=predict_seconds,
         domains=domains,
+        groups=patches.groups,
         **place,
     )
     return scores, predictions

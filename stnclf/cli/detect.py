@@ -16,7 +16,7 @@ from sklearn.base import clone
 from ..annotations import resolve_image
 from ..metrics import choose_thresholds
 from ..persistence import load, save
-from ..report._detections import score_slides
+from ..report._detections import detection_intervals, score_slides
 from ..scan import scan_slides
 from ..slides import Slide
 from .messages import say
@@ -148,8 +148,7 @@ def _trained(estimator, found, rows, path):
         return load(path)
     checkpoint = path.with_suffix(".checkpoint")
     model = clone(estimator).set_params(checkpoint=os.fspath(checkpoint))
-    known = {} if found.centers is None else {"centers": found.centers[rows]}
-    model.fit(found.X[rows], found.y[rows], **known)
+    model.fit(found.X[rows], found.y[rows], **found.known_of(rows, model))
     model.set_params(checkpoint=None)
     save(model, path)
     checkpoint.unlink(missing_ok=True)
@@ -192,14 +191,14 @@ def pooled_scores(results, cells, labels, radius_um):
     ]:
         for label in labels:
             block[label]["average_precision"] = whole[label]["average_precision"]
-    return scores
+    return {**scores, "intervals": detection_intervals(scores)}
 
 
-def slides_and_cells(found, slides, annotations, slide_mpp):
+def slides_and_cells(found, slides, annotations, slide_mpp, **reading):
     """Open the slides of a patch set and read their cells, in micrometres."""
     names = np.unique(found.groups).tolist()
     opened = {name: Slide(resolve_image(slides, name), slide_mpp) for name in names}
-    cells = read_table(annotations, mpp=slide_mpp, slides=slides)[0]
+    cells = read_table(annotations, mpp=slide_mpp, slides=slides, **reading)[0]
     cells = by_base_name(cells[cells["label"].notna()])
     scale = {}
     for name, slide in opened.items():
@@ -236,13 +235,16 @@ def evaluate_detection(estimators, found, folds, where, *, folder, radius_um, jo
 
     Returns
     -------
-    dict of str to dict
-        Scores by title, as `stnclf.report._detections.score_slides` gives them, and the
-        ``thresholds`` of each fold.
+    scores : dict of str to dict
+        By title, as `stnclf.report._detections.score_slides` gives them, their ``intervals`` and
+        the ``thresholds`` of each fold.
+    slides : dict of str to dict
+        What `stnclf.report.write_report` shows of each slide, and of each method if there are
+        several.
     """
     opened, cells = where
     labels = sorted({*cells["label"]} & {*found.y.tolist()})
-    scored = {}
+    scored, shown = {}, {}
     for number, (title, estimator) in enumerate(estimators.items()):
         place = folder / f"{number}"
         place.mkdir(exist_ok=True)
@@ -253,4 +255,19 @@ def evaluate_detection(estimators, found, folds, where, *, folder, radius_um, jo
         chosen = [{str(k): v for k, v in thresholds.items()} for thresholds, _ in results]
         scores = pooled_scores(results, cells, labels, radius_um)
         scored[title] = {**scores, "radius_um": radius_um, "thresholds": chosen}
-    return scored
+        before = f"{title}: " if len(estimators) > 1 else ""
+        for (thresholds, table), (*_, names) in zip(results, folds):
+            for name in names:
+                parts = _shown(opened[name], name, table, cells[cells["label"].isin(labels)])
+                parts |= {"thresholds": thresholds, "radius_px": radius_um / opened[name].mpp}
+                shown[f"{before}{name}"] = parts
+    return scored, shown
+
+
+def _shown(slide, name, table, cells):
+    """Return what a report shows of a slide; tables are in pixels of level 0 there."""
+    parts = {"slide": slide}
+    for part, rows in (("detections", table), ("truth", cells)):
+        here = rows[rows["image"] == os.path.basename(name)]
+        parts[part] = here.assign(x=here["x"] / slide.mpp, y=here["y"] / slide.mpp)
+    return parts

@@ -15,12 +15,14 @@ from click.core import ParameterSource
 from .._utils.identity import describe_file, run_identity
 from .._utils.printable import printable
 from .._version import __version__
+from ..annotations._readers import READ
 from .cautions import all_in_the_middle, cautions_about_model, cautions_about_scores
 from .common import (
     EXISTING,
     FILE,
     Command,
     check_jobs,
+    column_option,
     examples,
     long_options,
     on_cluster,
@@ -81,6 +83,14 @@ _USED_WITH_A_MODEL += ("domain", "slide_table")
     help="Folder of the slides: scan those that did not train, and score what is found there.",
 )
 @click.option("--annotations", type=EXISTING, help="All cells of these slides, for --detect.")
+@click.option(
+    "--from",
+    "format",
+    type=click.Choice(["auto", *READ]),
+    default="auto",
+    help="Format of --annotations.",
+)
+@column_option
 @click.option("--slide-mpp", type=float, help="Micrometres per pixel of these slides themselves.")
 @click.option(
     "--radius",
@@ -112,6 +122,8 @@ def evaluate(
     slide_table,
     detect,
     annotations,
+    format,
+    columns,
     slide_mpp,
     radius_um,
     jobs,
@@ -145,11 +157,11 @@ def evaluate(
         check_output(report, overwrite=overwrite or resume, option="--report")
     found = load_patches(patches)
     if detect is not None:
-        if model is not None or report is not None or domain is not None:
-            raise click.UsageError("--detect excludes --model, --report and --domain.")
-        where = detect, annotations, slide_mpp, radius_um
+        if model is not None or domain is not None:
+            raise click.UsageError("--detect excludes --model and --domain.")
+        where = detect, annotations, {"format": format, "columns": columns}, slide_mpp, radius_um
         how = {"methods": list(dict.fromkeys(methods or ["stn"])), "folds": folds, "jobs": jobs}
-        how |= {"scheduler": scheduler, "overwrite": overwrite, "resume": resume}
+        how |= {"scheduler": scheduler, "overwrite": overwrite, "resume": resume, "report": report}
         _detect(patches, found, out, where, options, **how)
         return
     domains = None if domain is None else domains_of(found, domain, slide_table)
@@ -231,6 +243,7 @@ def evaluate(
                 centers=found.centers,
                 labels=classes,
                 names=found.groups,
+                groups=found.groups,
                 mpp=found.facts.get("mpp"),
                 patch_size=patch_size,
                 histories=histories or None,
@@ -255,15 +268,28 @@ def evaluate(
 
 
 def _detect(
-    patches, found, out, where, options, *, methods, folds, jobs, scheduler, overwrite, resume
+    patches,
+    found,
+    out,
+    where,
+    options,
+    *,
+    methods,
+    folds,
+    jobs,
+    scheduler,
+    overwrite,
+    resume,
+    report,
 ):
     """Score detections instead of patches."""
     from .._utils.run import Run
+    from ..report import write_report
     from ..report._detections import detection_table
     from .detect import detection_folds, evaluate_detection, slides_and_cells
     from .patch_folder import describe_slides
 
-    slides, annotations, slide_mpp, radius_um = where
+    slides, annotations, reading, slide_mpp, radius_um = where
     if found.groups is None:
         raise click.BadParameter(f"'{patches}' does not name slides.", param_hint="'PATCHES'")
     if "features" in methods:
@@ -296,10 +322,10 @@ def _detect(
             if not resume:
                 shutil.rmtree(folder, ignore_errors=True)
         with about_file(annotations):
-            place = slides_and_cells(found, slides, annotations, slide_mpp)
+            place = slides_and_cells(found, slides, annotations, slide_mpp, **reading)
         folder.mkdir(exist_ok=True)
         with on_cluster(scheduler), about_file(patches):
-            results = evaluate_detection(
+            results, shown = evaluate_detection(
                 {TITLES[method]: estimators[method] for method in methods},
                 found,
                 splits,
@@ -312,6 +338,11 @@ def _detect(
         text = {"patches": printable(str(patches)), "stnclf": __version__, **what}
         text |= {"detection": results, "run": header}
         run.write(f"{json.dumps(text, indent=2, ensure_ascii=False)}\n".encode())
+        if report is not None:
+            notes = {"patches": text["patches"], "folds": folds, "seed": what["seed"]}
+            notes |= {"stnclf": __version__, "thresholds": "chosen on other slides"}
+            title = "Evaluation of cell detection"
+            write_report(report, detection=results, slides=shown, title=title, notes=notes)
         run.forget()
         shutil.rmtree(folder, ignore_errors=True)
     for title, scores in results.items():

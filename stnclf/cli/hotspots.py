@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import click
 
 from .._utils.files import write_atomically
+from .._utils.printable import printable
+from .._version import __version__
 from ..annotations import read_annotations, write_annotations
 from .common import FILE, Command, choose_labels, examples, out_option, overwrite_option
 from .messages import about_file, say, write_data
@@ -34,14 +37,20 @@ __all__ = ["hotspots"]
     type=click.Path(path_type=Path),
     help="PNG for a map of the cells, their density and the fields.",
 )
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="HTML page to look at the slide, its cells from any threshold on, and the fields.",
+)
 @click.option("--label", help="The class that counts.  [default: all]")
 @click.option(
     "--area",
     "area_mm2",
     type=float,
-    default=2.37,
-    show_default=True,
-    help="Area of a field in mm2.",
+    help="Area of a field in mm2.  [default: 2.37, ten high-power fields]",
+)
+@click.option(
+    "--width-px", type=float, help="Width of a field in pixels of level 0; needs no resolution."
 )
 @click.option("--aspect", type=float, default=4 / 3, help="Width over height.  [default: 4/3]")
 @click.option(
@@ -49,11 +58,13 @@ __all__ = ["hotspots"]
 )
 @click.option("--slide-mpp", type=float, help="Micrometres per pixel of SLIDE itself.")
 @overwrite_option
-def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **how):
+def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwrite, **how):
     """Find the fields of SLIDE with most DETECTIONS."""
     from ..scan import hotspots as find_hotspots
     from ..slides import Slide
 
+    if how["area_mm2"] is not None and how["width_px"] is not None:
+        raise click.UsageError("--area and --width-px exclude each other.")
     writes = {".csv": "csv", ".geojson": "qupath", ".json": None}
     if out is not None:
         check_output(out, overwrite=overwrite)
@@ -63,13 +74,17 @@ def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **ho
             )
     if map_file is not None:
         check_output(map_file, overwrite=overwrite, option="--map")
+    if report is not None:
+        check_output(report, overwrite=overwrite, option="--report")
     table = read_annotations(detections, slides=slide)
     if label is not None and len(table):
         choose_labels([label], sorted(set(table["label"].dropna())))
     with Slide(slide, slide_mpp) as opened, about_file(detections):
         fields = find_hotspots(table, opened, label=label, **how)
         if map_file is not None:
-            picture = _draw(table, opened, fields, label, how["area_mm2"])
+            picture = _draw(table, opened, fields, label, how)
+        if report is not None:
+            _write_page(report, table, opened, fields, label, detections)
     if map_file is not None:
         write_atomically(map_file, picture)
     if out is None:
@@ -82,12 +97,32 @@ def hotspots(detections, slide, out, map_file, label, slide_mpp, overwrite, **ho
         more = {"object_type": "annotation", "slides": slide} if kind == "qupath" else {}
         write_annotations(fields, out, kind, **more)
     most = f", {fields['count'].max()} cells in the first" if len(fields) else ""
-    say(f"{out or slide}: {len(fields)} field(s) of {how['area_mm2']:g} mm2{most}")
+    size = f"of {_area(how):g} mm2" if how["width_px"] is None else f"{how['width_px']:g} px wide"
+    say(f"{out or slide}: {len(fields)} field(s) {size}{most}")
 
 
-def _draw(table, slide, fields, label, area_mm2):
+def _area(how):
+    return 2.37 if how["area_mm2"] is None else how["area_mm2"]
+
+
+def _write_page(path, table, slide, fields, label, detections):
+    """Write the page of --report."""
+    from ..report import write_report
+
+    counts = table["label"].notna() if label is None else table["label"] == label
+    name = os.path.basename(slide.path)
+    parts = {"slide": slide, "detections": table[counts], "fields": fields}
+    notes = {"detections": printable(str(detections)), "stnclf": __version__}
+    write_report(path, slides={name: parts}, title=f"Cells of {printable(name)}", notes=notes)
+
+
+def _draw(table, slide, fields, label, how):
     """Draw the map as PNG; without matplotlib the density alone."""
     data = io.BytesIO()
+    if how["width_px"] is None:
+        area_px = _area(how) * (1000 / slide.mpp) ** 2
+    else:
+        area_px = how["width_px"] ** 2 / how["aspect"]
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -95,12 +130,13 @@ def _draw(table, slide, fields, label, area_mm2):
 
         from ..scan import density_map
 
-        image, _ = density_map(table, slide, label=label, fields=fields)
+        sigma = {} if how["width_px"] is None else {"sigma_px": how["width_px"] / 8}
+        image, _ = density_map(table, slide, label=label, fields=fields, **sigma)
         Image.fromarray(image).save(data, format="PNG")
         say("the map has no cells, counts and scale: pip install 'stnclf[plot]' draws them")
     else:
         from ..displays._field_map import field_map
 
-        figure = field_map(table, slide, fields, label=label, area_mm2=area_mm2)
+        figure = field_map(table, slide, fields, label=label, area_px=area_px)
         figure.savefig(data, format="png", dpi=150)
     return data.getvalue()

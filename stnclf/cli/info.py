@@ -11,11 +11,18 @@ import click
 import numpy as np
 
 from .._utils.printable import printable
-from .common import EXISTING, Command, column_option, count_labels, examples
+from .common import (
+    EXISTING,
+    Command,
+    cell_width_option,
+    column_option,
+    count_labels,
+    examples,
+)
 from .messages import show, write_data
 from .outputs import check_output
 from .patch_set import is_patch_set, load_patches
-from .sizes import look_at, measure, patches_line, recommend
+from .sizes import look_at, measure, patches_line, recommend, sides_by_class
 from .tables import needs_resolution, read_table, slides_option
 
 __all__ = ["info"]
@@ -37,10 +44,10 @@ _TABLES = (
 )
 #: What is written in words.
 _SIZE_FACTS = (
-    *("boxes_px", "neighbours_px", "slides_found", "missing", "mpp", "outside"),
+    *("boxes_px", "classes_px", "neighbours_px", "slides_found", "missing", "mpp", "outside"),
     *("recommended", "why"),
 )
-#: Names of images without a file that are written out.
+#: Names of images without a file, and pairs of annotators, that are written out.
 _NAMES = 3
 
 
@@ -57,13 +64,14 @@ _NAMES = 3
 @slides_option
 @click.option("--mpp", type=float, help="Micrometres per pixel, for positions in millimetres.")
 @click.option("--slide-mpp", type=float, help="Micrometres per pixel of the slides themselves.")
+@cell_width_option
 @click.option(
     "--tissue",
     "picture",
     type=click.Path(path_type=Path),
     help="PNG of a slide, alone in FILES, in which all that a scan takes for glass is blue.",
 )
-def info(files, as_json, columns, slides, mpp, slide_mpp, picture):
+def info(files, as_json, columns, slides, mpp, slide_mpp, cell_width, picture):
     """Say what slides, annotation files, patches and model files hold.
 
     Of annotations, with the folder of their slides after them, it also says how large cells are,
@@ -71,7 +79,8 @@ def info(files, as_json, columns, slides, mpp, slide_mpp, picture):
     """
     files, slides = _with_slides(files, slides)
     how = {"columns": columns, "slides": slides, "mpp": mpp}
-    found, used = zip(*(_facts(path, as_json, how, slide_mpp) for path in files))
+    more = {"slide_mpp": slide_mpp, "cell_width": cell_width}
+    found, used = zip(*(_facts(path, as_json, how, **more) for path in files))
     if mpp is not None and not any(used):
         raise click.BadParameter("all files count in pixels.", param_hint="'--mpp'")
     found = [{"file": str(path), **facts} for path, facts in zip(files, found)]
@@ -99,19 +108,19 @@ def _draw_tissue(path, slide_mpp, picture):
 
     from .._utils.files import write_atomically
     from ..slides import Slide
-    from ..slides._tissue import draw_tissue, find_slide_tissue, known_mpp
+    from ..slides._tissue import draw_tissue, find_slide_tissue, has_glass, known_mpp
 
     check_output(picture, overwrite=False, option="--tissue")
     with Slide(path, slide_mpp) as slide:
         tissue = find_slide_tissue(slide, True)
-        data, known = io.BytesIO(), known_mpp(slide)
+        data, known, glass = io.BytesIO(), known_mpp(slide), has_glass(slide)
         Image.fromarray(draw_tissue(slide, tissue)).save(data, format="PNG")
         share = 1 - tissue.left_out(slide.size)["share"]
         area = None if known is None else share * np.prod(slide.size) * (known / 1000) ** 2
     write_atomically(picture, data.getvalue())
     facts = {"share": round(share, 4), "mm2": None if area is None else round(float(area), 6)}
     # On a photograph the mask may take cells for glass.
-    return {**facts, "scanned": "tissue" if known is not None else "everything"}
+    return {**facts, "scanned": "tissue" if glass else "everything"}
 
 
 def _with_slides(files, slides):
@@ -119,7 +128,12 @@ def _with_slides(files, slides):
     if len(files) == 2 and files[0] == files[1] and files[0].is_dir() and slides is None:
         return files[:1], files[1]  # annotations lie beside their slides
     folders = [path for path in files if path.is_dir() and not is_patch_set(path)]
-    folders = [path for path in folders if not _holds_annotations(path)]
+    # Annotations may lie beside their slides, in a folder that goes after another one.
+    folders = [
+        path
+        for path in folders
+        if not _holds_annotations(path) or (path == files[-1] != files[0] and _holds_slides(path))
+    ]
     if not folders:
         return files, slides
     others = [path for path in files if path not in folders]
@@ -142,23 +156,30 @@ def _holds_annotations(folder):
     return True
 
 
+def _holds_slides(folder):
+    from ..annotations._slide_facts import SLIDE_ENDINGS
+
+    return any(path.suffix.lower() in SLIDE_ENDINGS for path in folder.rglob("*"))
+
+
 def _is_table(path):
     return (path.is_dir() or path.suffix.lower() in _TABLES) and not is_patch_set(path)
 
 
-def _facts(path, as_json, how, slide_mpp):
+def _facts(path, as_json, how, **more):
     """Find what a file is by its name, and what it holds by looking; and whether mpp was used."""
     if _is_table(path):
-        return _annotation_facts(path, how, slide_mpp)
+        return _annotation_facts(path, how, **more)
     return _other_facts(path, as_json), False
 
 
-def _annotation_facts(path, how, slide_mpp):
+def _annotation_facts(path, how, slide_mpp, cell_width):
     facts = {"kind": "annotations"}
+    mpp = how["mpp"] or slide_mpp
     try:
-        (table, used), unit = read_table(path, **how), "px"
+        (table, used), unit = read_table(path, **{**how, "mpp": mpp}), "px"
     except ValueError as error:
-        if not needs_resolution(error) or how["mpp"] is not None:
+        if not needs_resolution(error) or mpp is not None:
             raise
         (table, used), unit = read_table(path, **{**how, "mpp": 1.0}), "um"
     facts |= {"rows": len(table), "images": table["image"].nunique()}
@@ -166,14 +187,38 @@ def _annotation_facts(path, how, slide_mpp):
         corners = [f"{table[axis].agg(end):.10g}" for end in ("min", "max") for axis in "xy"]
         facts["positions"] = "{}, {} to {}, {} {} (x, y)".format(*corners, unit)
     facts["counts"] = count_labels(table["label"].tolist())
+    facts |= _agreement_facts(table)
     if len(table) and unit == "px":
-        facts |= _size_facts(path, table, how, slide_mpp)
+        facts |= _size_facts(path, table, how, slide_mpp, cell_width)
     return facts, used
 
 
-def _size_facts(path, table, how, slide_mpp):
+def _agreement_facts(table):
+    """Say how far annotators agree, where cells have several votes."""
+    from ..metrics import annotator_agreement
+
+    if "votes" not in table:
+        return {}
+    found = annotator_agreement(table)
+    if not found["n_cells"]:
+        return {}
+    pairs = [
+        {**pair, "voters": list(pair["voters"]), "cohen_kappa": _number(pair["cohen_kappa"])}
+        for pair in found["pairs"]
+    ]
+    return {"agreement": {**found, "fleiss_kappa": _number(found["fleiss_kappa"]), "pairs": pairs}}
+
+
+def _number(value):
+    """Return None for NaN, which JSON does not know."""
+    return None if value != value else value
+
+
+def _size_facts(path, table, how, slide_mpp, cell_width):
     """Say what decides the sizes of patches, and recommend some."""
     facts, mpp, outside, root = {}, slide_mpp, False, how["slides"]
+    if root is None and path.is_dir() and _holds_slides(path):
+        root = path
     if root is not None:
         there = look_at(table, Path(root), slide_mpp)
         mpp, outside = there.mpp, there.outside > 0
@@ -182,8 +227,9 @@ def _size_facts(path, table, how, slide_mpp):
     facts["mpp"] = mpp
     for name, values in zip(("boxes_px", "neighbours_px"), measure(table)):
         facts[name] = np.percentile(values, [5, 50, 95]).tolist() if len(values) else None
+    facts["classes_px"] = sides_by_class(table)
     try:
-        sizes = recommend(table, mpp)
+        sizes = recommend(table, mpp, cell_width=cell_width)
     except ValueError as error:
         return {**facts, "recommended": None, "why": str(error)}
     more = {"slide_mpp": slide_mpp, "columns": how["columns"], "outside": outside}
@@ -193,6 +239,8 @@ def _size_facts(path, table, how, slide_mpp):
 
 def _in_words(facts):
     """Write for people what JSON has as numbers."""
+    if "agreement" in facts:
+        facts = _agreement_in_words(facts)
     if "boxes_px" not in facts:
         return facts
     words = {name: value for name, value in facts.items() if name not in _SIZE_FACTS}
@@ -205,10 +253,37 @@ def _in_words(facts):
         lacking = f"; without a file: {names}{more}" if names else ""
         words["slides"] = f"{facts['slides_found']} of {n} found, {resolution}{lacking}"
         words["outside"] = f"{facts['outside']} cells lie outside their image"
+    words["counts"] = {label or "without a class": n for label, n in words["counts"].items()}
     words["box sides"] = _spread(facts["boxes_px"], mpp)
+    if facts["classes_px"]:
+        sides = (f"{label} {side:.3g}" for label, side in facts["classes_px"].items())
+        words["by class"] = f"{', '.join(sides)} px"
     words["neighbours"] = _spread(facts["neighbours_px"], mpp)
     words["recommended"] = facts["recommended"] or f"nothing: {facts['why']}"
     return words
+
+
+def _agreement_in_words(facts):
+    words = {}
+    for name, value in facts.items():
+        if name != "agreement":
+            words[name] = value
+            continue
+        words["several votes"] = f"{value['n_cells']} cells, all agree on {value['agreed']:.1%}"
+        words["Fleiss' kappa"] = _kappa(value["fleiss_kappa"])
+        pairs = [
+            f"{_kappa(pair['cohen_kappa'])} {' and '.join(map(str, pair['voters']))} "
+            f"({pair['n_cells']} cells)"
+            for pair in value["pairs"][:_NAMES]
+        ]
+        if pairs:
+            more = ["..."] if len(value["pairs"]) > _NAMES else []
+            words["Cohen's kappa"] = ", ".join([*pairs, *more])
+    return words
+
+
+def _kappa(value):
+    return "not defined" if value is None else f"{value:.3f}"
 
 
 def _spread(values, mpp):

@@ -94,7 +94,11 @@ def describe(error, params=()):
     if hint:
         options = re.sub(r"'(\w+)': \.\.\.,?", r"--column \1=NAME", hint[1])
         text = f"{text[: hint.start()]}as in {options}."
-    text = text.replace("pass mpp= to Slide, or slide_mpp= to extract_patches", "pass --slide-mpp")
+    text = text.replace(
+        "pass mpp= to Slide, or slide_mpp= to extract_patches",
+        "pass --slide-mpp, for photographs the one with which patches were cut",
+    )
+    text = text.replace(", or width_px= to hotspots", ", or --width-px")
     # An error about an argument carries its name; others begin with it.
     argument = getattr(error, "argument", None) or text.partition(":")[0].partition(" must ")[0]
     for param in params:
@@ -103,6 +107,8 @@ def describe(error, params=()):
             if param.name == argument and text.startswith(argument):
                 text = option + text[len(argument) :]
             text = re.sub(rf"\b{param.name}='(\w+)'", rf"{option} \1", text)
+            if "_" in param.name:  # another argument that the text speaks of; it is no word
+                text = re.sub(rf"\b{param.name}\b", option, text)
     return text
 
 

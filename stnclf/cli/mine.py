@@ -200,7 +200,9 @@ def mine(
     counts = ", ".join(f"{k} {name}" for name, k in count_labels(y).items())
     taken = count_labels(negatives["found"].tolist())
     mistakes = ", ".join(f"{k} taken for {name}" for name, k in taken.items()) or "no mistakes"
-    say(f"{out}: {len(y)} patches ({counts}); {len(new)} mined: {mistakes}")
+    text = f"{out}: {len(y)} patches ({counts}); {len(new)} mined: {mistakes}"
+    fewer = f"; {n} were wanted: a lower --min-probability may find more"
+    say(text if len(new) == n else text + fewer)
 
 
 def _cut(negatives, slides, found, slide_mpp):

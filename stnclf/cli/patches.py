@@ -15,6 +15,7 @@ from ..annotations._readers import READ
 from .common import (
     EXISTING,
     Command,
+    cell_width_option,
     check_jobs,
     choose_labels,
     column_option,
@@ -35,7 +36,7 @@ from .patch_folder import (
     remove_patches,
 )
 from .patch_set import load_patches, read_run, save_others
-from .tables import LABEL_HELP, needs_resolution, read_table
+from .tables import LABEL_HELP, check_images, read_table
 
 __all__ = ["patches"]
 
@@ -67,6 +68,7 @@ class _SideOrAuto(click.ParamType):
     "--cell-size, --mpp and --max-offset.",
 )
 @click.option("--cell-size", type=int, help="Side of the cell's window in px.  [default: half]")
+@cell_width_option
 @click.option("--image-size", type=int, help="Side of the images, with context around the patch.")
 @click.option(
     "--mpp", type=float, help="Micrometres per pixel of the patches.  [default: as level 0]"
@@ -135,6 +137,7 @@ def patches(
     format,
     image,
     columns,
+    cell_width,
     neighbors,
     seed,
     jobs,
@@ -156,8 +159,14 @@ def patches(
     check_output(out, overwrite=overwrite, resume=resume, unfinished=begun, folder=True)
     check_ours(out)
     check_ours(work)
-    table = _read(
-        annotations, root, how["slide_mpp"], format, image=image, columns=columns, labels=labels
+    table, _ = read_table(
+        annotations,
+        format,
+        mpp=how["slide_mpp"],
+        image=image,
+        columns=columns,
+        labels=labels,
+        slides=root,
     )
     n_rows = len(table)
     # Background keeps away from what is left out, too, and it may be a neighbour.
@@ -167,8 +176,11 @@ def patches(
     wanted = choose_labels(labels, sorted(set(table["label"])))
     if wanted:
         table = table[table["label"].isin(wanted)]
+    check_images(table, root, annotations)
     if how["size"] == "auto":
-        how |= _sizes(table, root, how)
+        how |= _sizes(table, root, how, cell_width)
+    elif cell_width is not None:
+        raise click.UsageError("--cell-width needs --size auto, which takes it.")
     elif how["max_offset"] is None:
         how["max_offset"] = how["size"] / 8
     header = run_identity(
@@ -226,13 +238,14 @@ def patches(
     say(f"{text}; {n_skipped} region(s) that cannot be read" if n_skipped else text)
 
 
-def _sizes(table, root, how):
+def _sizes(table, root, how, cell_width):
     """Choose the sizes that nobody gave, and say which."""
     from .sizes import look_at, recommend
 
     if how["cell_size"] is not None:
         raise click.UsageError("--size auto and --cell-size exclude each other: it chooses both.")
-    sizes = recommend(table, look_at(table, root, how["slide_mpp"]).mpp, how["mpp"])
+    mpp = look_at(table, root, how["slide_mpp"]).mpp
+    sizes = recommend(table, mpp, how["mpp"], cell_width)
     if sizes.mpp is None and sizes.shrink > 1:
         raise click.BadParameter(
             f"auto wants to shrink the slides by {sizes.shrink}, and nobody knows their "
@@ -245,21 +258,6 @@ def _sizes(table, root, how):
     words = [f"--{name.replace('_', '-')} {value:g}" for name, value in chosen.items() if value]
     say(f"--size auto is {' '.join(words)}")
     return chosen
-
-
-def _read(path, root, slide_mpp, format, **how):
-    """Read the annotations; the slides say how large pixels are where nobody else does."""
-    try:
-        return read_table(path, format, mpp=slide_mpp, slides=root, **how)[0]
-    except ValueError as error:
-        if not needs_resolution(error):
-            raise
-        error.args = (str(error).replace(" mpp must", " --slide-mpp must"),)
-        names = set(read_table(path, format, mpp=1.0, slides=root, **how)[0]["image"])
-        mpp = _resolution(root, names)
-        if mpp is None:
-            raise
-        return read_table(path, format, mpp=mpp, slides=root, **how)[0]
 
 
 def _resolution(root, names):

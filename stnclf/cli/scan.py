@@ -66,7 +66,8 @@ __all__ = ["scan_command"]
 @click.option(
     "--tissue/--no-tissue",
     default=None,
-    help="Look only where there is tissue.  [default: where the resolution is known]",
+    help="Look only where there is tissue.  [default: where the file says its resolution, so not "
+    "on photographs]",
 )
 @click.option("--device", help="cpu, cuda or cuda:N.  [default: as in MODEL]")
 @click.option(
@@ -91,13 +92,14 @@ def scan_command(
     progress,
     **how,
 ):
-    """Find the cells of SLIDES with MODEL.
+    """Find the cells of SLIDES, files or folders of them, with MODEL.
 
     A slide that cannot be read does not stop the others; the exit status is 1 then.
     """
     from ..persistence import load
     from ..scan._many import check_folder, names_of_tables
 
+    slides = [path for given in slides for path in _slides_in(given)]
     one_file = out.suffix.lower() == ".csv" and not out.is_dir()
     if one_file and len(slides) > 1:
         raise click.BadParameter(
@@ -152,6 +154,20 @@ def scan_command(
     say(f"{text}; {n_failed} failed" if n_failed else text)
     if n_failed:
         raise click.exceptions.Exit(1)
+
+
+def _slides_in(path):
+    """List the slides in a folder, by name; a file, or MRXS's folder of parts, is itself."""
+    from ..annotations._slide_facts import SLIDE_ENDINGS
+
+    if not path.is_dir():
+        return [path]
+    found = sorted(
+        file for file in path.iterdir() if file.suffix.lower() in SLIDE_ENDINGS and file.is_file()
+    )
+    if not found:
+        raise click.BadParameter(f"'{path}' is a folder without slides.", param_hint="'SLIDES...'")
+    return found
 
 
 def _scan_each(estimator, paths, outs, slide_mpp, how):

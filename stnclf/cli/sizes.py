@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Sizes", "Slides", "look_at", "measure", "patches_line", "recommend"]
+__all__ = ["Sizes", "Slides", "look_at", "measure", "patches_line", "recommend", "sides_by_class"]
 
 #: Window of a cell in micrometres where no boxes say how large cells are: the paper's.
 _WINDOW_UM = 16.0
@@ -154,7 +154,7 @@ def _nearest(points):
     return apart.min(axis=1)
 
 
-def recommend(table, mpp=None, at=None):
+def recommend(table, mpp=None, at=None, cell_width=None):
     """Recommend sizes for patches.
 
     The window is a quarter wider than the cells: the median box of the class with the largest
@@ -170,6 +170,8 @@ def recommend(table, mpp=None, at=None):
         Micrometres per pixel of level 0.
     at : float, default=None
         Micrometres per pixel of the patches, where somebody has chosen them.
+    cell_width : float, default=None
+        Pixels of level 0 across the largest cells, where somebody has measured them.
 
     Returns
     -------
@@ -190,14 +192,17 @@ def recommend(table, mpp=None, at=None):
     """
     boxes, neighbours = measure(table)
     drawn = len(boxes) > 0 and np.ptp(boxes) <= 1
-    if len(boxes) and not (drawn and mpp):
+    if cell_width is not None:
+        window = _ROOM * cell_width
+    elif len(boxes) and not (drawn and mpp):
         window = _ROOM * _largest(table)
     elif mpp:
         window = _WINDOW_UM / mpp
     else:
         raise ValueError(
             "there are neither boxes around the cells nor a resolution of the slides; pass "
-            "--slide-mpp, micrometres per pixel, or choose a size of your own."
+            "--slide-mpp, micrometres per pixel (often 0.25 at 40x, 0.5 at 20x), or --cell-width, "
+            "the pixels across the largest cells, as a viewer of images shows them."
         )
     shrink = max(1, int(window / _ENOUGH)) if at is None or mpp is None else at / mpp
     cell_size = max(8, 8 * math.ceil(window / shrink / 8 - 1e-6))
@@ -210,10 +215,32 @@ def recommend(table, mpp=None, at=None):
 
 def _largest(table):
     """Longer side of the boxes of the class that has the largest ones, its median."""
+    return max(sides_by_class(table).values())
+
+
+def sides_by_class(table):
+    """Measure the boxes of each class.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Annotations.
+
+    Returns
+    -------
+    dict of str to float
+        Median of the longer sides in pixels of level 0, the largest class first; empty without
+        boxes. Cells without a class are "".
+    """
+    if "width" not in table or "height" not in table:
+        return {}
     sides = table[["width", "height"]].max(axis=1).to_numpy(float)
     labels = table["label"].fillna("").astype(str).to_numpy()
     wide = sides > 0
-    return max(np.median(sides[wide & (labels == label)]) for label in set(labels[wide]))
+    found = {
+        label: float(np.median(sides[wide & (labels == label)])) for label in set(labels[wide])
+    }
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def patches_line(sizes, annotations, root=None, *, slide_mpp=None, columns=None, outside=False):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+from pathlib import Path
 
 import click
 
 from .._utils.optional import import_pandas
-from ..annotations import read_annotations
+from ..annotations import read_annotations, resolve_image
+from ..annotations._slide_facts import SLIDE_ENDINGS, find_slide
 from ..annotations._table import DoesNotApply, NeedsLabel, NeedsResolution
 
 __all__ = [
     "LABEL_HELP",
     "by_base_name",
+    "check_images",
     "needs_resolution",
     "read_table",
     "read_tables",
@@ -21,6 +26,8 @@ __all__ = [
 
 #: What ``--label`` does, which chooses classes or gives one.
 LABEL_HELP = "Only this class, may be repeated; or the class of all, if the file names none."
+#: Names that are written out in a message.
+_NAMES = 3
 #: Where the slides of annotation files lie.
 slides_option = click.option(
     "--slides",
@@ -58,6 +65,51 @@ def read_table(path, format="auto", *, mpp=None, labels=(), **how):
     ValueError
         As `stnclf.annotations.read_annotations` does.
     """
+    try:
+        return _read(path, format, mpp, labels, how)
+    except ValueError as error:
+        if mpp is not None or not needs_resolution(error):
+            raise
+        # The slides say how large pixels are, where nobody else does.
+        names = set(_read(path, format, 1.0, labels, how)[0]["image"])
+        found = _resolution(how.get("slides") or _folder(path), names)
+        if found is None:
+            _name_option(error)
+            raise
+        return _read(path, format, found, labels, how)[0], False
+
+
+def _folder(path):
+    path = Path(path)
+    return path if path.is_dir() else path.parent
+
+
+def _resolution(root, names):
+    """Micrometres per pixel of level 0, if it is known and the same on all slides."""
+    from ..slides._readers import open_reader
+
+    root, found = Path(root), set()
+    for name in names:
+        slide = find_slide(root, name)
+        found.add(None if slide is None else open_reader(os.fspath(slide)).mpp)
+    return found.pop() if len(found) == 1 else None
+
+
+def _name_option(error):
+    """Name in an error the option of the command that is running."""
+    ctx = click.get_current_context(silent=True)
+    names = [] if ctx is None else [param.name for param in ctx.command.params]
+    option = next((name for name in ("slide_mpp", "mpp") if name in names), None)
+    found = re.search(r"mpp must .*?, got None: (.*)\.$", str(error))
+    if option is None or found is None:
+        return
+    advice = f"pass --{option.replace('_', '-')}, micrometres per pixel"
+    if "slides" in names:
+        advice = f"{advice}, or --slides, if the slides say it"
+    error.args = (f"{str(error)[: found.start()]}{found[1]}: {advice}.",)
+
+
+def _read(path, format, mpp, labels, how):
     more = {} if mpp is None else {"mpp": mpp}
     while True:
         try:
@@ -77,6 +129,42 @@ def read_table(path, format="auto", *, mpp=None, labels=(), **how):
     if len(labels) == 1 and len(table) and table["label"].isna().all():
         table["label"] = labels[0]
     return table, "mpp" in more
+
+
+def check_images(table, root, annotations):
+    """Refuse annotations of images that have no file, and say which files there are.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The annotations.
+    root : Path
+        The folder of the slides.
+    annotations : path-like
+        Their file, for the message.
+
+    Raises
+    ------
+    ValueError
+        If an image lacks its file. Names that lead out of the folder are left to who opens them.
+    """
+    missing, names = [], table["image"].unique()
+    for name in names:
+        with contextlib.suppress(ValueError):
+            if not resolve_image(root, name).exists():
+                missing.append(name)
+    if not missing:
+        return
+    there = sorted(p.name for p in root.iterdir() if p.suffix.lower() in SLIDE_ENDINGS)
+    here = f"; there are {_listed(there)}" if there else ", nor another slide"
+    raise ValueError(
+        f"{annotations}: {len(missing)} of {len(names)} images have no file in {root}: "
+        f"{_listed(missing)}{here}."
+    )
+
+
+def _listed(names):
+    return ", ".join([*map(repr, names[:_NAMES]), *(["..."] if len(names) > _NAMES else [])])
 
 
 def needs_resolution(error):

@@ -6,11 +6,13 @@ import math
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from .._utils.plot_style import COLOURS, MARKERS, draw_scalebar
 from .._utils.typing import Table
 from ..scan._hotspots import rows_of
 from ..slides import Slide
+from ..slides._tissue import known_mpp
 from ._hotspots import HotspotDisplay
 
 __all__ = ["field_map"]
@@ -23,9 +25,7 @@ _CLOSE, _WIDE = 3, 640
 _SMOOTH, _SEEN = 0.15, 0.012
 
 
-def field_map(
-    detections: Table, slide: Slide, fields: Table, *, label: Any, area_mm2: float
-) -> Any:
+def field_map(detections: Table, slide: Slide, fields: Table, *, label: Any, area_px: float) -> Any:
     """Draw detections, their density and the chosen fields.
 
     Parameters
@@ -33,14 +33,14 @@ def field_map(
     detections : DataFrame
         Cells, as `stnclf.scan.scan` gives them.
     slide : Slide
-        The slide, whose resolution is known.
+        The slide.
     fields : DataFrame
         As `stnclf.scan.hotspots` gives them.
     label : label or None
         The class that counts.
-    area_mm2 : float
-        Area of a field: the density is smoothed with 0.15 of the shorter side of one of 4 : 3, but
-        so much that it is seen on the whole slide.
+    area_px : float
+        Area of a field in square pixels of level 0: the density is smoothed with 0.15 of the
+        shorter side of one of 4 : 3, but so much that it is seen on the whole slide.
 
     Returns
     -------
@@ -51,8 +51,7 @@ def field_map(
     from matplotlib.figure import Figure
 
     width, height = slide.size
-    smooth = 1000 * _SMOOTH * math.sqrt(area_mm2 * 3 / 4)
-    smooth = max(smooth, _SEEN * max(slide.size) * slide.mpp)
+    smooth = max(_SMOOTH * math.sqrt(area_px * 3 / 4), _SEEN * max(slide.size))
     close = list(fields.itertuples())[:_CLOSE]
     wide = 9.0
     tall = min(max(wide * 0.8 * height / width, 2.5), 9.0)
@@ -67,7 +66,7 @@ def field_map(
         slide,
         fields=fields,
         label=label,
-        sigma_um=smooth,
+        sigma_px=smooth,
         ax=overview.subplots(),
         scalebar=True,
     )
@@ -85,9 +84,15 @@ def _draw_field(
     scale = max(1.0, field.width / _WIDE)
     left, top = field.x + 0.5 - field.width / 2, field.y + 0.5 - field.height / 2
     wide, tall = round(field.width / scale), round(field.height / scale)
-    mpp = slide.mpp
-    pixels = slide.read_region(left, top, max(1, wide), max(1, tall), mpp * scale)
-    mm = mpp / 1000
+    mpp = known_mpp(slide)
+    size_px = max(1, wide), max(1, tall)
+    if mpp is not None:
+        pixels = slide.read_region(left, top, *size_px, mpp * scale)
+    else:  # photographs are small enough to be read as they are
+        whole = max(1, round(field.width)), max(1, round(field.height))
+        pixels = slide.read_region(left, top, *whole)
+        pixels = np.asarray(Image.fromarray(pixels).resize(size_px, Image.Resampling.BOX))
+    unit, mm = ("px", 1.0) if mpp is None else ("mm", mpp / 1000)
     size = field.width * mm, field.height * mm
     ax.imshow(pixels, extent=(0, size[0], size[1], 0), interpolation="bilinear")
     rows = rows_of(detections, slide, label)
@@ -98,13 +103,20 @@ def _draw_field(
         here = inside & (names == name)
         place = (x[here] - left) * mm, (y[here] - top) * mm
         many = max(1, int(inside.sum()))
-        style = {"s": float(np.clip(20000 / many, 20, 160)), "marker": MARKERS[k % len(MARKERS)]}
+        style = {"s": float(np.clip(12000 / many, 12, 160)), "marker": MARKERS[k % len(MARKERS)]}
         # White below, so that it is seen on dark nuclei as on glass.
         ax.scatter(*place, facecolors="none", edgecolors="white", linewidths=2.6, **style)
         colour = COLOURS[k % len(COLOURS)]
         ax.scatter(*place, facecolors="none", edgecolors=colour, linewidths=1.3, **style)
     ax.set(xlim=(0, size[0]), ylim=(size[1], 0), xticks=[], yticks=[])
-    words = f"{number}: {field.count:.0f} cells, {field.per_mm2:.4g} per mm$^2$"
-    interval = f"95 %: {field.per_mm2_low:.4g} to {field.per_mm2_high:.4g}"
-    ax.set_title(f"{words}\n{interval}", fontsize="small")
-    draw_scalebar(ax, *size)
+    words = f"{number}: {field.count:.0f} cells"
+    if hasattr(field, "per_mm2"):
+        interval = f"95 %: {_digits(field.per_mm2_low)} to {_digits(field.per_mm2_high)}"
+        words = f"{words}, {_digits(field.per_mm2)} per mm$^2$\n{interval}"
+    ax.set_title(words, fontsize="small")
+    draw_scalebar(ax, *size, unit)
+
+
+def _digits(value: float) -> str:
+    """Write three digits, and of 1000 and more all before the point."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"

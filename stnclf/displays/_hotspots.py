@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 from .._utils.plot_style import COLOURS, MARKERS, draw_scalebar, new_axes
 from .._utils.typing import Pixels, Table
 from ..scan import density_map
-from ..scan._density import density_colours, smoothed
+from ..scan._density import density_colours, sigma_of, smoothed
 from ..scan._hotspots import rows_of
 from ..slides._slide import opened
+from ..slides._tissue import known_mpp
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,8 +32,8 @@ class HotspotDisplay:
         The slide with the density, as `stnclf.scan.density_map` draws it.
     scale : float
         Level-0 pixels for each pixel of the image.
-    mpp : float
-        Micrometres per pixel of level 0.
+    mpp : float or None
+        Micrometres per pixel of level 0; None where nobody knows.
     points : ndarray of shape (n_cells, 2)
         ``(x, y)`` of the cells in level-0 pixels.
     labels : array-like of shape (n_cells,)
@@ -40,12 +41,13 @@ class HotspotDisplay:
     fields : DataFrame, default=None
         Fields as `stnclf.scan.hotspots` gives them.
     highest : float, default=None
-        Highest density, in cells per square millimetre, for the colour bar.
+        Highest density for the colour bar, in cells per square millimetre; without `mpp`, in cells
+        for each square of 100 x 100 pixels.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        The axes, after `plot`; in millimetres.
+        The axes, after `plot`; in millimetres, or in pixels without `mpp`.
     figure_ : matplotlib.figure.Figure
         Its figure.
     image_ : AxesImage
@@ -70,7 +72,7 @@ class HotspotDisplay:
         self,
         image: Pixels,
         scale: float,
-        mpp: float,
+        mpp: float | None,
         points: ArrayLike,
         labels: ArrayLike,
         *,
@@ -89,7 +91,8 @@ class HotspotDisplay:
         *,
         fields: Table | None = None,
         label: str | None = None,
-        sigma_um: float = 200.0,
+        sigma_um: float | None = None,
+        sigma_px: float | None = None,
         max_size: int = 1024,
         ax: Any = None,
         **options: Any,
@@ -102,13 +105,16 @@ class HotspotDisplay:
             Cells: ``x``, ``y`` and ``label``. If there is a column ``image`` with several names,
             the rows of this slide are drawn.
         slide : Slide, str, path-like or uint8 ndarray of shape (height, width, 3)
-            The slide, whose resolution must be known.
+            The slide.
         fields : DataFrame, default=None
             Fields to outline.
         label : label, default=None
             The class that is drawn; None draws all rows.
-        sigma_um : float, default=200.0
-            Standard deviation in micrometres of the Gaussian that each cell is spread over.
+        sigma_um : float, default=None
+            Standard deviation in micrometres of the Gaussian that each cell is spread over, which
+            wants a slide whose resolution is known. None is 200, unless `sigma_px` is given.
+        sigma_px : float, default=None
+            The same in pixels of level 0.
         max_size : int, default=1024
             Largest width and height of the slide's image in pixels.
         ax : Axes, default=None
@@ -126,14 +132,16 @@ class HotspotDisplay:
             As `stnclf.scan.density_map`.
         """
         with opened(slide) as slide:
+            sigma = sigma_of(slide, sigma_um, sigma_px)
             image, scale = density_map(
-                detections, slide, label=label, sigma_um=sigma_um, max_size=max_size
+                detections, slide, label=label, sigma_px=sigma, max_size=max_size
             )
-            mpp, rows = slide.mpp, rows_of(detections, slide, label)
+            mpp, rows = known_mpp(slide), rows_of(detections, slide, label)
         names = np.array([str(name) for name in detections["label"]], dtype=object)
         points = np.stack([np.asarray(detections[axis], dtype=float) for axis in "xy"], axis=1)
-        counts = smoothed(points[rows], image.shape[:2], scale, sigma_um / mpp)
-        highest = float(counts.max() / (scale * mpp / 1000) ** 2)
+        counts = smoothed(points[rows], image.shape[:2], scale, sigma)
+        unit = 0.01 if mpp is None else mpp / 1000
+        highest = float(counts.max() / (scale * unit) ** 2)
         return cls(
             image, scale, mpp, points[rows], names[rows], fields=fields, highest=highest
         ).plot(ax=ax, **options)
@@ -175,39 +183,43 @@ class HotspotDisplay:
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import ListedColormap, Normalize
 
-        # Pixel edges, in millimetres.
-        mm = self.mpp / 1000
+        # Pixel edges, in millimetres, or in pixels.
+        unit, mm = ("px", 1.0) if self.mpp is None else ("mm", self.mpp / 1000)
         right, bottom = width * self.scale * mm, height * self.scale * mm
         self.image_ = ax.imshow(self.image, extent=(0, right, bottom, 0), interpolation="bilinear")
         self.cells_: list[Any] = self._draw_cells(ax, mm) if cells else []
         self.fields_ = self._draw_fields(ax, mm)
-        ax.set(xlabel="mm", ylabel="mm", xlim=(0, right), ylim=(bottom, 0))
+        ax.set(xlabel=unit, ylabel=unit, xlim=(0, right), ylim=(bottom, 0))
         if self.cells_:
-            ax.legend(
+            legend = ax.legend(
                 handles=self.cells_,
                 loc="upper center",
                 bbox_to_anchor=(0.5, -0.14),
                 ncols=3,
                 frameon=False,
-                markerscale=1.6,
             )
+            for handle in legend.legend_handles:  # however small they are on the slide
+                handle.set_sizes([40.0])
         if colorbar:
             colours, cover = density_colours(np.linspace(0, 1, 64))
             # As they look on light tissue.
             shown = 230 + cover[:, None] * (colours - 230)
             label, norm = "density of cells (1: the highest here)", Normalize(0, 1)
             if self.highest:
-                label, norm = "cells per mm$^2$, smoothed", Normalize(0, self.highest)
+                square = "mm$^2$" if unit == "mm" else "100 x 100 px"
+                label, norm = f"cells per {square}, smoothed", Normalize(0, self.highest)
             cmap = ListedColormap(np.clip(shown / 255, 0, 1))
             ax.figure.colorbar(ScalarMappable(norm, cmap), ax=ax, shrink=0.7, label=label)
         if scalebar:
-            draw_scalebar(ax, right, bottom)
+            draw_scalebar(ax, right, bottom, unit)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
     def _draw_cells(self, ax: Any, mm: float) -> list[Any]:
         # Few cells get large markers, many small ones.
         size = float(np.clip(9000 / max(1, len(self.points)), 4, 40))
+        # Thinner around small ones, lest a crowd of cells be a white spot.
+        edge = min(0.5, size / 20)
         names = sorted(set(self.labels.tolist()))
         return [
             ax.scatter(
@@ -216,7 +228,7 @@ class HotspotDisplay:
                 marker=MARKERS[k % len(MARKERS)],
                 color=COLOURS[k % len(COLOURS)],
                 edgecolors="white",
-                linewidths=0.5,
+                linewidths=edge,
                 label=name,
             )
             for k, name in enumerate(names)

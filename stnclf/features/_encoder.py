@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from .._utils.checks import check_centers, check_device
 from .._utils.errors import argument_error
 from .._utils.images import as_images, check_size
+from .._utils.sized_images import warn_of_context
 from .._utils.typing import Images
 from ..geometry import cell_theta, patch_origin
 from ..networks import identity, reduction_for, sample
@@ -180,10 +181,17 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
             If `X` is no array of numbers, or the module returns something else than features.
         ValueError
             If an argument or parameter is not as described; the message names it.
+
+        Warns
+        -----
+        UserWarning
+            If the images were cut with context around a patch, and `patch_size` does not say so.
         """
         before = dict(self.__dict__)
         try:
             given = as_images(self, X, self.image_shape, reset=True)
+            if self.window == "patch":
+                warn_of_context(self, X, given.shape[1:3])
             self._centers_known = centers is not None
             centers = self._cells(X, given, centers)
             first = self._encode(given, None if centers is None else centers[:1], 1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .._utils.containers import as_floats
 from .._utils.typing import Floats, Table
 
-__all__ = ["detection_score", "matched_detections"]
+__all__ = ["detection_score", "match_points", "matched_detections"]
 
 
 def detection_score(
@@ -151,7 +151,7 @@ def _match_images(
         order = np.argsort(-certainty, kind="stable")
         targets = cells[image][0] if image in cells else np.empty((0, 2))
         probability.append(certainty[order])
-        is_true.append(_match(targets, points[order], radius))
+        is_true.append(match_points(targets, points[order], radius) >= 0)
     n_truth = sum(len(points) for points, _ in cells.values())
     return np.concatenate(probability), np.concatenate(is_true), n_truth
 
@@ -171,11 +171,27 @@ def _scores(probability: Floats, is_true: NDArray[np.bool_], n_truth: int) -> di
     }
 
 
-def _match(targets: Floats, points: Floats, radius: float) -> NDArray[np.bool_]:
-    """Match points greedily, in order of confidence, each to at most one target."""
-    is_true = np.zeros(len(points), dtype=bool)
+def match_points(targets: Floats, points: Floats, radius: float) -> NDArray[np.intp]:
+    """Match points greedily, in order of confidence, each to at most one target.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n_targets, 2)
+        Where cells are.
+    points : ndarray of shape (n_points, 2)
+        Where they were found, the most certain first.
+    radius : float
+        Largest distance of a pair.
+
+    Returns
+    -------
+    ndarray of shape (n_points,), int
+        Index of the target of each point, -1 where it has none.
+    """
+    partner = np.full(len(points), -1, dtype=np.intp)
     # Sorted, so that only the targets in a strip around each point are looked at.
-    targets = targets[np.argsort(targets[:, 0], kind="stable")]
+    order = np.argsort(targets[:, 0], kind="stable")
+    targets = targets[order]
     is_free = np.ones(len(targets), dtype=bool)
     # A strip that rounding makes too narrow would lose a target; distances decide.
     first = np.searchsorted(targets[:, 0], points[:, 0] - 1.001 * radius)
@@ -185,9 +201,10 @@ def _match(targets: Floats, points: Floats, radius: float) -> NDArray[np.bool_]:
         distance = np.hypot(*(targets[strip] - point).T)
         distance[~is_free[strip]] = np.inf
         if len(distance) and distance.min() <= radius:
-            is_free[first[i] + distance.argmin()] = False
-            is_true[i] = True
-    return is_true
+            nearest = first[i] + distance.argmin()
+            is_free[nearest] = False
+            partner[i] = order[nearest]
+    return partner
 
 
 def _average_precision(

@@ -123,7 +123,6 @@ def _describe_one(estimator):
                 raise TypeError(f"{name}: {error}.") from error
     names = getattr(estimator, "feature_names_in_", None)
     unit = getattr(estimator, "pixel_unit_", None)
-    has_cell = np.ones(len(estimator.classes_), dtype=bool)
     return {
         "parameters": parameters,
         "classes_": encode_classes(estimator.classes_),
@@ -132,7 +131,7 @@ def _describe_one(estimator):
         "cell_size_": list(estimator.cell_size_),
         "n_features_in_": estimator.n_features_in_,
         "pixel_unit_": unit and unit.encoded(),
-        "has_cell_": np.asarray(getattr(estimator, "has_cell_", has_cell)).tolist(),
+        "has_cell_": estimator._has_cell.tolist(),
         "objectness_": bool(getattr(estimator, "objectness_", False)),
         "feature_names_in_": None if names is None else names.tolist(),
         **TrainingRecord.of(estimator.net_).encoded(),

@@ -6,7 +6,15 @@ import numpy as np
 
 from .._utils.printable import html_text
 
-__all__ = ["coverage_chart", "error_chart", "legend", "reliability_chart", "stage_charts"]
+__all__ = [
+    "DASHES",
+    "coverage_chart",
+    "curve_frames",
+    "error_chart",
+    "legend",
+    "reliability_chart",
+    "stage_charts",
+]
 
 #: A series is told from its neighbours by its dashes too, so that grey prints can be read.
 DASHES = ("none", "7 3", "2 3", "9 3 2 3", "5 2", "1 4")
@@ -61,9 +69,12 @@ class _Chart:
                 for x, y in zip(xs, ys)
             ]
 
-    def svg(self):
+    def svg(self, name=""):
+        """Write it; one with a name can be drawn into, and says where its axes are."""
+        box = (LEFT, TOP, self.width - LEFT - RIGHT, self.height - TOP - BOTTOM)
+        attributes = f'id="{name}" data-box="{" ".join(map(str, box))}" ' if name else ""
         return (
-            f'<svg class="chart" role="img" aria-label="{html_text(self.title)}" '
+            f'<svg class="chart" {attributes}role="img" aria-label="{html_text(self.title)}" '
             f'viewBox="0 0 {self.width} {self.height}" width="{self.width}" '
             f'height="{self.height}">{"".join(self.parts)}</svg>'
         )
@@ -119,6 +130,28 @@ def reliability_chart(name, calibration):
     points = [(c, a) for c, a in pairs if c is not None]
     chart.line(*zip(*points), 0, marked=True)
     return chart.svg()
+
+
+def curve_frames():
+    """Draw the axes of a ROC curve and of a precision-recall curve; the page fills them.
+
+    Returns
+    -------
+    svgs : tuple of (str, str)
+        With a group for the curves.
+    """
+    frames = []
+    for name, title, x_label, y_label in (
+        ("curve-roc", "ROC curve", "1 - specificity", "sensitivity"),
+        ("curve-precision", "Precision-recall curve", "recall", "precision"),
+    ):
+        chart = _Chart(340, 320, (0, 1), (0, 1), title=title, x_label=x_label, y_label=y_label)
+        if name == "curve-roc":
+            corners = f"M{chart.x(0)} {chart.y(0)}L{chart.x(1)} {chart.y(1)}"
+            chart.parts.append(f'<path class="ideal" stroke-dasharray="4 4" d="{corners}"/>')
+        chart.parts.append("<g></g>")
+        frames.append(chart.svg(name))
+    return tuple(frames)
 
 
 def coverage_chart(curves):

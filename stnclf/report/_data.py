@@ -1,11 +1,10 @@
-"""What the evaluation report carries for its scripts: patches in sprite sheets, and slides."""
+"""What the evaluation report carries for its scripts: pictures in sprite sheets, as JSON."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
-from itertools import compress
 
 import numpy as np
 from PIL import Image, features
@@ -13,21 +12,14 @@ from PIL import Image, features
 from .._utils.image_files import load_images
 from .._utils.printable import printable
 from ..geometry import patch_origin
-from ..scan._density import cell_density, density_colours
-from ..scan._hotspots import rows_of
-from ..slides._slide import opened
 
-__all__ = ["as_json", "choose_patches", "patch_data", "slide_data"]
+__all__ = ["COLUMNS", "as_json", "choose_patches", "data_uri", "encoded", "patch_data", "sheet"]
 
 #: Bytes of pictures before base64, which adds a third: a page stays below 15 MB with them.
-PATCH_BYTES, SLIDE_BYTES = 8_500_000, 1_500_000
+PATCH_BYTES = 8_500_000
 #: Largest side of a patch in pixels and quality, from the best on; the last one is always taken.
 PATCH_STEPS = ((160, 85), (128, 85), (128, 75), (112, 72), (96, 70), (80, 68), (64, 62), (48, 55))
-SLIDE_STEPS = ((2048, 82), (1536, 80), (1280, 78), (1024, 75), (768, 72), (512, 65), (384, 55))
 COLUMNS = 5  # patches beside and below each other in a sheet: few, so that a page decodes few
-DENSITY_SIDE = 384
-DENSITY_LEVELS = 32
-MOST_DETECTIONS = 20_000
 
 
 def as_json(data):
@@ -103,129 +95,16 @@ def patch_data(X, chosen, patch_size):
         # A few sheets tell how large all will be.
         starts = range(0, len(patches), COLUMNS**2)
         sample = list(starts)[:: max(1, len(starts) // 8)]
-        trial = [_sheet(patches[i : i + COLUMNS**2], tile, quality) for i in sample]
+        trial = [sheet(patches[i : i + COLUMNS**2], tile, quality) for i in sample]
         if sum(map(len, trial)) / len(sample) * len(starts) <= 0.95 * PATCH_BYTES:
             break
-    sheets = [_sheet(patches[i : i + COLUMNS**2], tile, quality) for i in starts]
+    sheets = [sheet(patches[i : i + COLUMNS**2], tile, quality) for i in starts]
     return {
         "size": list(patch_size),
         "tile": list(tile),
         "columns": COLUMNS,
-        "sheets": [_data_uri(sheet) for sheet in sheets],
+        "sheets": [data_uri(one) for one in sheets],
     }
-
-
-def slide_data(slides):
-    """Shrink slides, and write down what was found on them.
-
-    Parameters
-    ----------
-    slides : list of (name, slide, detections, fields)
-        Names, what `stnclf.slides.Slide` opens, and tables or None.
-
-    Returns
-    -------
-    data : list of dict
-        Positions and lengths are in pixels of level 0.
-    """
-    return [_one_slide(*slide, SLIDE_BYTES / len(slides)) for slide in slides]
-
-
-def _one_slide(name, slide, detections, fields, most_bytes):
-    with opened(slide) as slide:
-        width, height = slide.size
-        try:
-            mpp = slide.mpp
-        except ValueError:
-            mpp = None
-        image, _ = slide.thumbnail(SLIDE_STEPS[0][0])
-    for side, quality in SLIDE_STEPS:
-        picture = Image.fromarray(image)
-        picture.thumbnail((side, side))
-        thumbnail = _encoded(picture, quality)
-        if len(thumbnail) <= most_bytes:
-            break
-    data = {"name": name, "width": width, "height": height, "mpp": mpp}
-    data["thumbnail"] = _data_uri(thumbnail)
-    data["cells"], data["density"] = _cells(name, detections, slide, (width, height), mpp)
-    data["fields"] = _fields(name, fields)
-    return data
-
-
-def _cells(name, detections, slide, size, mpp):
-    """List the cells, the most probable first, and draw their density."""
-    if detections is None:
-        return None, None
-    x, y = (_numbers(detections, column, name) for column in "xy")
-    if "label" not in detections:
-        raise ValueError(f"slides[{name!r}]: detections must have a column 'label'.")
-    labels = [str(label) for label in detections["label"]]
-    if len({len(x), len(y), len(labels)}) > 1:
-        raise ValueError(f"slides[{name!r}]: detections must have columns of one length.")
-    certain = np.ones(len(x))
-    if "probability" in detections:
-        certain = _numbers(detections, "probability", name)
-    if not len(x):
-        return None, None
-    rows = rows_of(detections, slide)
-    x, y, certain, labels = x[rows], y[rows], certain[rows], list(compress(labels, rows))
-    outside = (x < -0.5) | (y < -0.5) | (x > size[0] - 0.5) | (y > size[1] - 0.5)
-    if outside.any():
-        raise ValueError(
-            f"slides[{name!r}]: {outside.sum()} of {len(x)} detections lie outside the slide of "
-            f"{size[0]} x {size[1]} px."
-        )
-    order = np.argsort(-certain, kind="stable")[:MOST_DETECTIONS]
-    names = sorted(set(labels))
-    index = {label: k for k, label in enumerate(names)}
-    cells = {
-        "n": len(x),
-        "labels": names,
-        "x": x[order].round(1).tolist(),
-        "y": y[order].round(1).tolist(),
-        "label": [index[labels[i]] for i in order],
-        "probability": certain[order].round(3).tolist(),
-    }
-    scale = max(1.0, max(size) / DENSITY_SIDE)
-    shape = tuple(max(1, round(side / scale)) for side in size[::-1])
-    # As `density_map` does, but on a small slide so that places still differ.
-    sigma = max(size) / 20
-    if mpp is not None:
-        sigma = min(sigma, 200.0 / mpp)
-    density = cell_density(np.stack([x, y], axis=1), shape, scale, sigma)
-    return cells, _data_uri(_density_png(density))
-
-
-def _density_png(density):
-    """Paint the density in a few colours, from transparent to dark red."""
-    levels = np.arange(DENSITY_LEVELS) / (DENSITY_LEVELS - 1)
-    colours, cover = density_colours(levels)
-    picture = Image.fromarray(np.rint(density * (DENSITY_LEVELS - 1)).astype(np.uint8), "P")
-    picture.putpalette(np.rint(colours).astype(np.uint8).tobytes())
-    alpha = np.rint(255 * cover).astype(np.uint8).tobytes()
-    with io.BytesIO() as file:
-        picture.save(file, "PNG", optimize=True, transparency=alpha)
-        return file.getvalue()
-
-
-def _fields(name, fields):
-    if fields is None:
-        return []
-    columns = {c: _numbers(fields, c, name) for c in ("x", "y", "width", "height")}
-    for optional in ("count", "per_mm2"):
-        if optional in fields:
-            columns[optional] = _numbers(fields, optional, name)
-    return [dict(zip(columns, map(float, row))) for row in zip(*columns.values())]
-
-
-def _numbers(table, column, name):
-    try:
-        values = np.array(list(table[column]), dtype=np.float64)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"slides[{name!r}]: wants a column {column!r} of numbers.") from error
-    if not np.isfinite(values).all():
-        raise ValueError(f"slides[{name!r}]: column {column!r} holds NaN or infinity.")
-    return values
 
 
 def _cut(X, chosen, patch_size):
@@ -242,20 +121,20 @@ def _cut(X, chosen, patch_size):
     return np.broadcast_to(patches, (*patches.shape[:3], 3))
 
 
-def _sheet(patches, tile, quality):
+def sheet(patches, tile, quality):
     """Encode up to COLUMNS x COLUMNS patches as one picture."""
     height, width = tile
     rows = -(-len(patches) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * width, rows * height))
+    whole = Image.new("RGB", (COLUMNS * width, rows * height))
     for i, patch in enumerate(patches):
         picture = Image.fromarray(np.ascontiguousarray(patch))
         if picture.size != (width, height):
             picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-        sheet.paste(picture, (i % COLUMNS * width, i // COLUMNS * height))
-    return _encoded(sheet, quality)
+        whole.paste(picture, (i % COLUMNS * width, i // COLUMNS * height))
+    return encoded(whole, quality)
 
 
-def _encoded(picture, quality):
+def encoded(picture, quality):
     with io.BytesIO() as file:
         # A third smaller than JPEG at the same look; some builds of Pillow lack it.
         if features.check("webp"):
@@ -265,7 +144,7 @@ def _encoded(picture, quality):
         return file.getvalue()
 
 
-def _data_uri(data):
+def data_uri(data):
     kinds = {b"RIFF": "webp", b"\x89PNG": "png"}
     kind = kinds.get(data[:4], "jpeg")
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

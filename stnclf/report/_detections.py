@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_random_state
 
+from .._utils.typing import RandomState
 from ..metrics import detection_score
+from ._intervals import ENDS
 from ._tables import layout
 
-__all__ = ["detection_table", "score_slides"]
+__all__ = ["detection_intervals", "detection_rows", "detection_table", "score_slides"]
+
+_MEASURES = ("precision", "recall", "f1")
 
 
 def score_slides(
@@ -80,17 +85,67 @@ def detection_table(scores: Mapping[str, Any], *, fmt: str = "text") -> str:
         A row for each slide and class, all slides together first. A dash stands where a score is
         not defined.
     """
+    return layout(*detection_rows(scores), n_text=2, fmt=fmt)
+
+
+def detection_rows(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Format the header and the rows of `detection_table`, in strings."""
     header = ["slide", "class", "cells", "found", "found - cells"]
     header += ["precision", "recall", "F1", "AP"]
     rows = []
+    intervals = scores.get("intervals") or {}
     blocks = {"all": scores["pooled"]}
     blocks |= scores["slides"] if len(scores["slides"]) > 1 else {}
     for name, block in blocks.items():
         for i, (label, score) in enumerate(block.items()):
             n_cells, n_found = score["n_truth"], score["n_detections"]
-            measures = [score[key] for key in ("precision", "recall", "f1", "average_precision")]
-            shown = ["-" if value is None else f"{value:.3f}" for value in measures]
+            ends = intervals.get(str(label), {}) if block is scores["pooled"] else {}
+            shown = [_text(score[key], ends.get(key)) for key in (*_MEASURES, "average_precision")]
             first = name if i == 0 else ""
             counts = [str(n_cells), str(n_found), f"{n_found - n_cells:+d}"]
             rows.append([first, str(label), *counts, *shown])
-    return layout(header, rows, n_text=2, fmt=fmt)
+    return header, rows
+
+
+def _text(value: float | None, ends: Sequence[float] | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if ends is None else f"{value:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]"
+
+
+def detection_intervals(
+    scores: Mapping[str, Any], *, n_bootstrap: int = 1000, random_state: RandomState = 0
+) -> dict[str, dict[str, list[float] | None]]:
+    """Find confidence intervals of the pooled scores by resampling slides.
+
+    Parameters
+    ----------
+    scores : dict
+        What `score_slides` returned.
+    n_bootstrap : int, default=1000
+        Resamples: as many slides as there are, drawn with replacement.
+    random_state : int, RandomState instance or None, default=0
+        Decides what is drawn.
+
+    Returns
+    -------
+    dict
+        Class -> ``precision``, ``recall`` and ``f1``, each the percentiles 2.5 and 97.5 of the
+        resamples in which it is defined, or None. Empty for one slide.
+    """
+    blocks = list(scores["slides"].values())
+    if len(blocks) < 2:
+        return {}
+    drawn = check_random_state(random_state).randint(len(blocks), size=(n_bootstrap, len(blocks)))
+    intervals = {}
+    for label in scores["pooled"]:
+        keys = ("true_positives", "n_detections", "n_truth")
+        counts = np.array([[block[label][key] for key in keys] for block in blocks])
+        right, found, cells = counts[drawn].sum(axis=1).T
+        with np.errstate(invalid="ignore"):
+            measures = right / found, right / cells, 2 * right / (found + cells)
+        intervals[str(label)] = {
+            name: np.nanpercentile(values, ENDS).tolist() if (values == values).any() else None
+            for name, values in zip(_MEASURES, measures)
+        }
+    return intervals

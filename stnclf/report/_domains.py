@@ -1,4 +1,4 @@
-"""Scores by domain: scanner, laboratory, kind of tumour."""
+"""Scores by slide, and by domain: scanner, laboratory, kind of tumour."""
 
 from __future__ import annotations
 
@@ -7,52 +7,89 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import f1_score
+from sklearn.utils import check_random_state
 
-from .._utils.typing import Scores
+from .._utils.typing import RandomState, Scores
+from ._intervals import MEASURES, Pairs, measures
 from ._tables import _check_results, _number, layout
 
-__all__ = ["domain_rows", "domain_table", "scores_by_domain"]
+__all__ = ["domain_rows", "domain_table", "group_rows", "scores_by_part"]
 
 
-def scores_by_domain(
-    true: NDArray[Any], pred: NDArray[Any], domains: ArrayLike
-) -> dict[str, Scores]:
-    """Score each domain by itself.
+def scores_by_part(
+    true: NDArray[Any],
+    pred: NDArray[Any],
+    labels: NDArray[Any],
+    groups: ArrayLike | None,
+    domains: ArrayLike | None,
+    *,
+    n_bootstrap: int,
+    random_state: RandomState,
+) -> Scores:
+    """Score each group and each domain by itself.
 
     Parameters
     ----------
     true, pred : ndarray of shape (n_samples,)
         Annotated and predicted classes.
-    domains : array-like of shape (n_samples,)
+    labels : ndarray of shape (n_classes,)
+        All classes.
+    groups, domains : array-like of shape (n_samples,), or None
         Names, or numbers.
+    n_bootstrap : int
+        Resamples of each confidence interval.
+    random_state : int, RandomState instance or None
+        What decides them.
 
     Returns
     -------
-    dict of str to dict
-        By domain, sorted: ``n``; ``balanced_accuracy``, over the classes that are annotated
-        there; ``macro_f1``, over those that are annotated or predicted there.
+    dict
+        ``groups`` and ``domains``, by name, sorted: ``n``; ``accuracy``; ``balanced_accuracy``,
+        over the classes that are annotated there; ``macro_f1``, over those that are annotated or
+        predicted there; ``intervals`` of these three. A domain has ``n_groups``, too.
+        ``intervals`` of all samples. What is not known is None.
 
     Raises
     ------
     ValueError
-        If there is not one domain for each sample.
+        If there is not one group and one domain for each sample.
     """
-    names = np.asarray(domains)
-    if names.shape != true.shape:
-        raise ValueError(f"domains must have shape {true.shape}, got {names.shape}.")
-    found = {}
-    for name in np.unique(names).tolist():
-        here = names == name
-        right = true[here] == pred[here]
-        recalls = [right[true[here] == label].mean() for label in np.unique(true[here])]
-        macro = f1_score(true[here], pred[here], average="macro", zero_division=0)
-        found[str(name)] = {
-            "n": int(here.sum()),
-            "balanced_accuracy": float(np.mean(recalls)),
-            "macro_f1": float(macro),
-        }
+    seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    pairs = Pairs(true, pred, labels, n_bootstrap, seed)
+    slides = None if groups is None else _names(groups, "groups", true)
+    kinds = None if domains is None else _names(domains, "domains", true)
+    found: Scores = {"intervals": None, "groups": None, "domains": None}
+    if slides is not None:
+        found["intervals"] = pairs.over_groups(np.ones(len(true), dtype=bool), slides)
+        found["groups"] = {}
+        for name in np.unique(slides).tolist():
+            here = slides == name
+            found["groups"][str(name)] = {
+                **_scores(pairs, here),
+                "intervals": pairs.over_cells(here),
+            }
+    if kinds is not None:
+        found["domains"] = {}
+        for name in np.unique(kinds).tolist():
+            here = kinds == name
+            one = {**_scores(pairs, here), "n_groups": None, "intervals": None}
+            if slides is not None:
+                one["n_groups"] = len(np.unique(slides[here]))
+                one["intervals"] = pairs.over_groups(here, slides)
+            found["domains"][str(name)] = one
     return found
+
+
+def _names(values: ArrayLike, name: str, true: NDArray[Any]) -> NDArray[Any]:
+    names = np.asarray(values)
+    if names.shape != true.shape:
+        raise ValueError(f"{name} must have shape {true.shape}, got {names.shape}.")
+    return names
+
+
+def _scores(pairs: Pairs, here: NDArray[np.bool_]) -> Scores:
+    values = measures(pairs.count(here)[np.newaxis])[:, 0]
+    return {"n": int(here.sum()), **dict(zip(MEASURES, values.tolist()))}
 
 
 def domain_table(results: Mapping[str, Scores], *, fmt: str = "text") -> str:
@@ -68,7 +105,8 @@ def domain_table(results: Mapping[str, Scores], *, fmt: str = "text") -> str:
     Returns
     -------
     table : str
-        The last row of each method is that of all domains together.
+        The last row of each method is that of all domains together. Brackets hold the 95 %
+        confidence interval, where `evaluate` was given `groups`.
 
     Raises
     ------
@@ -98,12 +136,38 @@ def domain_table(results: Mapping[str, Scores], *, fmt: str = "text") -> str:
 def domain_rows(results: Mapping[str, Scores]) -> tuple[list[str], list[list[str]]]:
     """Format the header and the rows of `domain_table`, in strings."""
     _check_results(results)
-    header, rows = ["approach", "domain", "cells", "balanced acc.", "macro F1"], []
-    for name, scores in results.items():
-        # Scores that were stored by an earlier version have no such entry.
-        domains = scores.get("domains")
-        lines = [*domains.items(), ("all", scores)] if domains else []
-        for i, (domain, line) in enumerate(lines):
-            measures = [_number(line[key], 3) for key in ("balanced_accuracy", "macro_f1")]
-            rows.append([name if i == 0 else "", domain, str(line["n"]), *measures])
+    # Scores that were stored by an earlier version have no such entries.
+    known = {name: scores for name, scores in results.items() if scores.get("domains")}
+    with_slides = any(s.get("groups") for s in known.values())
+    header = ["approach", "domain", *(["slides"] if with_slides else []), "cells"]
+    header += ["balanced acc.", "macro F1"]
+    rows = []
+    for name, scores in known.items():
+        whole = {**scores, "n_groups": len(scores.get("groups") or ())}
+        for i, (domain, line) in enumerate([*scores["domains"].items(), ("all", whole)]):
+            n_slides = [str(line.get("n_groups") or "-")] if with_slides else []
+            found = [_with_interval(line, key) for key in MEASURES[1:]]
+            rows.append([name if i == 0 else "", domain, *n_slides, str(line["n"]), *found])
     return header, rows
+
+
+def group_rows(results: Mapping[str, Scores]) -> tuple[list[str], list[list[str]]]:
+    """Format a header and a row for each slide of each method, all together first, in strings."""
+    _check_results(results)
+    header = ["approach", "slide", "cells", "accuracy", "balanced acc.", "macro F1"]
+    rows = []
+    for name, scores in results.items():
+        groups = scores.get("groups")
+        for i, (slide, line) in enumerate([("all", scores), *groups.items()] if groups else []):
+            found = [_with_interval(line, key) for key in MEASURES]
+            rows.append([name if i == 0 else "", slide, str(line["n"]), *found])
+    return header, rows
+
+
+def _with_interval(line: Scores, key: str) -> str:
+    """Write a score and, in brackets, its interval."""
+    intervals = line.get("intervals")
+    if not intervals:
+        return _number(line[key], 3)
+    low, high = intervals[key]
+    return f"{line[key]:.3f} [{low:.3f}, {high:.3f}]"

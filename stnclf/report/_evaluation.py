@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from .._utils.containers import as_floats
 from .._utils.points import as_points
-from .._utils.typing import Floats, Scores, Size
+from .._utils.typing import Floats, RandomState, Scores, Size
 from ..metrics import (
     coverage_curve,
     error_summary,
@@ -21,7 +21,7 @@ from ..metrics import (
     localization_summary,
     reliability_curve,
 )
-from ._domains import scores_by_domain
+from ._domains import scores_by_part
 
 __all__ = [
     "as_labels",
@@ -47,6 +47,9 @@ def evaluate(
     fit_seconds: float | None = None,
     predict_seconds: float | None = None,
     domains: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    n_bootstrap: int = 1000,
+    random_state: RandomState = 0,
 ) -> Scores:
     """Scores of one method from its test vectors.
 
@@ -72,6 +75,12 @@ def evaluate(
         Time that the method took, over all folds.
     domains : array-like of shape (n_samples,), default=None
         Where each sample comes from: scanner, laboratory, kind of tumour.
+    groups : array-like of shape (n_samples,), default=None
+        The slide, or the patient, of each sample: scores for each, and confidence intervals.
+    n_bootstrap : int, default=1000
+        Resamples for each confidence interval.
+    random_state : int, RandomState instance or None, default=0
+        Decides what is resampled. The same number gives the same intervals.
 
     Returns
     -------
@@ -85,7 +94,9 @@ def evaluate(
         ``confidence`` and ``accuracy``, None in empty ones, and ``count``
         (`stnclf.metrics.reliability_curve`); ``coverage``: in twenty steps ``coverage`` and
         ``accuracy`` of the most certain predictions (`stnclf.metrics.coverage_curve`);
-        ``domains`` (by domain ``n``, ``balanced_accuracy``, ``macro_f1``); ``fit_seconds`` and
+        ``groups`` and ``domains`` (by name ``n``, ``accuracy``, ``balanced_accuracy``,
+        ``macro_f1`` and ``intervals``, and of a domain ``n_groups``); ``intervals``, the 95 %
+        confidence interval ``[low, high]`` of these three measures; ``fit_seconds`` and
         ``predict_seconds``. What is not known is None.
 
     Raises
@@ -93,7 +104,15 @@ def evaluate(
     ValueError
         If the arguments are empty, differ in length or hold a class that `labels` lacks, if
         `proba` does not hold probabilities for each of the classes, if there is not one domain
-        for each sample, or if `centers_pred` comes without `centers_true`.
+        and one group for each sample, or if `centers_pred` comes without `centers_true`.
+
+    Notes
+    -----
+    Cells of one slide are alike, so that intervals are found by drawing slides, not cells: as
+    many `groups` as there are, with replacement, `n_bootstrap` times; the interval lies between
+    the percentiles 2.5 and 97.5. A domain's groups are drawn by themselves; of one group there
+    is no interval. That of a single group draws its cells, and says how its score would differ
+    with other cells of the same slide. A resample that lacks a class is scored over the others.
 
     Examples
     --------
@@ -115,6 +134,7 @@ def evaluate(
         if seconds is not None and not isinstance(seconds, Real):
             raise ValueError(f"{name} must be a number of seconds, got {seconds!r}.")
 
+    check_count("n_bootstrap", n_bootstrap, 1)
     columns = {"labels": labels, "zero_division": 0}
     by_class = precision_recall_fscore_support(true, pred, **columns)
     average = precision_recall_fscore_support(true, pred, average="weighted", **columns)
@@ -136,7 +156,9 @@ def evaluate(
         "center_guess": guess,
         "calibration": None if proba is None else _calibration(true, proba, labels),
         "coverage": None if proba is None else _coverage(true, proba, labels),
-        "domains": None if domains is None else scores_by_domain(true, pred, domains),
+        **scores_by_part(
+            true, pred, labels, groups, domains, n_bootstrap=n_bootstrap, random_state=random_state
+        ),
         "fit_seconds": None if fit_seconds is None else float(fit_seconds),
         "predict_seconds": None if predict_seconds is None else float(predict_seconds),
     }

@@ -10,17 +10,31 @@ from string import Template
 from .._utils.plot_style import LOSS_TITLES
 from .._utils.printable import html_text
 from .._version import __version__
-from ._charts import coverage_chart, error_chart, legend, reliability_chart, stage_charts
+from ._charts import (
+    DASHES,
+    coverage_chart,
+    curve_frames,
+    error_chart,
+    legend,
+    reliability_chart,
+    stage_charts,
+)
 from ._data import as_json
-from ._domains import domain_rows
+from ._detections import detection_rows
+from ._domains import domain_rows, group_rows
 from ._tables import classification_rows, summary_rows
 
 __all__ = ["render"]
 
 SHADES = 10
 
+_INTERVALS = (
+    "<p>Brackets hold 95 % confidence intervals, by resampling slides: cells of one slide are "
+    "alike.</p>"
+)
 
-def render(title, notes, results, errors, histories, data):
+
+def render(title, notes, results, detection, errors, histories, data):
     """Write the page.
 
     Parameters
@@ -31,12 +45,15 @@ def render(title, notes, results, errors, histories, data):
         What stands below it.
     results : dict
         Scores by method, as `stnclf.report.evaluate` gives them.
+    detection : dict
+        Scores of detections by method, as ``stnclf evaluate --detect`` writes them.
     errors : dict of str to ndarray of shape (n_samples,)
         Distances in pixels from the annotated centres by method, and by the centre guess.
     histories : dict of str to list of dict
         ``history_`` by method.
     data : dict
-        What the scripts get: ``patches`` and ``slides``, None or empty where there are none.
+        What the scripts get: ``patches``, ``curves`` and ``slides``, None or empty where there
+        are none.
 
     Returns
     -------
@@ -47,19 +64,23 @@ def render(title, notes, results, errors, histories, data):
         sections += [
             ("summary", "Summary", _summary(results)),
             ("classes", "Scores by class", _classes(results)),
-            ("domains", "Scores by domain", _domains(results)),
             ("confusion", "Confusion matrices", _confusion(results)),
+            ("curves", "ROC and precision-recall", _curves(data)),
+            ("domains", "Scores by domain", _domains(results)),
+            ("groups", "Scores by slide", _groups(results)),
             ("probabilities", "Can the probabilities be trusted?", _reliability(results)),
             ("coverage", "If the least certain go to a person", _coverage(results)),
             ("localisation", "Where the cells were found", _localisation(results, errors)),
         ]
+    sections.append(("detection", "Cells found on slides", _detection(detection)))
     sections.append(("training", "Training", _training(histories)))
     if data["patches"]:
         sections.append(("patches", "Patches", _gallery(data)))
     if data["slides"]:
         sections.append(("slides", "Slides", _viewer(data)))
     sections = [section for section in sections if section[2]]
-    style, script = _read("page.css"), _read("gallery.js") + _read("viewer.js")
+    names = ("page.js", "gallery.js", "curves.js", "viewer.js")
+    style, script = _read("page.css"), "".join(map(_read, names))
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src {_digest(style)}; script-src {_digest(script)}"
@@ -79,7 +100,7 @@ def render(title, notes, results, errors, histories, data):
             f'<h2 id="{name}-heading">{html_text(heading)}</h2>{body}</section>'
             for name, heading, body in sections
         ),
-        data=as_json(data),
+        data=as_json({**data, "dashes": list(DASHES)}),
         script=script,
     )
 
@@ -109,8 +130,8 @@ def _notes(notes):
     return f'<dl class="notes">{rows}</dl>'
 
 
-def _table(caption, header, rows, *, n_text=1, starts=()):
-    """Make a table that scrolls where it is too wide; rows hold strings."""
+def _table(caption, header, rows, *, n_text=1, starts=(), tall=False):
+    """Make a table that scrolls where it is too wide or, if `tall`, too long; rows hold strings."""
     head = "".join(
         f'<th scope="col"{_text(k < n_text)}>{html_text(cell)}</th>'
         for k, cell in enumerate(header)
@@ -126,7 +147,8 @@ def _table(caption, header, rows, *, n_text=1, starts=()):
         start = ' class="start"' if i in starts else ""
         body += f"<tr{start}>{cells}</tr>"
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{html_text(caption)}"><table>'
+        f'<div class="scroll{" tall" if tall else ""}" role="region" tabindex="0" '
+        f'aria-label="{html_text(caption)}"><table>'
         f"<caption>{html_text(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
         "</table></div>"
     )
@@ -154,7 +176,17 @@ def _domains(results):
         return ""
     starts = [i for i, row in enumerate(rows) if row[0]]
     caption = "Scores in each domain, and in all"
-    return _table(caption, header, rows, n_text=2, starts=starts)
+    note = _INTERVALS if any("[" in row[-1] for row in rows) else ""
+    return note + _table(caption, header, rows, n_text=2, starts=starts)
+
+
+def _groups(results):
+    header, rows = group_rows(results)
+    if not rows:
+        return ""
+    starts = [i for i, row in enumerate(rows) if row[0]]
+    note = f"{_INTERVALS}<p>The interval of a slide is by resampling its cells.</p>"
+    return note + _table("Scores on each slide", header, rows, n_text=2, starts=starts, tall=True)
 
 
 def _confusion(results):
@@ -181,6 +213,19 @@ def _confusion_table(name, scores):
         f'{caption}"><table class="confusion"><caption>{caption}</caption><thead><tr>'
         f'<th scope="col">annotated \\ predicted</th>{head}</tr></thead><tbody>{body}</tbody>'
         "</table></div>"
+    )
+
+
+def _curves(data):
+    if not data["curves"]:
+        return ""
+    roc, precision = curve_frames()
+    return _fill(
+        "curves.html",
+        classes=_options(one["label"] for one in data["curves"]["classes"]),
+        legend=legend(data["curves"]["methods"]),
+        roc=roc,
+        precision=precision,
     )
 
 
@@ -244,6 +289,30 @@ def _localisation(results, errors):
     return _table(caption, header, rows, n_text=2, starts=starts) + chart
 
 
+def _detection(detection):
+    rows, starts = [], []
+    for name, scores in detection.items():
+        header, lines = detection_rows(scores)
+        starts += [len(rows) + i for i, line in enumerate(lines) if line[0]]
+        rows += [[name if i == 0 else "", *line] for i, line in enumerate(lines)]
+    if not rows:
+        return ""
+    radius = next(iter(detection.values())).get("radius_um")
+    note = "" if radius is None else f"A cell counts as found by a detection within {radius:g} um. "
+    if any("[" in cell for cell in rows[0]):
+        note += "Brackets hold 95 % confidence intervals, by resampling slides."
+    note = f"<p>{note}</p>" if note else ""
+    table = _table(
+        "Detections, pooled and on each slide",
+        ["approach", *header],
+        rows,
+        n_text=3,
+        starts=starts,
+        tall=True,
+    )
+    return note + table
+
+
 def _distances(summary):
     if summary["mean"] is None:
         return [str(summary["n"]), "-", "-", "-"]
@@ -277,6 +346,7 @@ def _gallery(data):
         "gallery.html",
         methods=_options(method["name"] for method in patches["methods"]),
         labels=_options(patches["labels"]),
+        groups=_options(patches["groups"]["names"]) if patches["groups"] else "",
         note=html_text(patches["note"]),
     )
 

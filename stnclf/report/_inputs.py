@@ -13,6 +13,7 @@ from .._utils.points import as_points
 from .._utils.values import check_positive
 from ..geometry import patch_origin, theta_centers, window_corners
 from ..metrics import localization_error
+from ._curves import class_curves
 from ._evaluation import (
     as_labels,
     check_image_array,
@@ -23,6 +24,7 @@ from ._evaluation import (
 
 __all__ = [
     "Predictions",
+    "check_detection",
     "check_histories",
     "check_origin",
     "check_patches",
@@ -30,6 +32,7 @@ __all__ = [
     "check_slides",
 ]
 
+_PARTS = {"slide", "detections", "fields", "truth", "thresholds", "radius_px"}
 _KEYS = ("y_pred", "proba", "theta", "centers")
 
 
@@ -46,10 +49,13 @@ class Predictions:
         Annotated centres.
     methods : dict of str to dict
         ``y_pred``, and ``proba``, ``theta``, ``centers`` or None, by method.
+    parts : dict
+        ``groups`` and ``domains`` of the samples, or None.
     """
 
-    def __init__(self, true, labels, centers, methods):
+    def __init__(self, true, labels, centers, methods, parts):
         self.true, self.labels, self.centers, self.methods = true, labels, centers, methods
+        self.parts = parts
         self.image_size = self.patch_size = None
 
     def locate(self, image_size, patch_size):
@@ -77,9 +83,15 @@ class Predictions:
                 centers_true=self.centers,
                 centers_pred=None if self.centers is None else method["centers"],
                 image_size=None if self.centers is None else self.image_size,
+                **self.parts,
             )
             for name, method in self.methods.items()
         }
+
+    def curves(self):
+        """Curves of each class, see `stnclf.report._curves.class_curves`."""
+        known = {n: m["proba"] for n, m in self.methods.items() if m["proba"] is not None}
+        return class_curves(self.true, self.labels, known)
 
     def is_wrong(self):
         """Mark the samples that at least one method got wrong."""
@@ -127,8 +139,16 @@ class Predictions:
             "number": chosen.tolist(),
             "annotated": numbers(self.true),
             "centers": points(self.centers),
+            "groups": self._groups(chosen),
             "methods": methods,
         }
+
+    def _groups(self, chosen):
+        """Names of the groups of the chosen samples, and the index of each; None without."""
+        if self.parts["groups"] is None:
+            return None
+        names, index = np.unique(self.parts["groups"][chosen], return_inverse=True)
+        return {"names": [str(name) for name in names.tolist()], "index": index.tolist()}
 
     def _note(self, chosen):
         n, wrong = len(self.true), self.is_wrong()
@@ -142,7 +162,7 @@ class Predictions:
         )
 
 
-def check_predictions(predictions, y_true, labels, centers):
+def check_predictions(predictions, y_true, labels, centers, groups=None, domains=None):
     """Check test vectors; None where there are none."""
     if predictions is None:
         return None
@@ -160,7 +180,12 @@ def check_predictions(predictions, y_true, labels, centers):
         centers = as_points(centers, "centers", missing=True, n=len(true))
     for name, method in methods.items():
         _check_values(f"predictions[{name!r}]", method, len(true), labels)
-    return Predictions(true, labels, centers, methods)
+    parts = {"groups": groups, "domains": domains}
+    for name, values in parts.items():
+        if values is not None:
+            parts[name] = as_labels(values, name)
+            check_length(parts[name], name, len(true))
+    return Predictions(true, labels, centers, methods, parts)
 
 
 def _check_method(name, method, true):
@@ -236,6 +261,21 @@ def check_histories(histories):
     return {str(name): list(rows) for name, rows in histories.items()}
 
 
+def check_detection(detection):
+    """Check scores of detections by method; None is none."""
+    if detection is None:
+        return {}
+    if not isinstance(detection, Mapping):
+        raise TypeError(f"detection must be a dict by method, got {detection!r:.80}.")
+    for name, scores in detection.items():
+        if not isinstance(scores, Mapping) or not {"pooled", "slides"} <= set(scores):
+            raise ValueError(
+                f"detection[{name!r}] must be what stnclf evaluate --detect writes, got "
+                f"{scores!r:.80}."
+            )
+    return {str(name): scores for name, scores in detection.items()}
+
+
 def check_slides(slides):
     """Check slides by name; None is none."""
     if slides is None:
@@ -245,10 +285,10 @@ def check_slides(slides):
     checked = []
     for name, parts in slides.items():
         keys = set(parts) if isinstance(parts, Mapping) else set()
-        if "slide" not in keys or keys - {"slide", "detections", "fields"}:
+        if "slide" not in keys or keys - _PARTS:
             raise ValueError(
-                f"slides[{name!r}] must be a dict of slide, and of detections and fields where "
-                f"there are any, got {parts!r:.80}."
+                f"slides[{name!r}] must be a dict of slide, and of detections, fields, truth, "
+                f"thresholds and radius_px where there are any, got {parts!r:.80}."
             )
-        checked.append((str(name), parts["slide"], parts.get("detections"), parts.get("fields")))
+        checked.append((str(name), dict(parts)))
     return checked

@@ -11,11 +11,19 @@ from sklearn.utils import check_random_state
 
 from .._utils.files import write_atomically
 from .._utils.typing import Images, PathLike, RandomState, Scores, Size
-from ._data import choose_patches, patch_data, slide_data
+from ._data import choose_patches, patch_data
 from ._evaluation import central_size, check_count
 from ._examples_figure import check_examples, draw_examples
 from ._html import render
-from ._inputs import check_histories, check_origin, check_patches, check_predictions, check_slides
+from ._inputs import (
+    check_detection,
+    check_histories,
+    check_origin,
+    check_patches,
+    check_predictions,
+    check_slides,
+)
+from ._slides import slide_data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,9 +119,12 @@ def write_report(
     labels: ArrayLike | None = None,
     names: Sequence[str] | None = None,
     mpp: float | None = None,
+    groups: ArrayLike | None = None,
+    domains: ArrayLike | None = None,
     patch_size: Size | int | None = None,
     histories: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     slides: Mapping[str, Mapping[str, Any]] | None = None,
+    detection: Mapping[str, Scores] | None = None,
     title: str = "Evaluation of cell classifiers",
     notes: Mapping[str, Any] | None = None,
     max_patches: int = 5000,
@@ -122,10 +133,11 @@ def write_report(
     """Write an evaluation as one HTML page that needs no network.
 
     The page has, as far as they are given: a summary, the scores by class (table 1 of the paper),
-    confusion matrices, reliability of the probabilities, localisation errors, training curves, a
-    gallery of patches that filters by class, answer and confidence, and slides with what was
-    found on them. It opens from the file system, and works with the keyboard, on small screens,
-    in light and dark.
+    by domain and by slide, confusion matrices, ROC and precision-recall curves with a threshold
+    to move, reliability of the probabilities, localisation errors, training curves, a gallery of
+    patches that filters by class, answer and confidence, and slides with what was found on them.
+    It opens from the file system, and works with the keyboard, on small screens, in light and
+    dark.
 
     Parameters
     ----------
@@ -155,15 +167,26 @@ or sequence of n_samples paths or PIL images, default=None
         on it, the number of the case.
     mpp : float, default=None
         Micrometres per pixel of the images: the large picture has a scale bar.
+    groups : array-like of shape (n_samples,), default=None
+        The slide, or the patient, of each sample: the gallery filters by it, and scores by slide
+        have confidence intervals, see `evaluate`.
+    domains : array-like of shape (n_samples,), default=None
+        Where each sample comes from, for scores by domain.
     patch_size : (int, int) or int, default=None
         ``(height, width)`` of the central part of the images that the methods saw; None is the
         whole image.
     histories : dict, default=None
         Name of the method -> ``history_`` of its fitted estimator.
     slides : dict, default=None
-        Name of the slide -> dict of ``slide``, what `stnclf.slides.Slide` opens; ``detections``
-        as `stnclf.scan.scan` gives them, or None; ``fields`` as `stnclf.scan.hotspots` gives
-        them, or None.
+        Name of the slide -> dict of ``slide``, what `stnclf.slides.Slide` opens, and as far as
+        they are known: ``detections`` as `stnclf.scan.scan` gives them; ``fields`` as
+        `stnclf.scan.hotspots` gives them; ``truth``, all annotated cells of the slide, as
+        `stnclf.annotations.read_annotations` gives them, for which detections are right, false,
+        or missed; ``radius_px``, the largest distance of a detection from its cell in pixels of
+        level 0, 7.5 um by default; ``thresholds``, by class, with which the page opens.
+    detection : dict, default=None
+        Name of the method -> scores of its detections, as ``stnclf evaluate --detect`` writes
+        them.
     title : str, default="Evaluation of cell classifiers"
         Heading of the page.
     notes : dict, default=None
@@ -209,7 +232,7 @@ or sequence of n_samples paths or PIL images, default=None
     check_count("max_patches", max_patches, 1)
     if notes is not None and not isinstance(notes, Mapping):
         raise TypeError(f"notes must be a dict of names and words, got {notes!r:.80}.")
-    given = check_predictions(predictions, y_true, labels, centers)
+    given = check_predictions(predictions, y_true, labels, centers, groups, domains)
     size = None
     if X is not None:
         if given is None:
@@ -223,18 +246,22 @@ or sequence of n_samples paths or PIL images, default=None
     if X is None and not (names is None and mpp is None):
         raise ValueError("X must be given with names and mpp: they are about its images.")
     histories, slides = check_histories(histories), check_slides(slides)
+    detection = check_detection(detection)
     if results is None and given is not None:
         results = given.evaluate()
-    if not results and not slides:
-        raise ValueError("write_report wants results, predictions or slides; it got none of them.")
+    if not results and not slides and not detection:
+        raise ValueError(
+            "write_report wants results, predictions, slides or detection; it got none of them."
+        )
     data = {"patches": None, "slides": slide_data(slides) if slides else []}
+    data["curves"] = None if given is None else given.curves()
     if size is not None:
         rng = check_random_state(random_state)
         chosen = choose_patches(given.is_wrong(), max_patches, rng)
         about = {"names": None if names is None else [names[i] for i in chosen], "mpp": mpp}
         data["patches"] = {**patch_data(X, chosen, size), **given.as_data(chosen), **about}
     errors = {} if given is None else given.errors()
-    page = render(str(title), notes, results or {}, errors, histories, data)
+    page = render(str(title), notes, results or {}, detection, errors, histories, data)
     # File names may hold halves of characters.
     write_atomically(path, page.encode(errors="replace"))
     return Path(path)

@@ -194,7 +194,7 @@ def draw_batch(data, draws, around=None):
     widest = 1 / draws.zooms.min(initial=1)
     size = tuple(math.ceil(widest * (e if side is None else side)) + 2 for e in extent)
     source, corners = cut(data.X, data.rows[draws.index], focus, size)
-    return _batch(data, draws, source, middles - corners, source.shape[1:3])
+    return _batch(data, draws, source, middles, corners, source.shape[1:3])
 
 
 def draw_positions(data, draws):
@@ -213,7 +213,7 @@ def draw_positions(data, draws):
         ``source`` is the samples' numbers, int64 of shape (n,), and ``patch_theta`` leads from
         patch coordinates to those of the whole images.
     """
-    return _batch(data, draws, draws.index, _middles(data, draws), data.frame.image)
+    return _batch(data, draws, draws.index, _middles(data, draws), 0, data.frame.image)
 
 
 def _middles(data, draws):
@@ -224,9 +224,10 @@ def _middles(data, draws):
     return data.centers[draws.index] - offsets
 
 
-def _batch(data, draws, source, middles, source_size):
+def _batch(data, draws, source, middles, corners, source_size):
+    """Make a batch of patches by their middles in the images, and by the sources' corners there."""
     frame = data.frame
-    patch_theta = view_theta(middles, frame.patch, draws.angles, source_size)
+    patch_theta = view_theta(middles - corners, frame.patch, draws.angles, source_size)
     patch_theta[:, :, :2] /= draws.zooms[:, None, None]
     patch_theta[:, :, 0] *= draws.flips[:, None]
     middle = (np.array(frame.patch[::-1]) - 1) / 2
@@ -239,17 +240,20 @@ def _batch(data, draws, source, middles, source_size):
         torch.from_numpy(data.weight[draws.index]),
         torch.from_numpy(draws.color.astype(np.float32)),
         torch.from_numpy(data.is_cell[draws.index]),
-        torch.from_numpy(_neighbors(data, draws).astype(np.float32)),
+        torch.from_numpy(_neighbors(data, draws, middles).astype(np.float32)),
     )
 
 
-def _neighbors(data, draws):
-    """Bring the other annotated cells into the patches: normalised ``(u, v)``, and the class."""
+def _neighbors(data, draws, middles):
+    """Bring the other annotated cells into the patches: normalised ``(u, v)``, and the class.
+
+    The patches' middles are ``(x, y)`` in the images, as the cells are.
+    """
     found = data.neighbors[draws.index]
     if not found.shape[1]:
         return found
     cos, sin = np.cos(draws.angles)[:, None], np.sin(draws.angles)[:, None]
-    middles, size = _middles(data, draws), np.array(data.frame.patch[::-1])
+    size = np.array(data.frame.patch[::-1])
     x, y = np.moveaxis(found[:, :, :2] - middles[:, None], 2, 0)
     offsets = np.stack([(cos * x + sin * y) * draws.flips[:, None], cos * y - sin * x], 2)
     return np.concatenate([2 * offsets * draws.zooms[:, None, None] / size, found[:, :, 2:]], 2)

@@ -15,7 +15,7 @@ from ..slides import Slide
 from ..slides._slide import opened
 from ._hotspots import points_of
 
-__all__ = ["cell_density", "density_colours", "density_map", "smoothed"]
+__all__ = ["cell_density", "density_colours", "density_map", "sigma_of", "smoothed"]
 
 
 #: Colours of the density from low to high (ColorBrewer's YlOrRd), and of outlines.
@@ -30,7 +30,8 @@ def density_map(
     slide: Slide | PathLike | Pixels,
     *,
     label: Any = None,
-    sigma_um: float = 200.0,
+    sigma_um: float | None = None,
+    sigma_px: float | None = None,
     max_size: int = 1024,
     fields: Table | None = None,
 ) -> tuple[Pixels, float]:
@@ -42,11 +43,14 @@ def density_map(
         Cells: ``x``, ``y`` and ``label``, as `scan` gives them. If there is a column ``image``
         with several names, the rows of this slide count.
     slide : Slide, str, path-like or uint8 ndarray of shape (height, width, 3)
-        The slide, whose resolution must be known.
+        The slide.
     label : label, default=None
         The class that is drawn; None draws all rows.
-    sigma_um : float, default=200.0
-        Standard deviation in micrometres of the Gaussian that each cell is spread over.
+    sigma_um : float, default=None
+        Standard deviation in micrometres of the Gaussian that each cell is spread over, which wants
+        a slide whose resolution is known. None is 200, unless `sigma_px` is given.
+    sigma_px : float, default=None
+        The same in pixels of level 0.
     max_size : int, default=1024
         Largest width and height of the image in pixels.
     fields : pandas.DataFrame, default=None
@@ -66,8 +70,8 @@ def density_map(
     stnclf.slides.SlideReadError
         If a part of the slide cannot be read; names it. It is an OSError.
     TypeError, ValueError
-        If an argument is not as described, a cell lies outside the slide, the resolution is not
-        known, or the file is no slide.
+        If an argument is not as described, a cell lies outside the slide, the file is no slide, or
+        the resolution is not known and `sigma_px` is not given.
 
     Examples
     --------
@@ -81,10 +85,9 @@ def density_map(
     >>> image.shape, scale, image[50, 22].tolist(), image[100, 150].tolist()
     ((150, 200, 3), 4.0, [166, 76, 103], [255, 255, 255])
     """
-    sigma_um = check_positive("sigma_um", sigma_um, "micrometres")
     with opened(slide) as slide:
+        sigma = sigma_of(slide, sigma_um, sigma_px)
         points = points_of(detections, slide, label)
-        sigma = sigma_um / slide.mpp
         image, scale = slide.thumbnail(max_size)
     density = cell_density(points, image.shape[:2], scale, sigma)
     colour, cover = density_colours(density)
@@ -94,6 +97,16 @@ def density_map(
     if fields is not None:
         _outline(drawn, fields, scale)
     return np.asarray(drawn), scale
+
+
+def sigma_of(slide, sigma_um, sigma_px):
+    """Return a standard deviation in level-0 pixels, given in micrometres, in pixels, or not."""
+    if sigma_px is None:
+        sigma_um = 200.0 if sigma_um is None else sigma_um
+        return check_positive("sigma_um", sigma_um, "micrometres") / slide.mpp
+    if sigma_um is not None:
+        raise argument_error("sigma_px", "is the same as sigma_um in other units: give one.")
+    return check_positive("sigma_px", sigma_px, "pixels")
 
 
 def cell_density(points, shape, scale, sigma):

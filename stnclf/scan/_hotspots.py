@@ -16,18 +16,23 @@ from .._utils.values import check_positive
 from ..annotations._slide_facts import slide_facts
 from ..slides import Slide
 from ..slides._slide import name_of, opened
+from ..slides._tissue import known_mpp
 
 __all__ = ["hotspots", "points_of", "rows_of"]
 
 #: Micrometres from one place of a field to the next: a cell of the tissue mask.
 _STEP = 8.0
 
+#: The same as a share of the width, where that is given in pixels.
+_SHARE = 0.01
+
 
 def hotspots(
     detections: Table,
     slide: Slide | PathLike | Pixels,
     *,
-    area_mm2: float = 2.37,
+    area_mm2: float | None = None,
+    width_px: float | None = None,
     aspect: float = 4 / 3,
     label: Any = None,
     n: int = 1,
@@ -40,9 +45,13 @@ def hotspots(
         Cells: ``x``, ``y`` and ``label``, as `scan` gives them. If there is a column ``image``
         with several names, the rows of this slide count.
     slide : Slide, str, path-like or uint8 ndarray of shape (height, width, 3)
-        The slide, whose resolution must be known. Its pixels are not read.
-    area_mm2 : float, default=2.37
-        Area of a field in square millimetres. 2.37 is that of ten high-power fields.
+        The slide. Its pixels are not read.
+    area_mm2 : float, default=None
+        Area of a field in square millimetres, which wants a slide whose resolution is known. None
+        is 2.37, that of ten high-power fields, unless `width_px` is given.
+    width_px : float, default=None
+        Width of a field in pixels of level 0 instead, for photographs whose resolution nobody
+        knows.
     aspect : float, default=1.3333333333333333
         Width of a field over its height.
     label : label, default=None
@@ -55,9 +64,10 @@ def hotspots(
     fields : pandas.DataFrame
         The fields by falling count, no two of which overlap: ``image``, ``x`` and ``y`` of the
         middle, ``label`` ("hotspot"), ``type`` ("area"), ``width`` and ``height`` in pixels of
-        level 0, ``count``, ``per_mm2``, the count for a square millimetre, and its interval of
-        95 %, ``per_mm2_low`` to ``per_mm2_high``, if the count is Poisson distributed (see Notes).
-        Fields without cells are left out, so there may be fewer than `n`.
+        level 0, ``count``, and, where the resolution is known, ``per_mm2``, the count for a square
+        millimetre, and its interval of 95 %, ``per_mm2_low`` to ``per_mm2_high``, if the count is
+        Poisson distributed (see Notes). Fields without cells are left out, so there may be fewer
+        than `n`.
 
     Raises
     ------
@@ -66,8 +76,8 @@ def hotspots(
     ImportError
         If pandas is missing.
     TypeError, ValueError
-        If an argument is not as described, a cell lies outside the slide, the resolution is not
-        known, or the slide is smaller than a field.
+        If an argument is not as described, a cell lies outside the slide, the slide is smaller
+        than a field, or the resolution is not known and `width_px` is not given.
 
     See Also
     --------
@@ -76,9 +86,9 @@ def hotspots(
     Notes
     -----
     Fields lie along the axes and inside the slide. All places at a step of 8 um, a cell of the
-    tissue mask, are compared, with exact counts at each; each following field is the best of the
-    places that are left. In the end a field is moved so that its cells are in its middle, if
-    that is possible, which may only add cells.
+    tissue mask, or of a hundredth of `width_px`, are compared, with exact counts at each; each
+    following field is the best of the places that are left. In the end a field is moved so that
+    its cells are in its middle, if that is possible, which may only add cells.
 
     The interval is the exact one [1]_: between the densities of which so many cells or more, and
     so many or fewer, are counted in a field with a probability of 2.5 %. It says what counting
@@ -100,25 +110,29 @@ def hotspots(
     >>> float(field.x), float(field.y), round(field.width), round(field.height), int(field["count"])
     (100.0, 210.0, 200, 150, 2)
     """
-    area_mm2 = check_positive("area_mm2", area_mm2, "square millimetres")
+    if area_mm2 is not None and width_px is not None:
+        raise argument_error("width_px", "is the size of a field, as area_mm2 is: give one.")
+    if width_px is None:
+        area_mm2 = 2.37 if area_mm2 is None else area_mm2
+        area_mm2 = check_positive("area_mm2", area_mm2, "square millimetres")
+    else:
+        width_px = check_positive("width_px", width_px, "pixels")
     aspect = check_positive("aspect", aspect, "width over height")
     if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
         raise argument_error("n", f"got {n!r}, wants a number of fields of at least 1.")
     pandas = import_pandas()
     with opened(slide) as slide:
-        size, mpp = np.array(slide.size), slide.mpp
+        size = np.array(slide.size)
+        mpp = known_mpp(slide) if width_px is not None else _mpp_of(slide)
         points = points_of(detections, slide, label)
-    extent = 1000 / mpp * np.array([math.sqrt(area_mm2 * aspect), math.sqrt(area_mm2 / aspect)])
-    if np.any(extent > size):
-        fits = area_mm2 * np.min(size / extent) ** 2
-        digits = 2 - math.floor(math.log10(fits))
-        raise argument_error(
-            "area_mm2",
-            f"a field of {area_mm2:g} mm2 is {extent[0]:.0f} x {extent[1]:.0f} px "
-            f"(width x height), the slide is {size[0]} x {size[1]} px; the largest "
-            f"field that fits has {math.floor(fits * 10**digits) / 10**digits:.3g} mm2.",
-        )
-    corners, counts = _best_places(points, size, extent, _STEP / mpp, n)
+    if width_px is None:
+        extent = 1000 / mpp * np.array([math.sqrt(area_mm2 * aspect), math.sqrt(area_mm2 / aspect)])
+        step = _STEP / mpp
+    else:
+        extent, step = np.array([width_px, width_px / aspect]), width_px * _SHARE
+        area_mm2 = None if mpp is None else float(extent.prod()) * (mpp / 1000) ** 2
+    _check_fits(extent, size, area_mm2 if width_px is None else None)
+    corners, counts = _best_places(points, size, extent, step, n)
     fields = {
         "image": [name_of(slide)] * len(corners),
         "x": corners[:, 0] + extent[0] / 2 - 0.5,
@@ -128,11 +142,40 @@ def hotspots(
         "width": extent[0],
         "height": extent[1],
         "count": counts,
-        "per_mm2": counts / area_mm2,
-        "per_mm2_low": chi2.ppf(0.025, 2 * counts) / 2 / area_mm2,
-        "per_mm2_high": chi2.ppf(0.975, 2 * counts + 2) / 2 / area_mm2,
     }
+    if area_mm2 is not None:
+        fields["per_mm2"] = counts / area_mm2
+        fields["per_mm2_low"] = chi2.ppf(0.025, 2 * counts) / 2 / area_mm2
+        fields["per_mm2_high"] = chi2.ppf(0.975, 2 * counts + 2) / 2 / area_mm2
     return pandas.DataFrame(fields)
+
+
+def _mpp_of(slide):
+    """Return the resolution, or say what does without."""
+    try:
+        return slide.mpp
+    except ValueError as error:
+        text = str(error).removesuffix(".")
+        raise ValueError(f"{text}, or width_px= to hotspots.") from error
+
+
+def _check_fits(extent, size, area_mm2):
+    """Refuse a field that is larger than the slide, and say which one fits."""
+    if not np.any(extent > size):
+        return
+    share = np.min(size / extent)
+    sizes = (
+        f"{extent[0]:.0f} x {extent[1]:.0f} px (width x height), the slide is "
+        f"{size[0]} x {size[1]} px; the largest field that fits"
+    )
+    if area_mm2 is None:
+        raise argument_error(
+            "width_px", f"a field is {sizes} is {math.floor(extent[0] * share)} px wide."
+        )
+    fits = area_mm2 * share**2
+    digits = 2 - math.floor(math.log10(fits))
+    fits = math.floor(fits * 10**digits) / 10**digits
+    raise argument_error("area_mm2", f"a field of {area_mm2:g} mm2 is {sizes} has {fits:.3g} mm2.")
 
 
 def points_of(detections, slide, label):

@@ -83,7 +83,8 @@ def scan(
         not known either; the pixels of level 0 are then taken as they are.
     tissue : bool or "auto", default="auto"
         Look only where there is tissue (`stnclf.slides.Slide.tissue_mask`). "auto" does so where
-        the resolution of the slide is known: on a photograph the mask would take cells for glass.
+        the resolution of the slide is known, but for a plain image whose file does not say it: on
+        a photograph the mask would take cells for glass.
         ``detections.attrs["left_out"]`` says how much was not looked at: ``share`` of the slide,
         and ``mm2``, None where the resolution is not known.
     min_probability : float or mapping of label to float, default=None
@@ -422,7 +423,7 @@ def _check_labels(labels, estimator):
     """Check `labels`; return the indices of the classes that count."""
     names = estimator.classes_.tolist()
     if labels is None:
-        return np.flatnonzero(getattr(estimator, "has_cell_", np.ones(len(names), dtype=bool)))
+        return np.flatnonzero(estimator._has_cell)
     wanted = [] if isinstance(labels, str) or not np.iterable(labels) else list(labels)
     if not wanted or any(label not in names for label in wanted):
         raise argument_error(

@@ -213,7 +213,9 @@ def background_places(
         raise argument_error(
             "background",
             f"got {n}, and there are {n_found} places at {distance:.4g} px or more from every "
-            "annotated cell, and off its box; wants fewer, or a smaller background_distance.",
+            "annotated cell, and off its box; wants fewer, or a smaller background_distance: "
+            f"half the window of a cell, {window / 2:.4g} px, keeps the window of each place off "
+            "the middle of every cell.",
         )
     image = np.repeat(np.arange(len(slides)), [len(found) for found in places])
     return image, np.concatenate(places)

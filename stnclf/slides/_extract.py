@@ -81,7 +81,8 @@ def extract_patches(
         measure.
     max_offset : float, default=0
         Largest distance of the cell from the middle of the image on either axis, in pixels of
-        the image, at most half of `size`. The offset is drawn at random.
+        the image, at most half of `size`. The offset is drawn at random. Patches to test on want
+        some, an eighth of `size` for instance, as ``stnclf patches`` takes.
     cell_size : int, default=None
         Side in pixels of the cell's window, the `cell_size` of the classifier. None is half of
         `size`.

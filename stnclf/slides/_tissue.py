@@ -7,11 +7,14 @@ import math
 import numpy as np
 from scipy.ndimage import binary_dilation, gaussian_filter
 
+from ._readers import ImageReader
+
 __all__ = [
     "Tissue",
     "draw_tissue",
     "find_slide_tissue",
     "find_tissue",
+    "has_glass",
     "known_mpp",
     "otsu_threshold",
 ]
@@ -136,6 +139,13 @@ def known_mpp(slide):
         return None
 
 
+def has_glass(slide):
+    """Whether glass may lie around the tissue: not on a photograph, which has no resolution."""
+    reader = slide._opener.reader()
+    photograph = isinstance(reader, ImageReader) and reader.mpp is None
+    return known_mpp(slide) is not None and not photograph
+
+
 def draw_tissue(slide, tissue, max_size=1024):
     """Draw a slide with what is taken for glass in blue, and a line around what is not.
 
@@ -172,7 +182,9 @@ def find_slide_tissue(slide, wanted, read_around=None):
     slide : Slide
         The slide.
     wanted : bool or "auto"
-        Whether tissue is looked for; "auto" does so where the resolution of the slide is known.
+        Whether tissue is looked for; "auto" does so where the resolution of the slide is known,
+        but for a plain image that does not say it: what a user says of a photograph may be any
+        unit, and nothing on it need be glass.
     read_around : callable, default=None
         `stnclf.slides._read_errors.read_around`, to take what cannot be read for tissue; None
         raises.
@@ -190,7 +202,7 @@ def find_slide_tissue(slide, wanted, read_around=None):
     if not is_auto and not isinstance(wanted, (bool, np.bool_)):
         raise ValueError(f"tissue: got {wanted!r}, wants 'auto', True or False.")
     if is_auto:
-        wanted = known_mpp(slide) is not None
+        wanted = has_glass(slide)
     if not wanted:
         return Tissue(np.ones((1, 1), dtype=bool), float(max(slide.size)))
     try:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
+import warnings
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
 import pytest
 
-from stnclf._utils.sized_images import SizedImages, SizedMemmap, with_sizes
+from stnclf._utils.sized_images import SizedImages, SizedMemmap, warn_of_context, with_sizes
 
 
 @pytest.fixture
@@ -74,3 +77,21 @@ def test_processes_get_a_large_array_as_a_file():
     X = with_sizes(np.ones((20, 200, 201, 3), np.uint8), 128, 64)
     found = joblib.Parallel(n_jobs=2)(joblib.delayed(where)(part) for part in (X, X))
     assert found == [(128, X.size, True)] * 2
+
+
+def test_a_file_of_a_patch_set_says_how_it_was_cut(tmp_path):
+    np.save(tmp_path / "X.npy", np.zeros((5, 20, 20, 3), np.uint8))
+    X = np.load(tmp_path / "X.npy", mmap_mode="r")
+    whole = SimpleNamespace(patch_size=None, cell_size=None)
+    facts = {"size": 12, "cell_size": 6, "image_size": 20}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_context(whole, X, (20, 20))  # of a file alone nothing is known
+        (tmp_path / "patches.json").write_text("[]")
+        warn_of_context(whole, X, (20, 20))
+        (tmp_path / "patches.json").write_text(json.dumps(facts))
+        warn_of_context(whole, X[:, 4:-4, 4:-4], (12, 12))
+        warn_of_context(SimpleNamespace(patch_size=12), X, (20, 20))
+    for part in (X, X[1:3]):
+        with pytest.warns(UserWarning, match="Pass patch_size=12, cell_size=6;"):
+            warn_of_context(whole, part, (20, 20))

@@ -29,6 +29,26 @@ def test_lists_of_points_count_from_one(tmp_path):
     assert read_annotations(tmp_path / "img10/img10_epithelial.mat").image.tolist() == ["img10.bmp"]
 
 
+def test_a_nucleus_of_two_lists_is_one_row(tmp_path):
+    for folder, label, points in (
+        ("Classification/img1", "others", [[11.0, 21.0]]),
+        ("Detection/img1", "detection", [[11.0, 21.0], [12.0, 23.0], [15.0, 21.0], [99.0, 9.0]]),
+        ("Detection/img2", "detection", [[5.0, 6.0]]),
+    ):
+        (tmp_path / folder).mkdir(parents=True)
+        savemat(tmp_path / folder / f"{folder[-4:]}_{label}.mat", {"detection": points})
+    table = read_annotations(tmp_path)
+    # The second is a second click on the first.
+    image = "Classification/img1/img1.bmp"
+    assert table.image.tolist() == [image] * 3 + ["Detection/img2/img2.bmp"]
+    assert table.x.tolist() == [10, 14, 98, 4]
+    assert table.label.tolist()[0] == "others"
+    assert table.label.isna().tolist() == [False, True, True, True]
+    # A list of all nuclei by itself has no classes; one may be given.
+    assert read_annotations(tmp_path / "Detection").label.isna().all()
+    assert set(read_annotations(tmp_path / "Detection", label="nucleus").label) == {"nucleus"}
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -299,8 +299,31 @@ def test_other_text_is_refused(content, message, tmp_path):
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"is a folder without \.xml or \.mat files"):
+    with pytest.raises(ValueError, match="is a folder without annotations"):
         read_annotations(tmp_path)
+
+
+def test_a_folder_of_files_is_read_as_one_table(tmp_path):
+    table = cells()
+    for name in ("b.svs", "a.svs"):
+        rows = table.assign(image=name)
+        write_annotations(rows, tmp_path / f"{name}.geojson", slides=tmp_path)
+    (tmp_path / "notes.txt").write_text("nothing of importance\n")
+    found = read_annotations(tmp_path)
+    assert found["image"].tolist() == ["a.svs"] * len(table) + ["b.svs"] * len(table)
+    assert found["x"].tolist() == table["x"].tolist() * 2
+    assert read_annotations(tmp_path, "qupath").equals(found)
+    with pytest.raises(ValueError, match="is a folder: each file has an image of its own"):
+        read_annotations(tmp_path, image="a.svs")
+    write_annotations(table, tmp_path / "c.csv")
+    with pytest.raises(ValueError, match=r"is a folder of \.csv and \.geojson files, wants"):
+        read_annotations(tmp_path)
+    assert read_annotations(tmp_path, "qupath").equals(found)
+    for path in tmp_path.glob("*.geojson"):
+        path.unlink()
+    # What `stnclf scan` leaves beside a table is no table.
+    (tmp_path / "c.csv.json").write_text("{}")
+    assert len(read_annotations(tmp_path)) == len(table)
 
 
 def test_bad_arguments_for_reading_are_named(tmp_path):

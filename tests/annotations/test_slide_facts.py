@@ -36,6 +36,8 @@ def test_a_slide_is_found_by_its_name_or_stem(tmp_path):
     assert plain_name(tmp_path, tmp_path / "sub/c.ndpi") == "sub/c.ndpi"
     assert find_slide(tmp_path / "a.svs", "whatever") == tmp_path / "a.svs"
     assert plain_name(tmp_path / "a.svs", tmp_path / "a.svs") == "a.svs"
+    (tmp_path / "e.ome.tif").touch()
+    assert find_slide(tmp_path, "e") == find_slide(tmp_path, "e.ome") == tmp_path / "e.ome.tif"
     # Two of one stem decide nothing; another kind of file is no slide; nor is one elsewhere.
     for name in ("b", "d.txt", "d", "none", "none.svs", "../a.svs", "/etc/passwd", "", None):
         assert find_slide(tmp_path, name) is None

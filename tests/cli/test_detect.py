@@ -9,10 +9,9 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 import stnclf
-from stnclf.annotations import read_annotations, write_annotations
+from stnclf.annotations import read_annotations
 from stnclf.cli.detect import detection_folds
 from stnclf.cli.patch_set import load_patches
 from stnclf.metrics import choose_thresholds, detection_score
@@ -20,23 +19,13 @@ from stnclf.scan import scan
 from stnclf.slides import Slide
 from tests.cli.processes import KILLED, NO_LIMIT, kill
 from tests.conftest import SHORT
+from tests.report.test_html import embedded
 
 
 @pytest.fixture(scope="module")
-def line(road, tmp_path_factory, invoke):
+def line(detect_line):
     """A command line without its --out: three slides, the third the mirror image of another."""
-    folder = tmp_path_factory.mktemp("detect")
-    slides = folder / "slides"
-    shutil.copytree(road / "slides", slides)
-    Image.fromarray(np.asarray(Image.open(slides / "ü.png"))[:, ::-1]).save(slides / "m.png")
-    table = read_annotations(road / "cells.sqlite")[["image", "x", "y", "label"]]
-    mirrored = table[table["image"] == "ü.png"].assign(image="m.png")
-    mirrored["x"] = 419 - mirrored["x"]
-    write_annotations(pd.concat([table, mirrored]), folder / "cells.csv")
-    cut = ("--size", 32, "--image-size", 48, "--max-offset", 4, "--slide-mpp", 0.25)
-    assert invoke("patches", folder / "cells.csv", slides, "-o", folder / "p", *cut)[0] == 0
-    where = ("--detect", slides, "--annotations", folder / "cells.csv", "--folds", 3)
-    return ("evaluate", folder / "p", *where, "--radius", 1.5, *SHORT)
+    return detect_line
 
 
 @pytest.mark.parametrize("n_folds", [3, 5])
@@ -54,13 +43,25 @@ def test_no_slide_is_on_two_sides(n_folds):
 
 
 def test_scores_are_those_of_models_that_did_not_see_the_slide(line, tmp_path, invoke):
-    out = tmp_path / "s.json"
-    code, printed, lines = invoke(*line, "-o", out)
+    out, page = tmp_path / "s.json", tmp_path / "r.html"
+    code, printed, lines = invoke(*line, "-o", out, "--report", page)
     assert code == 0, lines
-    assert os.listdir(tmp_path) == ["s.json"]
+    assert sorted(os.listdir(tmp_path)) == ["r.html", "s.json"]
     written = json.loads(out.read_text())["detection"]["STN"]
     assert set(written["slides"]) == {"a b.tif", "ü.png", "m.png"}
     assert len(written["thresholds"]) == 3
+    # What the page counts from each threshold on is what was scored.
+    slides = embedded(page.read_text(encoding="utf-8"))["slides"]
+    assert {slide["name"] for slide in slides} == set(written["slides"])
+    for slide in slides:
+        for k, label in enumerate(slide["labels"]):
+            columns = (slide["cells"][name] for name in ("label", "probability", "right"))
+            least = slide["thresholds"][k] - 5e-7
+            right = [r for which, p, r in zip(*columns) if which == k and p >= least]
+            score = written["slides"][slide["name"]][label]
+            assert (len(right), sum(right)) == (score["n_detections"], score["true_positives"])
+    assert set(written["intervals"]) == set(written["pooled"])
+    assert "Cells found on slides" in page.read_text(encoding="utf-8")
     assert "precision" in printed
     # One fold by hand.
     found = load_patches(line[1])
@@ -69,7 +70,7 @@ def test_scores_are_those_of_models_that_did_not_see_the_slide(line, tmp_path, i
     rows = np.isin(found.groups, training)
     part = tmp_path / "part"
     shutil.copytree(line[1], part)
-    for name in ("X", "y", "centers", "groups"):
+    for name in ("X", "y", "centers", "groups", "neighbors"):
         np.save(part / f"{name}.npy", getattr(found, name)[rows])
     assert invoke("train", part, "-o", model, *SHORT)[0] == 0
     estimator, truth = stnclf.load(model), read_annotations(line[5])
@@ -114,7 +115,7 @@ def test_a_killed_run_goes_on(line, tmp_path, invoke):
     [
         (["--folds", 4], 2, "'--folds': got 4, but the patches are of 3 slide(s)"),
         (["--method", "features"], 2, "'features' cannot scan"),
-        (["--report", "r.html"], 2, "--detect excludes --model, --report and --domain"),
+        (["--domain", "image"], 2, "--detect excludes --model and --domain"),
         (["--resume"], 2, "--resume needs --out"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -70,9 +71,12 @@ def test_evaluate_prints_and_writes_them(road, tmp_path, invoke):
     f1 = f1_score(found.y[here], clf.predict(found.X[here]), average="macro")
     assert scores["Roche"]["n"] == here.sum()
     assert scores["Roche"]["macro_f1"] == pytest.approx(f1)
-    assert f"Roche      {here.sum()}" in text
+    assert scores["Roche"]["n_groups"] == 1
+    assert re.search(rf"Roche +1 +{here.sum()} ", text)
+    assert list(json.loads(out.read_text())["results"]["model"]["groups"]) == ["a b.tif", "ü.png"]
     page = report.read_text("utf-8")
     assert "Scores by domain" in page
+    assert "Scores by slide" in page
     assert "If the least certain go to a person" in page
     code, _, lines = invoke("evaluate", road / "patches", "--slide-table", table)
     assert (code, "--slide-table needs --domain" in lines[0]) == (2, True)

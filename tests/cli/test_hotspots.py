@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from stnclf.annotations import read_annotations, write_annotations
+from tests.report.test_html import embedded
 
 
 def hot(invoke, road, table, *more):
@@ -31,6 +32,12 @@ def test_hotspots_of_one_class(road, tmp_path, invoke):
     assert ((off_x < field["width"] / 2) & (off_y < field["height"] / 2)).sum() == count[0]
     assert lines == [f"{out}: 2 field(s) of 0.001 mm2, {count[0]:.0f} cells in the first"]
     assert hot(invoke, road, path, "-o", out)[0] == 2
+    page = tmp_path / "r.html"
+    assert hot(invoke, road, path, "--report", page, "--label", "disc", "-n", 2)[0] == 0
+    (slide,) = embedded(page.read_text(encoding="utf-8"))["slides"]
+    assert (slide["name"], slide["labels"]) == ("a b.tif", ["disc"])
+    assert len(slide["cells"]["x"]) == len(discs)
+    assert [field["count"] for field in slide["fields"]] == count
     assert hot(invoke, road, path, "-o", out, "--overwrite")[0] == 0
 
 
@@ -39,9 +46,11 @@ def test_hotspots_of_one_class(road, tmp_path, invoke):
     [
         (["--label", "x"], 2, "'--label': 'x' is none of"),
         (["--area", 99], 1, "--area: a field of 99 mm2"),
+        (["--width-px", 99], 2, "--area and --width-px exclude each other"),
         (["-n", 0], 1, "--number: got 0"),
         (["-o", "x.odd"], 2, "'--out'"),
         (["--map", "no/x.png"], 2, "'--map': the folder of"),
+        (["--report", "no/x.html"], 2, "'--report': the folder of"),
     ],
 )
 def test_wrong_options_of_hotspots_are_named(
@@ -52,6 +61,23 @@ def test_wrong_options_of_hotspots_are_named(
     assert (status, printed, len(lines)) == (code, "", 1)
     assert words in lines[0]
     assert os.listdir(tmp_path) == []
+
+
+def test_a_photograph_has_fields_in_pixels(road, tmp_path, invoke, monkeypatch):
+    pytest.importorskip("matplotlib", reason="needs the extra [plot]")
+    table = read_annotations(road / "cells.sqlite")
+    path = write_annotations(table[table["image"] == "ü.png"], tmp_path / "cells.csv")
+    line = ("hotspots", path, road / "slides" / "ü.png", "-o", tmp_path / "f.csv")
+    code, _, lines = invoke(*line)
+    assert (code, ", or --width-px." in lines[0]) == (1, True)
+    more = ("--width-px", 120, "--aspect", 1.5, "--map", tmp_path / "a.png")
+    code, _, lines = invoke(*line, *more)
+    assert code == 0, lines
+    assert "1 field(s) 120 px wide" in lines[0]
+    assert "per_mm2" not in (tmp_path / "f.csv").read_text()
+    assert min(Image.open(tmp_path / "a.png").size) > 800
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert invoke(*line, *more, "--overwrite")[0] == 0
 
 
 def test_the_map_has_more_with_matplotlib(road, tmp_path, invoke, monkeypatch):

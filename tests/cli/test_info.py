@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
+from stnclf.annotations import write_annotations
 from stnclf.cli.patch_set import load_patches
 
 
@@ -67,6 +71,7 @@ def test_what_decides_the_sizes_of_patches(cells, invoke, tmp_path):
         "slides       1 of 2 found, resolution not known; without a file: 'gone.png'",
         "outside      1 cells lie outside their image",
         "box sides    40 px (of nine in ten 12 to 42.7)",
+        "by class     large 41.5, small 12 px",
         "--size 112 --cell-size 56 --max-offset 14 --outside skip",
     ):
         assert line in out
@@ -86,6 +91,38 @@ def test_a_file_alone_says_what_it_can(cells, invoke, tmp_path):
     code, out, _ = invoke(*line, "--slide-mpp", 0.25)
     assert "--size 128 --cell-size 64 --mpp 0.25 " in out
     assert "--column image=file" in out
+
+
+def test_annotations_may_lie_beside_their_slides(invoke, tmp_path):
+    for name in ("img1", "img2"):
+        (tmp_path / "typed" / name).mkdir(parents=True)
+        Image.new("RGB", (50, 40)).save(tmp_path / "typed" / name / f"{name}.bmp")
+        points = {"detection": [[9.0, 9.0], [30.0, 20.0]]}
+        savemat(tmp_path / "typed" / name / f"{name}_epithelial.mat", points)
+    out = invoke("info", "--json", tmp_path / "typed", "--slide-mpp", 0.5)[1]
+    (facts,) = json.loads(out)
+    assert (facts["slides_found"], facts["missing"]) == (2, [])
+    # Another list of the same nuclei goes before the folder with the slides.
+    shutil.copytree(tmp_path / "typed", tmp_path / "all", ignore=shutil.ignore_patterns("*.bmp"))
+    out = invoke("info", "--json", tmp_path / "all", tmp_path / "typed")[1]
+    (facts,) = json.loads(out)
+    assert (facts["file"], facts["slides_found"]) == (str(tmp_path / "all"), 2)
+
+
+def test_somebody_measured_how_wide_cells_are(cells, invoke, tmp_path):
+    points = tmp_path / "points.csv"
+    points.write_text("image,x,y,label\na.png,20,60,a\na.png,120,60,b\n")
+    line = ("info", "--json", points, tmp_path / "slides")
+    (facts,) = json.loads(invoke(*line)[1])
+    assert facts["recommended"] is None
+    assert "--cell-width" in facts["why"]
+    (facts,) = json.loads(invoke(*line, "--cell-width", 40)[1])
+    assert "--size 112 --cell-size 56 --max-offset 14" in facts["recommended"]
+    line = ("patches", points, tmp_path / "slides", "-o", tmp_path / "p", "--cell-width", 40)
+    code, _, lines = invoke(*line, "--size", 64)
+    assert (code, "--cell-width needs --size auto" in lines[-1]) == (2, True)
+    code, _, lines = invoke(*line, "--size", "auto")
+    assert (code, lines[0]) == (0, "--size auto is --size 112 --cell-size 56 --max-offset 14")
 
 
 def test_a_folder_of_slides_goes_with_annotations(cells, invoke, tmp_path):
@@ -119,9 +156,9 @@ def test_tissue_is_drawn_and_measured(road, invoke, tmp_path):
 
     pixels = np.asarray(Image.open(road / "slides" / "ü.png")).copy()
     pixels[:, 160:] = 255
-    Image.fromarray(pixels).save(tmp_path / "half.png")
+    Image.fromarray(pixels).save(tmp_path / "half.png", dpi=(101600, 101600))  # 0.25 um per pixel
     line = ("info", tmp_path / "half.png", "--json", "--tissue", tmp_path / "t.png")
-    code, out, lines = invoke(*line, "--slide-mpp", 0.25)
+    code, out, lines = invoke(*line)
     assert (code, lines) == (0, [])
     found = json.loads(out)[0]["tissue"]
     assert 160 / 420 < found["share"] < 0.6
@@ -132,7 +169,9 @@ def test_tissue_is_drawn_and_measured(road, invoke, tmp_path):
     assert (drawn[:, 400] != 255).any(axis=1).all()
     code, _, lines = invoke(*line)
     assert (code, "'--tissue': '" in lines[0]) == (2, True)
-    code, out, _ = invoke(*line[:-1], tmp_path / "u.png")
+    Image.fromarray(pixels).save(tmp_path / "photograph.png")
+    line = ("info", tmp_path / "photograph.png", *line[2:-1], tmp_path / "u.png")
+    code, out, _ = invoke(*line, "--slide-mpp", 1)
     assert json.loads(out)[0]["tissue"]["scanned"] == "everything"
     code, _, lines = invoke("info", road / "cells.sqlite", "--tissue", tmp_path / "v.png")
     assert (code, "wants one slide" in lines[0]) == (2, True)
@@ -145,3 +184,27 @@ def test_labels_and_names_do_nothing_to_a_terminal(invoke, tmp_path):
     assert code == 0
     assert "\x1b" not in out
     assert r"a\x1b[2J.csv" in out
+
+
+def test_annotators_agree_so_far(invoke, tmp_path):
+    votes = [("m", "m"), ("m", "n"), ("n", "n"), ("n", "n"), ("m",)]
+    voters = [("Ä", "B"), ("B", "Ä"), ("Ä", "B"), ("Ä", "C"), ("C",)]
+    table = pd.DataFrame({"image": "a.svs", "x": range(5), "y": 1.0, "label": "m"})
+    write_annotations(table.assign(votes=votes, voters=voters), tmp_path / "c.sqlite")
+    code, text, _ = invoke("info", tmp_path / "c.sqlite")
+    assert code == 0
+    # p = 3 / 4, e = (3 / 8)^2 + (5 / 8)^2
+    kappa = (3 / 4 - 34 / 64) / (1 - 34 / 64)
+    assert "several votes  4 cells, all agree on 75.0%" in text
+    assert f"Fleiss' kappa  {kappa:.3f}" in text
+    assert "Cohen's kappa  0.400 B and Ä (3 cells), not defined C and Ä (1 cells)" in text
+    (facts,) = json.loads(invoke("info", tmp_path / "c.sqlite", "--json")[1])
+    assert facts["agreement"]["fleiss_kappa"] == pytest.approx(kappa)
+    assert facts["agreement"]["pairs"][1] == {
+        "voters": ["C", "Ä"],
+        "n_cells": 1,
+        "cohen_kappa": None,
+    }
+    # One vote each, as write_annotations gives them, says nothing.
+    write_annotations(table, tmp_path / "one.sqlite")
+    assert "kappa" not in invoke("info", tmp_path / "one.sqlite")[1]

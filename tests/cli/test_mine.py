@@ -16,19 +16,11 @@ from stnclf.slides import Slide, extract_patches
 from tests.cli.processes import KILLED, NO_LIMIT, kill, n_lines
 from tests.conftest import SHORT
 
-MORE = ("-n", 12, "--slide-mpp", 0.25)
-
 
 @pytest.fixture(scope="module")
-def line(road, tmp_path_factory, invoke):
+def line(mine_line):
     """A command line without its --out, on a patch set that knows its resolution."""
-    folder = tmp_path_factory.mktemp("mine")
-    patches, model = folder / "patches", folder / "m.safetensors"
-    cut = ("--size", 32, "--image-size", 48, "--max-offset", 4, "--slide-mpp", 0.25)
-    assert invoke("patches", road / "cells.sqlite", road / "slides", "-o", patches, *cut)[0] == 0
-    assert invoke("train", patches, "-o", model, *SHORT)[0] == 0
-    where = (patches, road / "slides", "--annotations", road / "cells.sqlite")
-    return ("mine", model, *where, *MORE)
+    return mine_line
 
 
 def test_mistakes_are_added_to_the_patches(line, road, tmp_path, invoke):

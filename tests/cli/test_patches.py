@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -348,6 +349,13 @@ def test_cells_outside_are_named_by_file_and_row_and_left_out_on_request(work, i
     assert f"cells.csv: 1 of {n_disc} cells lie outside their image" in lines[0]
     assert f"{n_disc - 1} patches" in lines[1]
     assert f"{len(table) - n_disc + 1} of {len(table)} rows left out" in lines[1]
+
+
+def test_too_much_background_names_the_option_that_finds_more(work, invoke):
+    code, _, lines = cut(invoke, work, "--background", 10**6)
+    assert (code, len(lines)) == (1, 1)
+    assert re.search(r"--background: got 1000000, and there are \d+ places at ", lines[0])
+    assert "; wants fewer, or a smaller --background-distance: half the window" in lines[0]
 
 
 def test_neighbours_are_all_other_annotated_cells_and_are_taught(work, invoke):

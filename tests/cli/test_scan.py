@@ -91,17 +91,34 @@ def test_a_table_is_that_of_scan(road, tmp_path, invoke):
 def test_it_says_how_much_was_not_looked_at(road, tmp_path, invoke):
     pixels = np.asarray(Image.open(road / "slides" / "ü.png")).copy()
     pixels[:, 140:] = 255
-    Image.fromarray(pixels).save(tmp_path / "half.png")
+    Image.fromarray(pixels).save(tmp_path / "half.png", dpi=(101600, 101600))  # 0.25 um per pixel
     line = ("scan", road / "model.safetensors", tmp_path / "half.png")
     code, _, lines = invoke(*line, *SCAN, "-o", tmp_path / "a.csv")
     assert code == 0
     found = re.search(r"; (\S+) mm2 \((\d+) %\) without tissue, not looked at$", lines[0])
     assert 50 < int(found[2]) < 67
     assert float(found[1]) == pytest.approx(300 * 420 / 16e6 * int(found[2]) / 100, rel=0.02)
-    # A photograph, whose resolution nobody knows, is looked at from edge to edge.
-    for more in (["--no-tissue", *SCAN], []):
+    code, _, lines = invoke(*line, *SCAN, "--no-tissue", "-o", tmp_path / "b.csv")
+    assert "without tissue" not in lines[0]
+    # A photograph is looked at from edge to edge, whatever unit its user gives a pixel.
+    Image.fromarray(pixels).save(tmp_path / "photograph.png")
+    line = ("scan", road / "model.safetensors", tmp_path / "photograph.png")
+    for more in (SCAN, []):
         code, _, lines = invoke(*line, *more, "-o", tmp_path / "b.csv", "--overwrite")
         assert "without tissue" not in lines[0]
+
+
+def test_a_folder_stands_for_its_slides(road, tmp_path, invoke):
+    folder = tmp_path / "new"
+    folder.mkdir()
+    code, _, lines = invoke("scan", road / "model.safetensors", folder, "-o", tmp_path / "found")
+    assert (code, "new' is a folder without slides." in lines[0]) == (2, True)
+    for name in ("b.png", "a.PNG"):
+        Image.new("RGB", (60, 50)).save(folder / name)
+    (folder / "notes.txt").write_text("no slide")
+    line = ("scan", road / "model.safetensors", folder, *SCAN, "-o", tmp_path / "found")
+    assert invoke(*line)[0] == 0
+    assert sorted(p.name for p in (tmp_path / "found").glob("*.csv")) == ["a.csv", "b.csv"]
 
 
 def cut_off(road, slide):

@@ -77,7 +77,31 @@ def test_patches_of_points_on_a_slide_without_resolution(work, invoke):
     line = ("patches", work / "points.json", work / "slides", "-o", work / "out", "--size", 16)
     code, _, lines = invoke(*line)
     assert (code, len(lines)) == (1, 1)
-    assert "points.json: --slide-mpp must be the micrometres per pixel" in lines[0]
+    assert "points are in millimetres: pass --slide-mpp, micrometres per pixel." in lines[0]
+
+
+def test_slides_say_how_large_the_pixels_of_a_table_are(work, invoke):
+    table = work / "cells.tsv"
+    table.write_text("Image\tCentroid X µm\tCentroid Y µm\tClassification\na.tif\t10\t5\tm\n")
+    line = ("export", table, "-o", work / "b.csv")
+    code, _, lines = invoke(*line)
+    assert (code, len(lines)) == (1, 1)
+    assert "is not in pixels: pass --mpp, micrometres per pixel, or --slides, if" in lines[0]
+    assert invoke(*line, "--slides", work / "slides")[0] == 0
+    assert read_annotations(work / "b.csv").loc[0, ["x", "y"]].tolist() == [39.5, 19.5]
+    code, out, _ = invoke("info", "--json", table, work / "slides")
+    (facts,) = json.loads(out)
+    assert "--size 128 --cell-size 64 --mpp 0.25" in facts["recommended"]
+
+
+def test_images_without_a_file_are_named_beside_those_that_there_are(work, invoke):
+    line = ("patches", work / "bare.csv", work / "slides", "-o", work / "out", "--label", "m")
+    (work / "bare.csv").write_text("image,x,y\nb,150,100\n")
+    code, _, lines = invoke(*line)
+    assert (code, len(lines)) == (1, 1)
+    assert lines[0].endswith(
+        f"bare.csv: 1 of 1 images have no file in {work / 'slides'}: 'b'; there are 'a.tif'."
+    )
 
 
 def test_a_class_for_a_table_that_has_none(work, invoke):

@@ -30,7 +30,7 @@ def test_everything_is_in_it_whatever_the_field(area):
     slide = Slide(np.full((600, 800, 3), 200, np.uint8), mpp=1.0 if area < 1 else 5.0)
     table = cells([(90, 90), (100, 110), (120, 100), (600, 480), (620, 470), (400, 300)])
     fields = hotspots(table, slide, area_mm2=area, n=2)
-    figure = field_map(table, slide, fields, label=None, area_mm2=area)
+    figure = field_map(table, slide, fields, label=None, area_px=area * 1e6 / slide.mpp**2)
     overview, colours, *close = figure.axes
     if colours.get_ylabel().startswith("mm"):
         overview, colours = colours, overview
@@ -45,8 +45,8 @@ def test_everything_is_in_it_whatever_the_field(area):
     assert any(w in (f"{length:g} mm", f"{1000 * length:g} µm") for w in words)
     assert len(close) == len(fields)
     for ax, field in zip(close, fields.itertuples()):
-        assert f"{field.count} cells, {field.per_mm2:.4g} per mm" in ax.get_title()
-        assert f"{field.per_mm2_low:.4g} to {field.per_mm2_high:.4g}" in ax.get_title()
+        assert f"{field.count} cells, {field.per_mm2:.3g} per mm" in ax.get_title()
+        assert f"{field.per_mm2_low:.3g} to {field.per_mm2_high:.3g}" in ax.get_title()
         # A white and a coloured ring for each cell.
         assert sum(len(c.get_offsets()) for c in ax.collections) == 2 * field.count
         assert ax.get_xlim()[1] == pytest.approx(field.width * slide.mpp / 1000)
@@ -58,7 +58,7 @@ def test_cells_lie_where_they_are_in_their_field():
     table = cells([(0, 0), (210, 150), (230, 170)])[1:]
     fields = hotspots(table, slide, area_mm2=0.0003)
     (field,) = fields.itertuples()
-    figure = field_map(table, slide, fields, label=None, area_mm2=0.0003)
+    figure = field_map(table, slide, fields, label=None, area_px=1200)
     close = figure.axes[-1]
     found = {tuple(np.round(p, 6)) for c in close.collections for p in c.get_offsets()}
     corner = np.array([field.x + 0.5 - field.width / 2, field.y + 0.5 - field.height / 2])
@@ -71,5 +71,21 @@ def test_a_slide_without_cells_has_a_map_too():
     slide = Slide(np.full((60, 80, 3), 200, np.uint8), mpp=1.0)
     nothing = cells([(3, 3)])[:0]
     fields = hotspots(nothing, slide, area_mm2=0.001)
-    figure = field_map(nothing, slide, fields, label=None, area_mm2=0.001)
+    figure = field_map(nothing, slide, fields, label=None, area_px=1000)
     assert len(figure.axes) == 2
+
+
+def test_a_photograph_is_drawn_in_pixels():
+    slide = Slide(np.full((1500, 2000, 3), 200, np.uint8))
+    table = cells([(90, 90), (600, 480), (620, 470)])
+    fields = hotspots(table, slide, width_px=800)
+    figure = field_map(table, slide, fields, label=None, area_px=800 * 600)
+    (overview,) = [ax for ax in figure.axes if ax.get_xlabel()]
+    assert overview.get_xlabel() == overview.get_ylabel() == "px"
+    assert any("cells per 100 x 100 px" in ax.get_ylabel() for ax in figure.axes)
+    assert "500 px" in [t.get_text() for t in overview.texts]
+    (close,) = [ax for ax in figure.axes if ax.get_title()]
+    assert close.get_title() == "1: 3 cells"
+    assert "200 px" in [t.get_text() for t in close.texts]
+    assert close.get_xlim() == (0, 800)
+    assert close.images[0].get_array().shape == (480, 640, 3)

@@ -70,3 +70,14 @@ def test_cells_of_other_slides_are_left_out(slide):
     table = CELLS.assign(image=["array", "b.svs", "array"])
     display = HotspotDisplay.from_detections(table, slide, colorbar=False)
     assert [len(group.get_offsets()) for group in display.cells_] == [1, 1]
+
+
+def test_a_photograph_is_drawn_in_pixels():
+    photo = np.full((600, 800, 3), 200, np.uint8)
+    display = HotspotDisplay.from_detections(CELLS[2:], photo, sigma_px=30, scalebar=True)
+    assert display.mpp is None
+    assert display.ax_.get_xlim() == (0, 800)
+    assert display.ax_.get_xlabel() == "px"
+    assert display.highest == pytest.approx(1 / (2 * np.pi * 0.3**2), rel=0.05)
+    assert "100 x 100 px" in display.figure_.axes[1].get_ylabel()
+    assert [text.get_text() for text in display.ax_.texts] == ["200 px"]

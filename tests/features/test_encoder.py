@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 from stnclf import CiresanBaseline
+from stnclf._utils.sized_images import with_sizes
 from stnclf.features import EncoderFeatures
 
 
@@ -46,6 +47,13 @@ def test_the_central_patch():
     found = EncoderFeatures(Corners(), patch_size=(10, 16)).fit_transform(ramp())
     np.testing.assert_allclose(found[:, [0, 2]] * 255, [[10, 16]] * 5, rtol=1e-6)
     assert found[0, 3:].tolist() == [10, 16]
+
+
+def test_context_around_the_patch_is_not_taken_in_silence():
+    X = with_sizes(ramp(), 16, 8)
+    with pytest.warns(UserWarning, match="Pass patch_size=16"):
+        EncoderFeatures(Corners()).fit(X)
+    EncoderFeatures(Corners(), patch_size=16).fit(X)
 
 
 def test_a_view_is_resampled():

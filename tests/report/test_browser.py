@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from stnclf.datasets import make_slide
 from stnclf.geometry import cell_theta
 from stnclf.report import write_report
 from stnclf.slides import Slide
+from tests.report.test_html import embedded
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
@@ -73,6 +75,8 @@ def page(tmp_path_factory):
     )
     field = {"x": [300.0], "y": [200.0], "width": [80.0], "height": [60.0], "count": [2]}
     field["per_mm2"] = [12.5]
+    truth = {"x": [303.0, 100.0], "y": [200.0, 50.0], "label": [LABELS[1], LABELS[2]]}
+    parts = {"slide": Slide(image, mpp=mpp), "truth": truth, "thresholds": {LABELS[2]: 0.5}}
     history = [{"stage": s, "epoch": e, "train_loss": 1 / e} for s in "ab" for e in (1, 2, 3)]
     path = tmp_path_factory.mktemp("report") / "a report.html"
     write_report(
@@ -87,8 +91,9 @@ def page(tmp_path_factory):
         labels=LABELS,
         names=[f"{'ab'[i % 2]}.svs (x {40 * i}, y {30 * i})" for i in range(N)],
         mpp=0.5,
+        groups=[f"{'ab'[i % 2]}.svs" for i in range(N)],
         histories={"STN": history},
-        slides={"one": {"slide": Slide(image, mpp=mpp), "detections": cells, "fields": field}},
+        slides={"one": {**parts, "detections": cells, "fields": field}},
     )
     return path.as_uri(), y, predicted
 
@@ -195,6 +200,61 @@ def test_filters_change_what_is_shown(opened, page):
     choose(opened, "filter-method", SVC)  # has no probabilities, and is always right
     says(opened, "gallery-count", f"{N} of {N} patches, 0 of them wrong.")
     assert not get(opened, "filter-confidence").is_displayed()
+
+
+def test_slides_filter_the_patches(opened):
+    choose(opened, "filter-group", "b.svs")
+    says(opened, "gallery-count", f"{N // 2} of {N}")
+    assert names(opened)[0].startswith("Cell 1:")
+
+
+def test_the_threshold_moves_a_point_on_both_curves(opened, page):
+    _, y, _ = page
+    slider = get(opened, "curve-threshold")
+    scroll_to(opened, "curve-threshold")
+    choose(opened, "curve-class", "tumour")
+    curves = embedded(Path(page[0].removeprefix("file://").replace("%20", " ")).read_text())[
+        "curves"
+    ]
+    (one,) = [one for one in curves["classes"] if one["label"] == "tumour"]
+    slider.send_keys(Keys.HOME)
+    says(opened, "curve-value", "0.00")
+    assert get(opened, "curve-table").find_element(By.TAG_NAME, "caption").text.startswith("tumour")
+
+    def row():
+        cells = get(opened, "curve-table").find_elements(By.CSS_SELECTOR, "tbody td")
+        return [cell.text for cell in cells]
+
+    def dots():
+        shown = opened.find_elements(By.CSS_SELECTOR, "#curve-roc .dot, #curve-precision .dot")
+        return [(dot.get_attribute("cx"), dot.get_attribute("cy")) for dot in shown]
+
+    everything = row()
+    assert everything[:2] == ["1.000", "0.000"]
+    assert everything[4:8] == ["40", "80", "0", "0"]
+    first = dots()
+    assert len(first) == 2
+    slider.send_keys(Keys.END)
+    wait(opened, lambda: dots() != first)
+    slider.send_keys(Keys.HOME)
+    slider.send_keys(*[Keys.ARROW_RIGHT] * 30)
+    k = int(slider.get_property("value"))
+    assert k == 30
+    found, false = (one["methods"][0][key][k] for key in ("found", "false"))
+    says(opened, "curve-value", f"{one['thresholds'][k] / 1e5:.2f}")
+    precision = found / (found + false)
+    want = [found / 40, 1 - false / 80, precision, 2 * found / (40 + found + false)]
+    assert row()[:4] == [f"{value:.3f}" for value in want]
+    assert row()[4:8] == [str(n) for n in (found, false, 40 - found, 80 - false)]
+    said = slider.get_attribute("aria-valuetext")
+    assert f"sensitivity {want[0]:.3f}, specificity {want[1]:.3f}" in said
+    # The point of the ROC curve, in the box of its axes.
+    left, top, width, height = map(
+        float, get(opened, "curve-roc").get_attribute("data-box").split()
+    )
+    x, y = map(float, dots()[0])
+    assert (x - left) / width == pytest.approx(1 - want[1], abs=1e-6)
+    assert 1 - (y - top) / height == pytest.approx(want[0], abs=1e-6)
 
 
 def test_order_and_pages(opened):
@@ -328,13 +388,59 @@ def test_two_fingers_zoom_the_slide(opened):
 
 def test_cells_of_the_slide_are_filtered(opened):
     scroll_to(opened, "slide-picture")
-    assert get(opened, "slide-status").text == "3 cells shown. 1 hotspots."
-    type_in(opened, "slide-low", 65)
+    # One of two annotated cells is found, the other is missed.
+    assert get(opened, "slide-status").text == "3 cells shown. 1 missed. 1 hotspots."
+    rows = get(opened, "slide-classes").find_elements(By.CSS_SELECTOR, "tbody tr")
+    assert [row.find_element(By.TAG_NAME, "th").text for row in rows] == ["</script><b>", "tumour"]
+
+    def numbers(row):
+        return [cell.text for cell in row.find_elements(By.TAG_NAME, "td")]
+
+    # Found, annotated, right, false, missed, precision, recall, F1.
+    assert numbers(rows[0]) == ["0 %", "2", "1", "1", "1", "0", "0.500", "1.000", "0.667"]
+    assert numbers(rows[1]) == ["50 %", "1", "1", "0", "1", "1", "0.000", "0.000", "0.000"]
+    slider = rows[0].find_element(By.CSS_SELECTOR, "input[type=range]")
+    assert slider.get_attribute("aria-label") == "Threshold of </script><b>"
+    slider.send_keys(*[Keys.PAGE_UP] * 6, *[Keys.ARROW_RIGHT] * 5)
     says(opened, "slide-status", "2 cells shown")
-    boxes = get(opened, "slide-legend").find_elements(By.TAG_NAME, "input")
-    assert get(opened, "slide-legend").text.split("\n") == ["</script><b>", "tumour"]
-    boxes[1].click()
-    says(opened, "slide-status", "1 cells shown")
+    assert numbers(rows[0]) == ["65 %", "1", "1", "1", "0", "0", "1.000", "1.000", "1.000"]
+    assert slider.get_attribute("aria-valuetext").startswith("65 %: 1 found, 1 right, 0 missed")
+    rows[1].find_element(By.CSS_SELECTOR, "input[type=checkbox]").click()
+    says(opened, "slide-status", "1 cells shown. 0 missed.")
+
+
+def test_cells_of_the_slide_open_with_their_position(opened):
+    scroll_to(opened, "cell-list")
+    choose(opened, "cell-which", "missed")
+    says(opened, "cell-place", "1 to 1 of 1")
+    choose(opened, "cell-which", "all, most probable first")
+    says(opened, "cell-place", "1 to 4 of 4")
+    buttons = get(opened, "cell-list").find_elements(By.TAG_NAME, "button")
+    buttons[0].send_keys(Keys.ENTER)
+    says(opened, "cell-title", "Cell 1: </script><b>, 90.0 %")
+    facts = get(opened, "cell-facts").text
+    assert "x 300.0, y 200.0 px of level 0" in facts
+    assert "right" in facts
+    # Pictures are 32 um wide.
+    assert get(opened, "cell-scale").text == "10 \u00b5m"
+    bar = get(opened, "cell-scale").find_element(By.TAG_NAME, "i").rect["width"]
+    wide = get(opened, "cell-picture").rect["width"]
+    assert bar == pytest.approx(wide * 10 / 32, abs=1)
+    wait(opened, lambda: get(opened, "cell-picture").get_attribute("data-drawn") is not None)
+    opened.switch_to.active_element.send_keys(*[Keys.ARROW_RIGHT] * 3)
+    says(opened, "cell-title", "Cell 4: tumour, missed")
+    get(opened, "cell-show").click()
+    wait(opened, lambda: view(opened)[:2].tolist() == [100.5, 50.5])
+    assert get(opened, "cell").get_attribute("open") is None
+    # A click on a cell of the slide opens it.
+    get(opened, "slide-whole").click()
+    x, y, zoom = view(opened)
+    picture = get(opened, "slide-picture")
+    ActionChains(opened).move_to_element_with_offset(
+        picture, int((50.5 - x) * zoom), int((60.5 - y) * zoom)
+    ).click().perform()
+    says(opened, "cell-title", "Cell 3: </script><b>, 60.0 %")
+    get(opened, "cell-close").click()
 
 
 # Text and what it stands on, of everything that is seen and opaque.
@@ -368,6 +474,34 @@ def test_every_width_and_scheme(opened, page, width, scheme):
     # Tables that are too wide scroll for themselves.
     for table in opened.find_elements(By.CSS_SELECTOR, ".scroll"):
         assert table.rect["width"] <= width
+
+
+AXE = Path(__file__).parents[2] / ".browser/node_modules/axe-core/axe.min.js"
+RUN_AXE = """
+    const done = arguments[0];
+    axe.run(document, { iframes: false, preload: false, resultTypes: ["violations"] }).then(
+        (found) => done(found.violations.map((v) => [
+            v.impact, v.id, v.nodes.map((n) => `${n.target}: ${n.failureSummary}`).join("; ")])),
+        (error) => done([["critical", "error", String(error)]]),
+    );
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(opened, page, scheme):
+    if not AXE.exists():
+        pytest.skip("axe-core is not here; tools/install_browser.sh gets it with npm")
+    size(opened, 1280, 900, scheme)
+    opened.get(page[0])
+    opened.set_script_timeout(240)
+    opened.execute_script(AXE.read_text(encoding="utf-8"))
+    buttons = "#gallery button", "#cell-list button"
+    for button in (None, *buttons):
+        if button:
+            opened.execute_script(f"document.querySelector('{button}').click()")
+        found = opened.execute_async_script(RUN_AXE)
+        assert [one for one in found if one[0] in ("serious", "critical")] == []
+        opened.execute_script("document.querySelectorAll('dialog').forEach((d) => d.close())")
 
 
 def contrast(first, second):

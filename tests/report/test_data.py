@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import stnclf.report._data as report_data
-from stnclf.report._data import as_json, choose_patches, patch_data, slide_data
+from stnclf.report._data import as_json, choose_patches, patch_data
 
 
 def test_json_cannot_end_its_element():
@@ -58,29 +58,3 @@ def test_pictures_without_webp_are_jpeg(monkeypatch):
     monkeypatch.setattr(report_data.features, "check", lambda name: False)
     data = patch_data(np.zeros((2, 8, 8, 3), np.uint8), np.arange(2), (8, 8))
     assert data["sheets"][0].startswith("data:image/jpeg;base64,/9j/")
-
-
-def test_slides_share_their_bytes(monkeypatch):
-    noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3), dtype=np.uint8)
-    monkeypatch.setattr(report_data, "SLIDE_STEPS", ((300, 80), (150, 80), (75, 60)))
-    monkeypatch.setattr(report_data, "SLIDE_BYTES", 8_000)
-    alone = slide_data([("a", noise, None, None)])
-    both = slide_data([("a", noise, None, None), ("b", noise, None, None)])
-    sizes = [len(slide["thumbnail"]) for slide in (*alone, *both)]
-    assert sizes[1] == sizes[2] < sizes[0] < 4 / 3 * 8_000 + 50
-
-
-def test_only_the_most_probable_cells_are_kept(monkeypatch):
-    monkeypatch.setattr(report_data, "MOST_DETECTIONS", 2)
-    cells = {"x": [1, 2, 3], "y": [4, 5, 6], "label": [7, 7, 8], "probability": [0.5, 0.9, 0.7]}
-    (slide,) = slide_data([("a", np.zeros((10, 10, 3), np.uint8), cells, None)])
-    assert slide["cells"]["n"] == 3
-    assert slide["cells"]["x"] == [2.0, 3.0]
-    assert slide["cells"]["labels"] == ["7", "8"]
-    assert slide["cells"]["label"] == [0, 1]
-
-
-def test_cells_of_other_slides_are_left_out():
-    cells = {"x": [1, 2], "y": [4, 5], "label": ["a", "b"], "image": ["array", "b.svs"]}
-    (slide,) = slide_data([("a", np.zeros((10, 10, 3), np.uint8), cells, None)])
-    assert (slide["cells"]["x"], slide["cells"]["labels"]) == ([1.0], ["a"])

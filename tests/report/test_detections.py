@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from stnclf.metrics import detection_score
-from stnclf.report._detections import detection_table, score_slides
+from stnclf.report import write_report
+from stnclf.report._detections import detection_intervals, detection_table, score_slides
 
 # Slide a: two of three mitoses found, one false; slide b: nothing found of one; c: nothing there.
 TRUTH = pd.DataFrame(
@@ -54,3 +55,32 @@ def test_the_table_has_a_row_for_each_slide_and_class():
     only = {**scores, "slides": {"a": scores["slides"]["a"]}}
     assert len(detection_table(only).splitlines()) == 3
     assert detection_table(scores, fmt="markdown").startswith("| slide")
+
+
+def test_intervals_are_those_of_a_loop_over_slides():
+    scores = score_slides(TRUTH, FOUND, radius_px=5, labels=["m"])
+    found = detection_intervals(scores, n_bootstrap=40, random_state=3)["m"]
+    rng, names, drawn = np.random.RandomState(3), list("abc"), []
+    for _ in range(40):
+        chosen = [names[k] for k in rng.randint(3, size=3)]
+        truth, table = (
+            pd.concat([t[t["image"] == n].assign(image=str(i)) for i, n in enumerate(chosen)])
+            for t in (TRUTH, FOUND)
+        )
+        drawn.append(detection_score(truth, table, radius_px=5, labels=["m"])["m"])
+    for name in ("precision", "recall", "f1"):
+        values = [one[name] for one in drawn if one[name] is not None]
+        assert found[name] == pytest.approx(np.percentile(values, [2.5, 97.5]))
+    assert found == detection_intervals(scores, n_bootstrap=40, random_state=3)["m"]
+    assert detection_intervals({**scores, "slides": {"a": scores["slides"]["a"]}}) == {}
+
+
+def test_a_report_has_the_table_with_intervals(tmp_path):
+    scores = score_slides(TRUTH, FOUND, radius_px=5, labels=["m"])
+    intervals = detection_intervals(scores)
+    scores |= {"intervals": intervals, "radius_um": 7.5}
+    page = write_report(tmp_path / "r.html", detection={"STN": scores}).read_text(encoding="utf-8")
+    low, high = intervals["m"]["f1"]
+    assert f"<td>0.500 [{low:.3f}, {high:.3f}]</td>" in page
+    assert "within 7.5 um" in page
+    assert page.count("<tr") == 5

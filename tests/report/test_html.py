@@ -135,7 +135,7 @@ def test_the_page_is_valid_and_nothing_breaks_out(tmp_path):
     assert embedded(page)["patches"]["labels"] == [
         label.replace("\u2028", "\\u2028") for label in LABELS.tolist()
     ]
-    assert embedded(page)["slides"][0]["cells"]["labels"] == sorted([shown, "c"])
+    assert embedded(page)["slides"][0]["labels"] == sorted([shown, "c"])
     ids = set(checker.ids)
     assert ids >= {"summary", "classes", "confusion", "probabilities", "localisation"}
     assert ids >= {"training", "patches", "slides"}

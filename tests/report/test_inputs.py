@@ -26,7 +26,11 @@ def slide(**parts):
     ("changes", "error", "message"),
     [
         ({"predictions": None}, ValueError, "predictions must be given with X"),
-        ({"predictions": None, "X": None}, ValueError, "wants results, predictions or slides"),
+        (
+            {"predictions": None, "X": None},
+            ValueError,
+            "wants results, predictions, slides or detection",
+        ),
         ({"predictions": [1]}, TypeError, "predictions must be a dict by method"),
         ({"predictions": {"STN": PROBA}}, TypeError, r"predictions\['STN'\] must be a dict of"),
         (one(proba=PROBA, window=1), ValueError, r"unknown keys \['window'\]"),
@@ -53,6 +57,10 @@ def slide(**parts):
         ({"histories": {"STN": [{"epoch": 1}]}}, ValueError, r"histories\['STN'\] must be a list"),
         ({"slides": [PAGE]}, TypeError, "slides must be a dict by name"),
         ({"slides": {"s": PAGE}}, ValueError, r"slides\['s'\] must be a dict of slide"),
+        ({"detection": [1]}, TypeError, "detection must be a dict by method"),
+        ({"detection": {"STN": 1}}, ValueError, r"detection\['STN'\] must be what stnclf evaluate"),
+        (slide(truth={"x": [1], "y": [1]}), ValueError, "truth must have a column 'label'"),
+        (slide(truth={"x": [1], "y": [99], "label": ["a"]}), ValueError, "1 of 1 truth"),
         (slide(hotspots=1), ValueError, r"slides\['s'\] must be a dict of slide"),
         (slide(detections={"x": [1], "y": ["top"], "label": ["a"]}), ValueError, "column 'y'"),
         (slide(detections={"x": [1], "y": [1], "label": []}), ValueError, "columns of one length"),

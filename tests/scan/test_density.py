@@ -43,6 +43,18 @@ def test_density_lies_over_the_slide_and_fields_are_outlined():
     assert (drawn[175, 225] == 150).all()  # only an outline
 
 
+def test_a_photograph_takes_pixels():
+    cells = table([[200, 500], [210, 505]])
+    photo = Slide(np.full((700, 900, 3), 255, np.uint8))
+    image, _ = density_map(cells, photo, sigma_px=40)
+    expected, _ = density_map(cells, blank(), sigma_um=40 * MPP)
+    np.testing.assert_array_equal(image, expected)
+    with pytest.raises(ValueError, match="has no usable resolution"):
+        density_map(cells, photo)
+    with pytest.raises(ValueError, match="sigma_px: is the same as sigma_um"):
+        density_map(cells, photo, sigma_px=40, sigma_um=3)
+
+
 def test_only_the_label_is_drawn():
     cells = pd.concat([table([[200, 500]], "a"), table([[700, 100]], "b")])
     image, _ = density_map(cells, blank(), sigma_um=40, max_size=450, label="b")

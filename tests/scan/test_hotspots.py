@@ -66,6 +66,28 @@ def test_size_and_shape_of_the_field():
     assert field["height"] == pytest.approx(4 * np.sqrt(2.37e6 * 3 / 4))
 
 
+def test_a_photograph_without_resolution_has_fields_in_pixels():
+    photo = Slide(np.full((600, 900, 3), 255, np.uint8))
+    points = [[20, 30], [60, 30], [700, 500], [705, 505], [710, 500], [895, 5]]
+    fields = hotspots(table(points), photo, width_px=200, n=3)
+    assert fields["count"].tolist() == [3, 2, 1]
+    assert set(fields["width"]) == {200}
+    assert set(fields["height"]) == {150}
+    assert not [name for name in fields if name.startswith("per_mm2")]
+    # The same as on a slide of which that is so many square millimetres.
+    slide = blank(900, 600)
+    known = hotspots(table(points), slide, area_mm2=200 * 150 * (MPP / 1000) ** 2, n=3)
+    pd.testing.assert_frame_equal(fields, known[list(fields)])
+    counted = hotspots(table(points), slide, width_px=200, n=3)
+    pd.testing.assert_frame_equal(counted, known)
+    with pytest.raises(ValueError, match=r"width_px: a field is 901 x 676 px .* is 800 px wide"):
+        hotspots(table(points), photo, width_px=901)
+    with pytest.raises(ValueError, match="width_px: is the size of a field, as area_mm2"):
+        hotspots(table(points), photo, width_px=200, area_mm2=1)
+    with pytest.raises(ValueError, match="width_px: got 0"):
+        hotspots(table(points), photo, width_px=0)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_no_place_at_the_step_is_better(seed):
     points = clusters(seed)

@@ -1,16 +1,3 @@
-"use strict";
-
-const report = JSON.parse(document.getElementById("report-data").textContent);
-const byId = (id) => document.getElementById(id);
-
-// Text goes in as text: nothing in a label can become markup.
-function make(tag, text = "", className = "") {
-  const element = document.createElement(tag);
-  element.textContent = text;
-  if (className) element.className = className;
-  return element;
-}
-
 (function gallery() {
   const patches = report.patches;
   if (!patches) return;
@@ -48,7 +35,7 @@ function make(tag, text = "", className = "") {
     context.lineJoin = "miter";
     for (const [colour, extra] of [["#111111", 2.2], ["#ffffff", 0]]) {
       context.strokeStyle = colour;
-      context.lineWidth = thickness + extra * (thickness / 1.6);
+      context.lineWidth = thickness * (0.8 + extra / 1.6);
       context.stroke(path);
     }
   }
@@ -72,9 +59,15 @@ function make(tag, text = "", className = "") {
     const thickness = Math.max(1.6, side / 180) * scale;
     const at = ([x, y]) => [(x + 0.5) * zoom, (y + 0.5) * zoom]; // whole = middle of a pixel
     if (m.corners) {
+      // The corners alone: sides would cross the nucleus where the window is small.
       const path = new Path2D();
-      m.corners[i].forEach((point, k) => path[k ? "lineTo" : "moveTo"](...at(point)));
-      path.closePath();
+      const points = m.corners[i].map(at);
+      points.forEach(([x, y], k) => {
+        for (const next of [points[(k + 3) % 4], points[(k + 1) % 4]]) {
+          path.moveTo(x + 0.22 * (next[0] - x), y + 0.22 * (next[1] - y));
+          path.lineTo(x, y);
+        }
+      });
       stroke(context, path, thickness);
     } else if (m.centers) {
       const path = new Path2D();
@@ -86,7 +79,7 @@ function make(tag, text = "", className = "") {
       const path = new Path2D();
       for (const [dx, dy] of [[1, 0], [0, 1], [-1, 0], [0, -1]]) {
         path.moveTo(x + 3.2 * thickness * dx, y + 3.2 * thickness * dy);
-        path.lineTo(x + 6.4 * thickness * dx, y + 6.4 * thickness * dy);
+        path.lineTo(x + 5 * thickness * dx, y + 5 * thickness * dy);
       }
       stroke(context, path, thickness);
     }
@@ -110,6 +103,7 @@ function make(tag, text = "", className = "") {
     const answer = byId("filter-answer").value;
     const annotated = byId("filter-true").value;
     const predicted = byId("filter-predicted").value;
+    const group = byId("filter-group").value;
     byId("filter-confidence").hidden = !m.proba;
     const low = readLimit("filter-low", 0);
     const high = readLimit("filter-high", 1);
@@ -120,6 +114,7 @@ function make(tag, text = "", className = "") {
         (!answer || (answer === "right") === isRight(i, m)) &&
         (!annotated || patches.annotated[i] === Number(annotated)) &&
         (!predicted || m.predicted[i] === Number(predicted)) &&
+        (!group || patches.groups.index[i] === Number(group)) &&
         (sure === null || (sure >= low - 5e-4 && sure <= high + 5e-4))
       ) shown.push(i);
     }
@@ -151,7 +146,7 @@ function make(tag, text = "", className = "") {
       button.setAttribute("aria-label", describe(i, m));
       button.dataset.place = first + k;
       const canvas = make("canvas");
-      draw(canvas, i, m, 160, true);
+      draw(canvas, i, m, 160, byId("filter-marks").checked);
       const sure = confidence(i, m);
       const answer = make("span");
       answer.append(make("b", right ? "\u2713 " : "\u2717 ", "mark"));
@@ -300,6 +295,7 @@ function make(tag, text = "", className = "") {
     }
     focusTile(opened - page * PAGE);
   });
+  if (!patches.groups) byId("filter-group").parentElement.hidden = true;
   if (patches.methods.length === 1) byId("filter-method").parentElement.hidden = true;
   const useless = { sure: (m) => m.proba, unsure: (m) => m.proba, far: (m) => m.centers && patches.centers };
   for (const option of [...byId("filter-order").options]) {

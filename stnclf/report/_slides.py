@@ -1,0 +1,247 @@
+"""What the report shows of slides: an overview, the cells on it, and pictures of some of them."""
+
+from __future__ import annotations
+
+import io
+from itertools import compress
+
+import numpy as np
+from PIL import Image
+
+from ..metrics._detection import match_points
+from ..scan._density import cell_density, density_colours
+from ..scan._hotspots import rows_of
+from ..slides._slide import opened
+from ._data import COLUMNS, data_uri, encoded, sheet
+
+__all__ = ["slide_data"]
+
+#: Bytes of overviews before base64, of all slides together.
+SLIDE_BYTES = 1_500_000
+SLIDE_STEPS = ((2048, 82), (1536, 80), (1280, 78), (1024, 75), (768, 72), (512, 65), (384, 55))
+DENSITY_SIDE = 384
+DENSITY_LEVELS = 32
+MOST_DETECTIONS = 20_000
+#: Pictures of cells, of all slides together and of one, and what each shows.
+MOST_CROPS, CROPS_OF_A_SLIDE = 400, 60
+CROP_UM, CROP_PX, CROP_QUALITY = 32.0, 96, 72
+#: Largest distance in micrometres of a detection from its cell.
+RADIUS_UM = 7.5
+
+
+def slide_data(slides):
+    """Shrink slides, and write down what was found on them.
+
+    Parameters
+    ----------
+    slides : list of (name, parts)
+        Names, and dicts of ``slide``, what `stnclf.slides.Slide` opens, and of ``detections``,
+        ``fields``, ``truth``, ``thresholds`` and ``radius_px`` as `write_report` takes them.
+
+    Returns
+    -------
+    data : list of dict
+        Positions and lengths are in pixels of level 0.
+    """
+    n_crops = min(CROPS_OF_A_SLIDE, MOST_CROPS // max(1, len(slides)))
+    return [_one_slide(name, parts, SLIDE_BYTES / len(slides), n_crops) for name, parts in slides]
+
+
+def _one_slide(name, parts, most_bytes, n_crops):
+    with opened(parts["slide"]) as slide:
+        width, height = slide.size
+        try:
+            mpp = slide.mpp
+        except ValueError:
+            mpp = None
+        image, _ = slide.thumbnail(SLIDE_STEPS[0][0])
+        for side, quality in SLIDE_STEPS:
+            picture = Image.fromarray(image)
+            picture.thumbnail((side, side))
+            thumbnail = encoded(picture, quality)
+            if len(thumbnail) <= most_bytes:
+                break
+        data = {"name": name, "width": width, "height": height, "mpp": mpp}
+        data["thumbnail"] = data_uri(thumbnail)
+        found = _table(name, "detections", parts.get("detections"), slide)
+        cells = _table(name, "truth", parts.get("truth"), slide)
+        if found is not None and not len(found["x"]) and cells is None:
+            found = None
+        _check_inside(name, "detections", found, slide.size)
+        _check_inside(name, "truth", cells, slide.size)
+        partner = None
+        if found is not None and cells is not None:
+            partner = _partners(found, cells, _radius(name, parts.get("radius_px"), mpp))
+        data["cells"] = _cells(found, partner)
+        data["truth"] = _truth(found, cells, partner)
+        data["labels"] = sorted({*(found or {}).get("label", ()), *(cells or {}).get("label", ())})
+        for one in (data["cells"], data["truth"]):
+            if one is not None:
+                one["label"] = [data["labels"].index(label) for label in one["label"]]
+        thresholds = {str(k): float(v) for k, v in (parts.get("thresholds") or {}).items()}
+        data["thresholds"] = [thresholds.get(label, 0.0) for label in data["labels"]]
+        data["density"] = None
+        if found is not None and len(found["x"]):
+            data["density"] = _density(found, slide.size, mpp)
+        data["crops"] = _crops(slide, mpp, data["cells"], data["truth"], n_crops)
+    data["fields"] = _fields(name, parts.get("fields"))
+    return data
+
+
+def _table(name, part, table, slide):
+    """Read positions, labels and probabilities, the most certain first; None without a table."""
+    if table is None:
+        return None
+    x, y = (_numbers(table, column, name) for column in "xy")
+    if "label" not in table:
+        raise ValueError(f"slides[{name!r}]: {part} must have a column 'label'.")
+    labels = [str(label) for label in table["label"]]
+    if len({len(x), len(y), len(labels)}) > 1:
+        raise ValueError(f"slides[{name!r}]: {part} must have columns of one length.")
+    certain = np.ones(len(x))
+    if part == "detections" and "probability" in table:
+        certain = _numbers(table, "probability", name)
+    rows = rows_of(table, slide) if len(x) else np.zeros(0, dtype=bool)
+    order = np.argsort(-certain[rows], kind="stable")
+    labels = list(compress(labels, rows))
+    return {
+        "x": x[rows][order],
+        "y": y[rows][order],
+        "label": [labels[i] for i in order],
+        "probability": certain[rows][order],
+    }
+
+
+def _check_inside(name, part, table, size):
+    if table is None:
+        return
+    x, y = table["x"], table["y"]
+    outside = (x < -0.5) | (y < -0.5) | (x > size[0] - 0.5) | (y > size[1] - 0.5)
+    if outside.any():
+        raise ValueError(
+            f"slides[{name!r}]: {outside.sum()} of {len(x)} {part} lie outside the slide of "
+            f"{size[0]} x {size[1]} px."
+        )
+
+
+def _radius(name, radius_px, mpp):
+    if radius_px is not None:
+        return float(radius_px)
+    if mpp is None:
+        raise ValueError(
+            f"slides[{name!r}] must hold radius_px with truth: its resolution is not known."
+        )
+    return RADIUS_UM / mpp
+
+
+def _partners(found, cells, radius):
+    """Find the cell of each detection, -1 for none: as `detection_score` does, class by class."""
+    partner = np.full(len(found["x"]), -1, dtype=np.intp)
+    for label in set(found["label"]) & set(cells["label"]):
+        here = [np.flatnonzero(np.array(t["label"]) == label) for t in (found, cells)]
+        points = [np.stack([t["x"][k], t["y"][k]], axis=1) for t, k in zip((found, cells), here)]
+        matched = match_points(points[1], points[0], radius)
+        partner[here[0]] = np.where(matched < 0, -1, here[1][matched])
+    return partner
+
+
+def _cells(found, partner):
+    """Write down the most probable cells and, where it is known, which of them are right."""
+    if found is None:
+        return None
+    first = slice(MOST_DETECTIONS)
+    return {
+        "n": len(found["x"]),
+        "x": found["x"][first].round(1).tolist(),
+        "y": found["y"][first].round(1).tolist(),
+        "label": found["label"][first],
+        # As tables have them: a threshold is one of these numbers.
+        "probability": found["probability"][first].round(6).tolist(),
+        "right": None if partner is None else (partner[first] >= 0).astype(int).tolist(),
+    }
+
+
+def _truth(found, cells, partner):
+    """Write down annotated cells, and the probability up to which each is found, or None."""
+    if cells is None:
+        return None
+    at = [None] * len(cells["x"])
+    for k, which in enumerate(() if partner is None else partner.tolist()):
+        if which >= 0:
+            at[which] = round(float(found["probability"][k]), 6)
+    columns = {axis: cells[axis].round(1).tolist() for axis in "xy"}
+    return {**columns, "label": cells["label"], "at": at}
+
+
+def _crops(slide, mpp, cells, truth, most):
+    """Cut out the most certain cells; where it is known, half of the false, and missed ones."""
+    chosen, missed = [], []
+    if cells is not None:
+        chosen = list(range(min(most, len(cells["x"]))))
+        if cells["right"] is not None:
+            right, false = ([k for k, r in enumerate(cells["right"]) if r == v] for v in (1, 0))
+            false = false[: max(most // 2, most - len(right))]
+            chosen = sorted(false + right[: most - len(false)])
+    if truth is not None:
+        missed = [k for k, at in enumerate(truth["at"]) if at is None][: most // 2]
+    places = [(cells["x"][k], cells["y"][k]) for k in chosen]
+    places += [(truth["x"][k], truth["y"][k]) for k in missed]
+    scale = 1.0 if mpp is None else CROP_UM / CROP_PX / mpp
+    pictures = []
+    for x, y in places:
+        corner = [middle + 0.5 - scale * CROP_PX / 2 for middle in (x, y)]
+        try:
+            pictures.append(
+                slide.read_region(*corner, CROP_PX, CROP_PX, None if mpp is None else scale * mpp)
+            )
+        except OSError:  # a slide that is broken here
+            pictures.append(np.full((CROP_PX, CROP_PX, 3), 255, dtype=np.uint8))
+    sheets = [
+        data_uri(sheet(pictures[i : i + COLUMNS**2], (CROP_PX, CROP_PX), CROP_QUALITY))
+        for i in range(0, len(pictures), COLUMNS**2)
+    ]
+    facts = {"side": CROP_PX, "columns": COLUMNS, "scale": scale}
+    return {"cells": chosen, "missed": missed, "sheets": sheets, **facts}
+
+
+def _density(found, size, mpp):
+    scale = max(1.0, max(size) / DENSITY_SIDE)
+    shape = tuple(max(1, round(side / scale)) for side in size[::-1])
+    # As `density_map` does, but on a small slide so that places still differ.
+    sigma = max(size) / 20
+    if mpp is not None:
+        sigma = min(sigma, 200.0 / mpp)
+    points = np.stack([found["x"], found["y"]], axis=1)
+    return data_uri(_density_png(cell_density(points, shape, scale, sigma)))
+
+
+def _density_png(density):
+    """Paint the density in a few colours, from transparent to dark red."""
+    levels = np.arange(DENSITY_LEVELS) / (DENSITY_LEVELS - 1)
+    colours, cover = density_colours(levels)
+    picture = Image.fromarray(np.rint(density * (DENSITY_LEVELS - 1)).astype(np.uint8), "P")
+    picture.putpalette(np.rint(colours).astype(np.uint8).tobytes())
+    alpha = np.rint(255 * cover).astype(np.uint8).tobytes()
+    with io.BytesIO() as file:
+        picture.save(file, "PNG", optimize=True, transparency=alpha)
+        return file.getvalue()
+
+
+def _fields(name, fields):
+    if fields is None:
+        return []
+    columns = {c: _numbers(fields, c, name) for c in ("x", "y", "width", "height")}
+    for optional in ("count", "per_mm2"):
+        if optional in fields:
+            columns[optional] = _numbers(fields, optional, name)
+    return [dict(zip(columns, map(float, row))) for row in zip(*columns.values())]
+
+
+def _numbers(table, column, name):
+    try:
+        values = np.array(list(table[column]), dtype=np.float64)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"slides[{name!r}]: wants a column {column!r} of numbers.") from error
+    if not np.isfinite(values).all():
+        raise ValueError(f"slides[{name!r}]: column {column!r} holds NaN or infinity.")
+    return values
