@@ -65,7 +65,7 @@ def read_annotations(
     ----------
     path : path-like
         A file, which may be packed by gzip, or a folder: of "voc", "crchisto" or "yolo", or of
-        GeoJSON, JSON, CSV or TSV, a file for each image.
+        GeoJSON, JSON, CSV, TSV, NDPA or XML of ASAP or ImageScope, a file for each image.
     format : {"auto", "sliderunner", "midog", "coco", "voc", "qupath", "grand-challenge", \
 "csv", "crchisto", "asap", "imagescope", "ndpa", "hovernet", "yolo", "via", "labelme"}, \
 default="auto"
@@ -191,6 +191,8 @@ default="auto"
     if table is None:
         how: Any = {"columns": columns, "mpp": mpp, "label": label, "slides": slides}
         tables = [read_annotations(file, format, **how) for file in files or ()]
+        # One without rows has no columns but the first four, of no particular kind.
+        tables = [table for table in tables if len(table)] or tables[:1]
         return pandas.concat(tables, ignore_index=True)
     if label is not None:
         if table["label"].notna().any():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,10 +93,12 @@ SEVERAL = "several"
 _ROOTS = {_asap.ROOT: "asap", _imagescope.ROOT: "imagescope", _ndpa.ROOT: "ndpa"}
 _tag = re.compile(rb"<([A-Za-z_][\w.-]*)").search
 _PLAIN_TEXT = (".csv", ".tsv", ".txt")
-#: Endings of files of which a folder may hold one for each image.
-_IN_FOLDERS = (".geojson", ".json", ".csv", ".tsv")
+#: Endings of files of which a folder may hold one for each image; the first that are there count.
+_IN_FOLDERS = ((".xml",), (".geojson", ".json", ".csv", ".tsv"), (".ndpa",))
 #: Those of formats that have some of their own.
-_ENDINGS_OF = {"qupath": (".geojson", ".json"), "csv": (".csv", ".tsv")}
+_ENDINGS_OF = {"qupath": (".geojson", ".json"), "csv": (".csv", ".tsv"), "ndpa": (".ndpa",)}
+_ENDINGS_OF |= dict.fromkeys(("asap", "imagescope"), (".xml",))
+_ENDINGS_OF |= dict.fromkeys(("labelme", "hovernet", "via", "midog", "coco"), (".json",))
 #: What `stnclf scan` writes beside a table, which is no table.
 _BESIDE_TABLES = (".csv.json", ".skipped.csv")
 
@@ -178,9 +180,7 @@ def files_of_folder(path: Path, format: str) -> list[Path] | None:
     """
     if not path.is_dir() or format in _WHOLE or (format == "auto" and recognise(path) != SEVERAL):
         return None
-    files = _one_by_one(path)
-    if format in _ENDINGS_OF:
-        files = [f for f in files if unpacked_name(f).suffix.lower() in _ENDINGS_OF[format]]
+    files = _one_by_one(path, [_ENDINGS_OF[format]] if format in _ENDINGS_OF else _IN_FOLDERS)
     endings = sorted({unpacked_name(file).suffix.lower() for file in files})
     if len(endings) > 1:
         raise ValueError(
@@ -190,14 +190,15 @@ def files_of_folder(path: Path, format: str) -> list[Path] | None:
     return files
 
 
-def _one_by_one(path: Path) -> list[Path]:
-    return sorted(
+def _one_by_one(path: Path, kinds: Sequence[tuple[str, ...]] = _IN_FOLDERS) -> list[Path]:
+    """Files of a folder that end as the first of these kinds that is there."""
+    files = [
         file
-        for file in path.iterdir()
-        if unpacked_name(file).suffix.lower() in _IN_FOLDERS
-        and not file.name.lower().endswith(_BESIDE_TABLES)
-        and file.is_file()
-    )
+        for file in sorted(path.iterdir())
+        if not file.name.lower().endswith(_BESIDE_TABLES) and file.is_file()
+    ]
+    found = ([f for f in files if unpacked_name(f).suffix.lower() in kind] for kind in kinds)
+    return next(filter(None, found), [])
 
 
 def _is_yolo(path: Path) -> bool:
@@ -207,7 +208,8 @@ def _is_yolo(path: Path) -> bool:
 def recognise(path: Path) -> str:
     """Recognise the format by a file's first bytes, or by what a folder holds."""
     if path.is_dir():
-        if voc_files(path):
+        xml = voc_files(path)
+        if xml and (xml[0].parent != path or recognise(xml[0]) == "voc"):
             return "voc"
         if mat_files(path):
             return "crchisto"
@@ -216,7 +218,7 @@ def recognise(path: Path) -> str:
             return "yolo"
         if tables:
             return SEVERAL
-        raise ValueError("is a folder without annotations: tables, JSON, .xml, .mat or YOLO.")
+        raise ValueError("is a folder without annotations: tables, JSON, XML, .ndpa, .mat, YOLO.")
     head = read_bytes(path, 4096)
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     ending = unpacked_name(path).suffix.lower()

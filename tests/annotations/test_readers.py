@@ -3,6 +3,7 @@
 import json
 import os
 
+import pandas as pd
 import pytest
 
 from stnclf.annotations import read_annotations, write_annotations
@@ -98,3 +99,56 @@ def test_formats_are_told_by_their_root_or_keys(tmp_path):
     path.write_text(json.dumps([{"id": 3}]))
     with pytest.raises(ValueError, match="is JSON, but no file of"):
         read_annotations(path)
+
+
+ASAP = (
+    '<ASAP_Annotations><Annotations><Annotation Type="Dot" PartOfGroup="m"><Coordinates>'
+    '<Coordinate Order="0" X="{x}" Y="2.5"/></Coordinates></Annotation></Annotations>'
+    "</ASAP_Annotations>"
+)
+LABELME = (
+    '{{"shapes": [{{"label": "m", "points": [[{x}, 2.5]], "shape_type": "point"}}], '
+    '"imagePath": "{name}"}}'
+)
+HOVERNET = '{{"nuc": {{"1": {{"centroid": [{x}, 2], "type": 1}}}}, "type_map": {{"1": "m"}}}}'
+
+
+@pytest.mark.parametrize(
+    ("format", "ending", "text", "empty"),
+    [
+        ("asap", ".xml", ASAP, "<ASAP_Annotations/>"),
+        ("labelme", ".json", LABELME, '{"shapes": [], "imagePath": "c"}'),
+        ("hovernet", ".json", HOVERNET, '{"nuc": {}}'),
+    ],
+)
+def test_a_folder_is_read_as_its_files_one_by_one(format, ending, text, empty, tmp_path):
+    paths = [tmp_path / f"{name}{ending}" for name in "ba"]
+    for i, path in enumerate(paths):
+        path.write_text(text.format(x=10 * i + 3.5, name=path.stem))
+    (tmp_path / "note.md").write_text("no annotations")
+    table = read_annotations(tmp_path)
+    alone = [read_annotations(path) for path in reversed(paths)]
+    pd.testing.assert_frame_equal(table, pd.concat(alone, ignore_index=True))
+    assert table["image"].tolist() == ["a", "b"]
+    assert table["label"].tolist() == ["m", "m"]
+    (tmp_path / f"c{ending}").write_text(empty)
+    pd.testing.assert_frame_equal(read_annotations(tmp_path, format), table)
+    (tmp_path / f"c{ending}").write_bytes(b"\xff{")
+    with pytest.raises(ValueError, match=rf"c\{ending}: "):
+        read_annotations(tmp_path)
+
+
+def test_ndpa_of_a_folder_needs_its_slides(tmp_path):
+    (tmp_path / "a.ndpi.ndpa").write_text("<annotations/>")
+    assert len(read_annotations(tmp_path)) == 0
+    (tmp_path / "b.ndpi.ndpa").write_text("<annotations><ndpviewstate/></annotations>")
+    for format in ("auto", "ndpa"):
+        with pytest.raises(ValueError, match=r"b\.ndpi\.ndpa: counts from the middle of its slide"):
+            read_annotations(tmp_path, format)
+
+
+@pytest.mark.parametrize("format", ["asap", "ndpa", "labelme"])
+def test_a_folder_without_files_of_a_format_is_refused(format, tmp_path):
+    (tmp_path / "note.md").write_text("no annotations")
+    with pytest.raises(ValueError, match=r"is a folder|is no regular file"):
+        read_annotations(tmp_path, format)
