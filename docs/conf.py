@@ -95,7 +95,9 @@ html_theme_options = {
     "navigation_depth": 3,
 }
 # Pages without a section have nothing to list at their left.
-html_sidebars = {name: [] for name in ("index", "install", "start", "changes", "contributing")}
+html_sidebars = {
+    name: [] for name in ("index", "install", "start", "tutorial", "changes", "contributing")
+}
 
 
 def skip_foreign(app, what, name, item, skip, options):
