@@ -29,6 +29,8 @@ DATA = ("BCCD_Dataset", "AMi-Br_Benchmark")
 NOTE = "<!-- made by benchmarks/tutorial.py of tutorial.py: change that, and not this page -->"
 #: Lines of an output that the page shows; of a longer one, the first of them.
 MOST, FIRST = 24, 16
+#: Photographs of a short run.
+FEW = "1 258 19 30 39 48 58 69 78 90"
 #: What lines of pictures and of progress look like.
 NOISE = re.compile(r"<Figure size .*>|.*\d+%\|.*|stage \w+: epoch .*|fold .* left.*")
 
@@ -65,7 +67,8 @@ def shortened(text):
     text = re.sub(r"(--background )\d+", r"\g<1>10", text)
     text = re.sub(r"(split\[::)\d+", r"\g<1>60", text)
     text = text.replace("if name not in", "if name.endswith('1.png') and name not in")
-    return re.sub(r"(numbers = \"\"\"\n.*?)\n.*?\"", r'\1\n"', text, count=1, flags=re.DOTALL)
+    # The second one is for the test, and shown.
+    return re.sub(r'numbers = """.*?"""', f'numbers = "{FEW}"', text, flags=re.DOTALL)
 
 
 def measure(data, keep, *, quick=False, threads=None):

@@ -119,20 +119,9 @@ def test_long_outputs_are_cut():
 def test_a_short_run_has_few_epochs_and_few_cells():
     text = "\n".join(map(benchmark.shortened, CODE))
     assert set(re.findall(r"epochs[= ](\d+)", text)) == {"1"}
-    (numbers,) = re.findall(r'numbers = """(.*?)"""', text, re.DOTALL)
-    assert len(numbers.split()) == 20
+    numbers = benchmark.FEW.split()
+    assert f'numbers = "{benchmark.FEW}"' in text
+    # What is shown is among the photographs of the test.
+    assert f"BloodImage_{numbers[1::4][0]:0>5}.csv" in text
     assert "split[::60]" in text
     assert ".endswith(" in text
-
-
-@pytest.mark.timeout(900)
-def test_it_runs(shared_data, tmp_path):
-    pytest.importorskip("nbclient", reason="needs the extra [docs]")
-    pytest.importorskip("ipykernel", reason="needs the extra [docs]")
-    (tmp_path / "BCCD_Dataset").mkdir()
-    (tmp_path / "BCCD_Dataset" / "BCCD").symlink_to(shared_data("bccd").resolve())
-    (tmp_path / "AMi-Br_Benchmark").symlink_to(shared_data("amibr_benchmark").resolve())
-    rows = []
-    benchmark.measure(tmp_path, rows.append, quick=True, threads=1)
-    assert [row["code"] for row in rows] == CODE
-    assert not [row for row in rows if "error:" in row["output"]]
