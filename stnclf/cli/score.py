@@ -188,7 +188,10 @@ def _in_micrometres(cells, found, mpp, slides):
     if mpp is not None:
         known = dict.fromkeys({*cells["image"], *found["image"]}, mpp)
     elif slides is None:
-        raise click.UsageError("wants --mpp or --slides for a radius in um, or --radius-px.")
+        raise click.UsageError(
+            "wants --mpp or --slides for a radius in um, or --radius-px, half the width of a cell "
+            "for example."
+        )
     else:
         known, paths = {}, dict(zip(cells["image"], cells["path"]))
         for name in sorted({*cells["image"], *found["image"]}):
