@@ -6,13 +6,13 @@ A network that was trained on annotated cells knows these cells and nothing else
 it is taught what is no cell, what its own worst mistakes are, and how sure is sure enough; after
 each step the mitotic figures that it finds on new slides are counted against the true ones. All
 slides are synthetic. :doc:`/road` goes the same road in the shell. This example takes longer than
-the others, three to eight minutes.
+the others, four to ten minutes.
 """
 
 # %%
 # Slides
 # ------
-# Four slides to learn from, one to choose a threshold on, and three new ones. Each has a stain of
+# Four slides to learn from, three to choose a threshold on, and three new ones. Each has a stain of
 # its own, as slides of several days or laboratories have. Mitotic figures are more frequent on them
 # than on real ones.
 
@@ -43,14 +43,10 @@ def draw_slide(name, size, n_rare, seed):
 
 training = [f"training_{i}.tif" for i in range(4)]
 truth = pd.concat([draw_slide(name, (2048, 2048), 60, i) for i, name in enumerate(training)])
-validation = draw_slide("validation.tif", (2048, 2048), 60, seed=4)
-new = pd.concat(
-    [
-        draw_slide("new.tif", (2048, 3072), 90, seed=5),
-        draw_slide("new_2.tif", (2048, 2048), 60, seed=6),
-        draw_slide("new_3.tif", (2048, 2048), 60, seed=7),
-    ]
+validation = pd.concat(
+    [draw_slide(f"validation_{i}.tif", (2048, 2048), 60, seed=i) for i in range(4, 7)]
 )
+new = pd.concat([draw_slide(f"new_{i}.tif", (2048, 2048), 60, seed=i) for i in range(7, 10)])
 
 # %%
 # Annotate
@@ -170,11 +166,11 @@ steps["with its mistakes"]
 # %%
 # With a threshold of its own
 # ---------------------------
-# So far detections counted from a probability of 0.5 on. A slide that is neither learned from nor
-# counted on says where F1 is best. The model keeps this threshold, in its file too, and `scan`
+# So far detections counted from a probability of 0.5 on. Slides that are neither learned from nor
+# counted on say where F1 is best. The model keeps this threshold, in its file too, and `scan`
 # uses it where it is not told another one.
 
-seen = find(clf, ["validation.tif"])
+seen = find(clf, validation["image"].unique())
 DetectionCurveDisplay.from_detections(validation, seen, mpp=0.25, labels=[MITOSIS])
 plt.show()
 
@@ -188,10 +184,9 @@ steps["with a threshold"]
 # %%
 # What each step was worth
 # ------------------------
-# Most is gained by the background, then by the mistakes. The threshold does not pay here: the one
-# slide that it was chosen on has a stain like those that were learned, the first new slide has not,
-# and its mitotic figures get lower probabilities. Choose on several slides. With three seeds the
-# threshold pays, too (:doc:`/scan_results`).
+# Most is gained by the background, then by the mistakes. The threshold that was chosen is near a
+# half here, and changes little: where a network is as sure on slides as in training, 0.5 is right,
+# and that is what the validation slides are asked. :doc:`/scan_results` has three seeds.
 
 table = pd.DataFrame(steps).T
 table.round(2)
@@ -202,7 +197,7 @@ figure, ax = plt.subplots(figsize=(8, 4), layout="constrained")
 for column, style in (("precision", "s--"), ("recall", "^:"), ("F1", "o-")):
     ax.plot(table.index, table[column], style, label=column, linewidth=3 if column == "F1" else 1.5)
 for k, value in enumerate(table["F1"]):
-    ax.annotate(f"{value:.2f}", (k, value), (0, 9), textcoords="offset points", ha="center")
+    ax.annotate(f"{value:.2f}", (k, value), (0, 14), textcoords="offset points", ha="center")
 ax.set(ylim=(0, 1.05), ylabel="mitotic figures of the new slides")
 ax.legend()
 plt.show()
@@ -213,10 +208,10 @@ plt.show()
 # The field of the first new slide with most mitotic figures, of a quarter of a high-power field,
 # since the slide is small. The interval says what a count leaves open.
 
-detections = scan(clf, folder / "new.tif", labels=[MITOSIS])
-fields = hotspots(detections, folder / "new.tif", area_mm2=0.06, label=MITOSIS)
+detections = scan(clf, folder / "new_7.tif", labels=[MITOSIS])
+fields = hotspots(detections, folder / "new_7.tif", area_mm2=0.06, label=MITOSIS)
 HotspotDisplay.from_detections(
-    detections, folder / "new.tif", fields=fields, label=MITOSIS, sigma_um=60, scalebar=True
+    detections, folder / "new_7.tif", fields=fields, label=MITOSIS, sigma_um=60, scalebar=True
 )
 plt.show()
 fields[["count", "per_mm2", "per_mm2_low", "per_mm2_high"]].round(0)
@@ -225,7 +220,7 @@ fields[["count", "per_mm2", "per_mm2_low", "per_mm2_high"]].round(0)
 # How many true mitotic figures has this field?
 
 field = fields.iloc[0]
-mitoses = new[(new["image"] == "new.tif") & (new["label"] == MITOSIS)]
+mitoses = new[(new["image"] == "new_7.tif") & (new["label"] == MITOSIS)]
 inside = (abs(mitoses["x"] - field.x) < field.width / 2) & (
     abs(mitoses["y"] - field.y) < field.height / 2
 )
