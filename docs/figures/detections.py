@@ -63,11 +63,11 @@ def make(folder):
     run("train", folder / "patches2", "--out", model, *EPOCHS)
     found = folder / "found"
     slides = sorted(validation.glob("*.tif"))
-    run("scan", model, *slides, "--out", found, "--min-probability", 0.05)
+    run("scan", model, *slides, "--out", found, "--min-probability", 0.05, "--no-tta")
     chosen = ["--slides", validation, "--choose", "f1", "--model", model]
     run("score", found, folder / "known.sqlite", *chosen)
     new, table = folder / "new.tif", folder / "new.csv"
-    run("scan", model, new, "--out", table)
+    run("scan", model, new, "--out", table, "--no-tta")
     run("score", table, folder / "truth.csv", "--slides", folder, "--label", MITOSIS)
     fields = ["--area", 0.06, "--out", folder / "fields.csv", "--map", folder / "map.png"]
     run("hotspots", table, new, "--label", MITOSIS, *fields)
