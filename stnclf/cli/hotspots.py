@@ -61,10 +61,13 @@ __all__ = ["hotspots"]
 def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwrite, **how):
     """Find the fields of SLIDE with most DETECTIONS."""
     from ..scan import hotspots as find_hotspots
+    from ..scan._hotspots import AREA_MM2
     from ..slides import Slide
 
     if how["area_mm2"] is not None and how["width_px"] is not None:
         raise click.UsageError("--area and --width-px exclude each other.")
+    if how["width_px"] is None and how["area_mm2"] is None:
+        how["area_mm2"] = AREA_MM2
     writes = {".csv": "csv", ".geojson": "qupath", ".json": None}
     if out is not None:
         check_output(out, overwrite=overwrite)
@@ -97,12 +100,9 @@ def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwri
         more = {"object_type": "annotation", "slides": slide} if kind == "qupath" else {}
         write_annotations(fields, out, kind, **more)
     most = f", {fields['count'].max()} cells in the first" if len(fields) else ""
-    size = f"of {_area(how):g} mm2" if how["width_px"] is None else f"{how['width_px']:g} px wide"
+    area, width = how["area_mm2"], how["width_px"]
+    size = f"of {area:g} mm2" if width is None else f"{width:g} px wide"
     say(f"{out or slide}: {len(fields)} field(s) {size}{most}")
-
-
-def _area(how):
-    return 2.37 if how["area_mm2"] is None else how["area_mm2"]
 
 
 def _write_page(path, table, slide, fields, label, detections):
@@ -118,11 +118,10 @@ def _write_page(path, table, slide, fields, label, detections):
 
 def _draw(table, slide, fields, label, how):
     """Draw the map as PNG; without matplotlib the density alone."""
+    from ..scan._hotspots import field_extent
+    from ..slides._tissue import known_mpp
+
     data = io.BytesIO()
-    if how["width_px"] is None:
-        area_px = _area(how) * (1000 / slide.mpp) ** 2
-    else:
-        area_px = how["width_px"] ** 2 / how["aspect"]
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -137,6 +136,8 @@ def _draw(table, slide, fields, label, how):
     else:
         from ..displays._field_map import field_map
 
-        figure = field_map(table, slide, fields, label=label, area_px=area_px)
+        size = (how[name] for name in ("area_mm2", "width_px", "aspect"))
+        extent = field_extent(known_mpp(slide), *size)
+        figure = field_map(table, slide, fields, label=label, area_px=extent.prod())
         figure.savefig(data, format="png", dpi=150)
     return data.getvalue()

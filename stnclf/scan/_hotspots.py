@@ -18,7 +18,10 @@ from ..slides import Slide
 from ..slides._slide import name_of, opened
 from ..slides._tissue import known_mpp
 
-__all__ = ["hotspots", "points_of", "rows_of"]
+__all__ = ["AREA_MM2", "field_extent", "hotspots", "points_of", "rows_of"]
+
+#: Area of a field where nobody says it: that of ten high-power fields.
+AREA_MM2 = 2.37
 
 #: Micrometres from one place of a field to the next: a cell of the tissue mask.
 _STEP = 8.0
@@ -113,7 +116,7 @@ def hotspots(
     if area_mm2 is not None and width_px is not None:
         raise argument_error("width_px", "is the size of a field, as area_mm2 is: give one.")
     if width_px is None:
-        area_mm2 = 2.37 if area_mm2 is None else area_mm2
+        area_mm2 = AREA_MM2 if area_mm2 is None else area_mm2
         area_mm2 = check_positive("area_mm2", area_mm2, "square millimetres")
     else:
         width_px = check_positive("width_px", width_px, "pixels")
@@ -125,13 +128,11 @@ def hotspots(
         size = np.array(slide.size)
         mpp = known_mpp(slide) if width_px is not None else _mpp_of(slide)
         points = points_of(detections, slide, label)
-    if width_px is None:
-        extent = 1000 / mpp * np.array([math.sqrt(area_mm2 * aspect), math.sqrt(area_mm2 / aspect)])
-        step = _STEP / mpp
-    else:
-        extent, step = np.array([width_px, width_px / aspect]), width_px * _SHARE
-        area_mm2 = None if mpp is None else float(extent.prod()) * (mpp / 1000) ** 2
-    _check_fits(extent, size, area_mm2 if width_px is None else None)
+    extent = field_extent(mpp, area_mm2, width_px, aspect)
+    _check_fits(extent, size, area_mm2)
+    step = _STEP / mpp if width_px is None else width_px * _SHARE
+    if width_px is not None and mpp is not None:
+        area_mm2 = float(extent.prod()) * (mpp / 1000) ** 2
     corners, counts = _best_places(points, size, extent, step, n)
     fields = {
         "image": [name_of(slide)] * len(corners),
@@ -150,6 +151,13 @@ def hotspots(
     return pandas.DataFrame(fields)
 
 
+def field_extent(mpp, area_mm2, width_px, aspect):
+    """Width and height in level-0 pixels of a field whose area or, if not None, width is given."""
+    if width_px is not None:
+        return np.array([width_px, width_px / aspect])
+    return 1000 / mpp * np.array([math.sqrt(area_mm2 * aspect), math.sqrt(area_mm2 / aspect)])
+
+
 def _mpp_of(slide):
     """Return the resolution, or say what does without."""
     try:
@@ -164,18 +172,20 @@ def _check_fits(extent, size, area_mm2):
     if not np.any(extent > size):
         return
     share = np.min(size / extent)
-    sizes = (
-        f"{extent[0]:.0f} x {extent[1]:.0f} px (width x height), the slide is "
-        f"{size[0]} x {size[1]} px; the largest field that fits"
-    )
+    there = f"the slide is {size[0]} x {size[1]} px; the largest field that fits"
     if area_mm2 is None:
         raise argument_error(
-            "width_px", f"a field is {sizes} is {math.floor(extent[0] * share)} px wide."
+            "width_px",
+            f"a field is {extent[0]:.0f} x {extent[1]:.0f} px (width x height), {there} is "
+            f"{math.floor(extent[0] * share)} px wide.",
         )
     fits = area_mm2 * share**2
     digits = 2 - math.floor(math.log10(fits))
-    fits = math.floor(fits * 10**digits) / 10**digits
-    raise argument_error("area_mm2", f"a field of {area_mm2:g} mm2 is {sizes} has {fits:.3g} mm2.")
+    raise argument_error(
+        "area_mm2",
+        f"a field of {area_mm2:g} mm2 is {extent[0]:.0f} x {extent[1]:.0f} px "
+        f"(width x height), {there} has {math.floor(fits * 10**digits) / 10**digits:.3g} mm2.",
+    )
 
 
 def points_of(detections, slide, label):
