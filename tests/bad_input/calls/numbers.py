@@ -7,10 +7,12 @@ import numpy as np
 from stnclf import geometry
 from stnclf.datasets import make_cells, make_slide
 from stnclf.metrics import (
+    annotator_agreement,
     choose_thresholds,
     detection_curve,
     detection_score,
     error_summary,
+    fleiss_kappa,
     localization_error,
     localization_summary,
 )
@@ -147,6 +149,34 @@ METRICS = [
         ValueError,
         "1 of 2 rows, first in row 1",
         lambda r: localization_error([[1, 2], [3, 4]], [[1, 2], [np.nan, 4]]),
+    ),
+    refused(
+        "metrics.fleiss_kappa",
+        "counts: half a vote",
+        ValueError,
+        r"counts must be whole numbers of at least 0, .* got \[\[1\.5, 1\]\]",
+        lambda r: fleiss_kappa([[1.5, 1]]),
+    ),
+    refused(
+        "metrics.fleiss_kappa",
+        "counts: a cell with one vote",
+        ValueError,
+        "two people for each cell",
+        lambda r: fleiss_kappa([[2, 0], [1, 0]]),
+    ),
+    refused(
+        "metrics.annotator_agreement",
+        "annotations: no votes",
+        ValueError,
+        "annotations must have a column votes",
+        lambda r: annotator_agreement(CELLS),
+    ),
+    refused(
+        "metrics.annotator_agreement",
+        "voters: fewer than votes",
+        ValueError,
+        "voters must name one for each vote, got 1 for 2, row 0",
+        lambda r: annotator_agreement({"votes": [("a", "b")], "voters": [("A",)]}),
     ),
     refused(
         "metrics.error_summary",
