@@ -201,8 +201,8 @@ def _one_by_one(path: Path, kinds: Sequence[tuple[str, ...]] = _IN_FOLDERS) -> l
     return next(filter(None, found), [])
 
 
-def _is_yolo(path: Path) -> bool:
-    return is_yolo(read_bytes(path, 4096).decode("utf-8", "replace"))
+def _is_yolo(head: bytes) -> bool:
+    return is_yolo(head.decode("utf-8", "replace"))
 
 
 def recognise(path: Path) -> str:
@@ -214,7 +214,8 @@ def recognise(path: Path) -> str:
         if mat_files(path):
             return "crchisto"
         lists, tables = yolo_files(path), _one_by_one(path)
-        if lists and not (tables and not _is_yolo(lists[0])):  # notes may lie beside tables
+        # Notes may lie beside tables.
+        if lists and not (tables and not _is_yolo(read_bytes(lists[0], 4096))):
             return "yolo"
         if tables:
             return SEVERAL
@@ -231,7 +232,7 @@ def recognise(path: Path) -> str:
         return _ROOTS.get(tag[1].decode() if tag else "", "voc")
     if text.startswith((b"{", b"[")):
         return "json"
-    if _is_yolo(path) and ending not in (".csv", ".tsv"):
+    if _is_yolo(head) and ending not in (".csv", ".tsv"):
         return "yolo"
     if ending in _PLAIN_TEXT:
         return "csv"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from ..annotations import resolve_image
-from ..annotations._readers import READ
 from .common import (
     EXISTING,
     FILE,
@@ -20,7 +19,7 @@ from .common import (
 )
 from .messages import about_file, say
 from .outputs import beside, check_output, replacing_only_if, say_complete, target
-from .tables import read_table
+from .tables import format_option, read_table
 
 __all__ = ["classify"]
 
@@ -49,9 +48,7 @@ _UNKNOWN = "unknown"
     type=float,
     help="Micrometres per pixel of the slides themselves, and of points in millimetres.",
 )
-@click.option(
-    "--from", "format", type=click.Choice(["auto", *READ]), default="auto", help="Format of TABLE."
-)
+@format_option("Format of TABLE.")
 @click.option("--image", help="Name of the image, for a table that does not say it.")
 @column_option
 @click.option("--device", help="cpu, cuda or cuda:N.  [default: as in MODEL]")

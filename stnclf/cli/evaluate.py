@@ -15,7 +15,6 @@ from click.core import ParameterSource
 from .._utils.identity import describe_file, run_identity
 from .._utils.printable import printable
 from .._version import __version__
-from ..annotations._readers import READ
 from .cautions import all_in_the_middle, cautions_about_model, cautions_about_scores
 from .common import (
     EXISTING,
@@ -34,6 +33,7 @@ from .messages import about_file, say, show
 from .methods import TITLES, build, method_options, patch_size_of
 from .outputs import beside, check_output, replacing_only_if, say_complete, target
 from .patch_set import load_patches
+from .tables import format_option
 
 __all__ = ["evaluate"]
 
@@ -83,13 +83,7 @@ _USED_WITH_A_MODEL += ("domain", "slide_table")
     help="Folder of the slides: scan those that did not train, and score what is found there.",
 )
 @click.option("--annotations", type=EXISTING, help="All cells of these slides, for --detect.")
-@click.option(
-    "--from",
-    "format",
-    type=click.Choice(["auto", *READ]),
-    default="auto",
-    help="Format of --annotations.",
-)
+@format_option("Format of --annotations.")
 @column_option
 @click.option("--slide-mpp", type=float, help="Micrometres per pixel of these slides themselves.")
 @click.option(

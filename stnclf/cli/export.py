@@ -6,7 +6,6 @@ import click
 
 from ..annotations import write_annotations
 from ..annotations._io import WRITE
-from ..annotations._readers import READ
 from .common import (
     EXISTING,
     Command,
@@ -18,7 +17,7 @@ from .common import (
 )
 from .messages import say
 from .outputs import check_output
-from .tables import LABEL_HELP, read_tables, slides_option
+from .tables import LABEL_HELP, format_option, read_tables, slides_option
 
 __all__ = ["export"]
 
@@ -38,9 +37,7 @@ __all__ = ["export"]
     default="auto",
     help="Output format; auto: from the extension.",
 )
-@click.option(
-    "--from", "format", type=click.Choice(["auto", *READ]), default="auto", help="Input format."
-)
+@format_option("Input format.")
 @click.option("--label", "labels", multiple=True, help=LABEL_HELP)
 @click.option("--min-probability", type=float, help="Only cells of at least this probability.")
 @click.option("--image", help="Only cells of this image; or its name, if the table has none.")

@@ -23,7 +23,7 @@ from .messages import show, write_data
 from .outputs import check_output
 from .patch_set import is_patch_set, load_patches
 from .sizes import look_at, measure, patches_line, recommend, sides_by_class
-from .tables import needs_resolution, read_table, slides_option
+from .tables import first_few, needs_resolution, read_table, slides_option
 
 __all__ = ["info"]
 
@@ -47,8 +47,6 @@ _SIZE_FACTS = (
     *("boxes_px", "classes_px", "neighbours_px", "slides_found", "missing", "mpp", "outside"),
     *("recommended", "why"),
 )
-#: Names of images without a file, and pairs of annotators, that are written out.
-_NAMES = 3
 
 
 @click.command(
@@ -195,10 +193,10 @@ def _annotation_facts(path, how, slide_mpp, cell_width):
 
 def _agreement_facts(table):
     """Say how far annotators agree, where cells have several votes."""
-    from ..metrics import annotator_agreement
-
     if "votes" not in table:
         return {}
+    from ..metrics import annotator_agreement  # needs SciPy: not before there is something to do
+
     found = annotator_agreement(table)
     if not found["n_cells"]:
         return {}
@@ -248,9 +246,8 @@ def _in_words(facts):
     if "missing" in facts:
         n = facts["slides_found"] + len(facts["missing"])
         resolution = "resolution not known" if mpp is None else f"{mpp:.4g} um per pixel"
-        names = ", ".join(map(repr, facts["missing"][:_NAMES]))
-        more = ", ..." if len(facts["missing"]) > _NAMES else ""
-        lacking = f"; without a file: {names}{more}" if names else ""
+        names = first_few([repr(name) for name in facts["missing"]])
+        lacking = f"; without a file: {names}" if names else ""
         words["slides"] = f"{facts['slides_found']} of {n} found, {resolution}{lacking}"
         words["outside"] = f"{facts['outside']} cells lie outside their image"
     words["counts"] = {label or "without a class": n for label, n in words["counts"].items()}
@@ -274,11 +271,10 @@ def _agreement_in_words(facts):
         pairs = [
             f"{_kappa(pair['cohen_kappa'])} {' and '.join(map(str, pair['voters']))} "
             f"({pair['n_cells']} cells)"
-            for pair in value["pairs"][:_NAMES]
+            for pair in value["pairs"]
         ]
         if pairs:
-            more = ["..."] if len(value["pairs"]) > _NAMES else []
-            words["Cohen's kappa"] = ", ".join([*pairs, *more])
+            words["Cohen's kappa"] = first_few(pairs)
     return words
 
 

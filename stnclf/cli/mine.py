@@ -12,7 +12,6 @@ from .._utils.identity import describe_file, run_identity
 from .._utils.run import Run
 from .._version import __version__
 from ..annotations import resolve_image
-from ..annotations._readers import READ
 from .common import (
     EXISTING,
     FILE,
@@ -37,7 +36,7 @@ from .patch_folder import (
     remove_patches,
 )
 from .patch_set import load_patches, read_run, save_others
-from .tables import read_table
+from .tables import format_option, read_table
 
 __all__ = ["mine"]
 
@@ -76,13 +75,7 @@ _CHUNK = 256
     "--background-label", default="background", show_default=True, help="Class of these patches."
 )
 @click.option("--slide-mpp", type=float, help="Micrometres per pixel of the slides themselves.")
-@click.option(
-    "--from",
-    "format",
-    type=click.Choice(["auto", *READ]),
-    default="auto",
-    help="Format of --annotations.",
-)
+@format_option("Format of --annotations.")
 @column_option
 @click.option("--tile-size", type=int, default=1024, show_default=True, help="Pixels at a time.")
 @click.option("--device", help="cpu, cuda or cuda:N.  [default: as in MODEL]")

@@ -11,7 +11,6 @@ from .._utils.identity import describe_file, run_identity
 from .._utils.run import Run
 from .._version import __version__
 from ..annotations import resolve_image
-from ..annotations._readers import READ
 from .common import (
     EXISTING,
     Command,
@@ -36,7 +35,7 @@ from .patch_folder import (
     remove_patches,
 )
 from .patch_set import load_patches, read_run, save_others
-from .tables import LABEL_HELP, check_images, read_table
+from .tables import LABEL_HELP, check_images, format_option, read_table, resolution
 
 __all__ = ["patches"]
 
@@ -84,9 +83,7 @@ class _SideOrAuto(click.ParamType):
     help="Largest random distance in px of a cell from the middle.  [default: an eighth of --size]",
 )
 @click.option("--label", "labels", multiple=True, help=LABEL_HELP)
-@click.option(
-    "--from", "format", type=click.Choice(["auto", *READ]), default="auto", help="Input format."
-)
+@format_option("Input format.")
 @click.option("--image", help="Name of the image, for a table that does not say it.")
 @column_option
 @click.option(
@@ -220,7 +217,8 @@ def patches(
                 del facts["on_error"]
                 facts["skipped"] = read_skipped(work / "X.npy")
                 facts["cell_size"] = how["cell_size"] or how["size"] // 2
-                facts["mpp"] = how["mpp"] or how["slide_mpp"] or _resolution(root, set(groups))
+                paths = (resolve_image(root, name) for name in set(groups))
+                facts["mpp"] = how["mpp"] or how["slide_mpp"] or resolution(paths)
                 save_others(work, y, centers, groups, {**facts, "run": header}, *near)
                 write_skipped(os.fspath(work / "X.npy"), [])
                 del X  # a file that is open cannot be moved everywhere
@@ -258,11 +256,3 @@ def _sizes(table, root, how, cell_width):
     words = [f"--{name.replace('_', '-')} {value:g}" for name, value in chosen.items() if value]
     say(f"--size auto is {' '.join(words)}")
     return chosen
-
-
-def _resolution(root, names):
-    """Micrometres per pixel of level 0, if they are known and the same on all slides."""
-    from ..slides._readers import open_reader
-
-    found = {open_reader(os.fspath(resolve_image(root, name))).mpp for name in names}
-    return found.pop() if len(found) == 1 else None

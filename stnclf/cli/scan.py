@@ -23,6 +23,7 @@ from .common import (
 )
 from .messages import describe, report, say
 from .outputs import beside, check_output, say_complete, target
+from .tables import slide_files
 
 __all__ = ["scan_command"]
 
@@ -158,13 +159,9 @@ def scan_command(
 
 def _slides_in(path):
     """List the slides in a folder, by name; a file, or MRXS's folder of parts, is itself."""
-    from ..annotations._slide_facts import SLIDE_ENDINGS
-
     if not path.is_dir():
         return [path]
-    found = sorted(
-        file for file in path.iterdir() if file.suffix.lower() in SLIDE_ENDINGS and file.is_file()
-    )
+    found = slide_files(path)
     if not found:
         raise click.BadParameter(f"'{path}' is a folder without slides.", param_hint="'SLIDES...'")
     return found

@@ -14,7 +14,6 @@ from .._utils.optional import import_pandas
 from .._utils.printable import printable
 from .._version import __version__
 from ..annotations import read_annotations, resolve_image
-from ..annotations._readers import READ
 from .common import (
     EXISTING,
     FILE,
@@ -27,7 +26,7 @@ from .common import (
 )
 from .messages import about_file, say, show
 from .outputs import check_output
-from .tables import by_base_name, read_table, slides_option
+from .tables import by_base_name, format_option, read_table, slides_option
 
 __all__ = ["score"]
 
@@ -66,9 +65,7 @@ _PICTURES = (".pdf", ".png", ".svg")
     help="Write for each class the threshold with the best F1 into --model.",
 )
 @click.option("--model", type=FILE, help="The model that keeps the chosen thresholds.")
-@click.option(
-    "--from", "format", type=click.Choice(["auto", *READ]), default="auto", help="Format of TRUTH."
-)
+@format_option("Format of TRUTH.")
 @column_option
 @slides_option
 @overwrite_option

@@ -11,6 +11,7 @@ import click
 
 from .._utils.optional import import_pandas
 from ..annotations import read_annotations, resolve_image
+from ..annotations._readers import READ
 from ..annotations._slide_facts import SLIDE_ENDINGS, find_slide
 from ..annotations._table import DoesNotApply, NeedsLabel, NeedsResolution
 
@@ -18,9 +19,13 @@ __all__ = [
     "LABEL_HELP",
     "by_base_name",
     "check_images",
+    "first_few",
+    "format_option",
     "needs_resolution",
     "read_table",
     "read_tables",
+    "resolution",
+    "slide_files",
     "slides_option",
 ]
 
@@ -28,6 +33,14 @@ __all__ = [
 LABEL_HELP = "Only this class, may be repeated; or the class of all, if the file names none."
 #: Names that are written out in a message.
 _NAMES = 3
+
+
+def format_option(text):
+    """Make the option for the format of a table, with its help."""
+    choice = click.Choice(["auto", *READ])
+    return click.option("--from", "format", type=choice, default="auto", help=text)
+
+
 #: Where the slides of annotation files lie.
 slides_option = click.option(
     "--slides",
@@ -72,7 +85,8 @@ def read_table(path, format="auto", *, mpp=None, labels=(), **how):
             raise
         # The slides say how large pixels are, where nobody else does.
         names = set(_read(path, format, 1.0, labels, how)[0]["image"])
-        found = _resolution(how.get("slides") or _folder(path), names)
+        root = Path(how.get("slides") or _folder(path))
+        found = resolution(find_slide(root, name) for name in names)
         if found is None:
             _name_option(error)
             raise
@@ -84,14 +98,21 @@ def _folder(path):
     return path if path.is_dir() else path.parent
 
 
-def _resolution(root, names):
-    """Micrometres per pixel of level 0, if it is known and the same on all slides."""
+def resolution(paths):
+    """Read the micrometres per pixel of level 0, if they are known and the same on all slides.
+
+    Parameters
+    ----------
+    paths : iterable of (Path or None)
+        The slides; nothing is known of one that is None.
+
+    Returns
+    -------
+    float or None
+    """
     from ..slides._readers import open_reader
 
-    root, found = Path(root), set()
-    for name in names:
-        slide = find_slide(root, name)
-        found.add(None if slide is None else open_reader(os.fspath(slide)).mpp)
+    found = {None if path is None else open_reader(os.fspath(path)).mpp for path in paths}
     return found.pop() if len(found) == 1 else None
 
 
@@ -155,16 +176,24 @@ def check_images(table, root, annotations):
                 missing.append(name)
     if not missing:
         return
-    there = sorted(p.name for p in root.iterdir() if p.suffix.lower() in SLIDE_ENDINGS)
-    here = f"; there are {_listed(there)}" if there else ", nor another slide"
+    there = [repr(path.name) for path in slide_files(root)]
+    here = f"; there are {first_few(there)}" if there else ", nor another slide"
     raise ValueError(
-        f"{annotations}: {len(missing)} of {len(names)} images have no file in {root}: "
-        f"{_listed(missing)}{here}."
+        f"{annotations}: no such file in {root} for {len(missing)} of {len(names)} images: "
+        f"{first_few([repr(name) for name in missing])}{here}."
     )
 
 
-def _listed(names):
-    return ", ".join([*map(repr, names[:_NAMES]), *(["..."] if len(names) > _NAMES else [])])
+def slide_files(folder):
+    """List the slides and images in a folder, by name."""
+    return sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in SLIDE_ENDINGS and path.is_file()
+    )
+
+
+def first_few(words):
+    """Write out the first of some words; dots stand for the others."""
+    return ", ".join([*words[:_NAMES], *(["..."] if len(words) > _NAMES else [])])
 
 
 def needs_resolution(error):

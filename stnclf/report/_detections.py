@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from .._utils.typing import RandomState
 from ..metrics import detection_score
 from ._intervals import ENDS
-from ._tables import layout
+from ._tables import layout, with_interval
 
 __all__ = ["detection_intervals", "detection_rows", "detection_table", "score_slides"]
 
@@ -92,7 +92,7 @@ def detection_rows(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]
     """Format the header and the rows of `detection_table`, in strings."""
     header = ["slide", "class", "cells", "found", "found - cells"]
     header += ["precision", "recall", "F1", "AP"]
-    rows = []
+    rows, measures = [], (*_MEASURES, "average_precision")
     intervals = scores.get("intervals") or {}
     blocks = {"all": scores["pooled"]}
     blocks |= scores["slides"] if len(scores["slides"]) > 1 else {}
@@ -100,17 +100,11 @@ def detection_rows(scores: Mapping[str, Any]) -> tuple[list[str], list[list[str]
         for i, (label, score) in enumerate(block.items()):
             n_cells, n_found = score["n_truth"], score["n_detections"]
             ends = intervals.get(str(label), {}) if block is scores["pooled"] else {}
-            shown = [_text(score[key], ends.get(key)) for key in (*_MEASURES, "average_precision")]
+            shown = [with_interval(score[key], ends.get(key)) for key in measures]
             first = name if i == 0 else ""
             counts = [str(n_cells), str(n_found), f"{n_found - n_cells:+d}"]
             rows.append([first, str(label), *counts, *shown])
     return header, rows
-
-
-def _text(value: float | None, ends: Sequence[float] | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if ends is None else f"{value:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]"
 
 
 def detection_intervals(

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from .._utils.typing import RandomState, Scores
 from ._intervals import MEASURES, Pairs, measures
-from ._tables import _check_results, _number, layout
+from ._tables import _check_results, layout, with_interval
 
 __all__ = ["domain_rows", "domain_table", "group_rows", "scores_by_part"]
 
@@ -165,9 +165,4 @@ def group_rows(results: Mapping[str, Scores]) -> tuple[list[str], list[list[str]
 
 
 def _with_interval(line: Scores, key: str) -> str:
-    """Write a score and, in brackets, its interval."""
-    intervals = line.get("intervals")
-    if not intervals:
-        return _number(line[key], 3)
-    low, high = intervals[key]
-    return f"{line[key]:.3f} [{low:.3f}, {high:.3f}]"
+    return with_interval(line[key], (line.get("intervals") or {}).get(key))

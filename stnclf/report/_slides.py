@@ -12,6 +12,7 @@ from ..metrics._detection import match_points
 from ..scan._density import cell_density, density_colours
 from ..scan._hotspots import rows_of
 from ..slides._slide import opened
+from ..slides._tissue import known_mpp
 from ._data import COLUMNS, data_uri, encoded, sheet
 
 __all__ = ["slide_data"]
@@ -50,10 +51,7 @@ def slide_data(slides):
 def _one_slide(name, parts, most_bytes, n_crops):
     with opened(parts["slide"]) as slide:
         width, height = slide.size
-        try:
-            mpp = slide.mpp
-        except ValueError:
-            mpp = None
+        mpp = known_mpp(slide)
         image, _ = slide.thumbnail(SLIDE_STEPS[0][0])
         for side, quality in SLIDE_STEPS:
             picture = Image.fromarray(image)

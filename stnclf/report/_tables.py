@@ -7,7 +7,14 @@ from typing import Any
 
 from .._utils.typing import Scores
 
-__all__ = ["classification_rows", "classification_table", "layout", "summary_rows", "summary_table"]
+__all__ = [
+    "classification_rows",
+    "classification_table",
+    "layout",
+    "summary_rows",
+    "summary_table",
+    "with_interval",
+]
 
 
 def classification_table(results: Mapping[str, Scores], *, fmt: str = "text") -> str:
@@ -127,6 +134,12 @@ def _distance_cells(summary: dict[str, Any] | None) -> list[str]:
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def with_interval(value: float | None, ends: Sequence[float] | None) -> str:
+    """Write a score and, in brackets, its interval; a dash where it is not defined."""
+    text = _number(value, 3)
+    return text if value is None or ends is None else f"{text} [{ends[0]:.3f}, {ends[1]:.3f}]"
 
 
 def layout(header: Sequence[str], rows: Sequence[Sequence[str]], *, n_text: int, fmt: str) -> str:

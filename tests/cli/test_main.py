@@ -232,7 +232,7 @@ def commands_in(page):
 
 
 @pytest.mark.parametrize(
-    ("page", "n"), [("command_line.md", 11), ("clusters.md", 2), ("../README.md", 9)]
+    ("page", "n"), [("command_line.md", 13), ("clusters.md", 2), ("../README.md", 9)]
 )
 def test_commands_in_the_documentation_parse(page, n):
     lines = commands_in(page)

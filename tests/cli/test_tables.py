@@ -100,7 +100,7 @@ def test_images_without_a_file_are_named_beside_those_that_there_are(work, invok
     code, _, lines = invoke(*line)
     assert (code, len(lines)) == (1, 1)
     assert lines[0].endswith(
-        f"bare.csv: 1 of 1 images have no file in {work / 'slides'}: 'b'; there are 'a.tif'."
+        f"bare.csv: no such file in {work / 'slides'} for 1 of 1 images: 'b'; there are 'a.tif'."
     )
 
 

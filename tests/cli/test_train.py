@@ -116,7 +116,7 @@ def test_a_killed_training_goes_on(road, tmp_path, invoke):
     assert (code, "--resume" in lines[0]) == (2, True)
     code, _, lines = invoke(*line, "--seed", 1, "--resume")
     assert (code, len(lines)) == (1, 1)
-    assert "random_state" in lines[0]
+    assert "other --seed (was 0, is 1)" in lines[0]
     assert invoke(*line, "--resume")[0] == 0
     assert_same_model(out, road / "model.safetensors")
     assert sorted(os.listdir(tmp_path)) == ["m.safetensors", "m.safetensors.json"]
