@@ -16,7 +16,10 @@ from stnclf import PAPER, CiresanBaseline, STNCellClassifier
 from stnclf.geometry import window_corners
 from stnclf.networks import FixedLocalizer, STNNet, WindowClassifier
 
-METHODS = ("stn", "stn-absent", "cnn", "stn-paper", "ciresan", "svc", "rf")
+METHODS = (
+    *("stn", "stn-absent", "zoom", "cnn", "cnn-128", "cnn-160"),
+    *("stn-paper", "stn-paper-full", "ciresan", "ciresan-full", "svc", "rf"),
+)
 STAGE_EPOCHS = ("classifier_epochs", "localizer_epochs", "joint_epochs")
 
 
@@ -25,11 +28,14 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
 
     Parameters
     ----------
-    method : {"stn", "stn-absent", "cnn", "stn-paper", "ciresan", "svc", "rf"}
-        The network with a localizer; the same, told in which patches no cell is meant; a modern
-        network on the whole patch, trained with the same augmentation and optimiser; the STN as
-        published in 2017; its plain network; or hand-crafted features under a support vector
-        machine or a random forest.
+    method : {"stn", "stn-absent", "zoom", "cnn", "cnn-128", "cnn-160", "stn-paper", \
+"stn-paper-full", "ciresan", "ciresan-full", "svc", "rf"}
+        The network with a localizer; the same, told in which patches no cell is meant; the same
+        with three glimpses that its classifier refines; a modern network on the whole patch,
+        trained with the same augmentation and optimiser, which sees it at 64, 128 or 160 px; the
+        STN as published in 2017, and its plain network, for as many epochs as a table gives them or
+        for all of the paper's; or hand-crafted features under a support vector machine or a random
+        forest.
     patch_size, cell_size : int
         Pixels.
     seed : int
@@ -43,15 +49,14 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
     """
     settings = dict(settings or {})
     sizes = {"patch_size": patch_size, "cell_size": cell_size, "random_state": seed}
-    if method in ("stn", "stn-absent", "stn-paper"):
-        published = PAPER if method == "stn-paper" else {}
-        return made(STNCellClassifier, **{**published, **sizes, **settings})
+    if method in _CHANGES:
+        return made(STNCellClassifier, **{**_CHANGES[method], **sizes, **settings})
     one_stage = {**sizes, "localizer_epochs": 0, "joint_epochs": 0}
-    if method == "cnn":
+    if method in _WHOLE_PATCH:
         # These two do nothing here; they keep what is stored of a run from looking outdated.
         unused = {"classifier": "context", "optimizer__lr": (3e-3, 3e-3, 1e-4)}
-        return made(WholePatch, **{**one_stage, **unused, **settings})
-    if method == "ciresan":
+        return made(_WHOLE_PATCH[method], **{**one_stage, **unused, **settings})
+    if method in ("ciresan", "ciresan-full"):
         return made(CiresanBaseline, **{**sizes, **settings})
     from stnclf.features import CellFeatures
 
@@ -75,7 +80,10 @@ def title(method, settings=None):
     names = {
         "stn": "STN",
         "stn-absent": "STN, told where no cell is meant",
+        "zoom": "STN, three glimpses refined",
         "cnn": "modern CNN on the whole patch",
+        "cnn-128": "modern CNN on the whole patch, seen at 128 px",
+        "cnn-160": "modern CNN on the whole patch, seen at 160 px",
         "ciresan": "CNN baseline (Ciresan)",
         "svc": "features + SVC",
         "rf": "features + random forest",
@@ -88,9 +96,10 @@ def title(method, settings=None):
         return f"{title(method, settings)}, augment__scale={scale}"
     if method == "stn" and set(STAGE_EPOCHS) <= set(settings):
         return f"STN, {'/'.join(str(settings[key]) for key in STAGE_EPOCHS)} epochs"
+    method = method.replace("ciresan-full", "ciresan")
     if method == "ciresan" and "epochs" in settings:
         return f"{names[method]}, {settings['epochs']} epochs"
-    if method != "stn-paper":
+    if method not in ("stn-paper", "stn-paper-full"):
         return names[method]
     published = [PAPER[key] for key in STAGE_EPOCHS]
     used = [settings.get(key, PAPER[key]) for key in STAGE_EPOCHS]
@@ -107,6 +116,8 @@ class WholePatch(STNCellClassifier):
     up to the same number of maps; the same offsets, rotations, jitter and optimiser.
     """
 
+    _view, _stem = 64, 0
+
     def _stages(self):
         stages = super()._stages()
         stages["classifier"] = replace(stages["classifier"], classifies="window")
@@ -114,10 +125,35 @@ class WholePatch(STNCellClassifier):
 
     def _build(self, frame, n_channels, n_classes, mean, std):
         widths = (16, 32, 64, 128)
-        network = WindowClassifier(n_channels, n_classes, scales=(1.0,), widths=widths, stem=0)
+        network = WindowClassifier(
+            n_channels, n_classes, scales=(1.0,), view=self._view, widths=widths, stem=self._stem
+        )
         module = STNNet(FixedLocalizer(), network, frame.patch, frame.patch, mean, std)
         self._set_up(module)
         return module
+
+
+class WholePatch128(WholePatch):
+    """The same on a view of 128 px, which a first convolution of stride two halves."""
+
+    _view, _stem = 128, 16
+
+
+class WholePatch160(WholePatch):
+    """The same on a view of 160 px."""
+
+    _view, _stem = 160, 16
+
+
+#: What the methods with a localizer change of the default.
+_CHANGES = {
+    "stn": {},
+    "stn-absent": {},
+    "zoom": {"classifier": "zoom", "n_glimpses": 3},
+    "stn-paper": PAPER,
+    "stn-paper-full": PAPER,
+}
+_WHOLE_PATCH = {"cnn": WholePatch, "cnn-128": WholePatch128, "cnn-160": WholePatch160}
 
 
 @dataclass

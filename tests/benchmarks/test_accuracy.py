@@ -10,6 +10,7 @@ import accuracy
 import numpy as np
 import protocols
 import pytest
+import torch
 from _run import Store, parameters
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import f1_score
@@ -133,6 +134,9 @@ def test_a_title_says_what_differs_from_the_defaults():
         ("ciresan", {"epochs": 7}, "CNN baseline (Ciresan), 7 epochs"),
         ("stn-paper", epochs, "STN as published, 3/2/1 of 50/200/100 epochs"),
         ("stn-paper", {}, "STN as published"),
+        ("stn-paper-full", {}, "STN as published"),
+        ("ciresan-full", {"epochs": 200}, "CNN baseline (Ciresan), 200 epochs"),
+        ("cnn-128", {"classifier_epochs": 9}, "modern CNN on the whole patch, seen at 128 px"),
         ("svc", {}, "features + SVC"),
         ("rf", {"grid": {"max_depth": [1]}}, "features + random forest, tuned"),
     ]:
@@ -318,3 +322,42 @@ def test_the_demo_writes_table_numbers_and_figure(cells, build, tmp_path, monkey
     assert record["n_samples"] == 60
     assert "| centre guess" in (tmp_path / "demo/table.md").read_text()
     assert (tmp_path / "demo/examples.png").stat().st_size > 10_000
+
+
+def test_every_method_has_settings_a_place_and_an_estimator_of_its_kind():
+    assert set(accuracy.SETTINGS) == set(_evaluate.METHODS) == set(accuracy.ORDER) - {"oracle"}
+    assert set(accuracy.USUAL) < set(_evaluate.METHODS)
+    for method in _evaluate.METHODS[:-2]:
+        settings = accuracy.SETTINGS[method]["all"]
+        estimator = _evaluate.build(method, 160, 48, seed=3, settings=settings)
+        assert (estimator.patch_size, estimator.cell_size, estimator.random_state) == (160, 48, 3)
+        assert {k: v for k, v in parameters(estimator).items() if k in settings} == settings
+    paper = _evaluate.build("stn-paper-full", 160, 48, seed=0)
+    assert [getattr(paper, key) for key in _evaluate.STAGE_EPOCHS] == [50, 200, 100]
+    assert _evaluate.build("zoom", 160, 48, seed=0).n_glimpses == 3
+
+
+@pytest.mark.parametrize(("method", "view"), [("cnn", 64), ("cnn-128", 128), ("cnn-160", 160)])
+def test_the_whole_patch_is_seen_at_its_size(method, view):
+    X, y, centers = make_cells(9, patch_size=64, image_size=64, offset=4, random_state=0)
+    network = _evaluate.build(method, 64, 48, seed=0, settings={"classifier_epochs": 1})
+    module = network.fit(X, y, centers=centers).net_.module_
+    assert module.classifier.view == (view, view)
+    (start,) = [layer for layer in module.modules() if isinstance(layer, torch.nn.Conv2d)][:1]
+    assert start.stride == ((1, 1) if view == 64 else (2, 2))
+
+
+def test_rare_cells_are_scored_by_fold_and_found_ones_are_the_rare(tmp_path):
+    store = Store(tmp_path / "a.json", accuracy.KEY)
+    for fold, (confusion, tenths) in enumerate(
+        [([[3, 1], [2, 4]], [10, 90, 200]), ([[5, 0], [0, 5]], [30, 80])]
+    ):
+        row = {"protocol": "chula", "method": "stn", "seed": 0, "fold": fold, "title": "STN"}
+        row |= {"n_folds": 5, "max_samples": None, "labels": ["common", "rare"], "settings": {}}
+        row |= {"confusion": confusion, "errors": {"common": [999], "rare": tenths}}
+        store.put({**row, "fit_cpu_seconds": 10.0 + 10 * fold, "predict_seconds": 1.0})
+        store.put({**row, "max_samples": 9, "fit_cpu_seconds": 0.0, "predict_seconds": 1.0})
+    (text,) = accuracy.rare_cells(store).values()
+    first = (2 * 3 / (2 * 3 + 1 + 2) + 2 * 4 / (2 * 4 + 1 + 2)) / 2
+    cells = f"STN | 0, 1 | {(first + 1) / 2:.3f} ({first:.3f} to 1.000) | 8.0 | 60 % | 15"
+    assert text.splitlines()[2:] == [f"| {cells} |"]
