@@ -1,107 +1,134 @@
 """What each part of the default STN is worth: leave one out, or put one in, and measure again.
 
-    python benchmarks/ablation.py --data ROOT [--protocols bccd amibr crchisto] [--folds 0]
-        [--seeds 0] [--variants NAME ...] [--threads N] [--max-samples N]
+    python benchmarks/ablation.py --data FOLDER [--variants NAME ...] [--folds 0 1 2 3 4]
+        [--seeds 0] [--threads N] [--max-samples N]
     python benchmarks/ablation.py --page-only
 
-Folds, settings and scores are those of accuracy.py, but for the EPOCHS.
+Crops, folds and test sets are those of amibr.py. A variant is compared with the default on the
+same folds and seeds; several processes may share the file of results.
 """
 
-import accuracy
+import amibr
 import numpy as np
-from _run import HEADLINES, carry_out, parser, table
+from _evaluate import build
+from _run import carry_out, mean_and_range, needs_data, parameters, parser, table
 
-#: About a third of the epochs of accuracy.py's.
-EPOCHS = {
-    "bccd": {"classifier_epochs": 35, "localizer_epochs": 25, "joint_epochs": 4},
-    "amibr": {"classifier_epochs": 35, "localizer_epochs": 20, "joint_epochs": 4},
-    "crchisto": {"classifier_epochs": 14, "localizer_epochs": 6, "joint_epochs": 2},
-}
-#: Name -> parameters that differ from the default.
+KEY = ("variant", "seed", "fold", "max_samples")
+#: Name -> parameters that differ from the default. Each is trained.
 VARIANTS = {
     "default": {},
-    "two networks, window and context": {"classifier": "context"},
-    "the paper's classifier": {"classifier": "inception"},
-    "the paper's localizer": {"localizer": "dense"},
-    "three glimpses": {"n_glimpses": 3},
-    "refinement of three positions": {"classifier": "zoom", "n_glimpses": 3},
-    "no average over symmetries": {"tta": False},
+    "half of the epochs": {"classifier_epochs": 40, "localizer_epochs": 25, "joint_epochs": 10},
     "no joint stage": {"joint_epochs": 0},
-    "no mirrored patches": {"augment__flip": False},
-    "no rotation": {"augment__rotate": False},
-    "sizes changed by up to 1.2": {"augment__scale": 0.2},
+    "no label smoothing": {"label_smoothing": 0.0},
+    "haematoxylin-eosin jitter": {"augment__color": 0.0, "augment__stain": 0.1},
     "no change of colour": {"augment__color": 0.0},
     "colour up to 0.25": {"augment__color": 0.25},
+    "sizes changed by up to 1.2": {"augment__scale": 0.2},
+    "no mirrored patches": {"augment__flip": False},
+    "no rotation": {"augment__rotate": False},
     "no centre jitter": {"augment__center": 0.0},
-    "no label smoothing": {"label_smoothing": 0.0},
+    "weighted classes": {"balance": False, "class_weight": "balanced"},
+    "no class balance": {"balance": False},
     "no weight decay": {"optimizer__weight_decay": 0.0},
     "constant rates": {
         "optimizer__schedule": "constant",
         "optimizer__lr": (1e-3, 1e-3, 5e-4),
     },
-    "no class balance": {"balance": False},
-    "weighted classes": {"balance": False, "class_weight": "balanced"},
+    "three glimpses": {"n_glimpses": 3},
+    "three glimpses refined": {"classifier": "zoom", "n_glimpses": 3},
+    "two networks, window and context": {"classifier": "context"},
+    "the paper's classifier": {"classifier": "inception"},
+    "the paper's localizer": {"localizer": "dense"},
 }
-#: Stored rows of parameters that were measured and went.
-GONE = ("a map for each class", "two networks, window alone")
+#: Those that change prediction alone: attributes of the module, asked of the trained default.
+IN_PREDICTION = {"no average over symmetries": {"tta": False}}
+SETS = amibr.PUBLISHED_SETS[:2]
 
 
 def main(arguments=None):
-    line = parser(__doc__, "ablation.json", methods=["stn"])
-    line.add_argument("--protocols", nargs="+", default=list(EPOCHS), choices=EPOCHS)
-    line.add_argument("--folds", nargs="+", type=int, default=[0], help="which of the five")
-    line.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
-    options = line.parse_args(arguments)
+    line = parser(__doc__, "ablation.json")
+    line.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    line.add_argument("--folds", nargs="+", type=int, default=range(amibr.N_FOLDS), metavar="FOLD")
+    carry_out(line.parse_args(arguments), KEY, measure, sections, "ablation.md")
 
-    def variants(protocol):
-        return {f": {name}": EPOCHS[protocol] | VARIANTS[name] for name in options.variants}
 
-    def measure(options, store):
-        accuracy.measure(options, store, variants)
+def measure(options, store):
+    """Train every variant on every fold that is not stored yet."""
+    needs_data(options)
+    crops = amibr.split(options.data, options.max_samples)
+    for variant in options.variants:
+        for seed in options.seeds:
+            for fold in options.folds:
+                measure_fold(options, store, crops, variant, seed, fold)
 
-    carry_out(options, accuracy.KEY, measure, sections, "ablation.md")
+
+def measure_fold(options, store, crops, variant, seed, fold):
+    """Train one variant on one fold, and store what it and variants of its prediction find."""
+    asked = [(variant, {}), *(IN_PREDICTION.items() if variant == "default" else ())]
+    rows, estimator = [], None
+    for name, changes in asked:
+        row = {"variant": name, "seed": seed, "fold": fold, "max_samples": options.max_samples}
+        settings = VARIANTS[variant] | changes
+        row["settings"] = parameters(build("stn", *amibr.sizes(), seed=seed, settings=settings))
+        rows.append(row)
+    if all(map(store.is_done, rows)):
+        return
+    estimator = build("stn", *amibr.sizes(), seed=seed, settings=VARIANTS[variant])
+    seconds = amibr.fit_fold(estimator, crops, fold)
+    for row, (_, changes) in zip(rows, asked):
+        for name, value in changes.items():
+            setattr(estimator.net_.module_, name, value)
+        row |= {"fit_cpu_seconds": seconds, **amibr.predict_fold(estimator, crops, fold)}
+        store.put(row)
+        print("{variant} seed {seed} fold {fold}: ".format(**row) + amibr.shown(row), flush=True)
 
 
 def sections(store):
-    """Write a row for each variant: score, difference to the default in points, CPU seconds.
+    """Write a row for each variant: means over folds, and differences to the default by fold.
 
-    Only variants with all the folds of the default are shown. An asterisk marks seconds of another
-    machine than the default's, which do not compare.
+    A difference is that of the same fold and seed, in points, mean (least to most).
     """
+    whole = [row for row in store.rows if row["max_samples"] is None]
     found = {}
-    for row in store.rows:
-        variant = row["method"].partition(": ")[2]
-        found.setdefault(row["protocol"], {}).setdefault(variant, []).append(row)
-    headlines = {name.split("/")[0]: data["headline"] for name, data in store.data.items()}
-    found = {name: found[name] for name in headlines if "default" in found.get(name, {})}
-    if not found:
+    for row in whole or store.rows:
+        found.setdefault(row["variant"], {})[row["seed"], row["fold"]] = row
+    default = found.get("default", {})
+    if not default:
         return {"ablation": "Nothing is stored yet."}
+    names = [name for name in SETS if all(name in row["counts"] for row in default.values())]
+    header = ["variant", "folds"]
+    for name in names:
+        header += [f"{name}: balanced accuracy", "difference", "AUROC", "difference"]
+    header += ["fit (CPU s)", "predict (CPU s)"]
     lines = []
-    for variant in (*VARIANTS, *GONE):
-        cells = []
-        for name, variants in found.items():
-            base, mine = variants["default"], variants.get(variant, [])
-            if len(mine) != len(base):
-                cells += ["-", "-"]
-                continue
-            score, default = (mean_score(rows, headlines[name]) for rows in (mine, base))
-            change = "" if variant == "default" else f" ({100 * (score - default):+.1f})"
-            elsewhere = {r["environment"] for r in mine} - {r["environment"] for r in base}
-            seconds = np.mean([row["fit_cpu_seconds"] for row in mine])
-            cells += [f"{score:.3f}{change}", f"{seconds:.0f}{'*' if elsewhere else ''}"]
-        if set(cells) != {"-"}:
-            lines.append([variant, *cells])
-    header = ["variant"]
-    for name in found:
-        header += [f"{name}, {HEADLINES[headlines[name]]}", "fit (CPU s)"]
-    runs = sorted({(row["seed"], row["fold"]) for row in store.rows})
-    which = ", ".join(f"fold {fold} of seed {seed}" for seed, fold in runs)
-    text = f"{which.capitalize()}. {store.where(store.rows)}"
-    return {"ablation": f"{text}\n\n{table(header, lines)}"}
+    for variant in ("default", *IN_PREDICTION, *list(VARIANTS)[1:]):
+        runs = sorted(set(found.get(variant, {})) & set(default))
+        if not runs:
+            continue
+        mine, base = ([rows[run] for run in runs] for rows in (found[variant], default))
+        cells = [variant, len(runs)]
+        for name in names:
+            for measure in ("balanced accuracy", "AUROC"):
+                values, others = (
+                    [amibr.scores([row], name)[measure] for row in rows] for rows in (mine, base)
+                )
+                change = "-" if variant == "default" else difference(values, others)
+                cells += [mean_and_range(values) if change == "-" else mean(values), change]
+        for part in ("fit", "predict"):
+            cells.append(f"{np.mean([row[f'{part}_cpu_seconds'] for row in mine]):.0f}")
+        lines.append(cells)
+    return {"ablation": f"{store.where(store.rows)}\n\n{table(header, lines)}"}
 
 
-def mean_score(rows, headline):
-    return np.mean([accuracy.confusion_scores([row])[headline] for row in rows])
+def mean(values):
+    return f"{np.mean(values):.3f}"
+
+
+def difference(values, others):
+    """Write the differences in points: mean, and least to most of several."""
+    points = 100 * (np.array(values) - np.array(others))
+    text = f"{points.mean():+.1f}"
+    return text if len(points) == 1 else f"{text} ({points.min():+.1f} to {points.max():+.1f})"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ atypical crops first; scores, ensembles and thresholds are computed from them.
 
 import base64
 import csv
+import time
+from typing import NamedTuple
 
 import numpy as np
 from _evaluate import build, fit_timed
@@ -109,41 +111,72 @@ def images(paths):
     return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths])
 
 
+class Split(NamedTuple):
+    """The benchmark's crops: those of the folds with the middle of each, and the test sets."""
+
+    X: np.ndarray
+    y: np.ndarray
+    groups: np.ndarray
+    centers: np.ndarray
+    folds: list
+    tests: dict
+
+
+def split(folder, max_samples=None):
+    """Read the benchmark, and divide its training crops into its own five folds by slide."""
+    (X, y, groups), tests = read(folder, max_samples)
+    splitter = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=42)
+    centers = np.full((len(X), 2), (X.shape[1] - 1) / 2)
+    return Split(X, y, groups, centers, list(splitter.split(X, y, groups)), tests)
+
+
+def sizes():
+    """Sides of the patch and of the cell, in pixels."""
+    return PROTOCOLS["amibr"].patch_size, PROTOCOLS["amibr"].cell_size
+
+
 def measure(options, store):
     """Measure every fold model that is not stored with the probabilities of all test sets."""
     needs_data(options)
-    (X, y, groups), tests = read(options.data, options.max_samples)
-    splitter = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=42)
-    splits = list(splitter.split(X, y, groups))
-    middle = np.full((len(X), 2), (X.shape[1] - 1) / 2)
-    sizes = PROTOCOLS["amibr"].patch_size, PROTOCOLS["amibr"].cell_size
+    crops = split(options.data, options.max_samples)
     for seed in options.seeds:
         for method in options.methods:
             for fold in options.folds:
                 row = {"method": method, "seed": seed, "fold": fold}
                 row["max_samples"] = options.max_samples
-                estimator = build(method, *sizes, seed=seed, settings=METHODS[method][1])
+                estimator = build(method, *sizes(), seed=seed, settings=METHODS[method][1])
                 row["settings"] = parameters(estimator)
-                if store.is_done(row) and set(tests) <= set(store.find(row)["probabilities"]):
+                if store.is_done(row) and set(crops.tests) <= set(store.find(row)["probabilities"]):
                     continue
-                train, held_out = splits[fold]
-                held_out = held_out[np.argsort(y[held_out], kind="stable")]
-                seconds = fit_timed(estimator, X[train], y[train], middle[train], groups[train])
-                row["fit_cpu_seconds"] = round(seconds[1], 1)
-                asked = {HELD_OUT: (X[held_out], y[held_out]), **tests}
-                row["counts"] = {
-                    name: [int((t == RARE).sum()), len(t)] for name, (_, t) in asked.items()
-                }
-                row["probabilities"] = {
-                    name: packed(probability(estimator, images))
-                    for name, (images, _) in asked.items()
-                }
-                store.put(row)
-                found = {name: scores([row], name)["balanced accuracy"] for name in asked}
-                shown = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
-                print(
-                    f"{method} seed {seed} fold {fold}: {shown}; {seconds[1]:.0f} CPU s", flush=True
-                )
+                row["fit_cpu_seconds"] = fit_fold(estimator, crops, fold)
+                store.put(row | predict_fold(estimator, crops, fold))
+                print(f"{method} seed {seed} fold {fold}: {shown(store.find(row))}", flush=True)
+
+
+def fit_fold(estimator, crops, fold):
+    """Train on one fold; return CPU seconds."""
+    train = crops.folds[fold][0]
+    known = crops.X[train], crops.y[train], crops.centers[train], crops.groups[train]
+    return round(fit_timed(estimator, *known)[1], 1)
+
+
+def predict_fold(estimator, crops, fold):
+    """Predict what one fold holds out and the test sets; return what is stored of it."""
+    held_out = crops.folds[fold][1]
+    held_out = held_out[np.argsort(crops.y[held_out], kind="stable")]
+    asked = {HELD_OUT: (crops.X[held_out], crops.y[held_out]), **crops.tests}
+    start = time.process_time()
+    found = {name: packed(probability(estimator, images)) for name, (images, _) in asked.items()}
+    seconds = round(time.process_time() - start, 1)
+    counts = {name: [int((y == RARE).sum()), len(y)] for name, (_, y) in asked.items()}
+    return {"predict_cpu_seconds": seconds, "counts": counts, "probabilities": found}
+
+
+def shown(row):
+    """Say what a row found, in a line."""
+    found = {name: scores([row], name)["balanced accuracy"] for name in row["counts"]}
+    text = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+    return f"{text}; {row['fit_cpu_seconds']:.0f} CPU s"
 
 
 def probability(estimator, X):
