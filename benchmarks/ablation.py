@@ -40,7 +40,7 @@ VARIANTS = {
     "the paper's classifier": {"classifier": "inception"},
     "the paper's localizer": {"localizer": "dense"},
 }
-#: Those that change prediction alone: attributes of the module, asked of the trained default.
+#: Those that change prediction alone: asked of the trained default.
 IN_PREDICTION = {"no average over symmetries": {"tta": False}}
 SETS = amibr.PUBLISHED_SETS[:2]
 
@@ -76,8 +76,7 @@ def measure_fold(options, store, crops, variant, seed, fold):
     estimator = build("stn", *amibr.sizes(), seed=seed, settings=VARIANTS[variant])
     seconds = amibr.fit_fold(estimator, crops, fold)
     for row, (_, changes) in zip(rows, asked):
-        for name, value in changes.items():
-            setattr(estimator.net_.module_, name, value)
+        estimator.set_params(**changes)
         row |= {"fit_cpu_seconds": seconds, **amibr.predict_fold(estimator, crops, fold)}
         store.put(row)
         print("{variant} seed {seed} fold {fold}: ".format(**row) + amibr.shown(row), flush=True)

@@ -413,7 +413,7 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         return ()
 
     def _set_up(self, module):
-        """Hand the module what may change between one fit and the next."""
+        """Hand the module what may change between one fit or prediction and the next."""
 
     def _to_device(self, device):
         self.net_.device = device

@@ -42,7 +42,11 @@ class PredictionMixin(TransformerMixin, ClassifierMixin):
         return np.asarray(getattr(self, "has_cell_", np.ones(len(self.classes_), dtype=bool)))
 
     def _module(self):
-        """Return the trained networks as one torch module, on the CPU."""
+        """Return the trained networks as one torch module, on the CPU.
+
+        It predicts as the parameters say now, which are also what a file keeps.
+        """
+        self._set_up(self.net_.module_)
         return self.net_.module_
 
     @neutral()

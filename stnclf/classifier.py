@@ -133,7 +133,8 @@ class STNCellClassifier(BaseCellClassifier):
         nothing else; None changes nothing. An object has parameters of its own:
         ``augment__flip`` in a search or ``set_params``; a name has none.
     tta : bool, default=True
-        Test-time augmentation: average probabilities over the eight symmetries of the window.
+        Test-time augmentation: average probabilities over the eight symmetries of the window. May
+        be changed after ``fit`` by ``set_params``, and so may ``n_glimpses``.
     device : str, default="auto"
         "cpu", "cuda", "cuda:N", or "auto" for a GPU where there is one.
     precision : {"auto", "float32", "bfloat16"}, default="auto"

@@ -8,7 +8,7 @@ import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from stnclf import PAPER, Augmentation, Optimizer, STNCellClassifier
+from stnclf import PAPER, Augmentation, Ensemble, Optimizer, STNCellClassifier, load, save
 from stnclf.networks import (
     CLASSIFIERS,
     DenseLocalizer,
@@ -17,6 +17,7 @@ from stnclf.networks import (
     InceptionClassifier,
     MapClassifier,
 )
+from stnclf.scan._scan import model_digest
 from tests.conftest import QUICK, make_blobs
 from tests.test_base import state
 from tests.test_prediction import make_context
@@ -176,3 +177,20 @@ def test_names_stand_for_objects(blobs):
     none = STNCellClassifier(**settings, augment=None).fit(X, y, centers=centers)
     default = STNCellClassifier(**settings).fit(X, y, centers=centers)
     assert not torch.equal(state(none), state(default))
+
+
+@pytest.mark.parametrize("change", [{"tta": False}, {"n_glimpses": 3}], ids=str)
+def test_parameters_of_prediction_hold_at_once_and_in_a_file(blobs, tmp_path, change):
+    X, y, centers = blobs
+    clf = STNCellClassifier(**QUICK).fit(X, y, centers=centers)
+    before, identity = clf.predict_proba(X[:9]), model_digest(clf)
+    clf.set_params(**change)
+    found = clf.predict_proba(X[:9])
+    assert np.abs(found - before).max() > 1e-6
+    assert model_digest(clf) != identity
+    save(clf, tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(load(tmp_path / "m.safetensors").predict_proba(X[:9]), found)
+    if "tta" in change:  # takes no part in training
+        fitted = STNCellClassifier(**QUICK | change).fit(X, y, centers=centers)
+        np.testing.assert_array_equal(fitted.predict_proba(X[:9]), found)
+        np.testing.assert_allclose(Ensemble([clf, fitted]).predict_proba(X[:9]), found, atol=1e-6)

@@ -24,6 +24,7 @@ from ..slides import Slide, SlideReadError
 from ..slides._cell_table import check_cells, on_level_0
 from ..slides._skipped import check_on_error
 from ..slides._slide import name_of, opened
+from ._finders import DIGITS
 from ._scan import check_estimator, model_digest, plane_scale
 
 __all__ = ["classify_cells", "classify_table"]
@@ -195,7 +196,7 @@ def classify_table(estimator, slides, table, *, mpp, on_error, out, resume, verb
                 X, missing = _cut(
                     estimator, slides[name], points[here], mpp, scales[name], on_error
                 )
-                found = class_columns(estimator, X).round(6)
+                found = class_columns(estimator, X).round(DIGITS)
                 found[missing] = np.nan
                 if missing.any():  # to be tried again when the run is resumed
                     progress.cells[number] = found

@@ -17,7 +17,10 @@ import torch.nn.functional as F
 from ..geometry import theta_centers
 from ..networks import Location, sample
 
-__all__ = ["Block", "Finder", "Found", "PatchFinder", "WindowFinder", "is_peak"]
+__all__ = ["DIGITS", "Block", "Finder", "Found", "PatchFinder", "WindowFinder", "is_peak"]
+
+#: Decimals of probabilities. More would be noise; what is kept, and why, can be told from a table.
+DIGITS = 6
 
 #: How far a peak must lie above the mean around it: on empty glass, where all values are equal
 #: but for rounding, there is none.
@@ -207,13 +210,17 @@ class Finder:
             proba[again] = classify(again, True)
         return proba
 
+    def enough(self, probability):
+        """Whether probabilities, or what a table keeps of them, are as large as the least."""
+        return np.maximum(probability, probability.round(DIGITS)) >= self.min_probability
+
     def labelled(self, points, proba):
         """Label each cell with the most probable of the classes that count."""
         return self.likely(points, proba, self.reported[proba[:, self.reported].argmax(axis=1)])
 
     def likely(self, points, proba, label):
         """Leave out the cells whose label is not probable enough."""
-        rows = proba[np.arange(len(label)), label] >= self.min_probability
+        rows = self.enough(proba[np.arange(len(label)), label])
         return Found(points[rows], proba[rows], label[rows])
 
 

@@ -84,7 +84,7 @@ class HeatFinder(Finder):
             most = np.exp(-(shift**2).sum(axis=1) / 2)
             logit = around[:, self.radius, self.radius].cpu().numpy().astype(np.float64)
             objectness = np.minimum(1.0, 1 / (1 + np.exp(-logit)) / most)
-        likely = objectness >= self.min_probability
+        likely = self.enough(objectness)
         return places[likely], objectness[likely]
 
     def points(self, peaks):

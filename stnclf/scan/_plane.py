@@ -14,15 +14,12 @@ from .._utils.threads import Workers
 from ..slides import SlideReadError
 from ..slides._skipped import merged
 from ..slides._slide import name_of
-from ._finders import Block
+from ._finders import DIGITS, Block
 
 __all__ = ["Plane", "probable", "run", "table_of", "without_duplicates"]
 
 #: Pixels of the plane: what cannot be read is left out in parts of about this side.
 _SMALLEST = 64
-
-#: By how much probabilities are rounded in tables.
-_ROUNDED = 5e-7
 
 
 class Plane:
@@ -66,8 +63,7 @@ class Plane:
             found = finder.find(pixels, box, block, self.is_wanted)
         points = (found.points + 0.5) * self.scale - 0.5
         inside = ((points > -0.5) & (points < np.array(self.slide.size) - 0.5)).all(axis=1)
-        # More digits than these would only be noise.
-        cells = [points.round(2), found.label[:, None], found.proba.round(6)]
+        cells = [points.round(2), found.label[:, None], found.proba.round(DIGITS)]
         return np.concatenate(cells, axis=1)[inside]
 
 
@@ -133,7 +129,7 @@ def _probability(cells):
 
 def probable(cells, least):
     """Leave out cells whose label has less than its own least probability (n_classes,)."""
-    return cells[_probability(cells) >= least[cells[:, 2].astype(int)] - _ROUNDED]
+    return cells[_probability(cells) >= least[cells[:, 2].astype(int)]]
 
 
 def without_duplicates(cells, radius):

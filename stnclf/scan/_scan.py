@@ -392,7 +392,10 @@ def _add_to(digest, estimator):
         if name.endswith("_") and name not in _NOT_OF_THE_MODEL:
             value = value.tolist() if isinstance(value, np.ndarray) else value
             digest.update(json.dumps([name, value], default=str).encode())
-    digest.update(repr(getattr(estimator.net_.module_, "tta", False)).encode())
+    module = estimator._module()
+    digest.update(repr(getattr(module, "tta", False)).encode())
+    if getattr(module, "n_glimpses", 1) != 1:  # runs of before do not know of it
+        digest.update(repr(module.n_glimpses).encode())
 
 
 def check_estimator(estimator):

@@ -9,9 +9,10 @@ from scipy.ndimage import gaussian_filter
 
 from stnclf import STNCellClassifier
 from stnclf.geometry import theta_centers
-from stnclf.scan._finders import Block, PatchFinder, WindowFinder
+from stnclf.scan._finders import DIGITS, Block, PatchFinder, WindowFinder
 from stnclf.scan._heatmap_finder import HeatFinder
 from stnclf.scan._map_finder import MapFinder
+from stnclf.scan._plane import probable
 from tests.scan.conftest import SIZES, UNTRAINED, fitted
 
 ALL = np.arange(2)
@@ -155,6 +156,18 @@ def test_only_what_may_count_is_looked_at_in_all_symmetries(kind, request, monke
     kept = again & (whole.proba[:, rare[0]] >= least)
     np.testing.assert_allclose(part.proba, whole.proba[kept], atol=1e-5)
     np.testing.assert_allclose(part.points, whole.points[kept], atol=1e-5)
+
+
+def test_the_least_probability_is_compared_in_the_digits_of_the_table(baseline):
+    estimator, module = baseline
+    probability = np.array([0.9976034, 0.9976036, 0.9976044, 0.9976046])
+    for least, kept in [(0.997604, [1, 2, 3]), (0.9976045, [3]), (0.997603, [0, 1, 2, 3])]:
+        finder = PatchFinder(module, estimator, np.array([1]), least, (24, 32))
+        proba = np.stack([1 - probability, probability], axis=1)
+        found = finder.labelled(np.arange(8).reshape(4, 2), proba)
+        assert (found.points[:, 0] // 2).tolist() == kept
+        cells = np.column_stack([found.points, found.label, found.proba.round(DIGITS)])
+        assert len(probable(cells, np.array([0, least]))) == len(kept)
 
 
 def test_the_baseline_is_asked_for_the_place_of_what_counts_only(baseline, monkeypatch):
