@@ -33,6 +33,8 @@ from stnclf.report import classification_table, evaluate, summary_table
 
 #: The order of methods in tables; oracle, windows at the true centres, was measured at 1fd4ba8.
 ORDER = (*METHODS[:6], "oracle", *METHODS[6:])
+PAPERS = ("stn-paper-full", "ciresan-full")
+FOLD_COLUMNS = ("folds", "macro F1", "error (px)", "within 8 px", "fit (CPU s)")
 USUAL = ("stn", "stn-absent", "cnn", "stn-paper", "ciresan", "svc", "rf")
 KEY = ("protocol", "method", "seed", "fold", "n_folds", "max_samples")
 N_FOLDS = 5
@@ -292,7 +294,7 @@ def sections(store):
     if not parts:
         return {"accuracy": "No complete set of folds is stored yet."}
     whole = "\n\n".join([f"Measured on {store.where(store.rows)}", *parts])
-    return {"accuracy": whole, **rare_cells(store)}
+    return {"accuracy": whole, **rare_cells(store), **whole_schedule(store)}
 
 
 def rare_cells(store):
@@ -300,24 +302,50 @@ def rare_cells(store):
 
     Localisation is that of the rare cells: in a patch of common ones any of them might be meant.
     """
+    found = runs_by_fold(store, lambda row: row["protocol"] == "chula")
+    lines = [[name, *fold_cells(rows, "macro_f1", "rare")] for name, rows in found]
+    return {"rare red cells": table(["method", *FOLD_COLUMNS], lines)}
+
+
+def whole_schedule(store):
+    """Write a row for each data set and method that was trained for all the paper's epochs."""
+    found = runs_by_fold(store, lambda row: row["method"] in PAPERS)
+    lines = [
+        [rows[0]["protocol"], name, *fold_cells(rows, store.data[rows[0]["protocol"]]["headline"])]
+        for name, rows in found
+    ]
+    header = ["data set", "method", *FOLD_COLUMNS]
+    header[3] = "score"
+    return {"whole schedule": table(header, lines)}
+
+
+def runs_by_fold(store, wanted):
+    """List the names and rows of the methods of some rows, in order."""
     found = {}
     for row in store.rows:
-        if row["protocol"] == "chula" and row["max_samples"] is None:
-            found.setdefault((row["method"], row["seed"], row["title"]), []).append(row)
-    lines = []
-    for (_, seed, name), rows in sorted(found.items(), key=lambda i: (ORDER.index(i[0][0]), i[0])):
-        folds = sorted(row["fold"] for row in rows)
-        which = f"all {N_FOLDS}" if len(folds) == N_FOLDS else ", ".join(map(str, folds))
-        scores = [confusion_scores([row])["macro_f1"] for row in rows]
-        where = ["-", "-"]
-        if rows[0]["errors"] is not None:
-            errors = np.concatenate([row["errors"]["rare"] for row in rows]) / 10
-            where = [f"{np.median(errors):.1f}", f"{100 * np.mean(errors <= 8):.0f} %"]
-        seconds = np.mean([row["fit_cpu_seconds"] for row in rows])
-        name += f", seed {seed}" if seed else ""
-        lines.append([name, which, mean_and_range(scores), *where, f"{seconds:.0f}"])
-    header = ["method", "folds", "macro F1", "error (px)", "within 8 px", "fit (CPU s)"]
-    return {"rare red cells": table(header, lines)}
+        if wanted(row) and row["max_samples"] is None:
+            found.setdefault((row["protocol"], row["method"], row["seed"]), []).append(row)
+
+    def place(key):
+        return list(protocols.PROTOCOLS).index(key[0]), ORDER.index(key[1]), key[2]
+
+    return [
+        (found[key][0]["title"] + (f", seed {key[2]}" if key[2] else ""), found[key])
+        for key in sorted(found, key=place)
+    ]
+
+
+def fold_cells(rows, score, label=None):
+    """Cells of a table: folds, their score, localisation of a class or of all, time."""
+    folds = sorted(row["fold"] for row in rows)
+    which = f"all {N_FOLDS}" if len(folds) == N_FOLDS else ", ".join(map(str, folds))
+    where = ["-", "-"]
+    if rows[0]["errors"] is not None:
+        parts = [row["errors"] if label is None else {label: row["errors"][label]} for row in rows]
+        errors = np.concatenate([values for part in parts for values in part.values()]) / 10
+        where = [f"{np.median(errors):.1f}", f"{100 * np.mean(errors <= 8):.0f} %"]
+    scores = mean_and_range([confusion_scores([row])[score] for row in rows])
+    return [which, scores, *where, f"{np.mean([row['fit_cpu_seconds'] for row in rows]):.0f}"]
 
 
 if __name__ == "__main__":

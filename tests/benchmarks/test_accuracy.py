@@ -361,3 +361,17 @@ def test_rare_cells_are_scored_by_fold_and_found_ones_are_the_rare(tmp_path):
     first = (2 * 3 / (2 * 3 + 1 + 2) + 2 * 4 / (2 * 4 + 1 + 2)) / 2
     cells = f"STN | 0, 1 | {(first + 1) / 2:.3f} ({first:.3f} to 1.000) | 8.0 | 60 % | 15"
     assert text.splitlines()[2:] == [f"| {cells} |"]
+
+
+def test_the_whole_schedule_has_the_score_of_its_data_set_and_all_cells(tmp_path):
+    store = Store(tmp_path / "a.json", accuracy.KEY)
+    store.note("amibr", {"headline": "balanced_accuracy"})
+    row = {"protocol": "amibr", "method": "stn-paper-full", "seed": 0, "title": "STN as published"}
+    row |= {"n_folds": 5, "max_samples": None, "labels": ["a", "b"], "settings": {}}
+    row |= {"confusion": [[9, 1], [2, 2]], "errors": {"a": [10, 90], "b": [70]}}
+    for fold in range(5):
+        store.put({**row, "fold": fold, "fit_cpu_seconds": 7.0, "predict_seconds": 1.0})
+    store.put({**row, "method": "stn-paper", "fold": 0, "fit_cpu_seconds": 1.0})
+    (text,) = accuracy.whole_schedule(store).values()
+    cells = "all 5 | 0.700 (0.700 to 0.700) | 7.0 | 67 % | 7"
+    assert text.splitlines()[2:] == [f"| amibr | STN as published | {cells} |"]
