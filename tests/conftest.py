@@ -9,9 +9,14 @@ from pathlib import Path
 
 # scikit-learn skips its array API check unless this stands before SciPy is first imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+# Test processes share the cores: more threads than these would wait for each other. Before torch.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    each = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, each)))
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from stnclf import CiresanBaseline, STNCellClassifier
@@ -39,6 +44,15 @@ def make_blobs(n, height=24, width=36, seed=0, margin=6):
         cross = (np.minimum(dx, dy) == 0) & (np.maximum(dx, dy) <= 4)
         image[disc if label == "disc" else cross] = (230, 60, 90)
     return X, y, centers
+
+
+@pytest.fixture
+def two_threads():
+    """Have torch use two threads, whatever it may use by itself."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

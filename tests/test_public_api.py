@@ -275,6 +275,7 @@ print(json.dumps(sorted(set({EXTRAS}) & (set(sys.modules) - before))))
 def test_import_changes_nothing_global():
     code = f"""
 {DEPENDENCIES}
+torch.set_num_threads(2)
 import importlib, json, logging, os, random, signal, sys, threading, warnings
 
 def look():

@@ -147,6 +147,7 @@ def inside():
     raise ValueError("stop")
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_what_was_set_is_set_again_even_after_an_error():
     with ExitStack() as stack:
         for name, surroundings in SURROUNDINGS.items():

@@ -7,6 +7,8 @@ import torch
 
 from stnclf._utils.threads import Prefetch, Workers
 
+pytestmark = pytest.mark.usefixtures("two_threads")
+
 
 def test_workers_keep_order_and_restore_threads():
     before = torch.get_num_threads()
