@@ -1,20 +1,22 @@
 """Accuracy of all methods on the public data sets, by grouped cross-validation.
 
-    python benchmarks/accuracy.py --data ROOT [--protocols bccd amibr crchisto chula]
+    python benchmarks/accuracy.py --data ROOT [--folds 0 1 2 3 4] [--seeds 0]
+        [--protocols bccd amibr crchisto chula chula-96 chula-216]
         [--methods stn stn-absent zoom cnn cnn-128 cnn-160 stn-paper stn-paper-full ciresan
-        ciresan-full svc rf] [--seeds 0] [--folds 0 1 2 3 4] [--max-samples N] [--threads N]
-        [--out FILE]
+        ciresan-full svc rf] [--max-samples N] [--threads N] [--out FILE]
     python benchmarks/accuracy.py --page-only
 
 ROOT holds the folders bccd, amibr and so on. Scores are those of the test vectors of the five folds
 put together. Processes may share an output file. Without ``--out`` docs/accuracy.md is written, and
-the table of rare red cells in README.md. Methods that are not named: those of `USUAL`.
+the table of rare red cells in README.md, with the figure over the sizes of their patches. Without
+--protocols all without a number are measured, without --methods those of `USUAL`.
 """
 
 import numpy as np
 import protocols
 from _evaluate import METHODS, build, folds, run_fold, title
 from _run import (
+    DOCS,
     HEADLINES,
     ROOT,
     Store,
@@ -39,6 +41,10 @@ USUAL = ("stn", "stn-absent", "cnn", "stn-paper", "ciresan", "svc", "rf")
 KEY = ("protocol", "method", "seed", "fold", "n_folds", "max_samples")
 N_FOLDS = 5
 README = ROOT / "README.md"
+FIGURE = DOCS / "_static" / "rare_cells.png"
+#: Rare red cells: the protocols in order of the size of their patches, and what the figure shows.
+RARE = ("chula-96", "chula", "chula-216")
+SHOWN = ("stn", "cnn", "ciresan", "svc")
 
 # Parameters that differ from the estimators' own defaults: for all protocols, then for one.
 # The published system is cut short here; its row says by how much.
@@ -92,15 +98,15 @@ SETTINGS = {
 
 def main(arguments=None):
     line = parser(__doc__, "accuracy.json", protocols=list(protocols.PROTOCOLS), methods=USUAL)
-    line.add_argument("--protocols", nargs="+", choices=protocols.PROTOCOLS, metavar="NAME")
+    line.add_argument("--protocols", nargs="+", choices=protocols.ALL_SIZES, metavar="NAME")
     line.add_argument("--methods", nargs="+", choices=METHODS, metavar="NAME")
     line.add_argument("--folds", nargs="+", type=int, default=range(N_FOLDS), metavar="FOLD")
     options = line.parse_args(arguments)
     carry_out(options, KEY, measure, sections, "accuracy.md")
     if options.out == options.kept:
-        text = README.read_text(encoding="utf-8")
-        made = rare_cells(Store(options.out, KEY))
-        write_atomically(README, filled(text, made).encode())
+        text, store = README.read_text(encoding="utf-8"), Store(options.out, KEY)
+        write_atomically(README, filled(text, rare_cells(store, ["chula"])).encode())
+        draw(store).savefig(FIGURE, dpi=120)
 
 
 def measure(options, store, variants=None):
@@ -123,8 +129,8 @@ def measure(options, store, variants=None):
                         row = {"protocol": name, "method": method + variant, "seed": seed}
                         row |= {"fold": fold, "n_folds": N_FOLDS}
                         row["max_samples"] = options.max_samples
-                        chosen = SETTINGS[method]
-                        chosen = {**chosen["all"], **chosen.get(name, {}), **changes}
+                        chosen, data_set = SETTINGS[method], name.partition("-")[0]
+                        chosen = {**chosen["all"], **chosen.get(data_set, {}), **changes}
                         measure_fold(
                             options, store, cells, protocol, row, method, chosen, splits[fold]
                         )
@@ -229,7 +235,7 @@ def complete_runs(store):
     runs, found = {}, {}
     for row in store.rows:
         runs.setdefault(tuple(row[name] for name in KEY if name != "fold"), []).append(row)
-    order = list(protocols.PROTOCOLS)
+    order = list(protocols.ALL_SIZES)
 
     def place(rows):
         first = rows[0]
@@ -297,14 +303,53 @@ def sections(store):
     return {"accuracy": whole, **rare_cells(store), **whole_schedule(store)}
 
 
-def rare_cells(store):
+def rare_cells(store, names=RARE):
     """Write a row for each method on Chula's rare red cells, of the folds that are stored.
 
     Localisation is that of the rare cells: in a patch of common ones any of them might be meant.
     """
-    found = runs_by_fold(store, lambda row: row["protocol"] == "chula")
-    lines = [[name, *fold_cells(rows, "macro_f1", "rare")] for name, rows in found]
-    return {"rare red cells": table(["method", *FOLD_COLUMNS], lines)}
+    found, lines = runs_by_fold(store, lambda row: row["protocol"] in names), []
+    for name, rows in found:
+        width = [f"{patch_over_cell(rows[0]['protocol']):.1f}"] if len(names) > 1 else []
+        lines.append([*width, name, *fold_cells(rows, "macro_f1", "rare")])
+    header = ["patch / cell"] if len(names) > 1 else []
+    return {"rare red cells": table([*header, "method", *FOLD_COLUMNS], lines)}
+
+
+def patch_over_cell(name):
+    protocol = protocols.ALL_SIZES[name]
+    return protocol.patch_size / protocol.cell_size
+
+
+def draw(store):
+    """Draw macro F1 on rare red cells against patch over cell: means of folds, least and most."""
+    import matplotlib.pyplot as plt
+
+    from stnclf._utils.plot_style import COLOURS, DASHES, MARKERS
+
+    figure, axis = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
+    for method, colour, dash, marker in zip(SHOWN, COLOURS, DASHES, MARKERS):
+        points = []
+        for name in RARE:
+            for _, rows in runs_by_fold(
+                store,
+                lambda row, name=name, method=method: (
+                    (row["protocol"], row["method"], row["seed"]) == (name, method, 0)
+                ),
+            ):
+                scores = [confusion_scores([row])["macro_f1"] for row in rows]
+                points.append((patch_over_cell(name), np.mean(scores), min(scores), max(scores)))
+        if points:
+            x, mean, least, most = np.transpose(points)
+            axis.vlines(x, least, most, color=colour, alpha=0.5)
+            axis.plot(x, mean, color=colour, linestyle=dash, marker=marker, label=title(method))
+    axis.axhline(0.5, color="0.6", linewidth=0.8)
+    axis.set(xlabel="side of the patch / side of the cell's window", ylabel="macro F1")
+    axis.set_ylim(0.3, 1)
+    axis.text(1, 0.5, "chance", transform=axis.get_yaxis_transform(), ha="left", va="center")
+    axis.grid(alpha=0.3)
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
 
 
 def whole_schedule(store):
@@ -327,7 +372,9 @@ def runs_by_fold(store, wanted):
             found.setdefault((row["protocol"], row["method"], row["seed"]), []).append(row)
 
     def place(key):
-        return list(protocols.PROTOCOLS).index(key[0]), ORDER.index(key[1]), key[2]
+        width = patch_over_cell(key[0]) if key[0] in RARE else 0
+        order = list(protocols.ALL_SIZES).index(key[0].partition("-")[0])
+        return order, width, ORDER.index(key[1]), key[2]
 
     return [
         (found[key][0]["title"] + (f", seed {key[2]}" if key[2] else ""), found[key])

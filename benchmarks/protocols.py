@@ -12,14 +12,14 @@ but wholly inside the central patch. The rest of the image is context for augmen
 import csv
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-__all__ = ["PROTOCOLS", "CellSet", "Protocol", "load", "recognise"]
+__all__ = ["ALL_SIZES", "PROTOCOLS", "CellSet", "Protocol", "load", "recognise"]
 
 # BCCD: sparse classes first. A patch carries the name of the sparsest class that it shows.
 BLOOD_CELLS = ("WBC", "Platelets", "RBC")
@@ -30,7 +30,7 @@ OFFSET_DRAWS = 50
 RED_CELLS_PER_IMAGE = 4
 # Chula: target cells, teardrops, burr cells and schistocytes are rare forms of red cells.
 RARE_FORMS = (4, 7, 8, 9)
-RARE_CLEARANCE = 96  # half a patch, and 16 px more
+RARE_CLEARANCE = 16  # pixels, and half a patch
 NUCLEI = ("epithelial", "fibroblast", "inflammatory", "others")
 NUCLEI_PER_IMAGE = 100
 
@@ -113,8 +113,9 @@ def load(folder, name=None, *, seed=0):
     ----------
     folder : path-like
         The folder of the set, or one that holds it under the protocol's name.
-    name : {"bccd", "amibr", "crchisto", "chula"}, default=None
-        The protocol; None recognises it from the files in `folder`.
+    name : {"bccd", "amibr", "crchisto", "chula", "chula-96", "chula-216"}, default=None
+        The protocol; None recognises it from the files in `folder`. The last two cut Chula's
+        patches at other sizes.
     seed : int, default=0
         Decides the offsets, and which cells are taken where a protocol takes some only.
 
@@ -128,15 +129,15 @@ def load(folder, name=None, *, seed=0):
     folder = Path(folder)
     if name is None:
         name = recognise(folder)
-    elif name not in PROTOCOLS:
-        raise ValueError(f"name must be one of {sorted(PROTOCOLS)}, got {name!r}.")
-    protocol = PROTOCOLS[name]
+    elif name not in ALL_SIZES:
+        raise ValueError(f"name must be one of {sorted(ALL_SIZES)}, got {name!r}.")
+    protocol = ALL_SIZES[name]
     return _cut_all(protocol.read(find(folder, protocol), protocol, seed), protocol, seed), protocol
 
 
 def find(folder, protocol):
     """Find the folder of a data set: the one that is given, or the one inside of its name."""
-    for place in (folder, folder / protocol.name):
+    for place in (folder, folder / protocol.name.partition("-")[0]):
         if _holds(place, protocol):
             return place
     raise FileNotFoundError(f"no {protocol.name} data in {folder}: expected {protocol.layout}.")
@@ -243,7 +244,8 @@ def _read_chula(folder, protocol, seed) -> Iterator[_Cell]:
             offsets = rng.integers(-reach, reach + 1, (OFFSET_DRAWS, 2))
             others = points[is_rare & (points != point).any(axis=1)]
             seen = others - point + offsets[:, None]
-            allowed = (np.abs(seen).max(axis=2) >= RARE_CLEARANCE).all(axis=1)
+            apart = protocol.patch_size // 2 + RARE_CLEARANCE
+            allowed = (np.abs(seen).max(axis=2) >= apart).all(axis=1)
             if allowed.any():
                 label = "rare" if rare else "common"
                 found[label].append((*point, label, group, offsets[allowed.argmax()]))
@@ -342,4 +344,11 @@ PROTOCOLS = {
             without_cell=("common",),
         ),
     )
+}
+#: Those, and Chula's with patches twice, and four and a half times, as wide as the window.
+ALL_SIZES = PROTOCOLS | {
+    f"chula-{side}": replace(
+        PROTOCOLS["chula"], name=f"chula-{side}", patch_size=side, image_size=side + 128
+    )
+    for side in (96, 216)
 }

@@ -357,7 +357,7 @@ def test_rare_cells_are_scored_by_fold_and_found_ones_are_the_rare(tmp_path):
         row |= {"confusion": confusion, "errors": {"common": [999], "rare": tenths}}
         store.put({**row, "fit_cpu_seconds": 10.0 + 10 * fold, "predict_seconds": 1.0})
         store.put({**row, "max_samples": 9, "fit_cpu_seconds": 0.0, "predict_seconds": 1.0})
-    (text,) = accuracy.rare_cells(store).values()
+    (text,) = accuracy.rare_cells(store, ["chula"]).values()
     first = (2 * 3 / (2 * 3 + 1 + 2) + 2 * 4 / (2 * 4 + 1 + 2)) / 2
     cells = f"STN | 0, 1 | {(first + 1) / 2:.3f} ({first:.3f} to 1.000) | 8.0 | 60 % | 15"
     assert text.splitlines()[2:] == [f"| {cells} |"]
@@ -375,3 +375,23 @@ def test_the_whole_schedule_has_the_score_of_its_data_set_and_all_cells(tmp_path
     (text,) = accuracy.whole_schedule(store).values()
     cells = "all 5 | 0.700 (0.700 to 0.700) | 7.0 | 67 % | 7"
     assert text.splitlines()[2:] == [f"| amibr | STN as published | {cells} |"]
+
+
+def test_rare_cells_are_drawn_over_the_width_of_their_patches(tmp_path):
+    store = Store(tmp_path / "a.json", accuracy.KEY)
+    row = {"seed": 0, "n_folds": 5, "max_samples": None, "labels": ["common", "rare"]}
+    row |= {"settings": {}, "errors": None, "title": "STN", "fit_cpu_seconds": 7.0}
+    for name, fold, right in [
+        ("chula-216", 0, 6),
+        ("chula", 0, 8),
+        ("chula", 1, 9),
+        ("bccd", 0, 1),
+    ]:
+        confusion = [[right, 10 - right], [10 - right, right]]
+        store.put({**row, "protocol": name, "method": "stn", "fold": fold, "confusion": confusion})
+    lines = [line for line in accuracy.draw(store).axes[0].lines if line.get_marker() != "None"]
+    assert [line.get_label() for line in lines] == ["STN"]
+    np.testing.assert_allclose(lines[0].get_xydata(), [[10 / 3, 0.85], [4.5, 0.6]])
+    (text,) = accuracy.rare_cells(store).values()
+    starts = [line.split(" |")[:3] for line in text.splitlines()[2:]]
+    assert starts == [["| 3.3", " STN", " 0, 1"], ["| 4.5", " STN", " 0"]]

@@ -192,6 +192,27 @@ def test_chula_takes_as_many_common_cells_as_rare_ones(tmp_path):
     assert np.abs(cells.centers - 144).max() <= 56
 
 
+def test_chula_in_other_sizes_sees_no_other_rare_cell(tmp_path):
+    # Two rare cells 240 px apart: half a patch of 216, 16 px and an offset of 84 are less.
+    cells = [(60, 240, 8), (300, 240, 4), (180, 60, 0), (400, 420, 1)]
+    (tmp_path / "chula").mkdir()
+    write_chula(tmp_path / "chula", {1: cells})
+    for side, reach in (("96", 24), ("216", 84)):
+        found, protocol = protocols.load(tmp_path, f"chula-{side}")
+        assert protocol.patch_size == int(side)
+        assert found.X.shape[1:3] == (int(side) + 128,) * 2
+        middle = int(side) // 2 + 64
+        offsets = found.centers - middle
+        assert np.abs(offsets).max() <= reach
+        assert found.y.tolist() == ["rare"] * 2 + ["common"] * 2
+        for label, offset in zip(found.y, offsets):
+            if label == "rare":  # the other one lies to the right, or to the left
+                assert 240 - abs(offset[0]) >= int(side) // 2 + 16
+    with pytest.raises(ValueError, match="'chula-216', 'chula-96'"):
+        protocols.load(tmp_path, "chula-97")
+    assert protocols.recognise(tmp_path / "chula") == "chula"
+
+
 def test_images_go_on_as_their_mirror_image():
     photo = np.arange(12).reshape(3, 4, 1)
     want = np.pad(photo, ((7, 7), (7, 7), (0, 0)), mode="symmetric")
