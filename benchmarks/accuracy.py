@@ -346,7 +346,7 @@ def draw(store):
     axis.axhline(0.5, color="0.6", linewidth=0.8)
     axis.set(xlabel="side of the patch / side of the cell's window", ylabel="macro F1")
     axis.set_ylim(0.3, 1)
-    axis.text(1, 0.5, "chance", transform=axis.get_yaxis_transform(), ha="left", va="center")
+    axis.text(1, 0.5, " chance", transform=axis.get_yaxis_transform(), ha="left", va="center")
     axis.grid(alpha=0.3)
     figure.legend(loc="outside upper center", ncols=2)
     return figure
