@@ -5,7 +5,7 @@ import json
 
 import _run
 import pytest
-from _evaluate import METHODS, build
+from _evaluate import build
 
 from stnclf import CiresanBaseline, STNCellClassifier
 
@@ -33,7 +33,7 @@ def test_pages_are_those_of_the_stored_results(name):
     page = (_run.DOCS / PAGES[name]).read_text(encoding="utf-8")
     assert page == _run.filled(page, sections)
     assert len(sections) == {"scan": 3, "accuracy": 3}.get(name, 1)
-    assert all(section.count("\n|") >= 3 for section in sections.values())
+    assert all(section.count("\n|") >= 2 for section in sections.values())
 
 
 def test_every_page_and_every_result_has_its_benchmark():
@@ -103,7 +103,7 @@ def settings_at_1f0a5e9(method):
     )
 
 
-@pytest.mark.parametrize("method", [method for method in METHODS if method != "stn-absent"])
+@pytest.mark.parametrize("method", ["stn", "cnn", "stn-paper", "ciresan", "svc", "rf"])
 def test_stored_rows_are_recognised(method):
     from accuracy import SETTINGS
 
