@@ -15,6 +15,7 @@ from ..annotations import read_annotations, write_annotations
 from .common import FILE, Command, choose_labels, examples, out_option, overwrite_option
 from .messages import about_file, say, write_data
 from .outputs import check_output
+from .tables import stem_of
 
 __all__ = ["hotspots"]
 
@@ -80,6 +81,7 @@ def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwri
     if report is not None:
         check_output(report, overwrite=overwrite, option="--report")
     table = read_annotations(detections, slides=slide)
+    _check_slide(detections, table, slide)
     if label is not None and len(table):
         choose_labels([label], sorted(set(table["label"].dropna())))
     with Slide(slide, slide_mpp) as opened, about_file(detections):
@@ -103,6 +105,14 @@ def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwri
     area, width = how["area_mm2"], how["width_px"]
     size = f"of {area:g} mm2" if width is None else f"{width:g} px wide"
     say(f"{out or slide}: {len(fields)} field(s) {size}{most}")
+
+
+def _check_slide(detections, table, slide):
+    """Say that a table names another slide, and that alone."""
+    names = sorted({os.path.basename(str(name).replace("\\", "/")) for name in table["image"]})
+    name = os.path.basename(slide)
+    if len(names) == 1 and names[0] not in (name, stem_of(name)):
+        say(f"{detections}: its cells are of {names[0]!r}, taken for those of {name!r}")
 
 
 def _write_page(path, table, slide, fields, label, detections):

@@ -12,6 +12,7 @@ import click
 from .._utils.files import write_atomically
 from .._utils.optional import import_pandas
 from .._utils.printable import printable
+from .._utils.run import read_sidecar, write_sidecar
 from .._version import __version__
 from ..annotations import read_annotations, resolve_image
 from .common import (
@@ -25,8 +26,8 @@ from .common import (
     overwrite_option,
 )
 from .messages import about_file, say, show
-from .outputs import check_output
-from .tables import by_base_name, format_option, read_table, slides_option
+from .outputs import check_output, target
+from .tables import by_base_name, first_few, format_option, read_table, slides_option, stem_of
 
 __all__ = ["score"]
 
@@ -111,11 +112,19 @@ def score(
     cells = read_table(truth, format, mpp=mpp, columns=columns, slides=slides, labels=labels)[0]
     with about_file(truth):
         cells = by_base_name(cells[cells["label"].notna()])
-    is_scanned = cells["image"].map(lambda name: scanned is None or Path(name).stem in scanned)
+    cells = _named_as(cells, found["image"])
+    is_scanned = cells["image"].map(lambda name: scanned is None or stem_of(name) in scanned)
     others = sorted({*cells["image"][~is_scanned]})
+    if not is_scanned.any():
+        there = first_few(sorted(map(repr, scanned or {*found["image"]})))
+        asked = first_few([repr(name) for name in others]) or "none"
+        raise ValueError(
+            f"{truth}: has no cell on the slides of {detections}: its cells are on {asked}, the "
+            f"detections on {there}; a file that is named otherwise than its slide wants --slides "
+            "SLIDE."
+        )
     cells = cells[is_scanned]
-    if not len(cells):
-        raise ValueError(f"{truth}: has no cell on the slides of {detections}.")
+    without = sorted({*found["image"]} - {*cells["image"]})
     known = sorted({*cells["label"], *found["label"]}, key=str)
     labels = choose_labels(labels, known) or known
     unit, radius = "px", radius_px
@@ -147,11 +156,27 @@ def score(
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         text = f"{text}; {others[0]}{more} of {truth} not scanned, left out"
     say(f"{out or detections}: {text}")
+    if without:
+        n, names = int(found["image"].isin(without).sum()), first_few([repr(w) for w in without])
+        say(f"no cell of {truth} is on {names}: the {n} detections there count as false")
     for label in _at_the_end(curves, thresholds) if choose else ():
         say(
             f"{label}: the best threshold is below all probabilities of the table; scan with a "
             "lower --min-probability to see whether there is a better one"
         )
+
+
+def _named_as(cells, images):
+    """Give the cells of a file that is named after its slide, without the ending, the name of it.
+
+    Where there are no slides to look at, the detections know their names.
+    """
+    images, names = sorted({*images}), {}
+    for name in {*cells["image"]} - {*images}:
+        alike = [image for image in images if stem_of(image) == name.removesuffix(".ome")]
+        if len(alike) == 1:
+            names[name] = alike[0]
+    return cells.assign(image=cells["image"].replace(names))
 
 
 def _read_detections(path):
@@ -168,11 +193,11 @@ def _read_detections(path):
         if "probability" not in table and len(table):
             raise ValueError(f"{one}: has no column probability; wants a table of scan.")
         tables.append(table[table["label"].notna()])
-        names = {os.path.splitext(name)[0] for name in table["image"]}
+        names = {stem_of(name) for name in table["image"]}
         if len(names) > 1:
             scanned = None
         elif scanned is not None:
-            scanned |= names or {one.stem}
+            scanned |= names or {one.stem.removesuffix(".ome")}
     filled = [table for table in tables if len(table)] or tables[:1]
     table = filled[0] if len(filled) == 1 else import_pandas().concat(filled, ignore_index=True)
     return (table if "probability" in table else table.assign(probability=[])), scanned
@@ -181,6 +206,7 @@ def _read_detections(path):
 def _in_micrometres(cells, found, mpp, slides):
     """Count positions in micrometres, of each slide by its own resolution."""
     from ..slides import Slide
+    from ..slides._tissue import known_mpp
 
     if mpp is not None:
         known = dict.fromkeys({*cells["image"], *found["image"]}, mpp)
@@ -195,7 +221,12 @@ def _in_micrometres(cells, found, mpp, slides):
             is_file = os.path.isfile(slides)
             path = slides if is_file else resolve_image(slides, paths.get(name, name))
             with Slide(path) as slide:
-                known[name] = slide.mpp
+                known[name] = known_mpp(slide)
+            if known[name] is None:
+                raise click.UsageError(
+                    f"--slides: {os.path.basename(path)!r} has no usable resolution in it; pass "
+                    "--mpp, micrometres per pixel, or --radius-px."
+                )
     return [
         table.assign(
             x=table["x"] * table["image"].map(known), y=table["y"] * table["image"].map(known)
@@ -221,7 +252,10 @@ def _keep(path, thresholds):
         **getattr(estimator, "detection_thresholds_", {}),
         **thresholds,
     }
+    made_of = read_sidecar(target(path))
     save(estimator, path)
+    if made_of is not None:  # it is still the model of that training
+        write_sidecar(target(path), made_of)
 
 
 def _at_the_end(curves, thresholds):

@@ -27,6 +27,7 @@ __all__ = [
     "resolution",
     "slide_files",
     "slides_option",
+    "stem_of",
 ]
 
 #: What ``--label`` does, which chooses classes or gives one.
@@ -189,6 +190,19 @@ def slide_files(folder):
     return sorted(
         path for path in folder.iterdir() if path.suffix.lower() in SLIDE_ENDINGS and path.is_file()
     )
+
+
+def stem_of(name):
+    """Return the name of a slide without its ending, of which OME-TIFF has two.
+
+    Examples
+    --------
+    >>> from stnclf.cli.tables import stem_of
+    >>> stem_of("a.ome.tif"), stem_of("b.svs"), stem_of("c.1")
+    ('a', 'b', 'c.1')
+    """
+    stem, ending = os.path.splitext(name)
+    return stem.removesuffix(".ome") if ending.lower() in SLIDE_ENDINGS else name
 
 
 def first_few(words):

@@ -106,3 +106,16 @@ def test_cells_outside_the_slide_and_tables_of_nothing(road, tmp_path, invoke):
     path.write_text("image,x,y,label\n")
     code, _, lines = hot(invoke, road, path, "-o", tmp_path / "f.csv")
     assert (code, lines) == (0, [f"{tmp_path / 'f.csv'}: 0 field(s) of 0.001 mm2"])
+
+
+def test_detections_of_another_slide_are_said(road, tmp_path, invoke):
+    table = tmp_path / "t.csv"
+    table.write_text("image,x,y,label\nb.svs,30,40,disc\nb.svs,35,40,disc\n", encoding="utf-8")
+    line = ("hotspots", table, road / "slides" / "a b.tif", "--slide-mpp", 0.25, "--area", 0.001)
+    code, _, lines = invoke(*line)
+    assert code == 0
+    assert lines[0] == f"{table}: its cells are of 'b.svs', taken for those of 'a b.tif'"
+    for name in ("a b.tif", "day 1/a b.tif", "a b"):
+        table.write_text(f"image,x,y,label\n{name},30,40,disc\n", encoding="utf-8")
+        code, _, lines = invoke(*line)
+        assert (code, len(lines)) == (0, 1), lines

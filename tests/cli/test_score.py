@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import stnclf
 from stnclf.annotations import read_annotations, write_annotations
@@ -193,3 +194,70 @@ def test_tables_that_are_none_of_scan_are_named(road, tmp_path, invoke):
     code, printed, _ = invoke("score", empty, *line)
     assert code == 0
     assert "0.000" in printed
+
+
+@pytest.fixture
+def exports(road, tmp_path):
+    """The truth as QuPath writes it: a GeoJSON for each slide, named after it without ending."""
+    truth = read_annotations(road / "cells.sqlite")
+    (tmp_path / "gj").mkdir()
+    for name in ("a b.tif", "ü.png"):
+        part = truth[truth["image"] == name]
+        path = tmp_path / "gj" / f"{name[:-4]}.geojson"
+        write_annotations(part, path, "qupath")
+        collection = json.loads(path.read_text(encoding="utf-8"))
+        del collection["image"]  # which QuPath itself does not write
+        path.write_text(json.dumps(collection), encoding="utf-8")
+    return tmp_path / "gj"
+
+
+def test_truth_named_after_its_slide_is_that_of_the_slide(road, found, exports, invoke):
+    how = ("--radius-px", 6)
+    expected = invoke("score", found, road / "cells.sqlite", *how)
+    assert invoke("score", found, exports, *how)[:2] == expected[:2]
+    one = invoke("score", found / "a b.csv", exports / "a b.geojson", *how)
+    assert one[0] == 0
+    assert one[1].splitlines()[-1] in expected[1]
+
+
+def test_detections_on_slides_without_truth_are_counted_and_said(found, exports, invoke):
+    os.remove(exports / "ü.geojson")
+    code, _, lines = invoke("score", found, exports, "--radius-px", 6)
+    n = len(read_annotations(found / "ü.csv"))
+    assert (code, len(lines)) == (0, 2)
+    assert (
+        lines[1] == f"no cell of {exports} is on 'ü.png': the {n} detections there count as false"
+    )
+
+
+def test_truth_of_other_slides_is_refused_with_both_names(found, exports, invoke):
+    line = ("score", found / "a b.csv", exports / "ü.geojson", "--radius-px", 6)
+    code, printed, lines = invoke(*line)
+    assert (code, printed, len(lines)) == (1, "", 1)
+    assert "its cells are on 'ü', the detections on 'a b'" in lines[0]
+    assert "--slides" in lines[0]
+    assert invoke(*line, "--slides", exports / "ü.geojson")[0] != 0
+
+
+def test_slides_without_a_resolution_want_an_option_of_this_command(road, found, tmp_path, invoke):
+    (tmp_path / "bare").mkdir()
+    with Slide(road / "slides" / "ü.png", 0.25) as slide:
+        Image.fromarray(slide.read_region(0, 0, *slide.size)).save(tmp_path / "bare" / "ü.png")
+    line = ("score", found / "ü.csv", road / "cells.sqlite", "--slides", tmp_path / "bare")
+    code, _, lines = invoke(*line)
+    assert (code, len(lines)) == (2, 1)
+    assert "'ü.png' has no usable resolution" in lines[0]
+    assert "pass --mpp" in lines[0]
+
+
+def test_a_model_with_thresholds_is_still_known_to_have_seen_its_patches(
+    road, found, tmp_path, invoke
+):
+    model = tmp_path / "m.safetensors"
+    for ending in ("", ".json"):
+        shutil.copy(road / f"model.safetensors{ending}", f"{model}{ending}")
+    evaluate = ("evaluate", road / "patches", "--model", model)
+    (before,) = [line for line in invoke(*evaluate)[2] if "was trained on these" in line]
+    line = ("score", found, road / "cells.sqlite", "--radius-px", 6, "--choose", "f1")
+    assert invoke(*line, "--model", model)[0] == 0
+    assert before in invoke(*evaluate)[2]
