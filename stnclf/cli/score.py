@@ -167,7 +167,7 @@ def score(
 
 
 def _named_as(cells, images):
-    """Give the cells of a file that is named after its slide, without the ending, the name of it.
+    """Name cells by their slide, where their file is named after it without the ending.
 
     Where there are no slides to look at, the detections know their names.
     """
