@@ -21,6 +21,7 @@ Every format becomes the same table, a `pandas.DataFrame` with one row per cell:
 ======================================  ============================================================
 
 The first four are always there; of the others, and of a file's own columns, those that it knows.
+Names of images and classes are brought to one form of Unicode (NFC).
 
 Formats differ in where pixel 0 begins. A box's `x` is the middle of its left and right side:
 

@@ -9,6 +9,7 @@ import unicodedata
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from .._utils.names import same_name
 from .._utils.typing import Table
 from ._context import Context
 from ._files import read_text
@@ -133,7 +134,7 @@ def _source(header: list[str], context: Context) -> dict[str, str]:
                 source[found[1].lower()] = name
         for core, names in _QUPATH_NAMES.items():
             source[core] = next((name for name in names if name in header), core)
-    source |= context.columns or {}
+    source |= {core: same_name(header, name) for core, name in (context.columns or {}).items()}
     for column, given in (("image", context.image), ("label", context.label)):
         if given is None:
             continue

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from .._utils.names import same_name
 from .._utils.typing import Table
 from ._files import EXACTLY, FAST, parse_json
 from ._numbers import EXACT, is_box, middle, span, to_float
@@ -189,7 +190,7 @@ class GeoJSON:
     def _label(self, properties: dict[str, Any]) -> str | None:
         """Class of an object, from the property that holds it."""
         if self._property is not None:
-            return _label(properties.get(self._property))
+            return _label(properties.get(same_name(properties, self._property)))
         for name, value in properties.items():
             if name not in KNOWN and type(value) in (str, int) and value != "":
                 self._others.setdefault(name, set()).add(str(value))

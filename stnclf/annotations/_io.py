@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .._utils.files import check_path, written_whole
+from .._utils.names import composed
 from .._utils.optional import import_pandas
 from .._utils.printable import printable
 from .._utils.typing import PathLike, Table
@@ -197,7 +198,7 @@ default="auto"
     if label is not None:
         if table["label"].notna().any():
             raise ValueError(f"{path}: names its classes, so that label= does not apply.")
-        table["label"] = [label] * len(table)
+        table["label"] = [composed(label)] * len(table)
     for text in _doubts(table, context):
         warnings.warn(printable(f"{path}: {text}"), stacklevel=2)
     return table
@@ -218,7 +219,8 @@ def write_annotations(
     """Write annotated cells or detections.
 
     What was written comes back from `read_annotations` as it was, to the last digit: position,
-    label, and every column that the format holds. A column without any value is left out.
+    label, and every column that the format holds. A column without any value is left out, and
+    names of images and classes come back in one form of Unicode (NFC).
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 from .._utils.files import check_path
+from .._utils.names import composed, path_below
 from .._utils.typing import PathLike
 
 __all__ = [
@@ -72,7 +73,8 @@ def resolve_image(root: PathLike, name: str) -> Path:
     Returns
     -------
     path : pathlib.Path
-        `root` and the name; whether it exists is not looked at.
+        `root` and the name, which may have no file. A file that has the same letters in another
+        form of Unicode goes by its own name: macOS writes an umlaut as two characters.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def resolve_image(root: PathLike, name: str) -> Path:
     parts = [part for part in parts if part not in ("", ".")]
     if not parts or ".." in parts:
         raise ValueError(f"image must be a name below its folder, got {name!r}.")
-    return Path(check_path("root", root), *parts)
+    return path_below(Path(check_path("root", root)), parts)
 
 
 def find_slide(slides: Path, name: str | None) -> Path | None:
@@ -115,10 +117,11 @@ def find_slide(slides: Path, name: str | None) -> Path | None:
         return path if path.suffix.lower() in SLIDE_ENDINGS else None
     if path.suffix.lower() in SLIDE_ENDINGS or not path.parent.is_dir():
         return None
+    stem = composed(path.name.removesuffix(".ome"))
     found = [
         path.parent / entry
         for entry in os.listdir(path.parent)
-        if os.path.splitext(entry)[0].removesuffix(".ome") == path.name.removesuffix(".ome")
+        if composed(os.path.splitext(entry)[0].removesuffix(".ome")) == stem
         and os.path.splitext(entry)[1].lower() in SLIDE_ENDINGS
     ]
     return found[0] if len(found) == 1 and found[0].is_file() else None

@@ -16,12 +16,15 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.names import composed
 from .._utils.optional import import_pandas
 from .._utils.typing import Table
 from ._numbers import is_number
 
 CORE = ("image", "x", "y", "label")
 LISTS = ("votes", "voters")
+#: Columns of names that are compared with others.
+NAMES = {"image", "label", *LISTS}
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart.
 PALETTE = (
     (213, 94, 0),
@@ -67,7 +70,8 @@ def make_table(rows: list[dict[str, Any]]) -> Table:
     """Build a table from one dict a row, and check that each has an image and a position.
 
     Columns stand in the order in which they first occur, behind the four that every table has.
-    A column in which every value is None is left out.
+    A column in which every value is None is left out. Names of images, classes and people are
+    brought to one form of Unicode, or two that look the same would be different.
     """
     names = dict.fromkeys(CORE)
     for row in rows:
@@ -78,6 +82,8 @@ def make_table(rows: list[dict[str, Any]]) -> Table:
         if name in CORE or any(value is not None for value in values):
             columns[name] = values
     columns["label"] = [None if v in (None, "") or v != v else str(v) for v in columns["label"]]
+    for name in NAMES & columns.keys():
+        columns[name] = [_one_form(value) for value in columns[name]]
     for i, (image, x, y) in enumerate(zip(columns["image"], columns["x"], columns["y"])):
         if not image:
             raise ValueError(f"annotation {i} of {len(rows)} names no image.")
@@ -85,6 +91,12 @@ def make_table(rows: list[dict[str, Any]]) -> Table:
             raise ValueError(f"annotation {i} of {len(rows)} is at x={x}, y={y}: no position.")
     table = import_pandas().DataFrame(columns)
     return table.astype({"x": np.float64, "y": np.float64})
+
+
+def _one_form(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_one_form(item) for item in value)
+    return composed(value) if isinstance(value, str) else value
 
 
 def check_table(table: Table) -> dict[str, list[Any]]:

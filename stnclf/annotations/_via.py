@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .._utils.names import same_name
 from .._utils.typing import Table
 from ._context import Context
 from ._numbers import to_float
@@ -74,6 +75,7 @@ def _attribute(regions: list[dict[str, Any]], context: Context) -> str | None:
     """Name of the attribute that holds the class."""
     names = list(dict.fromkeys(name for region in regions for name in region))
     wanted = (context.columns or {}).get("label")
+    wanted = None if wanted is None else same_name(names, wanted)
     if wanted is not None and wanted not in names:
         raise ValueError(f"has no attribute {wanted!r}; it has {names}.")
     if wanted is not None or not names:

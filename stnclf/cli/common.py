@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from .._utils.names import same_name
 from .messages import describe, is_debugging, keep_debugging, one_line, say, show_warning
 from .signals import stopped_by_signals
 
@@ -230,6 +231,7 @@ def choose_labels(wanted, known, option="--label"):
         If there is no such class.
     """
     by_name = {str(label): label for label in known}
+    wanted = [same_name(by_name, name) for name in wanted]
     for name in wanted:
         if name not in by_name:
             raise click.BadParameter(

@@ -19,6 +19,7 @@ from ..persistence import load, save
 from ..report._detections import detection_intervals, score_slides
 from ..scan import scan_slides
 from ..slides import Slide
+from ..slides._slide import name_of
 from .messages import say
 from .tables import by_base_name, read_table
 
@@ -128,7 +129,7 @@ def run_detection(estimator, found, folds, folder, opened, cells, radius_um, *, 
             for axis in "xy":
                 table[axis] = table[axis] * opened[name].mpp
         everything = dict(zip(names, each))
-        base = [os.path.basename(name) for name in choosing]
+        base = [name_of(opened[name]) for name in choosing]
         thresholds = choose_thresholds(
             cells[cells["image"].isin(base)],
             _joined([everything[name] for name in choosing]),
@@ -201,9 +202,9 @@ def slides_and_cells(found, slides, annotations, slide_mpp, **reading):
     cells = read_table(annotations, mpp=slide_mpp, slides=slides, **reading)[0]
     cells = by_base_name(cells[cells["label"].notna()])
     scale = {}
-    for name, slide in opened.items():
+    for slide in opened.values():
         with closing(slide):
-            scale[os.path.basename(name)] = slide.mpp
+            scale[name_of(slide)] = slide.mpp
     cells = cells[cells["image"].isin(scale)]
     if not len(cells):
         raise ValueError(f"{annotations}: has no cell on the slides of the patches.")
@@ -268,6 +269,6 @@ def _shown(slide, name, table, cells):
     """Return what a report shows of a slide; tables are in pixels of level 0 there."""
     parts = {"slide": slide}
     for part, rows in (("detections", table), ("truth", cells)):
-        here = rows[rows["image"] == os.path.basename(name)]
+        here = rows[rows["image"] == name_of(slide)]
         parts[part] = here.assign(x=here["x"] / slide.mpp, y=here["y"] / slide.mpp)
     return parts

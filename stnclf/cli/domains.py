@@ -7,6 +7,7 @@ import csv
 import numpy as np
 
 from .._utils.errors import argument_error
+from .._utils.names import composed
 
 __all__ = ["domains_of"]
 
@@ -45,12 +46,12 @@ def domains_of(patches, column, table=None):
             )
         return slides
     known = _read(table, column)
-    missing = sorted(set(slides.tolist()) - set(known))
+    missing = sorted({slide for slide in slides.tolist() if composed(slide) not in known})
     if missing:
         raise argument_error(
             "slide_table", f"{table} has no '{column}' of the slide {missing[0]!r}."
         )
-    return np.array([known[slide] for slide in slides])
+    return np.array([known[composed(slide)] for slide in slides.tolist()])
 
 
 def _read(path, column):
@@ -67,7 +68,7 @@ def _read(path, column):
         if name not in names:
             raise argument_error(argument, f"{path} has the columns {names}, and no '{name}'.")
     for row in rows:
-        slide, domain = row["image"], (row[column] or "").strip()
+        slide, domain = composed(row["image"] or ""), (row[column] or "").strip()
         if domain and known.setdefault(slide, domain) != domain:
             raise argument_error(
                 "slide_table",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .._utils.names import composed
 from ..annotations import write_annotations
 from ..annotations._io import WRITE
 from .common import (
@@ -118,7 +119,7 @@ def _named(tables, format, image, **how):
         return read_tables(tables, format, image=image, **how)
     if image is None:
         return table, used_mpp
-    names = sorted(set(table["image"]))
+    names, image = sorted(set(table["image"])), composed(image)
     if image not in names:
         raise click.BadParameter(
             f"'{image}' is none of {', '.join(map(repr, names[:5]))}.", param_hint="'--image'"

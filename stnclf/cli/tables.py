@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from .._utils.names import composed
 from .._utils.optional import import_pandas
 from ..annotations import read_annotations, resolve_image
 from ..annotations._readers import READ
@@ -149,7 +150,7 @@ def _read(path, format, mpp, labels, how):
         else:
             break
     if len(labels) == 1 and len(table) and table["label"].isna().all():
-        table["label"] = labels[0]
+        table["label"] = composed(labels[0])
     return table, "mpp" in more
 
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from .._base import BaseCellClassifier
 from .._utils.errors import argument_error
 from .._utils.identity import describe_source, run_identity
+from .._utils.names import composed
 from .._utils.neutral import neutral
 from .._utils.optional import import_pandas
 from .._utils.progress import Progress
@@ -131,7 +132,7 @@ def classify_cells(
     check_cells(frame, "table", labelled=False)
     with opened(slide) as slide:
         if frame["image"].nunique() > 1:
-            frame = frame[frame["image"] == name_of(slide)]
+            frame = frame[frame["image"].map(composed) == name_of(slide)]
             if not len(frame):
                 raise argument_error("table", f"none of its images is named {name_of(slide)!r}.")
         slides = {frame["image"].iloc[0]: slide}

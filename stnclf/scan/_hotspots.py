@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from .._utils.errors import argument_error
+from .._utils.names import composed
 from .._utils.optional import import_pandas
 from .._utils.typing import PathLike, Pixels, Table
 from .._utils.values import check_positive
@@ -213,14 +214,19 @@ def rows_of(detections, slide, label=None):
     counts = np.ones(len(list(detections["label"])), dtype=bool)
     if label is not None:
         # The dtype is given for a table without rows.
-        counts &= np.array([name == label for name in detections["label"]], dtype=bool)
+        label = _one_form(label)
+        counts &= np.array([_one_form(name) == label for name in detections["label"]], dtype=bool)
     if "image" in detections and len(set(detections["image"])) > 1:
-        of_slide = np.array([name == name_of(slide) for name in detections["image"]])
+        of_slide = np.array([_one_form(name) == name_of(slide) for name in detections["image"]])
         if not of_slide.any():
             raise argument_error("detections", f"none of its images is named {name_of(slide)!r}.")
         counts &= of_slide
     _check_origin(detections, slide, counts)
     return counts
+
+
+def _one_form(name):
+    return composed(name) if isinstance(name, str) else name
 
 
 def _check_origin(detections, slide, counts):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._utils.errors import argument_error
+from .._utils.names import composed
 from .._utils.typing import PathLike, Pixels
 from .._utils.values import check_file, check_pixels, check_positive
 from ._read_errors import BrokenTiles, PatientReader
@@ -323,4 +324,4 @@ def opened(slide):
 
 def name_of(slide):
     """Name of the file, for the column ``image`` of tables; "array" where there is none."""
-    return "array" if slide.path is None else os.path.basename(slide.path)
+    return "array" if slide.path is None else composed(os.path.basename(slide.path))

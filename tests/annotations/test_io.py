@@ -4,6 +4,7 @@ import builtins
 import json
 import os
 import sqlite3
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -403,3 +404,28 @@ def test_labels_that_look_like_missing_ones_are_said(tmp_path):
         UserWarning, match=r"a\.csv: has 2 label\(s\) 'nan', which are taken for a class"
     ):
         assert read_annotations(path).label.dropna().tolist() == ["nan", "m", "None"]
+
+
+@pytest.mark.parametrize("format", WRITERS)
+def test_names_in_two_forms_of_unicode_are_one(format, tmp_path):
+    nfd = [unicodedata.normalize("NFD", text) for text in ("K\u00f6rner", "\u00e4.svs")]
+    table = pd.DataFrame(
+        {"image": nfd[1], "x": [1.0, 2.0], "y": 3.0, "label": [nfd[0], "K\u00f6rner"]}
+    )
+    path = write_annotations(table, tmp_path / WRITERS[format], format, **scale(format))
+    back = read_annotations(path, **scale(format))
+    assert set(back["label"]) == {"K\u00f6rner"}
+    assert set(back["image"]) == {"\u00e4.svs"}
+
+
+def test_an_argument_may_have_another_form_of_unicode_than_the_file(tmp_path):
+    nfc, nfd = (unicodedata.normalize(form, "Gr\u00f6\u00dfe") for form in ("NFC", "NFD"))
+    (tmp_path / "a.csv").write_text(f"image,x,y,{nfd}\na.svs,1,2,m\n", encoding="utf-8")
+    assert read_annotations(tmp_path / "a.csv", columns={"label": nfc})["label"].tolist() == ["m"]
+    (tmp_path / "b.csv").write_text("image,x,y\na.svs,1,2\n")
+    assert read_annotations(tmp_path / "b.csv", label=nfd)["label"].tolist() == [nfc]
+    point = {"type": "Point", "coordinates": [1, 2]}
+    feature = {"type": "Feature", "geometry": point, "properties": {nfd: "m"}}
+    (tmp_path / "c.geojson").write_text(json.dumps(feature))
+    table = read_annotations(tmp_path / "c.geojson", columns={"label": nfc})
+    assert table["label"].tolist() == ["m"]

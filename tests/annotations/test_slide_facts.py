@@ -1,10 +1,12 @@
 """Slides: their numbers, and finding the one that a file is about."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from stnclf.annotations._slide_facts import find_slide, plain_name, slide_facts
+from stnclf.annotations._slide_facts import find_slide, plain_name, resolve_image, slide_facts
 from tests.annotations.slides import write_ndpi, write_scn
 
 
@@ -41,3 +43,14 @@ def test_a_slide_is_found_by_its_name_or_stem(tmp_path):
     # Two of one stem decide nothing; another kind of file is no slide; nor is one elsewhere.
     for name in ("b", "d.txt", "d", "none", "none.svs", "../a.svs", "/etc/passwd", "", None):
         assert find_slide(tmp_path, name) is None
+
+
+def test_names_are_found_in_either_form_of_unicode(tmp_path):
+    nfc, nfd = (unicodedata.normalize(form, "Pr\u00e4parat 1") for form in ("NFC", "NFD"))
+    path = tmp_path / nfd / f"{nfd}.ome.tif"
+    path.parent.mkdir()
+    path.touch()
+    for name in (nfc, nfd):
+        assert find_slide(tmp_path, f"{name}/{name}") == path
+        assert find_slide(tmp_path, f"{name}/{name}.ome.tif") == path
+        assert resolve_image(tmp_path, f"{name}/{name}.ome.tif") == path

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import unicodedata
 from decimal import Decimal
 
 import numpy as np
@@ -81,3 +82,11 @@ def test_two_writers_do_not_disturb_each_other(tmp_path):
         thread.join()
     assert path.read_text() in ("a" * 1000, "b" * 1000)
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_names_are_brought_to_one_form_of_unicode():
+    nfc, nfd = (unicodedata.normalize(form, "K\u00f6rner") for form in ("NFC", "NFD"))
+    row = {"image": nfd, "x": 1, "y": 2, "label": nfd, "votes": (nfd, None), "voters": ("a", nfd)}
+    (made,) = make_table([row]).to_dict("records")
+    assert (made["image"], made["label"], made["votes"]) == (nfc, nfc, (nfc, None))
+    assert made["voters"] == ("a", nfc)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 
 import numpy as np
 import pytest
@@ -82,3 +83,10 @@ def test_evaluate_prints_and_writes_them(road, tmp_path, invoke):
     assert (code, "--slide-table needs --domain" in lines[0]) == (2, True)
     code, _, lines = invoke("evaluate", road / "patches", "--domain", "lab")
     assert (code, "--domain: got 'lab'" in lines[0]) == (1, True)
+
+
+def test_slides_are_named_in_either_form_of_unicode(tmp_path):
+    nfc, nfd = (unicodedata.normalize(form, "\u00e4.tif") for form in ("NFC", "NFD"))
+    patches = PatchSet(np.zeros((2, 2, 2)), np.array(["a", "b"]), groups=np.array([nfc, nfc]))
+    table = write(tmp_path / "slides.csv", f"image,lab\n{nfd},1\n")
+    assert domains_of(patches, "lab", table).tolist() == ["1", "1"]

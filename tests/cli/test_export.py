@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 
 import pandas as pd
 import pytest
@@ -94,3 +95,12 @@ def test_probabilities_must_be_there_to_be_compared(tmp_path, invoke):
     code, _, lines = invoke("export", path, "-o", tmp_path / "b.csv", "--min-probability", 0.5)
     assert code == 2
     assert "'--min-probability'" in lines[0]
+
+
+def test_image_and_class_are_chosen_in_either_form_of_unicode(cells, tmp_path, invoke):
+    out, name = tmp_path / "x.csv", unicodedata.normalize("NFD", "\u00fc.png")
+    assert invoke("export", cells, "-o", out, "--image", name)[0] == 0
+    assert read_annotations(out)["image"].tolist() == ["\u00fc.png"]
+    named = write_annotations(TABLE.assign(label="K\u00f6rner"), tmp_path / "n.csv")
+    label = unicodedata.normalize("NFD", "K\u00f6rner")
+    assert invoke("export", named, "-o", tmp_path / "y.csv", "--label", label)[0] == 0

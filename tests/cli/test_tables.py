@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from stnclf.annotations import read_annotations, write_annotations
-from stnclf.cli.tables import by_base_name, read_table, read_tables
+from stnclf.cli.tables import by_base_name, check_images, read_table, read_tables
 from tests.cli.test_export import TABLE
 
 POINTS = {
@@ -136,3 +137,22 @@ def test_export_refuses_what_it_does_not_use(work, invoke):
     code, _, _ = invoke("export", work / "points.json", "-o", work / "c.csv", "--mpp", 0.25)
     assert code == 0
     assert read_annotations(work / "c.csv").x.tolist() == [150]
+
+
+def test_a_slide_is_there_in_either_form_of_unicode(tmp_path):
+    nfc, nfd = (unicodedata.normalize(form, "Pr\u00e4parat 1") for form in ("NFC", "NFD"))
+    (tmp_path / f"{nfd}.ome.tif").touch()
+    point = {"type": "Point", "coordinates": [1, 2]}
+    feature = {"type": "Feature", "geometry": point, "properties": {}}
+    (tmp_path / f"{nfc}.geojson").write_text(json.dumps(feature))
+    table = read_table(tmp_path / f"{nfc}.geojson")[0]
+    assert table["image"].tolist() == [f"{nfc}.ome.tif"]
+    check_images(table, tmp_path, "cells")
+    check_images(table.assign(image=f"{nfd}.ome.tif"), tmp_path, "cells")
+
+
+def test_the_class_of_all_is_in_one_form_of_unicode(work):
+    nfc, nfd = (unicodedata.normalize(form, "K\u00f6rner") for form in ("NFC", "NFD"))
+    assert read_table(work / "bare.csv", labels=[nfd])[0]["label"].tolist() == [nfc]
+    (work / "named.csv").write_text("image,x,y,label\na.tif,150,100,\n")
+    assert read_table(work / "named.csv", labels=[nfd])[0]["label"].tolist() == [nfc]

@@ -1,5 +1,7 @@
 """Cells that are located already: classes of predict_proba, in the rows of the table."""
 
+import unicodedata
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -168,3 +170,12 @@ def test_other_mistakes_are_named(clf, cells, road):
         classify_cells(3, slide, cells)
     with pytest.raises(ValueError, match="on_error: got 'x'"):
         classify_cells(clf, slide, cells, on_error="x")
+
+
+def test_slides_are_named_in_either_form_of_unicode(clf, cells, road):
+    slide = Slide(road / "slides" / "ü.png", 0.25)
+    expected = classify_cells(clf, slide, cells, mpp=0.25)
+    decomposed = unicodedata.normalize("NFD", "ü.png")
+    renamed = cells.assign(image=cells["image"].replace("ü.png", decomposed))
+    found = classify_cells(clf, slide, renamed, mpp=0.25)
+    assert found["label"].tolist() == expected["label"].tolist()

@@ -1,12 +1,16 @@
 """Fields with most cells, against plain loops."""
 
+import unicodedata
+
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.scan import density_map, hotspots
 from stnclf.slides import Slide
+from stnclf.slides._slide import name_of
 from tests.annotations.slides import write_scn
 
 MPP = 2.0  # so that a step of 8 um is 4 px
@@ -231,3 +235,15 @@ def test_positions_from_the_scanned_area_are_not_taken_for_level_0(tmp_path):
         assert len(hotspots({**table, "origin": [None]}, slide, area_mm2=0.001)) == 1
     pixels = Slide(np.full((256, 384, 3), 200, np.uint8), mpp=0.25)
     assert len(hotspots({**table, "x": [50.0], "y": [40.0]}, pixels, area_mm2=0.001)) == 1
+
+
+def test_slides_are_named_in_either_form_of_unicode(tmp_path):
+    nfc, nfd = (unicodedata.normalize(form, "\u00e4.png") for form in ("NFC", "NFD"))
+    Image.new("RGB", (900, 700), "white").save(tmp_path / nfd)
+    slide = Slide(tmp_path / nfd, mpp=MPP)
+    assert name_of(slide) == nfc
+    for name in (nfc, nfd):
+        cells = table([[450, 350], [50, 50]], image=[name, "other.png"])
+        found = hotspots(cells, slide, area_mm2=0.12)
+        assert found["count"].tolist() == [1]
+        assert found["image"].tolist() == [nfc]

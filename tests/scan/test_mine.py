@@ -1,5 +1,7 @@
 """False detections: far from every annotated cell, the most certain ones first."""
 
+import unicodedata
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -124,3 +126,11 @@ def test_wrong_arguments_are_named(clf, slides, cells):
         hard_negatives(clf, slides, {"image": ["a"]})
     with pytest.raises(TypeError, match="estimator: got int"):
         hard_negatives(3, slides, cells)
+
+
+def test_slides_are_named_in_either_form_of_unicode(clf, slides, cells):
+    decomposed = unicodedata.normalize("NFD", "ü.png")
+    renamed = cells.assign(image=cells["image"].replace("ü.png", decomposed))
+    expected = hard_negatives(clf, slides[1:], cells, n=5, **HOW)
+    found = hard_negatives(clf, slides[1:], renamed, n=5, **HOW)
+    assert found[["x", "y"]].values.tolist() == expected[["x", "y"]].values.tolist()
