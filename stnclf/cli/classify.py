@@ -19,6 +19,7 @@ from .common import (
 )
 from .messages import about_file, say
 from .outputs import beside, check_output, replacing_only_if, say_complete, target
+from .resolutions import say_override
 from .tables import format_option, read_table
 
 __all__ = ["classify"]
@@ -101,6 +102,7 @@ def classify(
     else:
         with about_file(table):
             paths = {name: resolve_image(slides, name) for name in names}
+    say_override(paths, slide_mpp)
     opened = {name: Slide(path, slide_mpp) for name, path in paths.items()}
     is_there = resume and out.exists() and not unfinished[0].exists()
     with replacing_only_if(overwrite), about_file(table):

@@ -33,6 +33,7 @@ from .messages import about_file, say, show
 from .methods import TITLES, build, method_options, patch_size_of
 from .outputs import beside, check_output, replacing_only_if, say_complete, target
 from .patch_set import load_patches
+from .resolutions import say_override, slides_below
 from .tables import format_option
 
 __all__ = ["evaluate"]
@@ -290,6 +291,7 @@ def _detect(
         raise click.BadParameter("'features' cannot scan.", param_hint="'--method'")
     estimators = build(methods, found.facts, **options)
     splits = detection_folds(found.groups, folds, options["random_state"])
+    say_override(slides_below(slides, np.unique(found.groups).tolist()), slide_mpp)
     slide_mpp = found.facts.get("slide_mpp") if slide_mpp is None else slide_mpp
     parameters = {name: repr(est.get_params()) for name, est in estimators.items()}
     what = {"folds": folds, "seed": options["random_state"], "parameters": parameters}

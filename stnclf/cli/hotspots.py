@@ -15,6 +15,7 @@ from ..annotations import read_annotations, write_annotations
 from .common import FILE, Command, choose_labels, examples, out_option, overwrite_option
 from .messages import about_file, say, write_data
 from .outputs import check_output
+from .resolutions import say_override
 from .tables import stem_of
 
 __all__ = ["hotspots"]
@@ -84,6 +85,7 @@ def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwri
     _check_slide(detections, table, slide)
     if label is not None and len(table):
         choose_labels([label], sorted(set(table["label"].dropna())))
+    say_override({slide.name: slide}, slide_mpp)
     with Slide(slide, slide_mpp) as opened, about_file(detections):
         fields = find_hotspots(table, opened, label=label, **how)
         if map_file is not None:

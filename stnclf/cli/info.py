@@ -22,8 +22,17 @@ from .common import (
 from .messages import show, write_data
 from .outputs import check_output
 from .patch_set import is_patch_set, load_patches
-from .sizes import look_at, measure, patches_line, recommend, sides_by_class
-from .tables import first_few, needs_resolution, read_table, slides_option
+from .resolutions import SAME, caution_of_override, say_override, span
+from .sizes import (
+    cautions_about_regions,
+    in_one_unit,
+    look_at,
+    measure,
+    patches_line,
+    recommend,
+    sides_by_class,
+)
+from .tables import first_few, needs_resolution, read_table, slide_files, slides_option
 
 __all__ = ["info"]
 
@@ -44,8 +53,8 @@ _TABLES = (
 )
 #: What is written in words.
 _SIZE_FACTS = (
-    *("boxes_px", "classes_px", "neighbours_px", "slides_found", "missing", "mpp", "outside"),
-    *("recommended", "why"),
+    *("boxes_px", "classes_px", "neighbours_px", "slides_found", "missing", "mpp", "mpp_range"),
+    *("outside", "recommended", "why"),
 )
 
 
@@ -90,11 +99,13 @@ def info(files, as_json, columns, slides, mpp, slide_mpp, cell_width, picture):
         write_data(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return
     for facts in found:
-        card = facts.pop("card", None)
+        card, cautions = facts.pop("card", None), facts.pop("cautions", [])
         facts = _in_words(facts)
         width = max(map(len, facts))
         for name, value in facts.items():
             show(printable(f"{name:{width}}  {value}"))
+        for caution in cautions:
+            show(printable(f"{'caution':{width}}  {caution}"))
         if card:
             show(f"\n{card.rstrip()}")
         click.echo()
@@ -109,6 +120,7 @@ def _draw_tissue(path, slide_mpp, picture):
     from ..slides._tissue import draw_tissue, find_slide_tissue, has_glass, known_mpp
 
     check_output(picture, overwrite=False, option="--tissue")
+    say_override({path.name: path}, slide_mpp)
     with Slide(path, slide_mpp) as slide:
         tissue = find_slide_tissue(slide, True)
         data, known, glass = io.BytesIO(), known_mpp(slide), has_glass(slide)
@@ -217,22 +229,60 @@ def _size_facts(path, table, how, slide_mpp, cell_width):
     facts, mpp, outside, root = {}, slide_mpp, False, how["slides"]
     if root is None and path.is_dir() and _holds_slides(path):
         root = path
+    cells, cautions = _that_are_cut(table), []
     if root is not None:
-        there = look_at(table, Path(root), slide_mpp)
-        mpp, outside = there.mpp, there.outside > 0
+        root = Path(root)
+        there = look_at(cells, root, slide_mpp)
+        outside = there.outside > 0
         facts["slides_found"], facts["missing"] = len(there.sizes), there.missing
         facts["outside"] = there.outside
+        known = [mpp for mpp in there.mpps.values() if mpp is not None]
+        facts["mpp_range"] = [min(known), max(known)] if known else None
+        cautions.append(caution_of_override(there.stated, slide_mpp))
+        table, mpp = in_one_unit(table, there)
+        cells = _that_are_cut(table)
     facts["mpp"] = mpp
-    for name, values in zip(("boxes_px", "neighbours_px"), measure(table)):
+    for name, values in zip(("boxes_px", "neighbours_px"), measure(cells)):
         facts[name] = np.percentile(values, [5, 50, 95]).tolist() if len(values) else None
     facts["classes_px"] = sides_by_class(table)
+    facts["recommended"] = None
     try:
-        sizes = recommend(table, mpp, cell_width=cell_width)
+        sizes = recommend(cells, mpp, cell_width=cell_width)
     except ValueError as error:
-        return {**facts, "recommended": None, "why": str(error)}
-    more = {"slide_mpp": slide_mpp, "columns": how["columns"], "outside": outside}
-    line = patches_line(sizes, path, root, **more)
-    return {**facts, "recommended": line}
+        facts["why"] = str(error)
+    else:
+        more = {"slide_mpp": slide_mpp, "columns": how["columns"], "outside": outside}
+        missing = facts.get("missing", [])
+        if missing and not facts["slides_found"]:
+            facts["why"] = _without_slides(missing, root)
+        else:
+            # patches wants the folder of a slide.
+            folder = root.parent if root is not None and root.is_file() else root
+            facts["recommended"] = patches_line(sizes, path, folder, **more)
+            cautions += cautions_about_regions(cells, cell_width is None)
+            if missing:
+                names = first_few([repr(name) for name in missing])
+                n = len(missing) + facts["slides_found"]
+                text = f"the recommended line fails: {len(missing)} of {n} images have no file"
+                cautions.append(f"{text}: {names}")
+            if cells["label"].isna().all():
+                cautions.append("no cell has a class; the recommended line wants one: --label NAME")
+    cautions = [caution for caution in cautions if caution]
+    return {**facts, "cautions": cautions} if cautions else facts
+
+
+def _that_are_cut(table):
+    """Leave out cells without a class, as ``stnclf patches`` does if others have one."""
+    known = table["label"].notna()
+    return table[known] if known.any() else table
+
+
+def _without_slides(missing, root):
+    """Say that no slide was found, and which there are."""
+    names = first_few([repr(name) for name in missing])
+    found = [repr(path.name) for path in slide_files(root)]
+    there = f"; there are {first_few(found)}" if found else ", nor another slide"
+    return f"no slide was found, no such file in {root}: {names}{there}"
 
 
 def _in_words(facts):
@@ -242,20 +292,29 @@ def _in_words(facts):
     if "boxes_px" not in facts:
         return facts
     words = {name: value for name, value in facts.items() if name not in _SIZE_FACTS}
-    mpp = facts.get("mpp")
+    mpp, unit = facts.get("mpp"), "px"
     if "missing" in facts:
         n = facts["slides_found"] + len(facts["missing"])
-        resolution = "resolution not known" if mpp is None else f"{mpp:.4g} um per pixel"
+        known = facts["mpp_range"]
+        if known is None:
+            resolution = "resolution not known" if mpp is None else span([mpp])
+        elif mpp is None:
+            resolution = f"{span(known)}, not known of all"
+        else:
+            differ = known[1] > SAME * known[0]
+            resolution = span(known if differ else [mpp])
+            unit = f"px of {mpp:.4g} um" if differ else unit
         names = first_few([repr(name) for name in facts["missing"]])
         lacking = f"; without a file: {names}" if names else ""
         words["slides"] = f"{facts['slides_found']} of {n} found, {resolution}{lacking}"
         words["outside"] = f"{facts['outside']} cells lie outside their image"
     words["counts"] = {label or "without a class": n for label, n in words["counts"].items()}
-    words["box sides"] = _spread(facts["boxes_px"], mpp)
+    words["box sides"] = _spread(facts["boxes_px"], mpp, unit)
     if facts["classes_px"]:
-        sides = (f"{label} {side:.3g}" for label, side in facts["classes_px"].items())
-        words["by class"] = f"{', '.join(sides)} px"
-    words["neighbours"] = _spread(facts["neighbours_px"], mpp)
+        sides = facts["classes_px"].items()
+        sides = (f"{label or 'without a class'} {side:.3g}" for label, side in sides)
+        words["by class"] = f"{', '.join(sides)} {unit}"
+    words["neighbours"] = _spread(facts["neighbours_px"], mpp, unit)
     words["recommended"] = facts["recommended"] or f"nothing: {facts['why']}"
     return words
 
@@ -282,12 +341,12 @@ def _kappa(value):
     return "not defined" if value is None else f"{value:.3f}"
 
 
-def _spread(values, mpp):
+def _spread(values, mpp, unit):
     """Write 5 %, median and 95 % of lengths in pixels, and in micrometres if they are known."""
     if values is None:
         return "none"
     low, median, high = values
-    text = f"{median:.3g} px (of nine in ten {low:.3g} to {high:.3g})"
+    text = f"{median:.3g} {unit} (of nine in ten {low:.3g} to {high:.3g})"
     return text if mpp is None else f"{text}, {median * mpp:.3g} um"
 
 

@@ -36,6 +36,7 @@ from .patch_folder import (
     remove_patches,
 )
 from .patch_set import load_patches, read_run, save_others
+from .resolutions import say_override, slides_below
 from .tables import format_option, read_table
 
 __all__ = ["mine"]
@@ -127,9 +128,10 @@ def mine(
     facts = found.facts
     if found.groups is None or "size" not in facts:
         raise ValueError(f"{patches}: does not say how its patches were cut, and of which slides.")
+    names = sorted(set(found.groups.tolist()))
+    say_override(slides_below(slides, names), slide_mpp)
     slide_mpp = facts.get("slide_mpp") if slide_mpp is None else slide_mpp
     cells = read_table(annotations, format, mpp=slide_mpp, columns=columns, slides=slides)[0]
-    names = sorted(set(found.groups.tolist()))
     estimator = load(model, device)
     wanted = choose_labels(labels, estimator.classes_.tolist())
     mpp = estimator.mpp if estimator.mpp is not None else facts.get("mpp")

@@ -35,6 +35,7 @@ from .patch_folder import (
     remove_patches,
 )
 from .patch_set import load_patches, read_run, save_others
+from .resolutions import caution_of_override, caution_of_scales, slides_below, stated
 from .tables import LABEL_HELP, check_images, format_option, read_table, resolution
 
 __all__ = ["patches"]
@@ -174,7 +175,8 @@ def patches(
     if wanted:
         table = table[table["label"].isin(wanted)]
     check_images(table, root, annotations)
-    if how["size"] == "auto":
+    auto = how["size"] == "auto"
+    if auto:
         how |= _sizes(table, root, how, cell_width)
     elif cell_width is not None:
         raise click.UsageError("--cell-width needs --size auto, which takes it.")
@@ -200,6 +202,7 @@ def patches(
         make_folder(work, out)
         try:
             if read_run(work) != header:
+                _say_cautions(table, root, how, auto and cell_width is None)
                 with about_file(annotations):
                     X, y, centers, groups, *near = extract_patches(
                         table,
@@ -236,13 +239,28 @@ def patches(
     say(f"{text}; {n_skipped} region(s) that cannot be read" if n_skipped else text)
 
 
+def _say_cautions(table, root, how, decides):
+    """Say what is probably not meant: another resolution, several of them, regions for cells."""
+    from .sizes import cautions_about_regions
+
+    found = stated(slides_below(root, table["image"].unique()))
+    own = how["mpp"] is None and how["slide_mpp"] is None
+    for caution in (
+        caution_of_override(found, how["slide_mpp"]),
+        caution_of_scales(found) if own else None,
+        *cautions_about_regions(table, decides),
+    ):
+        if caution is not None:
+            say(f"caution: {caution}")
+
+
 def _sizes(table, root, how, cell_width):
     """Choose the sizes that nobody gave, and say which."""
-    from .sizes import look_at, recommend
+    from .sizes import in_one_unit, look_at, recommend
 
     if how["cell_size"] is not None:
         raise click.UsageError("--size auto and --cell-size exclude each other: it chooses both.")
-    mpp = look_at(table, root, how["slide_mpp"]).mpp
+    table, mpp = in_one_unit(table, look_at(table, root, how["slide_mpp"]))
     sizes = recommend(table, mpp, how["mpp"], cell_width)
     if sizes.mpp is None and sizes.shrink > 1:
         raise click.BadParameter(

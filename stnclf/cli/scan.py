@@ -23,6 +23,7 @@ from .common import (
 )
 from .messages import describe, report, say
 from .outputs import beside, check_output, say_complete, target
+from .resolutions import say_override
 from .tables import slide_files
 
 __all__ = ["scan_command"]
@@ -172,6 +173,7 @@ def _scan_each(estimator, paths, outs, slide_mpp, how):
     from ..scan._many import scan_each
     from ..slides import Slide
 
+    say_override({path.name: path for path in paths}, slide_mpp)
     slides = []
     for path, out in zip(paths, outs):
         try:

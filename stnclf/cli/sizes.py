@@ -10,7 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Sizes", "Slides", "look_at", "measure", "patches_line", "recommend", "sides_by_class"]
+from .resolutions import SAME
+
+__all__ = [
+    "Sizes",
+    "Slides",
+    "cautions_about_regions",
+    "in_one_unit",
+    "look_at",
+    "measure",
+    "patches_line",
+    "recommend",
+    "sides_by_class",
+]
 
 #: Window of a cell in micrometres where no boxes say how large cells are: the paper's.
 _WINDOW_UM = 16.0
@@ -20,6 +32,9 @@ _ROOM = 1.25
 _ENOUGH = 48
 #: Cells of an image up to which all distances are computed, which needs no SciPy.
 _FEW = 1000
+#: How many times as wide as most an object is that may be a region, and how many of a class are
+#: too few to be cells: megakaryocytes among red cells are as wide, but there are more of them.
+_REGION, _RARE = 8, 5
 
 
 @dataclass(frozen=True)
@@ -36,12 +51,18 @@ class Slides:
         Micrometres per pixel of level 0, if they are known and the same on all slides.
     outside : int
         Cells outside their image.
+    stated : dict of str to (float or None)
+        Micrometres per pixel in the file of each image that was found.
+    mpps : dict of str to (float or None)
+        Those that count, which are the user's where there are any.
     """
 
     sizes: Mapping[str, tuple[int, int]]
     missing: list[str]
     mpp: float | None
     outside: int
+    stated: Mapping[str, float | None]
+    mpps: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -85,7 +106,7 @@ def look_at(table, root, slide_mpp=None):
     """
     from ..slides._readers import open_reader
 
-    sizes, mpps, missing, n_outside = {}, set(), [], 0
+    sizes, stated, missing, n_outside = {}, {}, [], 0
     for name, cells in table.groupby("image", sort=True):
         path = root if root.is_file() else _below(root, name)
         if path is None:
@@ -93,12 +114,41 @@ def look_at(table, root, slide_mpp=None):
             continue
         reader = open_reader(os.fspath(path))
         sizes[name] = tuple(reader.size)
-        mpps.add(slide_mpp or reader.mpp)
+        stated[name] = reader.mpp
         points = cells[["x", "y"]].to_numpy(float)
         inside = (points >= -0.5) & (points <= np.array(reader.size) - 0.5)
         n_outside += int((~inside.all(axis=1)).sum())
-    mpp = slide_mpp if not mpps else _common(mpps)
-    return Slides(sizes, missing, mpp, n_outside)
+    mpps = {name: slide_mpp or mpp for name, mpp in stated.items()}
+    mpp = slide_mpp if not mpps else _common(set(mpps.values()))
+    return Slides(sizes, missing, mpp, n_outside, stated, mpps)
+
+
+def in_one_unit(table, slides):
+    """Measure cells of slides whose resolutions differ in pixels of the coarsest slide.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Annotations.
+    slides : Slides
+        What `look_at` says of them.
+
+    Returns
+    -------
+    table : DataFrame
+        In pixels of `mpp`, without the images that were not found; or as it was, where all slides
+        have one resolution or some have none.
+    mpp : float or None
+        Micrometres in one of these pixels.
+    """
+    known = slides.mpps.values()
+    if slides.mpp is not None or not known or None in known:
+        return table, slides.mpp
+    coarsest = max(known)
+    table = table[table["image"].isin(slides.mpps)]
+    factor = table["image"].map(slides.mpps).astype(float) / coarsest
+    lengths = [name for name in ("x", "y", "width", "height") if name in table]
+    return table.assign(**{name: table[name] * factor for name in lengths}), coarsest
 
 
 def _below(root, name):
@@ -113,8 +163,8 @@ def _below(root, name):
 
 
 def _common(mpps):
-    """Return the resolution of all slides, which may differ by 2 %: scanners differ so much."""
-    if None in mpps or max(mpps) > 1.02 * min(mpps):
+    """Return the resolution of all slides, if it is nearly the same."""
+    if None in mpps or max(mpps) > SAME * min(mpps):
         return None
     return float(np.median(list(mpps)))
 
@@ -160,14 +210,15 @@ def recommend(table, mpp=None, at=None, cell_width=None):
     The window is a quarter wider than the cells: the median box of the class with the largest
     ones. Where boxes are all of one size, as tools draw them around points, or where there are
     none, it is 16 um, the paper's. The patch is twice as wide. Where a window would have 96 pixels
-    or more, patches are cut at half the resolution, a third, and so on.
+    or more, patches are cut at half the resolution, a third, and so on. Single objects that are
+    more than eight times as wide as most do not count: they are regions.
 
     Parameters
     ----------
     table : DataFrame
-        Annotations.
+        The annotations that are cut, in pixels of one size, see `in_one_unit`.
     mpp : float, default=None
-        Micrometres per pixel of level 0.
+        Micrometres per pixel of level 0, of slides that differ in that of the coarsest.
     at : float, default=None
         Micrometres per pixel of the patches, where somebody has chosen them.
     cell_width : float, default=None
@@ -190,6 +241,8 @@ def recommend(table, mpp=None, at=None, cell_width=None):
     >>> recommend(cells, mpp=0.25)
     Sizes(size=128, cell_size=64, mpp=0.25, max_offset=16, shrink=1)
     """
+    wide, few = _regions(table)
+    table = table[~(wide & few)]
     boxes, neighbours = measure(table)
     drawn = len(boxes) > 0 and np.ptp(boxes) <= 1
     if cell_width is not None:
@@ -232,15 +285,67 @@ def sides_by_class(table):
         Median of the longer sides in pixels of level 0, the largest class first; empty without
         boxes. Cells without a class are "".
     """
-    if "width" not in table or "height" not in table:
-        return {}
-    sides = table[["width", "height"]].max(axis=1).to_numpy(float)
-    labels = table["label"].fillna("").astype(str).to_numpy()
-    wide = sides > 0
+    sides, labels = _sides(table), _labels(table)
+    known = sides > 0
     found = {
-        label: float(np.median(sides[wide & (labels == label)])) for label in set(labels[wide])
+        label: float(np.median(sides[known & (labels == label)])) for label in set(labels[known])
     }
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _sides(table):
+    """Return the longer side of each box; NaN where there is none."""
+    if "width" not in table or "height" not in table:
+        return np.full(len(table), np.nan)
+    return table[["width", "height"]].to_numpy(float).max(axis=1, initial=-math.inf)
+
+
+def _labels(table):
+    return table["label"].fillna("").astype(str).to_numpy()
+
+
+def _regions(table):
+    """Find objects much wider than most; and those of which their class has few."""
+    sides, labels = _sides(table), _labels(table)
+    known = np.isfinite(sides) & (sides > 0)
+    if not known.any():
+        return np.zeros((2, len(table)), bool)
+    wide = known & (sides > _REGION * np.median(sides[known]))
+    few = [label for label in set(labels[wide]) if (wide & (labels == label)).sum() < _RARE]
+    return wide, np.isin(labels, few)
+
+
+def cautions_about_regions(table, decides=True):
+    """Warn of objects so wide that they are regions rather than cells.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The annotations that are cut, in pixels of one size.
+    decides : bool, default=True
+        Whether the cells decide the sizes of patches.
+
+    Returns
+    -------
+    list of str
+        A line for each class that has such objects.
+    """
+    (wide, few), sides, labels = _regions(table), _sides(table), _labels(table)
+    cautions, cell = [], np.median(sides[(sides > 0) & ~wide]) if wide.any() else None
+    for label in sorted(set(labels[wide])):
+        own = labels == label
+        n, times = (wide & own).sum(), np.median(sides[wide & own]) / cell
+        text = f"{label!r} has {n} object(s) {times:.3g} times as wide as the cells"
+        if decides:
+            counted = "not counted" if few[own].all() else "counted"
+            text = f"{text}, {counted} for the sizes"
+        others = sorted(set(labels) - set(labels[wide]))
+        if wide[own].all() and others:
+            options = [f"--label {shlex.quote(other)}" for other in others]
+            cautions.append(f"{text}; {' '.join(options)} leaves them out")
+        else:  # there is no option that leaves out a part of a class
+            cautions.append(f"{text}; if they are regions, take them out of the annotations")
+    return cautions
 
 
 def patches_line(sizes, annotations, root=None, *, slide_mpp=None, columns=None, outside=False):

@@ -72,9 +72,109 @@ def test_what_decides_the_sizes_of_patches(cells, invoke, tmp_path):
         "outside      1 cells lie outside their image",
         "box sides    40 px (of nine in ten 12 to 42.7)",
         "by class     large 41.5, small 12 px",
-        "--size 112 --cell-size 56 --max-offset 14 --outside skip",
+        "--size 112 --cell-size 56 --max-offset 14 --outside skip\n",
+        "\ncaution      the recommended line fails: 1 of 2 images have no file: 'gone.png'\n",
     ):
         assert line in out
+
+
+def test_nothing_is_recommended_where_no_slide_is_found(cells, invoke, tmp_path):
+    slides = tmp_path / "slides"
+    (slides / "a.png").rename(slides / "b.png")
+    line = ("info", cells, slides, "--slide-mpp", 0.5)
+    out = invoke(*line)[1]
+    assert (
+        f"recommended  nothing: no slide was found, no such file in {slides}: 'a.png', "
+        "'gone.png'; there are 'b.png'\n"
+    ) in out
+    (facts,) = json.loads(invoke(*line, "--json")[1])
+    assert facts["recommended"] is None
+    assert "cautions" not in facts
+
+
+def test_sizes_are_those_of_the_cells_that_would_be_cut(invoke, tmp_path):
+    dpi = 25400 / 0.25
+    Image.new("RGB", (300, 200), "pink").save(tmp_path / "a.png", dpi=(dpi, dpi))
+    rows = [f"a.png,{30 + 60 * i},60,cell,40,40" for i in range(5)]
+    rows += ["a.png,150,100,,290,190", "a.png,9,9,,20,9"]
+    path = tmp_path / "cells.csv"
+    path.write_text("\n".join(["image,x,y,label,width,height", *rows]) + "\n", encoding="utf-8")
+    code, out, _ = invoke("info", path, tmp_path)
+    assert code == 0
+    # The boxes of all cells are of one size, so that the window is 16 um.
+    assert "--size 128 --cell-size 64 --mpp 0.25 --max-offset 16\n" in out
+    assert "by class     without a class 155, cell 40 px\n" in out
+    assert "'without a class': 2" in out
+    assert "caution" not in out
+    code, _, lines = invoke("patches", path, tmp_path, "-o", tmp_path / "p", "--size", "auto")
+    assert lines[0] == "--size auto is --size 128 --cell-size 64 --mpp 0.25 --max-offset 16"
+    (facts,) = json.loads(invoke("info", path, tmp_path, "--json")[1])
+    assert facts["classes_px"] == {"": 155.0, "cell": 40.0}
+    assert facts["boxes_px"] == [40.0, 40.0, 40.0]
+    # Where no cell has a class, patches is told one.
+    path.write_text("\n".join(["image,x,y,label", "a.png,9,9,", "a.png,90,90,"]), encoding="utf-8")
+    out = invoke("info", path, tmp_path)[1]
+    assert "caution      no cell has a class; the recommended line wants one: --label NAME\n" in out
+
+
+def test_a_region_is_named(invoke, tmp_path):
+    dpi = 25400 / 0.25
+    Image.new("RGB", (900, 600), "pink").save(tmp_path / "a.png", dpi=(dpi, dpi))
+    rows = [f"a.png,{50 + 100 * i},60,Körnige Zelle,{40 + i},30" for i in range(6)]
+    rows.append("a.png,450,300,Tumor,850,500")
+    path = tmp_path / "cells.csv"
+    path.write_text("\n".join(["image,x,y,label,width,height", *rows]) + "\n", encoding="utf-8")
+    text = (
+        "'Tumor' has 1 object(s) 20 times as wide as the cells, not counted for the sizes; "
+        "--label 'Körnige Zelle' leaves them out"
+    )
+    out = invoke("info", path, tmp_path)[1]
+    assert "--size 112 --cell-size 56 --mpp 0.25 " in out
+    assert f"caution      {text}\n" in out
+    line = ("patches", path, tmp_path, "-o", tmp_path / "p", "--overwrite", "--size")
+    code, _, lines = invoke(*line, "auto")
+    assert code == 0, lines
+    assert lines[0].startswith("--size auto is --size 112 --cell-size 56 --mpp 0.25 ")
+    assert lines[1] == f"caution: {text}"
+    code, _, lines = invoke(*line, 64)
+    assert (code, lines[0]) == (0, f"caution: {text.replace(', not counted for the sizes', '')}")
+    code, _, lines = invoke(*line, 64, "--label", "Körnige Zelle")
+    assert (code, len(lines)) == (0, 1), lines
+
+
+def test_slides_of_two_resolutions_get_one(invoke, tmp_path):
+    rows = []
+    for name, mpp in (("a.png", 0.23), ("b.png", 0.25)):
+        Image.new("RGB", (900, 600), "pink").save(tmp_path / name, dpi=(25400 / mpp,) * 2)
+        rows += [
+            f"{name},{(15 + 20 * i) / mpp},60,cell,{(10 + i / 9) / mpp},{8 / mpp}" for i in range(9)
+        ]
+    path = tmp_path / "cells.csv"
+    path.write_text("\n".join(["image,x,y,label,width,height", *rows]) + "\n", encoding="utf-8")
+    out = invoke("info", path, tmp_path)[1]
+    for line in (
+        "slides       2 of 2 found, 0.23 to 0.25 um per pixel\n",
+        "box sides    41.8 px of 0.25 um (of nine in ten 40 to 43.6), 10.4 um\n",
+        "by class     cell 41.8 px of 0.25 um\n",
+        "neighbours   80 px of 0.25 um (of nine in ten 80 to 80), 20 um\n",
+        "--size 112 --cell-size 56 --mpp 0.25 --max-offset 14\n",
+    ):
+        assert line in out
+    code, _, lines = invoke("patches", path, tmp_path, "-o", tmp_path / "p", "--size", "auto")
+    assert code == 0, lines
+    assert lines[0] == "--size auto is --size 112 --cell-size 56 --mpp 0.25 --max-offset 14"
+    assert len(lines) == 2
+    (facts,) = json.loads(invoke("info", path, tmp_path, "--json")[1])
+    assert facts["mpp"] == pytest.approx(0.25, rel=1e-4)
+    assert facts["mpp_range"] == pytest.approx([0.23, 0.25], rel=1e-4)
+    (facts,) = json.loads(invoke("info", path, tmp_path, "--json", "--slide-mpp", 0.25)[1])
+    assert facts["mpp"] == 0.25
+    (text,) = facts["cautions"]
+    assert text.endswith("in the files: 0.23 ('a.png')")
+    # A resolution that one of them lacks is none of all.
+    Image.new("RGB", (900, 600), "pink").save(tmp_path / "b.png")
+    out = invoke("info", path, tmp_path)[1]
+    assert "slides       2 of 2 found, 0.23 um per pixel, not known of all\n" in out
 
 
 def test_a_file_alone_says_what_it_can(cells, invoke, tmp_path):

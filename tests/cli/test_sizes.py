@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from stnclf.cli.sizes import Sizes, look_at, measure, patches_line, recommend
+from stnclf.cli.sizes import (
+    Sizes,
+    cautions_about_regions,
+    in_one_unit,
+    look_at,
+    measure,
+    patches_line,
+    recommend,
+)
 
 
 def table(points, label="cell", image="a.png", **columns):
@@ -82,7 +90,68 @@ def test_resolutions_that_differ_are_none(tmp_path):
     cells = {name: table([(1, 1)], image=name) for name in names}
     near = pd.concat([cells["a.tif"], cells["b.tif"]])
     assert look_at(near, tmp_path).mpp == pytest.approx(0.251, rel=1e-3)
-    assert look_at(pd.concat([near, cells["c.tif"]]), tmp_path).mpp is None
+    apart = pd.concat([near, cells["c.tif"]])
+    found = look_at(apart, tmp_path)
+    assert found.mpp is None
+    assert found.stated == pytest.approx(names, rel=1e-3)
+    assert look_at(apart, tmp_path, 0.3).mpps == dict.fromkeys(names, 0.3)
+
+
+def test_cells_of_different_slides_are_measured_in_one_unit(tmp_path):
+    for name, mpp in (("a.png", 0.25), ("b.png", 0.5), ("n.png", None)):
+        more = {} if mpp is None else {"dpi": (25400 / mpp, 25400 / mpp)}
+        Image.new("RGB", (300, 300)).save(tmp_path / name, **more)
+    fine = table([(10, 20), (90, 20)], image="a.png", width=[38.0, 42.0], height=20.0)
+    coarse = table([(10, 20), (60, 20)], image="b.png", width=[19.0, 21.0], height=20.0)
+    gone = table([(10, 20)], image="gone.png", width=1.0, height=1.0)
+    cells = pd.concat([fine, coarse, gone])
+    same, mpp = in_one_unit(cells, look_at(cells, tmp_path))
+    assert mpp == pytest.approx(0.5, rel=1e-3)
+    assert same["image"].tolist() == ["a.png", "a.png", "b.png", "b.png"]
+    boxes, neighbours = measure(same)
+    assert boxes == pytest.approx([19, 21, 20, 21], rel=1e-3)
+    assert neighbours == pytest.approx([40, 40, 50, 50], rel=1e-3)
+    # Where one is not known there is no such unit.
+    cells = pd.concat([fine, coarse, table([(1, 1)], image="n.png")])
+    same, mpp = in_one_unit(cells, look_at(cells, tmp_path))
+    assert mpp is None
+    assert same is cells
+
+
+def test_a_region_does_not_decide_the_sizes():
+    sides = np.linspace(38, 42, 9)
+    cells = table([(80 * i, 0) for i in range(9)], "a", width=sides, height=20.0)
+    region = table([(300, 300)], "tumour", width=3000.0, height=900.0)
+    both = pd.concat([cells, region])
+    assert recommend(both, 0.25) == recommend(cells, 0.25)
+    (text,) = cautions_about_regions(both)
+    assert text == (
+        "'tumour' has 1 object(s) 75 times as wide as the cells, not counted for the sizes; "
+        "--label a leaves them out"
+    )
+    assert cautions_about_regions(cells) == []
+    # An outline among the cells of its class is none of them either.
+    both = pd.concat([cells, region.assign(label="a")])
+    assert recommend(both, 0.25) == recommend(cells, 0.25)
+    (text,) = cautions_about_regions(both, decides=False)
+    assert text.startswith("'a' has 1 object(s) 75 times as wide as the cells; if they are ")
+    # Boxes around points stay boxes around points.
+    drawn = cells.assign(width=50.0, height=50.0)
+    assert recommend(pd.concat([drawn, region]), 0.5) == recommend(drawn, 0.5)
+
+
+def test_wide_cells_decide_if_there_are_several():
+    small = table([(80 * i, 0) for i in range(9)], "red cell", width=20.0, height=20.0)
+    large = [table([(80 * i, 900)], "megakaryocyte", width=200.0, height=90.0) for i in range(5)]
+    assert recommend(pd.concat([small, *large])).shrink == 5  # 250 px
+    assert recommend(pd.concat([small, *large[:4]])).shrink == 1
+    (text,) = cautions_about_regions(pd.concat([small, *large]))
+    assert text == (
+        "'megakaryocyte' has 5 object(s) 10 times as wide as the cells, counted for the sizes; "
+        "--label 'red cell' leaves them out"
+    )
+    # Eight times is not more than eight times.
+    assert cautions_about_regions(pd.concat([small, large[0].assign(width=160.0)])) == []
 
 
 def test_the_line_can_be_pasted():
