@@ -111,6 +111,9 @@ def test_sizes_are_those_of_the_cells_that_would_be_cut(invoke, tmp_path):
     (facts,) = json.loads(invoke("info", path, tmp_path, "--json")[1])
     assert facts["classes_px"] == {"": 155.0, "cell": 40.0}
     assert facts["boxes_px"] == [40.0, 40.0, 40.0]
+    # patches wants the folder of a slide that was named.
+    (facts,) = json.loads(invoke("info", path, "--slides", tmp_path / "a.png", "--json")[1])
+    assert facts["recommended"].startswith(f"stnclf patches {path} {tmp_path} --out ")
     # Where no cell has a class, patches is told one.
     path.write_text("\n".join(["image,x,y,label", "a.png,9,9,", "a.png,90,90,"]), encoding="utf-8")
     out = invoke("info", path, tmp_path)[1]
