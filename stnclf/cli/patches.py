@@ -171,6 +171,10 @@ def patches(
     avoid = table if how["background"] else None
     beside_them = table if neighbors else False
     table = table[table["label"].notna()]
+    if n_rows and not len(table):
+        raise ValueError(
+            f"{annotations}: none of its {n_rows} cells has a class; --label NAME gives them one."
+        )
     wanted = choose_labels(labels, sorted(set(table["label"])))
     if wanted:
         table = table[table["label"].isin(wanted)]

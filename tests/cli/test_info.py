@@ -118,6 +118,10 @@ def test_sizes_are_those_of_the_cells_that_would_be_cut(invoke, tmp_path):
     path.write_text("\n".join(["image,x,y,label", "a.png,9,9,", "a.png,90,90,"]), encoding="utf-8")
     out = invoke("info", path, tmp_path)[1]
     assert "caution      no cell has a class; the recommended line wants one: --label NAME\n" in out
+    line = ("patches", path, tmp_path, "-o", tmp_path / "q", "--size", "auto")
+    code, _, lines = invoke(*line)
+    assert (code, "none of its 2 cells has a class; --label NAME" in lines[0]) == (1, True)
+    assert invoke(*line, "--label", "cell")[0] == 0
 
 
 def test_a_region_is_named(invoke, tmp_path):
