@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
+from typing import Any
 
-__all__ = ["html_text", "printable"]
+__all__ = ["html_text", "listed", "printable", "quoted", "shortened"]
 
 #: Characters that would move a terminal's cursor, change its colours or hide what is written, and
 #: bytes of file names that are no characters.
@@ -44,6 +46,46 @@ def printable(text: str, keep: str = "") -> str:
     """
     table = {number: words for number, words in _CONTROL.items() if chr(number) not in keep}
     return text.translate(table)
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """Cut the middle out of long text; dots stand for it.
+
+    Examples
+    --------
+    >>> from stnclf._utils.printable import shortened
+    >>> shortened("abcdefghijklmnopqrstuvwxyz", 13)
+    'abcdef ... yz'
+    """
+    if len(text) <= most:
+        return text
+    end = (most - 5) // 3
+    return f"{text[: most - 5 - end]} ... {text[len(text) - end :]}"
+
+
+def quoted(value: Any, most: int = 60) -> str:
+    """Quote what a file holds, for a message, and not more of it than helps to find it."""
+    return shortened(repr(value[: 4 * most] if isinstance(value, str) else value), most)
+
+
+def listed(values: Iterable[Any], most: int = 160) -> str:
+    """Quote a list from a file, for a message: the first of many, and how many there are.
+
+    Examples
+    --------
+    >>> from stnclf._utils.printable import listed
+    >>> listed(["x", "y"])
+    "['x', 'y']"
+    >>> listed(range(100), 12)
+    '[0, 1, 2, 3, ... (100 in all)]'
+    """
+    values, shown = list(values), ""
+    for i, value in enumerate(values):
+        text = f"{', ' if i else ''}{quoted(value)}"
+        if i and len(shown) + len(text) > most:
+            return f"[{shown}, ... ({len(values)} in all)]"
+        shown += text
+    return f"[{shown}]"
 
 
 def html_text(text: str) -> str:

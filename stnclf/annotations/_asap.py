@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._utils.printable import quoted, shortened
 from .._utils.typing import Table
 from ._context import Context
 from ._files import read_xml
@@ -23,7 +24,7 @@ def read_asap(context: Context) -> Table:
     """Read annotations; the group of each is its class."""
     root = read_xml(context.path)
     if root.tag != ROOT:
-        raise ValueError(f"is no file of ASAP: its root is <{root.tag}>, not <{ROOT}>.")
+        raise ValueError(f"is no file of ASAP: its root is <{shortened(root.tag)}>, not <{ROOT}>.")
     rows: list[dict[str, Any]] = []
     outlines = Outlines(-0.5)
     image = context.image_name()
@@ -33,7 +34,7 @@ def read_asap(context: Context) -> Table:
             context.skipped["measurements"] += 1
             continue
         if kind not in _KINDS:
-            raise ValueError(f"annotation {i} is of type {kind!r}, which is not read.")
+            raise ValueError(f"annotation {i} is of type {quoted(kind)}, which is not read.")
         group = item.get("PartOfGroup")
         known = {"label": None if group == "None" else group, "name": item.get("Name")}
         found = sorted(item.iter("Coordinate"), key=lambda point: _order(point.get("Order"), i))
@@ -53,4 +54,4 @@ def _order(text: str | None, number: int) -> float:
     try:
         return float(text or 0)
     except ValueError:
-        raise ValueError(f"annotation {number} has {text!r} for Order.") from None
+        raise ValueError(f"annotation {number} has {quoted(text)} for Order.") from None

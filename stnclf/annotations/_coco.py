@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from .._utils.printable import quoted
 from .._utils.typing import Table
 from ._context import Context
 from ._numbers import EXACT, middle, span, to_decimal, to_float
@@ -27,6 +28,8 @@ IMAGE_COLUMNS = {"image_width": "width", "image_height": "height", "tumor_type":
 # Keys of an annotation that are read on their own, and those whose columns are.
 OWN_KEYS = ("bbox", "category_id", "image_id", "labels", "voters", *CORE, "width", "height")
 # COCO's boxes run along the edges of pixels; MIDOG's lie around a point that is a pixel's number.
+#: What to do about rows without a class.
+NO_CLASS = "give it one, or leave such rows out by table.dropna(subset=['label'])"
 SHIFT = {"midog": "0", "coco": "0.5"}
 
 
@@ -89,7 +92,9 @@ def boxes_table(document: dict[str, Any], box_format: str, skipped: Counter[str]
         category = annotation.get("category_id")
         about = None if category is None else _of_id(categories, category)
         if category is not None and about is None:
-            raise ValueError(f"annotation {i} is of a class that 'categories' lacks: {category}.")
+            raise ValueError(
+                f"annotation {i} is of a class that 'categories' lacks: {quoted(category)}."
+            )
         row = {"image": image["file_name"], "x": None, "y": None}
         row["label"] = None if about is None else about["name"]
         row |= {"width": None, "height": None}
@@ -147,7 +152,9 @@ def midog_text(table: Table, *, size: float) -> str:
     columns = check_table(table)
     for i, label in enumerate(columns["label"]):
         if label is None:
-            raise ValueError(f"table['label'] must name a class in MIDOG JSON, row {i} has none.")
+            raise ValueError(
+                f"table['label'] must name a class in MIDOG JSON, row {i} has none: {NO_CLASS}."
+            )
     names = {name: i for i, name in enumerate(class_names(columns), start=1)}
     images: dict[str, dict[str, Any]] = {}
     annotations: list[str] = []
@@ -156,7 +163,9 @@ def midog_text(table: Table, *, size: float) -> str:
         number = len(images) + 1
         image = images.setdefault(row["image"], {"file_name": row["image"], "id": number} | about)
         if about.items() - image.items():
-            raise ValueError(f"table says different things about image {row['image']!r}: {about}.")
+            raise ValueError(
+                f"table says different things about image {quoted(row['image'])}: {quoted(about)}."
+            )
         (left, right), (top, bottom) = (
             span(row[axis], row.get(side, size)) for axis, side in (("x", "width"), ("y", "height"))
         )
@@ -168,7 +177,9 @@ def midog_text(table: Table, *, size: float) -> str:
             box["id"] = i
         for key, value in row.items():
             if value in (math.inf, -math.inf):
-                raise ValueError(f"table[{key!r}] must not be infinite in MIDOG JSON, row {i - 1}.")
+                raise ValueError(
+                    f"table[{quoted(key)}] must not be infinite in MIDOG JSON, row {i - 1}."
+                )
             if key not in OWN_KEYS or key == "voters":
                 box[key] = value
         annotations.append(json_text(box))
@@ -225,7 +236,9 @@ def _box(annotation: Any, number: int) -> list[Any] | None:
     if not isinstance(box, list) or len(box) != 4:
         raise ValueError(f"annotation {number} has no 'bbox' of four numbers.")
     if not all(math.isfinite(to_float(value)) for value in box):
-        raise ValueError(f"annotation {number} has a 'bbox' that is not four numbers: {box}.")
+        raise ValueError(
+            f"annotation {number} has a 'bbox' that is not four numbers: {quoted(box)}."
+        )
     return [to_decimal(value) for value in box]
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from .._utils.names import same_name
+from .._utils.printable import listed, quoted
 from .._utils.typing import Table
 from ._context import Context
 from ._files import read_text
@@ -58,8 +59,8 @@ def read_csv(context: Context) -> Table:
         wanted = ", ".join(f"{name!r}: ..." for name in source if source[name] in missing)
         kind = NeedsLabel if missing == [source.get("label")] else ValueError
         raise kind(
-            f"has no column {missing[0] if len(missing) == 1 else missing!r}; it has {header}. "
-            f"Say which to take, as in columns={{{wanted}}}."
+            f"has no column {listed(missing) if missing[1:] else quoted(missing[0])}; it has "
+            f"{listed(header)}. Say which to take, as in columns={{{wanted}}}."
         )
     table: dict[str, Any] = {name: cells[column] for name, column in source.items()}
     others = cells.keys() - table.keys() - set(source.values()) - {"", "image"}
@@ -117,7 +118,7 @@ def _columns(header: list[str], lines: list[list[str]]) -> dict[str, tuple[str, 
     """Cells by column; every line must have as many as the header."""
     repeated = {name for name in header if name and header.count(name) > 1}
     if repeated:
-        raise ValueError(f"has several columns of one name: {sorted(repeated)}.")
+        raise ValueError(f"has several columns of one name: {listed(sorted(repeated))}.")
     for i, line in enumerate(lines):
         if len(line) != len(header):
             raise ValueError(f"row {i} has {len(line)} cells under {len(header)} names.")
@@ -158,12 +159,12 @@ def _scales(source: dict[str, str], context: Context, images: Any) -> list[tuple
         if context.mpp is not None:
             raise DoesNotApply(
                 "mpp",
-                f"has columns {source['x']!r} and {source['y']!r}, whose names do not say that "
-                "they are in micrometres or millimetres",
+                f"has columns {quoted(source['x'])} and {quoted(source['y'])}, whose names do not "
+                "say that they are in micrometres or millimetres",
             )
         return [None] * len(images)
     if not all(units):
-        raise ValueError(f"has {source['x']!r} and {source['y']!r} in different units.")
+        raise ValueError(f"has {quoted(source['x'])} and {quoted(source['y'])} in different units.")
     by_image: dict[str, tuple[Any, Any]] = {}
     for image in images:
         if image in by_image:
@@ -175,7 +176,7 @@ def _scales(source: dict[str, str], context: Context, images: Any) -> list[tuple
         if pair[0] is None:
             raise NeedsResolution(
                 f"mpp must be the micrometres per pixel of the image, got None: column "
-                f"{source['x']!r} is not in pixels."
+                f"{quoted(source['x'])} is not in pixels."
             )
         by_image[image] = (
             EXACT.divide(units[0], to_decimal(pair[0])),
@@ -235,4 +236,4 @@ def _position(text: str, axis: str, row: int) -> float:
     try:
         return float(text.replace("_", "?"))  # float takes 1_0 for 10
     except ValueError:
-        raise ValueError(f"row {row} has {text!r} for {axis}, which is no number.") from None
+        raise ValueError(f"row {row} has {quoted(text)} for {axis}, which is no number.") from None

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from .._utils.names import same_name
+from .._utils.printable import listed, quoted
 from .._utils.typing import Table
 from ._files import EXACTLY, FAST, parse_json
 from ._numbers import EXACT, is_box, middle, span, to_float
@@ -133,7 +134,8 @@ class GeoJSON:
         if not few:
             return ""
         return (
-            f"no object has a 'classification', as QuPath writes it, but other properties: {few}. "
+            "no object has a 'classification', as QuPath writes it, but other properties: "
+            f"{listed(few)}. "
             "Say which holds the class, as in columns={'label': ...}."
         )
 
@@ -215,7 +217,7 @@ class GeoJSON:
                 self._geometry(part, one_exactly, known, name)
             return
         if kind not in DEPTH and kind not in SEVERAL:
-            raise ValueError(f"{name} has a geometry of type {kind!r}, which is not read.")
+            raise ValueError(f"{name} has a geometry of type {quoted(kind)}, which is not read.")
         coordinates = geometry.get("coordinates")
         if not isinstance(coordinates, list):
             raise ValueError(f"{name} has no coordinates where its geometry wants some.")

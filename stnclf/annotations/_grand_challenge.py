@@ -7,6 +7,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from .._utils.printable import quoted
 from .._utils.typing import Table
 from ._context import Context
 from ._numbers import EXACT, to_decimal, to_float
@@ -129,5 +130,5 @@ def _are_counted(names: list[Any]) -> bool:
 
 def _micrometres(value: Any, number: int) -> Decimal:
     if not math.isfinite(to_float(value)):
-        raise ValueError(f"point {number} has a coordinate that is no number: {value!r}.")
+        raise ValueError(f"point {number} has a coordinate that is no number: {quoted(value)}.")
     return EXACT.multiply(to_decimal(value), Decimal(1000))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .._utils.printable import quoted
 from .._utils.typing import Table
 from ._context import Context
 from ._numbers import to_float
@@ -41,7 +42,7 @@ def nuclei_table(document: dict[str, Any], context: Context) -> Table:
         centroid = nucleus.get("centroid") if isinstance(nucleus, dict) else None
         numbers = [to_float(v) for v in centroid] if isinstance(centroid, list) else []
         if len(numbers) != 2 or not all(map(math.isfinite, numbers)):
-            raise ValueError(f"nucleus {key!r} has no 'centroid' of two numbers.")
+            raise ValueError(f"nucleus {quoted(key)} has no 'centroid' of two numbers.")
         kind = scalar(nucleus.get("type"))
         if isinstance(kind, float) and kind.is_integer():
             kind = int(kind)
@@ -86,5 +87,7 @@ def _size(nucleus: dict[str, Any], key: Any) -> tuple[float | None, float | None
     except (TypeError, ValueError):
         height = width = math.nan
     if not (0 <= width < math.inf and 0 <= height < math.inf):
-        raise ValueError(f"nucleus {key!r} has a 'bbox' that is no [[top, left], [bottom, right]].")
+        raise ValueError(
+            f"nucleus {quoted(key)} has a 'bbox' that is no [[top, left], [bottom, right]]."
+        )
     return width, height

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from .._utils.printable import quoted, shortened
 from .._utils.typing import Table
 from ._context import Context
 from ._files import read_xml
@@ -24,7 +25,9 @@ def read_imagescope(context: Context) -> Table:
     """Read regions; the name of their layer is their class."""
     root = read_xml(context.path)
     if root.tag != ROOT:
-        raise ValueError(f"is no file of ImageScope: its root is <{root.tag}>, not <{ROOT}>.")
+        raise ValueError(
+            f"is no file of ImageScope: its root is <{shortened(root.tag)}>, not <{ROOT}>."
+        )
     rows: list[dict[str, Any]] = []
     outlines = Outlines(-0.5)
     image = context.image_name()
@@ -32,13 +35,13 @@ def read_imagescope(context: Context) -> Table:
         label = _class_of(layer)
         for region in layer.iter("Region"):
             number = region.get("Id") or "without Id"
-            name = f"layer {layer.get('Id')!r}, region {number!r}"
+            name = f"layer {quoted(layer.get('Id'))}, region {quoted(number)}"
             kind = region.get("Type", "0")
             if kind in _NOT_CELLS or region.get("NegativeROA") == "1":
                 context.skipped[_NOT_CELLS.get(kind, "regions to leave out")] += 1
                 continue
             if kind not in _KINDS:
-                raise ValueError(f"{name} is of type {kind!r}, which is not read.")
+                raise ValueError(f"{name} is of type {quoted(kind)}, which is not read.")
             points = [point_of(vertex, "X", "Y", name) for vertex in region.iter("Vertex")]
             if not points:
                 context.skipped["without a shape"] += 1

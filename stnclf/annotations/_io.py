@@ -13,7 +13,7 @@ from typing import Any
 from .._utils.files import check_path, written_whole
 from .._utils.names import composed
 from .._utils.optional import import_pandas
-from .._utils.printable import printable
+from .._utils.printable import printable, quoted, shortened
 from .._utils.typing import PathLike, Table
 from ._coco import midog_text
 from ._context import Context
@@ -45,6 +45,9 @@ _WRITES_WITH = {
 #: Rows from which on labels that all differ are a sign that they are no classes: with numbers in
 #: them, and of any kind.
 _FEW, _MANY = 3, 10
+
+#: Characters of a message: a file may have names of any length, and any number of them.
+_LONGEST = 500
 
 #: What programs make of a label that is missing.
 _MISSING = ("nan", "NaN", "None", "null", "NULL", "<NA>", "NA", "N/A", "undefined")
@@ -187,7 +190,7 @@ default="auto"
         if not files:
             table = read(context, format)
     except (ArithmeticError, RecursionError, ValueError, sqlite3.Error) as error:
-        text = f"{path}: {' '.join(str(error).split())}"
+        text = f"{path}: {shortened(' '.join(str(error).split()), _LONGEST)}"
         raise ValueError(printable(text)) from error
     if table is None:
         how: Any = {"columns": columns, "mpp": mpp, "label": label, "slides": slides}
@@ -200,7 +203,7 @@ default="auto"
             raise ValueError(f"{path}: names its classes, so that label= does not apply.")
         table["label"] = [composed(label)] * len(table)
     for text in _doubts(table, context):
-        warnings.warn(printable(f"{path}: {text}"), stacklevel=2)
+        warnings.warn(printable(f"{path}: {shortened(text, _LONGEST)}"), stacklevel=2)
     return table
 
 
@@ -357,17 +360,18 @@ def _doubts(table: Table, context: Context) -> Iterator[str]:
     missing = labels[labels.isin(_MISSING)]
     if len(missing):
         yield (
-            f"has {len(missing)} label(s) {missing.iloc[0]!r}, which are taken for a class; leave "
+            f"has {len(missing)} label(s) {quoted(missing.iloc[0])}, which are taken for a "
+            "class; leave "
             "them empty where there is none."
         )
     if labels.str.lstrip().str.startswith(("{", "[")).any():
         first = labels[labels.str.lstrip().str.startswith(("{", "["))].iloc[0]
-        yield f"has labels that look like JSON, as {first:.60}: is that the class?"
+        yield f"has labels that look like JSON, as {shortened(first)}: is that the class?"
     elif len(labels) == len(table) == labels.nunique() and (
         len(labels) >= (_FEW if labels.str.contains(r"\d").all() else _MANY)
     ):
         yield (
-            f"has {len(labels)} rows and as many different labels, as {labels.iloc[0]!r:.60}: "
+            f"has {len(labels)} rows and as many different labels, as {quoted(labels.iloc[0])}: "
             "is that the class?"
         )
 
@@ -382,7 +386,8 @@ def _bounds(image: str, folder: Path) -> tuple[int, int]:
         return facts.bounds
     if image.lower().endswith(BOUNDED):
         warnings.warn(
-            f"{printable(image)}: QuPath counts from the corner of the scanned area, which is not "
+            f"{printable(shortened(image))}: QuPath counts from the corner of the scanned "
+            "area, which is not "
             "known: positions count from level 0. Pass slides=, the slide or its folder.",
             stacklevel=5,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .._utils.printable import quoted
 from .._utils.typing import Table
 from ._context import Context
 from ._numbers import to_float
@@ -45,7 +46,7 @@ def labelme_table(document: dict[str, Any], context: Context) -> Table:
         shape = shape if isinstance(shape, dict) else {}
         name, kind = f"shape {i}", scalar(shape.get("shape_type", "polygon"))
         if kind not in _KINDS:
-            raise ValueError(f"{name} is of type {kind!r}, which is not read.")
+            raise ValueError(f"{name} is of type {quoted(kind)}, which is not read.")
         points = _points(shape.get("points"), name)
         if not points:
             context.skipped["without a shape"] += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from .._utils.printable import quoted, shortened
 from .._utils.typing import Table
 from ._context import Context
 from ._files import read_xml
@@ -24,7 +25,7 @@ def read_ndpa(context: Context) -> Table:
     """Read annotations; the title of each is its class."""
     root = read_xml(context.path)
     if root.tag != ROOT:
-        raise ValueError(f"is no NDPA file: its root is <{root.tag}>, not <{ROOT}>.")
+        raise ValueError(f"is no NDPA file: its root is <{shortened(root.tag)}>, not <{ROOT}>.")
     image = context.image_name()
     views = root.findall("ndpviewstate")
     convert = _conversion(context, image) if views else None
@@ -35,7 +36,7 @@ def read_ndpa(context: Context) -> Table:
         item = view.find("annotation")
         unit = view.findtext("coordformat", "nanometers").strip()
         if unit != "nanometers":
-            raise ValueError(f"{name} counts in {unit!r}, wants 'nanometers'.")
+            raise ValueError(f"{name} counts in {quoted(unit)}, wants 'nanometers'.")
         if item is None:
             context.skipped["without a shape"] += 1
             continue
@@ -60,7 +61,8 @@ def _conversion(context: Context, image: str) -> Any:
     facts = context.facts(image)
     if facts is None or facts.center is None:
         raise ValueError(
-            f"counts from the middle of its slide, and {image!r} is not found or does not say "
+            f"counts from the middle of its slide, and {quoted(image)} is not found or does "
+            "not say "
             "where that is: pass slides=, the slide or its folder."
         )
     mpp = facts.mpp if context.mpp is None else (context.mpp, context.mpp)
@@ -92,7 +94,7 @@ def _points(item: Element, kind: str, name: str) -> tuple[list[list[float]], str
         x1, y1, x2, y2 = read(item, "x1", "y1", "x2", "y2")
         return [[x1, y1], [x2, y2]], "area"
     if kind != "freehand":
-        raise ValueError(f"{name} is of type {kind!r}, which is not read.")
+        raise ValueError(f"{name} is of type {quoted(kind)}, which is not read.")
     points = [read(point, "x", "y") for point in item.iter("point")]
     if item.get("specialtype") == "rectangle":
         return points, "area"

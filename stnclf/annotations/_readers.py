@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,7 @@ from ._labelme import is_labelme, labelme_table
 from ._ndpa import read_ndpa
 from ._slide_facts import UNBOUNDED
 from ._sliderunner import MAGIC, read_slide_runner
-from ._table import DoesNotApply
+from ._table import ArgumentError, DoesNotApply
 from ._via import is_via, via_table
 from ._voc import read_voc, voc_files
 from ._yolo import is_yolo, read_yolo, yolo_files
@@ -98,7 +100,9 @@ _IN_FOLDERS = ((".xml",), (".geojson", ".json", ".csv", ".tsv"), (".ndpa",))
 #: Those of formats that have some of their own.
 _ENDINGS_OF = {"qupath": (".geojson", ".json"), "csv": (".csv", ".tsv"), "ndpa": (".ndpa",)}
 _ENDINGS_OF |= dict.fromkeys(("asap", "imagescope"), (".xml",))
-_ENDINGS_OF |= dict.fromkeys(("labelme", "hovernet", "via", "midog", "coco"), (".json",))
+_ENDINGS_OF |= dict.fromkeys(
+    ("labelme", "hovernet", "via", "midog", "coco", "grand-challenge"), (".json",)
+)
 #: What `stnclf scan` writes beside a table, which is no table.
 _BESIDE_TABLES = (".csv.json", ".skipped.csv")
 
@@ -125,11 +129,24 @@ def read(context: Context, format: str) -> Table:
         message does not name the file.
     """
     if format == "auto":
-        format = recognise(context.path)
+        return _read(context, recognise(context.path))
+    try:
+        return _read(context, format)
+    except ArgumentError:
+        raise
+    except (ArithmeticError, RecursionError, ValueError, sqlite3.Error) as error:
+        other = _other_format(context.path, format)
+        if other is None:
+            raise
+        text = str(error)  # of JSON and of folders it says already what they are not
+        if not text.startswith(("is JSON, but no", "is a folder without")):
+            text = f"is no file of {format}"
+        raise ValueError(f"{text.removesuffix('.')}: {other}") from error
+
+
+def _read(context: Context, format: str) -> Table:
     document: Any = None
     if format == "json" or FORMATS[format].fits is not None:
-        if context.path.is_dir():
-            raise ValueError("is a folder, wants a file.")
         document, format = _parse(context, format)
     takes = FORMATS[format].takes if format != "results" else ("image",)
     _check_arguments(context, takes)
@@ -148,7 +165,7 @@ def _parse(context: Context, format: str) -> tuple[Any, str]:
     label = (context.columns or {}).get("label")
     geojson = GeoJSON(read_text(context.path), context.skipped, label)
     document = geojson if geojson.fits else geojson.document
-    fitting = [name for name, it in FORMATS.items() if it.fits is not None and it.fits(document)]
+    fitting = _fitting(document)
     if is_results(document) and format in ("json", "coco"):
         return document, "results"
     if not fitting or format not in ("json", *fitting):
@@ -157,6 +174,42 @@ def _parse(context: Context, format: str) -> tuple[Any, str]:
     if fitting[0] == "midog":  # and "coco", which has the same layout
         return (document, "auto" if format == "json" else format), fitting[0]
     return document, fitting[0] if format == "json" else format
+
+
+def _fitting(document: Any) -> list[str]:
+    return [name for name, it in FORMATS.items() if it.fits is not None and it.fits(document)]
+
+
+def _other_format(path: Path, format: str) -> str | None:
+    """Say what a file looks like that was not read as of a format; None if it may be of it."""
+    try:
+        found = recognise(path)
+        if found == SEVERAL:
+            path = _one_by_one(path)[0]
+            found = recognise(path)
+        is_json = found == "json"
+        names = _json_formats(path) if is_json else [found]
+        # XML of which nothing else is known is taken for "voc".
+        if found == "voc" and path.is_file() and _root(read_bytes(path, 4096)) != "annotation":
+            return None
+    except (OSError, ValueError):
+        return None
+    if format in names or (found == "csv" and format == "yolo"):  # both may end with .txt
+        return None
+    if is_json and not names and FORMATS[format].fits is not None:
+        return None
+    what = " or ".join(names) if names else "JSON"
+    return f"it looks like {what}; leave out format=."
+
+
+def _json_formats(path: Path) -> list[str]:
+    """Names of the formats that a file of JSON has; none if it is broken."""
+    try:
+        geojson = GeoJSON(read_text(path), Counter())
+    except (ArithmeticError, RecursionError, ValueError):
+        return []
+    document = geojson if geojson.fits else geojson.document
+    return ["coco"] if is_results(document) else _fitting(document)
 
 
 def _check_arguments(context: Context, takes: tuple[str, ...]) -> None:
@@ -176,11 +229,20 @@ def files_of_folder(path: Path, format: str) -> list[Path] | None:
     Raises
     ------
     ValueError
-        If the folder has files of several endings. The message does not name it.
+        If the folder has files of several endings, or none of the format's. The message does not
+        name it.
     """
     if not path.is_dir() or format in _WHOLE or (format == "auto" and recognise(path) != SEVERAL):
         return None
+    if format == "sliderunner":
+        raise ValueError("is a folder, wants a file.")
     files = _one_by_one(path, [_ENDINGS_OF[format]] if format in _ENDINGS_OF else _IN_FOLDERS)
+    if not files:
+        other = _other_format(path, format)
+        raise ValueError(
+            f"is a folder, wants a file or a folder of {' or '.join(_ENDINGS_OF[format])} files "
+            f"for {format}{'.' if other is None else f': {other}'}"
+        )
     endings = sorted({unpacked_name(file).suffix.lower() for file in files})
     if len(endings) > 1:
         raise ValueError(
@@ -203,6 +265,12 @@ def _one_by_one(path: Path, kinds: Sequence[tuple[str, ...]] = _IN_FOLDERS) -> l
 
 def _is_yolo(head: bytes) -> bool:
     return is_yolo(head.decode("utf-8", "replace"))
+
+
+def _root(head: bytes) -> str:
+    """Name of the root of XML, by how it begins."""
+    tag = _tag(re.sub(rb"<!--.*?-->", b"", head.replace(b"\0", b""), flags=re.DOTALL))
+    return tag[1].decode() if tag else ""
 
 
 def recognise(path: Path) -> str:
@@ -228,8 +296,7 @@ def recognise(path: Path) -> str:
     if head.startswith(b"MATLAB"):
         return "crchisto"
     if text.startswith(b"<") or ending in (".xml", ".ndpa"):
-        tag = _tag(re.sub(rb"<!--.*?-->", b"", head.replace(b"\0", b""), flags=re.DOTALL))
-        return _ROOTS.get(tag[1].decode() if tag else "", "voc")
+        return _ROOTS.get(_root(head), "voc")
     if text.startswith((b"{", b"[")):
         return "json"
     if _is_yolo(head) and ending not in (".csv", ".tsv"):

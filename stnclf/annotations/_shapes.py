@@ -7,6 +7,7 @@ import re
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from .._utils.printable import quoted
 from ._numbers import middle
 from ._outlines import Outlines
 
@@ -24,7 +25,7 @@ def number_of(text: str | None, what: str) -> float:
     """
     value = float(text) if text is not None and _number(text) else math.nan
     if not math.isfinite(value):
-        raise ValueError(f"{what} has {text!r} for a coordinate, which is no number.")
+        raise ValueError(f"{what} has {quoted(text)} for a coordinate, which is no number.")
     return value
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from .._utils.files import check_path
 from .._utils.names import composed, path_below
+from .._utils.printable import quoted
 from .._utils.typing import PathLike
 
 __all__ = [
@@ -97,7 +98,7 @@ def resolve_image(root: PathLike, name: str) -> Path:
     parts = name.replace("\\", "/").split("/") if inside else [".."]
     parts = [part for part in parts if part not in ("", ".")]
     if not parts or ".." in parts:
-        raise ValueError(f"image must be a name below its folder, got {name!r}.")
+        raise ValueError(f"image must be a name below its folder, got {quoted(name)}.")
     return path_below(Path(check_path("root", root)), parts)
 
 

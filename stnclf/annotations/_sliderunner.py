@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from .._utils.files import written_whole
+from .._utils.printable import listed, quoted
 from .._utils.typing import Table
 from ._files import check_regular
 from ._numbers import is_box, middle, moments, span, to_float
@@ -273,7 +274,7 @@ def _position(points: list[tuple[Any, Any]], kind: str, uid: int) -> tuple[Any, 
     """Centre, and size where the kind has one."""
     for point in points:
         if not all(math.isfinite(to_float(value)) for value in point):
-            raise ValueError(f"annotation {uid} has no number for a position: {point}.")
+            raise ValueError(f"annotation {uid} has no number for a position: {quoted(point)}.")
     if kind in SPOTS:
         return (*points[0], None, None)
     xs, ys = zip(*points)
@@ -291,7 +292,10 @@ def _votes_of(row: dict[str, Any]) -> Iterable[tuple[Any, Any]]:
     votes = row["votes"]
     voters = row.get("voters", [f"expert {i}" for i in range(1, len(votes) + 1)])
     if len(voters) != len(votes):
-        raise ValueError(f"table['voters'] must name one for each of the votes {votes}: {voters}.")
+        raise ValueError(
+            f"table['voters'] must name one for each of the votes {listed(votes)}: "
+            f"{listed(voters)}."
+        )
     return zip(votes, voters)
 
 
@@ -300,12 +304,14 @@ def _outline(row: dict[str, Any]) -> tuple[int, list[tuple[Any, Any]]]:
     sized = "width" in row and "height" in row
     kind = row.get("type", "area" if sized else "spot")
     if kind not in TYPES.values():
-        raise ValueError(f"table['type'] must be one of {list(TYPES.values())}, got {kind!r}.")
+        raise ValueError(
+            f"table['type'] must be one of {list(TYPES.values())}, got {quoted(kind)}."
+        )
     code = next(code for code, name in TYPES.items() if name == kind)
     if kind in SPOTS:
         return code, [(row["x"], row["y"])]
     if not sized:
-        raise ValueError(f"an annotation of type {kind!r} needs a width and a height.")
+        raise ValueError(f"an annotation of type {quoted(kind)} needs a width and a height.")
     (left, right), (top, bottom) = (
         [float(end) for end in span(row[axis], row[size])]
         for axis, size in (("x", "width"), ("y", "height"))

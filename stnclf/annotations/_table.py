@@ -18,6 +18,7 @@ import numpy as np
 
 from .._utils.names import composed
 from .._utils.optional import import_pandas
+from .._utils.printable import listed, quoted
 from .._utils.typing import Table
 from ._numbers import is_number
 
@@ -109,7 +110,9 @@ def check_table(table: Table) -> dict[str, list[Any]]:
     if missing:
         raise ValueError(f"table must have the columns {list(CORE)}, but lacks {missing}.")
     if len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"table must have columns of different names, all text, got {names}.")
+        raise ValueError(
+            f"table must have columns of different names, all text, got {listed(names)}."
+        )
     columns = {name: [_plain(value, name) for value in table[name].tolist()] for name in names}
     columns = {
         name: values
@@ -121,11 +124,15 @@ def check_table(table: Table) -> dict[str, list[Any]]:
         columns[name] = [_check_position(v, name, i) for i, v in enumerate(columns[name])]
     for i, name in enumerate(columns["image"]):
         if not isinstance(name, str) or not name:
-            raise ValueError(f"table['image'] must be the name of an image, got {name!r}, row {i}.")
+            raise ValueError(
+                f"table['image'] must be the name of an image, got {quoted(name)}, row {i}."
+            )
     for name in ("width", "height"):
         for i, value in enumerate(columns.get(name, ())):
             if value is not None and (not is_number(value) or not 0 <= value < math.inf):
-                raise ValueError(f"table[{name!r}] must be a length in px, got {value!r}, row {i}.")
+                raise ValueError(
+                    f"table[{quoted(name)}] must be a length in px, got {quoted(value)}, row {i}."
+                )
     for name in columns.keys() & set(LISTS):
         columns[name] = [_check_names(value, name, i) for i, value in enumerate(columns[name])]
     return columns
@@ -143,18 +150,24 @@ def _plain(value: Any, name: str) -> Any:
         return None if math.isnan(value) else value
     if value is import_pandas().NA:
         return None
-    raise ValueError(f"table[{name!r}] must hold numbers or text, got {type(value).__name__}.")
+    raise ValueError(
+        f"table[{quoted(name)}] must hold numbers or text, got {type(value).__name__}."
+    )
 
 
 def _check_position(value: Any, name: str, row: int) -> float:
     if not is_number(value) or not math.isfinite(value):
-        raise ValueError(f"table[{name!r}] must be a finite number, got {value!r}, row {row}.")
+        raise ValueError(
+            f"table[{quoted(name)}] must be a finite number, got {quoted(value)}, row {row}."
+        )
     return float(value)
 
 
 def _check_names(value: Any, name: str, row: int) -> tuple[str | None, ...] | None:
     if value is not None and not isinstance(value, tuple):
-        raise ValueError(f"table[{name!r}] must hold tuples of names, got {value!r}, row {row}.")
+        raise ValueError(
+            f"table[{quoted(name)}] must hold tuples of names, got {quoted(value)}, row {row}."
+        )
     return None if value is None else tuple(None if v is None else str(v) for v in value)
 
 
@@ -169,8 +182,8 @@ def only_image(columns: dict[str, list[Any]], what: str) -> str | None:
     images = list(dict.fromkeys(columns["image"]))
     if len(images) > 1:
         raise ValueError(
-            f"{what} is about one image, but table has {len(images)} ({images[0]!r}, "
-            f"{images[1]!r}, ...): write one file each, with table.groupby('image')."
+            f"{what} is about one image, but table has {len(images)} ({quoted(images[0])}, "
+            f"{quoted(images[1])}, ...): write one file each, with table.groupby('image')."
         )
     return images[0] if images else None
 

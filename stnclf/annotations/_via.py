@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from .._utils.names import same_name
+from .._utils.printable import listed, quoted
 from .._utils.typing import Table
 from ._context import Context
 from ._numbers import to_float
@@ -47,16 +48,16 @@ def via_table(document: dict[str, Any], context: Context) -> Table:
         found = image.get("regions") if isinstance(image, dict) else None
         found = list(found.values()) if isinstance(found, dict) else found  # version 1
         if not isinstance(name, str) or not isinstance(found, list):
-            raise ValueError(f"image {key!r} has no 'filename' with 'regions'.")
+            raise ValueError(f"image {quoted(key)} has no 'filename' with 'regions'.")
         for i, region in enumerate(found):
             parts = [
                 region.get(part) if isinstance(region, dict) else None
                 for part in ("shape_attributes", "region_attributes")
             ]
             if not isinstance(parts[0], dict):
-                raise ValueError(f"image {key!r}, region {i} has no 'shape_attributes'.")
+                raise ValueError(f"image {quoted(key)}, region {i} has no 'shape_attributes'.")
             about = parts[1] if isinstance(parts[1], dict) else {}
-            regions.append((name, f"image {key!r}, region {i}", parts[0], about))
+            regions.append((name, f"image {quoted(key)}, region {i}", parts[0], about))
     attribute = _attribute([about for *_, about in regions], context)
     rows: list[dict[str, Any]] = []
     outlines = Outlines(-0.5)
@@ -77,14 +78,15 @@ def _attribute(regions: list[dict[str, Any]], context: Context) -> str | None:
     wanted = (context.columns or {}).get("label")
     wanted = None if wanted is None else same_name(names, wanted)
     if wanted is not None and wanted not in names:
-        raise ValueError(f"has no attribute {wanted!r}; it has {names}.")
+        raise ValueError(f"has no attribute {quoted(wanted)}; it has {listed(names)}.")
     if wanted is not None or not names:
         return wanted
     usual = [name for name in names if name.lower() in _USUAL]
     found = usual if len(names) > 1 else names
     if len(found) != 1:
         raise ValueError(
-            f"has several attributes, {names}. Say which to take, as in columns={{'label': ...}}."
+            f"has several attributes, {listed(names)}. Say which to take, as in "
+            f"columns={{'label': ...}}."
         )
     return found[0]
 
@@ -116,7 +118,7 @@ def _shape(shape: dict[str, Any], name: str) -> tuple[str, list[list[float]]]:
         x, y, *radii = read("cx", "cy", *(("r", "r") if kind == "circle" else ("rx", "ry")))
         return "circle", [[x - radii[0], y - radii[1]], [x + radii[0], y + radii[1]]]
     if kind not in ("polygon", "polyline"):
-        raise ValueError(f"{name} is of type {kind!r}, which is not read.")
+        raise ValueError(f"{name} is of type {quoted(kind)}, which is not read.")
     lists: list[Any] = [shape.get(f"all_points_{axis}") for axis in "xy"]
     if not all(isinstance(values, list) for values in lists) or len(lists[0]) != len(lists[1]):
         raise ValueError(f"{name} has no two lists of equal length for its points.")

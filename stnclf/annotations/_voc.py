@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from .._utils.printable import quoted, shortened
 from .._utils.typing import Table
 from ._files import read_xml
 from ._table import read_files
@@ -28,7 +29,9 @@ def read_voc(path: Path) -> Table:
 def _voc_rows(file: Path) -> Iterator[dict[str, Any]]:
     root = read_xml(file)
     if root.tag != "annotation":
-        raise ValueError(f"is no Pascal VOC file: its root is <{root.tag}>, not <annotation>.")
+        raise ValueError(
+            f"is no Pascal VOC file: its root is <{shortened(root.tag)}>, not <annotation>."
+        )
     image = root.findtext("filename") or file.stem
     for i, item in enumerate(root.findall("object")):
         left, top, right, bottom = (
@@ -57,5 +60,5 @@ def _voc_rows(file: Path) -> Iterator[dict[str, Any]]:
 def _number(item: Element, name: str, i: int) -> float:
     text = item.findtext(name, "")
     if not re.fullmatch(r"\s*[+-]?[0-9]+(\.[0-9]*)?\s*", text):
-        raise ValueError(f"object {i} has {text!r} for {name}, which is no number.")
+        raise ValueError(f"object {i} has {quoted(text)} for {name}, which is no number.")
     return float(text)

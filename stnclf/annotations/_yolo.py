@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from .._utils.printable import quoted
 from .._utils.typing import Table
 from ._context import Context
 from ._files import read_text, unpacked_name
@@ -68,7 +69,9 @@ def _rows(context: Context, file: Path, names: dict[int, str]) -> list[dict[str,
     for i, line in enumerate(lines):
         parts = line.split()
         if _line(line) is None:
-            raise ValueError(f"row {i} is no class number with a box or an outline: {line!r:.60}.")
+            raise ValueError(
+                f"row {i} is no class number with a box or an outline: {quoted(line)}."
+            )
         values = [number_of(part, f"row {i}") for part in parts[1:]]
         label = names.get(int(parts[0]), parts[0])
         row: dict[str, Any] = {"image": image, "x": None, "y": None, "label": label}
@@ -77,7 +80,9 @@ def _rows(context: Context, file: Path, names: dict[int, str]) -> list[dict[str,
             raise ValueError(f"row {i} has an outline with an x that has no y.")
         fractions = values if outline else values[:4]
         if not all(-0.01 <= value <= 1.01 for value in fractions):
-            raise ValueError(f"row {i} has values that are no fractions from 0 to 1: {line!r:.60}.")
+            raise ValueError(
+                f"row {i} has values that are no fractions from 0 to 1: {quoted(line)}."
+            )
         row["type"] = "polygon" if outline else "area"
         row |= {"width": None, "height": None}
         if outline:
@@ -104,7 +109,8 @@ def _image(context: Context, file: Path) -> tuple[str, tuple[int, int]]:
         if slide is not None and facts is not None:
             return context.image or plain_name(folder, slide), facts.size
     raise ValueError(
-        f"has fractions of an image, and none called {stem!r} is found: pass slides=, the folder "
+        f"has fractions of an image, and none called {quoted(stem)} is found: pass "
+        "slides=, the folder "
         "of the images."
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from .._utils.names import same_name
+from .._utils.printable import listed
 from .messages import describe, is_debugging, keep_debugging, one_line, say, show_warning
 from .signals import stopped_by_signals
 
@@ -235,7 +236,7 @@ def choose_labels(wanted, known, option="--label"):
     for name in wanted:
         if name not in by_name:
             raise click.BadParameter(
-                f"'{name}' is none of {', '.join(map(repr, by_name))}.", param_hint=f"'{option}'"
+                f"'{name}' is none of {listed(by_name)[1:-1]}.", param_hint=f"'{option}'"
             )
     return [by_name[name] for name in wanted] or None
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._utils.errors import argument_error
 from .._utils.names import composed
+from .._utils.printable import listed, quoted
 
 __all__ = ["domains_of"]
 
@@ -49,7 +50,7 @@ def domains_of(patches, column, table=None):
     missing = sorted({slide for slide in slides.tolist() if composed(slide) not in known})
     if missing:
         raise argument_error(
-            "slide_table", f"{table} has no '{column}' of the slide {missing[0]!r}."
+            "slide_table", f"{table} has no '{column}' of the slide {quoted(missing[0])}."
         )
     return np.array([known[composed(slide)] for slide in slides.tolist()])
 
@@ -66,12 +67,15 @@ def _read(path, column):
             raise argument_error("slide_table", f"{path} is no CSV file ({error}).") from error
     for name, argument in (("image", "slide_table"), (column, "domain")):
         if name not in names:
-            raise argument_error(argument, f"{path} has the columns {names}, and no '{name}'.")
+            raise argument_error(
+                argument, f"{path} has the columns {listed(names)}, and no '{name}'."
+            )
     for row in rows:
         slide, domain = composed(row["image"] or ""), (row[column] or "").strip()
         if domain and known.setdefault(slide, domain) != domain:
             raise argument_error(
                 "slide_table",
-                f"{path} has the slide {slide!r} with '{known[slide]}' and '{domain}'.",
+                f"{path} has the slide {quoted(slide)} with {quoted(known[slide])} and "
+                f"{quoted(domain)}.",
             )
     return known

@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from .._utils.names import composed
+from .._utils.printable import listed
 from ..annotations import write_annotations
+from ..annotations._coco import NO_CLASS
 from ..annotations._io import WRITE
 from .common import (
     EXISTING,
@@ -21,6 +23,8 @@ from .outputs import check_output
 from .tables import LABEL_HELP, format_option, read_tables, slides_option
 
 __all__ = ["export"]
+
+_NO_CLASS = "--label chooses classes, or names that of all cells if the file names none"
 
 
 @click.command(
@@ -105,6 +109,7 @@ def export(
     except ValueError as error:
         text = str(error).replace("format must be", "--to must be").replace("format=", "--to ")
         text = text.replace("write one file each, with table.groupby('image')", "choose by --image")
+        text = text.replace(NO_CLASS, _NO_CLASS)
         raise ValueError(f"{out}: {text}") from error
     say(f"{out}: {len(table)} rows")
 
@@ -122,7 +127,7 @@ def _named(tables, format, image, **how):
     names, image = sorted(set(table["image"])), composed(image)
     if image not in names:
         raise click.BadParameter(
-            f"'{image}' is none of {', '.join(map(repr, names[:5]))}.", param_hint="'--image'"
+            f"'{image}' is none of {listed(names)[1:-1]}.", param_hint="'--image'"
         )
     return table[table["image"] == image], used_mpp
 

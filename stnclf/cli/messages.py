@@ -107,6 +107,7 @@ def describe(error, params=()):
             if param.name == argument and text.startswith(argument):
                 text = option + text[len(argument) :]
             text = re.sub(rf"\b{param.name}='(\w+)'", rf"{option} \1", text)
+            text = text.replace(f"leave out {param.name}=", f"leave out {option}")
             if "_" in param.name:  # another argument that the text speaks of; it is no word
                 text = re.sub(rf"\b{param.name}\b", option, text)
     return text

@@ -11,6 +11,7 @@ import click
 
 from .._utils.names import composed
 from .._utils.optional import import_pandas
+from .._utils.printable import quoted
 from ..annotations import read_annotations, resolve_image
 from ..annotations._readers import READ
 from ..annotations._slide_facts import SLIDE_ENDINGS, find_slide
@@ -178,11 +179,11 @@ def check_images(table, root, annotations):
                 missing.append(name)
     if not missing:
         return
-    there = [repr(path.name) for path in slide_files(root)]
+    there = [quoted(path.name) for path in slide_files(root)]
     here = f"; there are {first_few(there)}" if there else ", nor another slide"
     raise ValueError(
         f"{annotations}: no such file in {root} for {len(missing)} of {len(names)} images: "
-        f"{first_few([repr(name) for name in missing])}{here}."
+        f"{first_few([quoted(name) for name in missing])}{here}."
     )
 
 

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from .._utils.errors import argument_error
+from .._utils.printable import quoted
 from ..annotations._slide_facts import slide_facts
 
 __all__ = ["cells_inside", "check_cells", "has_no_rows", "on_level_0"]
@@ -68,9 +69,12 @@ def check_cells(annotations, argument="annotations", labelled=True, unknown=Fals
     rows = range(len(values["image"])) if index is None or callable(index) else index.tolist()
     for row, name, label in zip(rows, values["image"], labels):
         if not isinstance(name, str):
-            raise argument_error(argument, f"image {name!r} is no file name.", where=f"row {row}")
+            raise argument_error(
+                argument, f"image {quoted(name)} is no file name.", where=f"row {row}"
+            )
         if _is_missing(label) and not unknown:
-            raise argument_error(argument, "has no label.", where=f"row {row}")
+            problem = f"has no label; {argument}.dropna(subset=['label']) leaves such rows out."
+            raise argument_error(argument, problem, where=f"row {row}")
     try:
         points = np.array([values["x"], values["y"]], dtype=np.float64).T
     except (TypeError, ValueError) as error:
@@ -181,7 +185,7 @@ def cells_inside(points, groups, sizes, rows, outside):
     where = f"row {rows[first]}"
     text = (
         f"x, y = {x:.10g}, {y:.10g} lies outside image "
-        f"{str(groups[first])!r} of {width} x {height} px (width x height)"
+        f"{quoted(str(groups[first]))} of {width} x {height} px (width x height)"
     )
     n_out, done = int(out.sum()), "left out" if outside == "skip" else "moved to its edge"
     if outside == "error":

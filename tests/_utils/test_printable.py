@@ -7,7 +7,7 @@ import warnings
 import pandas as pd
 import pytest
 
-from stnclf._utils.printable import html_text, printable
+from stnclf._utils.printable import html_text, listed, printable, quoted, shortened
 from stnclf.annotations import read_annotations, write_annotations
 
 
@@ -54,3 +54,17 @@ def test_warnings_and_errors_of_files_write_names_out(tmp_path):
     for text in found:
         assert "\\x1b" in text
         assert "\x1b" not in text
+
+
+def test_long_text_and_lists_are_cut():
+    assert shortened("a" * 60) == "a" * 60
+    assert len(shortened("a" * 50 + "b" * 50)) == 60
+    assert shortened("a" * 50 + "b" * 50).startswith("a" * 37 + " ... b")
+    assert quoted("x") == "'x'"
+    assert len(quoted(["w" * 10_000])) == len(quoted("w" * 10_000)) == 60
+    assert listed([]) == "[]"
+    assert listed(["x", 3]) == "['x', 3]"
+    many = listed(f"column {i}" for i in range(1000))
+    assert many.startswith("['column 0', 'column 1', ")
+    assert many.endswith("', ... (1000 in all)]")
+    assert len(many) < 200

@@ -152,3 +152,79 @@ def test_a_folder_without_files_of_a_format_is_refused(format, tmp_path):
     (tmp_path / "note.md").write_text("no annotations")
     with pytest.raises(ValueError, match=r"is a folder|is no regular file"):
         read_annotations(tmp_path, format)
+
+
+def test_a_file_of_another_format_says_of_which(tmp_path):
+    for path in examples(tmp_path):
+        told = path.stem if path.suffix != ".mat" else "crchisto"
+        for format in FORMATS:
+            if {format, told} <= {"midog", "coco"} or format == told:
+                continue
+            with pytest.raises(ValueError, match=r"no file of|fractions") as caught:
+                read_annotations(path, format)
+            text = str(caught.value).removeprefix(f"{path}: ")
+            assert len(text) < 200
+            if (told, format) == ("csv", "yolo"):
+                continue
+            names = "midog or coco" if told in ("midog", "coco") else told
+            assert text.endswith(f": it looks like {names}; leave out format=.")
+
+
+def test_a_folder_of_files_of_another_format_says_of_which(tmp_path):
+    folder = tmp_path / "several"
+    folder.mkdir()
+    for name in "ab":
+        write_annotations(cells(), folder / f"{name}.geojson")
+    assert len(read_annotations(folder, "qupath")) == 2 * len(cells())
+    hint = "it looks like qupath; leave out format=."
+    for format in ("hovernet", "csv", "grand-challenge"):
+        with pytest.raises(ValueError, match=f"wants a file or a folder of .* {format}: {hint}"):
+            read_annotations(folder, format)
+    with pytest.raises(ValueError, match=f"is a folder without files of that format: {hint}"):
+        read_annotations(folder, "voc")
+    with pytest.raises(ValueError, match="is a folder, wants a file"):
+        read_annotations(folder, "sliderunner")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "a.csv",
+            ",".join(
+                ["image", "x", "y", *["z"] * 9, *(f"name {i} {'w' * 99}" for i in range(999))]
+            ),
+        ),
+        ("a.csv", ",".join(f"name {i} {'w' * 99}" for i in range(999))),
+        ("a.csv", "image,x,y,label\na,1," + "w" * 9999 + ",m\n"),
+        ("a.json", json.dumps({"nuc": {"w" * 9999: {}}})),
+        (
+            "a.json",
+            json.dumps(
+                {
+                    "type": "Feature",
+                    "properties": {},
+                    "geometry": {"type": "w" * 9999, "coordinates": []},
+                }
+            ),
+        ),
+        (
+            "a.json",
+            json.dumps(
+                {"images": [], "annotations": [{"bbox": ["w" * 999] * 4}], "categories": []}
+            ),
+        ),
+        ("a.xml", f"<{'w' * 9999}/>"),
+        (
+            "a.xml",
+            f"<annotation><object><bndbox><xmin>{'w' * 999}</xmin></bndbox></object></annotation>",
+        ),
+    ],
+)
+def test_messages_quote_little_of_a_file(name, text, tmp_path):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r".") as caught:
+        read_annotations(path)
+    assert len(str(caught.value).removeprefix(f"{path}: ")) < 520
+    assert str(caught.value).count("w") < 220

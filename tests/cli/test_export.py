@@ -104,3 +104,21 @@ def test_image_and_class_are_chosen_in_either_form_of_unicode(cells, tmp_path, i
     named = write_annotations(TABLE.assign(label="K\u00f6rner"), tmp_path / "n.csv")
     label = unicodedata.normalize("NFD", "K\u00f6rner")
     assert invoke("export", named, "-o", tmp_path / "y.csv", "--label", label)[0] == 0
+
+
+def test_cells_without_a_class_say_which_option_gives_one(tmp_path, invoke):
+    path, out = tmp_path / "bare.csv", tmp_path / "x.json"
+    path.write_text("image,x,y,label\na.tif,1,2,\na.tif,3,4,\n")
+    line = ("export", path, "-o", out, "--to", "midog")
+    code, _, lines = invoke(*line)
+    assert (code, len(lines)) == (1, 1)
+    assert "row 0 has none: --label chooses classes, or names that of all cells" in lines[0]
+    assert invoke(*line, "--label", "mitosis")[0] == 0
+    assert read_annotations(out)["label"].tolist() == ["mitosis"] * 2
+
+
+def test_a_wrong_format_says_what_the_file_is(cells, tmp_path, invoke):
+    code, _, lines = invoke("export", cells, "-o", tmp_path / "x.csv", "--from", "labelme")
+    wanted = f"{cells}: is no file of labelme: it looks like csv; leave out --from."
+    assert (code, len(lines)) == (1, 1)
+    assert lines[0].endswith(wanted)
