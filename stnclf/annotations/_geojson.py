@@ -36,6 +36,8 @@ from ._table import (
 )
 
 HALF = "0.5"
+#: Side in pixels of the box around a cell of which nobody says how large it is.
+SIDE = 50.0
 # Columns that have a place of their own in a file; any other is a measurement or metadata.
 PLACED = (*CORE, "width", "height", "object_type", "id", "name", "image_width", "image_height")
 PLACED += ("origin",)
@@ -44,6 +46,10 @@ DEPTH = {"Point": 0, "LineString": 1, "Polygon": 2}
 #: Properties that QuPath has; in any other, another program may have written the class.
 KNOWN = ("classification", "objectType", "object_type", "name", "color", "isLocked", "isMissing")
 KNOWN += ("measurements", "metadata", "childObjects")
+#: Metadata of a box that is drawn around a position without a size, and what they say.
+DRAWN, ONLY = "stnclf", "position only"
+#: Key of a row that has them, until its shape is known; no column has such a name.
+_MARK = "\0drawn"
 SEVERAL = {"MultiPoint": "Point", "MultiLineString": "LineString", "MultiPolygon": "Polygon"}
 
 
@@ -250,6 +256,7 @@ class GeoJSON:
 
     def _outline(self, polygons: list[Any], known: dict[str, Any], name: str) -> None:
         row = {"x": None, "y": None, "type": "polygon", "width": None, "height": None, **known}
+        row.pop(_MARK, None)  # it has been drawn anew
         polygons = [[ring for ring in rings if ring] for rings in polygons]
         self._outlines.add(row, polygons, name)
         self._rows.append(row)
@@ -265,8 +272,10 @@ class GeoJSON:
             )
             row[side] = None if kind == "Point" else middle(low, high)[1]
         kind = {"Point": "spot", "LineString": "line", "Polygon": "area"}[kind]
-        order = {"x": row["x"], "y": row["y"], "type": kind}
-        self._rows.append({**order, "width": row["width"], "height": row["height"], **known})
+        row = {"x": row["x"], "y": row["y"], "type": kind, **row, **known}
+        if row.pop(_MARK, False) and kind == "area":
+            row |= {"type": known.get("type", "spot"), "width": None, "height": None}
+        self._rows.append(row)
 
 
 def _is_feature(item: Any) -> bool:
@@ -304,14 +313,16 @@ def _unpacked(value: Any) -> Any:
 def geojson_text(
     table: Table,
     *,
-    size: float,
+    size: float | None,
     colors: dict[str, Any] | None,
     object_type: str,
     bounds: Callable[[str], tuple[int, int]],
 ) -> str:
     """Text of a file: one closed box for each annotation, or a point where it has no size.
 
-    `bounds` gives where on an image QuPath begins to count.
+    Without a width and a height the box has the side `size`, and its metadata say so; None is
+    `SIDE`, but for annotations, which QuPath takes as points, too. `bounds` gives where on an
+    image it begins to count.
     """
     columns = check_table(table)
     image = only_image(columns, "a GeoJSON file")
@@ -321,6 +332,9 @@ def geojson_text(
     resolved = [origin != "bounds" for origin in columns.get("origin", [None])]
     begin = (0, 0) if image is None or not any(resolved) else bounds(image)
     for row in row_dicts(columns):
+        side = size
+        if side is None:
+            side = 0.0 if row.get("object_type", object_type) == "annotation" else SIDE
         properties: dict[str, Any] = {"objectType": row.get("object_type", object_type)}
         if "name" in row:
             properties["name"] = row["name"]
@@ -337,8 +351,10 @@ def geojson_text(
                 number = int(value) if isinstance(value, bool) else value
                 number = {math.inf: "Infinity", -math.inf: "-Infinity"}.get(number, number)
                 properties.setdefault("measurements", {})[name] = number
+        if side and "width" not in row and "height" not in row:
+            properties.setdefault("metadata", {}).setdefault(DRAWN, ONLY)
         identifier = {"id": row["id"]} if "id" in row else {}
-        feature = {"type": "Feature", **identifier, "geometry": _box(row, size, begin)}
+        feature = {"type": "Feature", **identifier, "geometry": _box(row, side, begin)}
         features.append(json_text({**feature, "properties": properties}))
     head: dict[str, Any] = {"type": "FeatureCollection"}
     if image is not None:
@@ -394,5 +410,8 @@ def _extras(properties: dict[str, Any]) -> dict[str, Any]:
         extras[f"{name} (measured)" if name in (*PLACED, "type") else name] = scalar(value)
     for name, value in metadata.items():
         value = parse_list(value) if name in LISTS else scalar(value)
+        if name == DRAWN and value == ONLY:
+            extras[_MARK] = True
+            continue
         extras[f"{name} (metadata)" if name in PLACED else name] = value
     return extras

@@ -246,7 +246,8 @@ def write_annotations(
         - "csv": all columns. What looks like a number comes back as one.
     size : float, default=None
         Side in pixels of the box that "qupath" and "midog" draw around a cell where the table
-        has no width and height; None is 50. With 0, "qupath" gets points instead.
+        has no width and height. None is 50, and a point for annotations of "qupath"; so is 0.
+        The boxes of "qupath" are read as positions without a size.
     colors : dict, default=None
         ``(red, green, blue)`` from 0 to 255 or text like ``"#d55e00"`` by label, for "qupath"
         and "sliderunner". Labels without one take the next of a palette.
@@ -330,7 +331,7 @@ def write_annotations(
     if format == "qupath":
         text = geojson_text(
             table,
-            size=float(side),
+            size=None if size is None else float(side),
             colors=colors,
             object_type=kind,
             bounds=lambda image: _bounds(image, folder),

@@ -47,7 +47,11 @@ _NO_CLASS = "--label chooses classes, or names that of all cells if the file nam
 @click.option("--min-probability", type=float, help="Only cells of at least this probability.")
 @click.option("--image", help="Only cells of this image; or its name, if the table has none.")
 @column_option
-@click.option("--size", type=float, help="Side in px of boxes around cells.  [default: 50]")
+@click.option(
+    "--size",
+    type=float,
+    help="Side in px of boxes around cells.  [default: 50; points for --as annotation]",
+)
 @click.option("--color", "colors", multiple=True, metavar="LABEL=#RRGGBB", help="Color of a class.")
 @click.option(
     "--as",

@@ -241,8 +241,14 @@ def test_properties_follow_the_columns(tmp_path):
     assert first["properties"]["objectType"] == "annotation"
     assert first["properties"]["measurements"] == {"sure": 1, "ratio": "Infinity"}
     assert first["properties"]["metadata"] == {"note": "a"}
+    assert first["geometry"]["type"] == "Point"
+    assert second["geometry"]["type"] == "Polygon"
     measurements = {"sure": 0, "ratio": "-Infinity"}
-    assert second["properties"] == {"objectType": "detection", "measurements": measurements}
+    assert second["properties"] == {
+        "objectType": "detection",
+        "measurements": measurements,
+        "metadata": {"stnclf": "position only"},
+    }
     assert read_annotations(tmp_path / "a.geojson").ratio.tolist() == [np.inf, -np.inf]
     assert (
         written(table.drop(columns="object_type"), tmp_path, object_type="annotation")["features"][
@@ -426,3 +432,38 @@ def test_many_outlines_are_read_fast(tmp_path):
     table = read_annotations(path)
     assert time.process_time() - start < 1.5
     np.testing.assert_allclose(table[["x", "y"]], centers - 0.5, atol=1e-3)
+
+
+def test_positions_without_a_size_come_back_without_one(tmp_path):
+    table = cells(x=[10.0, 20.5], y=[7.25, 3.0], type=["special_spot", None], stnclf=["x", None])
+    path = tmp_path / "a.geojson"
+    for more, shape in (
+        ({}, "Polygon"),
+        ({"size": 20}, "Polygon"),
+        ({"size": 20, "object_type": "annotation"}, "Polygon"),
+        ({"object_type": "annotation"}, "Point"),
+        ({"size": 0}, "Point"),
+    ):
+        document = written(table.drop(columns="stnclf"), tmp_path, **more)
+        assert {feature["geometry"]["type"] for feature in document["features"]} == {shape}
+        path.write_text(json.dumps(document))
+        back = read_annotations(path)
+        assert not {"width", "height", "stnclf"} & {*back.columns}
+        assert back["type"].tolist() == ["special_spot", "spot"]
+        assert back[["x", "y"]].values.tolist() == table[["x", "y"]].values.tolist()
+    path.write_text(json.dumps(written(table, tmp_path)))
+    assert read_annotations(path).loc[0, "stnclf"] == "x"  # a column of that name is none of ours
+
+
+def test_what_has_a_size_keeps_it(tmp_path):
+    table = cells(width=[12.0, None], height=[9.0, None])
+    document = written(table, tmp_path, object_type="annotation")
+    assert [feature["geometry"]["type"] for feature in document["features"]] == ["Polygon", "Point"]
+    document = written(table, tmp_path)
+    ring = [[5, 5], [9, 5], [9, 6], [7, 9], [5, 9], [5, 5]]  # drawn anew in QuPath
+    document["features"][1]["geometry"]["coordinates"] = [ring]
+    path = tmp_path / "a.geojson"
+    path.write_text(json.dumps(document))
+    back = read_annotations(path)
+    assert back["type"].tolist() == ["area", "polygon"]
+    assert back[["width", "height"]].values.tolist() == [[12, 9], [4, 4]]
