@@ -116,8 +116,9 @@ PLACES = (
 CELLS = st.lists(st.tuples(PLACES, PLACES, TEXT), min_size=1, max_size=5)
 
 
-# Labels that begin with a brace, or all differ, get a word: here they are meant.
+# Labels that begin with a brace, all differ, or are "None", get a word: here they are meant.
 @pytest.mark.filterwarnings("ignore:(?s).*is that the class")
+@pytest.mark.filterwarnings("ignore:(?s).*which are taken for a class")
 @pytest.mark.parametrize("format", WRITERS)
 @examples(40)
 @given(cells=CELLS, image=TEXT)
@@ -125,6 +126,7 @@ CELLS = st.lists(st.tuples(PLACES, PLACES, TEXT), min_size=1, max_size=5)
     cells=[(-0.0, 1e-19, "a\r\n\"b\",'c'"), (1e19, -1e19, "\u2028細胞🧬")], image='1,"2\n".svs'
 )
 @example(cells=[(0.1, 1 / 3, "\ud800"), (0.0, 1.0, "")], image="a")
+@example(cells=[(0.1, 1 / 3, "None"), (0.0, 1.0, "")], image="None")
 def test_annotations_come_back_from_every_format(format, cells, image):
     table = pd.DataFrame(cells, columns=["x", "y", "label"])
     table.insert(0, "image", image)

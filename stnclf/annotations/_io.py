@@ -362,8 +362,7 @@ def _doubts(table: Table, context: Context) -> Iterator[str]:
     if len(missing):
         yield (
             f"has {len(missing)} label(s) {quoted(missing.iloc[0])}, which are taken for a "
-            "class; leave "
-            "them empty where there is none."
+            "class; leave them empty where there is none."
         )
     if labels.str.lstrip().str.startswith(("{", "[")).any():
         first = labels[labels.str.lstrip().str.startswith(("{", "["))].iloc[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from .._utils.files import write_atomically
+from .._utils.names import composed
 from .._utils.optional import import_pandas
 from .._utils.printable import printable
 from .._utils.run import read_sidecar, write_sidecar
@@ -197,7 +198,7 @@ def _read_detections(path):
         if len(names) > 1:
             scanned = None
         elif scanned is not None:
-            scanned |= names or {one.stem.removesuffix(".ome")}
+            scanned |= names or {composed(one.stem).removesuffix(".ome")}
     filled = [table for table in tables if len(table)] or tables[:1]
     table = filled[0] if len(filled) == 1 else import_pandas().concat(filled, ignore_index=True)
     return (table if "probability" in table else table.assign(probability=[])), scanned
