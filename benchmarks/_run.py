@@ -91,8 +91,7 @@ def carry_out(options, key, measure, sections, page):
     made = sections(store)
     print("\n\n".join(made.values()), flush=True)
     if options.out == options.kept:
-        text = (DOCS / page).read_text(encoding="utf-8")
-        write_atomically(DOCS / page, filled(text, made).encode())
+        fill(DOCS / page, made)
 
 
 def needs_data(options):
@@ -240,6 +239,11 @@ def parameters(estimator):
         if isinstance(value, plain) and name.rsplit("__")[-1] not in WITHOUT_EFFECT
     }
     return json.loads(json.dumps(found, sort_keys=True))
+
+
+def fill(page, sections):
+    """Write the generated sections into a page."""
+    write_atomically(page, filled(page.read_text(encoding="utf-8"), sections).encode())
 
 
 def filled(text, sections):

@@ -21,7 +21,7 @@ from _run import (
     ROOT,
     Store,
     carry_out,
-    filled,
+    fill,
     mean_and_range,
     needs_data,
     parameters,
@@ -29,7 +29,6 @@ from _run import (
     table,
 )
 
-from stnclf._utils.files import write_atomically
 from stnclf.metrics import error_summary, localization_summary
 from stnclf.report import classification_table, evaluate, summary_table
 
@@ -104,8 +103,8 @@ def main(arguments=None):
     options = line.parse_args(arguments)
     carry_out(options, KEY, measure, sections, "accuracy.md")
     if options.out == options.kept:
-        text, store = README.read_text(encoding="utf-8"), Store(options.out, KEY)
-        write_atomically(README, filled(text, rare_cells(store, ["chula"])).encode())
+        store = Store(options.out, KEY)
+        fill(README, rare_cells(store, ["chula"]))
         draw(store).savefig(FIGURE, dpi=120)
 
 

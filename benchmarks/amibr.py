@@ -22,7 +22,7 @@ from _run import (
     ROOT,
     Store,
     carry_out,
-    filled,
+    fill,
     mean_and_range,
     needs_data,
     parameters,
@@ -35,8 +35,6 @@ from protocols import PROTOCOLS
 from scipy.special import expit
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score, roc_curve
 from sklearn.model_selection import StratifiedGroupKFold
-
-from stnclf._utils.files import write_atomically
 
 KEY = ("method", "seed", "fold", "max_samples")
 N_FOLDS = 5
@@ -73,8 +71,7 @@ def main(arguments=None):
     options = line.parse_args(arguments)
     carry_out(options, KEY, measure, sections, "amibr.md")
     if options.out == options.kept:
-        text = filled(README.read_text(encoding="utf-8"), in_readme(Store(options.out, KEY)))
-        write_atomically(README, text.encode())
+        fill(README, in_readme(Store(options.out, KEY)))
 
 
 def read(folder, max_samples=None):

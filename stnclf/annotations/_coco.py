@@ -27,9 +27,9 @@ from ._table import (
 IMAGE_COLUMNS = {"image_width": "width", "image_height": "height", "tumor_type": "tumor_type"}
 # Keys of an annotation that are read on their own, and those whose columns are.
 OWN_KEYS = ("bbox", "category_id", "image_id", "labels", "voters", *CORE, "width", "height")
-# COCO's boxes run along the edges of pixels; MIDOG's lie around a point that is a pixel's number.
 #: What to do about rows without a class.
 NO_CLASS = "give it one, or leave such rows out by table.dropna(subset=['label'])"
+# COCO's boxes run along the edges of pixels; MIDOG's lie around a point that is a pixel's number.
 SHIFT = {"midog": "0", "coco": "0.5"}
 
 

@@ -386,9 +386,9 @@ def _bounds(image: str, folder: Path) -> tuple[int, int]:
         return facts.bounds
     if image.lower().endswith(BOUNDED):
         warnings.warn(
-            f"{printable(shortened(image))}: QuPath counts from the corner of the scanned "
-            "area, which is not "
-            "known: positions count from level 0. Pass slides=, the slide or its folder.",
+            f"{printable(shortened(image))}: QuPath counts from the corner of the scanned area, "
+            "which is not known: positions count from level 0. Pass slides=, the slide or its "
+            "folder.",
             stacklevel=5,
         )
     return 0, 0

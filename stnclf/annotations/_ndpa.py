@@ -61,9 +61,8 @@ def _conversion(context: Context, image: str) -> Any:
     facts = context.facts(image)
     if facts is None or facts.center is None:
         raise ValueError(
-            f"counts from the middle of its slide, and {quoted(image)} is not found or does "
-            "not say "
-            "where that is: pass slides=, the slide or its folder."
+            f"counts from the middle of its slide, and {quoted(image)} is not found or does not "
+            "say where that is: pass slides=, the slide or its folder."
         )
     mpp = facts.mpp if context.mpp is None else (context.mpp, context.mpp)
     if mpp is None:

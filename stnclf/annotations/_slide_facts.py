@@ -24,6 +24,7 @@ __all__ = [
     "plain_name",
     "resolve_image",
     "slide_facts",
+    "stem_of",
 ]
 
 #: Endings of images that only Pillow reads.
@@ -122,10 +123,22 @@ def find_slide(slides: Path, name: str | None) -> Path | None:
     found = [
         path.parent / entry
         for entry in os.listdir(path.parent)
-        if composed(os.path.splitext(entry)[0].removesuffix(".ome")) == stem
-        and os.path.splitext(entry)[1].lower() in SLIDE_ENDINGS
+        if composed(stem_of(entry)) == stem and os.path.splitext(entry)[1].lower() in SLIDE_ENDINGS
     ]
     return found[0] if len(found) == 1 and found[0].is_file() else None
+
+
+def stem_of(name: str) -> str:
+    """Return the name of a slide without its ending, of which OME-TIFF has two.
+
+    Examples
+    --------
+    >>> from stnclf.annotations._slide_facts import stem_of
+    >>> stem_of("a.ome.tif"), stem_of("b.svs"), stem_of("c.1")
+    ('a', 'b', 'c.1')
+    """
+    stem, ending = os.path.splitext(name)
+    return stem.removesuffix(".ome") if ending.lower() in SLIDE_ENDINGS else name
 
 
 def plain_name(slides: Path, path: Path) -> str:

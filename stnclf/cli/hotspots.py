@@ -12,11 +12,11 @@ from .._utils.files import write_atomically
 from .._utils.printable import printable
 from .._version import __version__
 from ..annotations import read_annotations, write_annotations
+from ..annotations._slide_facts import stem_of
 from .common import FILE, Command, choose_labels, examples, out_option, overwrite_option
 from .messages import about_file, say, write_data
 from .outputs import check_output
 from .resolutions import say_override
-from .tables import stem_of
 
 __all__ = ["hotspots"]
 

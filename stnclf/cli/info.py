@@ -32,7 +32,7 @@ from .sizes import (
     recommend,
     sides_by_class,
 )
-from .tables import first_few, needs_resolution, read_table, slide_files, slides_option
+from .tables import first_few, needs_resolution, read_table, slides_option, without_files
 
 __all__ = ["info"]
 
@@ -254,7 +254,9 @@ def _size_facts(path, table, how, slide_mpp, cell_width):
         more = {"slide_mpp": slide_mpp, "columns": how["columns"], "outside": outside}
         missing = facts.get("missing", [])
         if missing and not facts["slides_found"]:
-            facts["why"] = _without_slides(missing, root)
+            facts["why"] = (
+                f"no slide was found, no such file in {root}: {without_files(missing, root)}"
+            )
         else:
             # patches wants the folder of a slide.
             folder = root.parent if root is not None and root.is_file() else root
@@ -275,14 +277,6 @@ def _that_are_cut(table):
     """Leave out cells without a class, as ``stnclf patches`` does if others have one."""
     known = table["label"].notna()
     return table[known] if known.any() else table
-
-
-def _without_slides(missing, root):
-    """Say that no slide was found, and which there are."""
-    names = first_few([repr(name) for name in missing])
-    found = [repr(path.name) for path in slide_files(root)]
-    there = f"; there are {first_few(found)}" if found else ", nor another slide"
-    return f"no slide was found, no such file in {root}: {names}{there}"
 
 
 def _in_words(facts):

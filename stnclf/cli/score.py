@@ -16,6 +16,7 @@ from .._utils.printable import printable
 from .._utils.run import read_sidecar, write_sidecar
 from .._version import __version__
 from ..annotations import read_annotations, resolve_image
+from ..annotations._slide_facts import stem_of
 from .common import (
     EXISTING,
     FILE,
@@ -28,7 +29,7 @@ from .common import (
 )
 from .messages import about_file, say, show
 from .outputs import check_output, target
-from .tables import by_base_name, first_few, format_option, read_table, slides_option, stem_of
+from .tables import by_base_name, first_few, format_option, read_table, slides_option
 
 __all__ = ["score"]
 

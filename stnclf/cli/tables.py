@@ -29,7 +29,7 @@ __all__ = [
     "resolution",
     "slide_files",
     "slides_option",
-    "stem_of",
+    "without_files",
 ]
 
 #: What ``--label`` does, which chooses classes or gives one.
@@ -179,12 +179,17 @@ def check_images(table, root, annotations):
                 missing.append(name)
     if not missing:
         return
-    there = [quoted(path.name) for path in slide_files(root)]
-    here = f"; there are {first_few(there)}" if there else ", nor another slide"
     raise ValueError(
         f"{annotations}: no such file in {root} for {len(missing)} of {len(names)} images: "
-        f"{first_few([quoted(name) for name in missing])}{here}."
+        f"{without_files(missing, root)}."
     )
+
+
+def without_files(missing, root):
+    """Name images without a file, and the slides that there are in place of them."""
+    there = [quoted(path.name) for path in slide_files(root)]
+    here = f"; there are {first_few(there)}" if there else ", nor another slide"
+    return f"{first_few([quoted(name) for name in missing])}{here}"
 
 
 def slide_files(folder):
@@ -192,19 +197,6 @@ def slide_files(folder):
     return sorted(
         path for path in folder.iterdir() if path.suffix.lower() in SLIDE_ENDINGS and path.is_file()
     )
-
-
-def stem_of(name):
-    """Return the name of a slide without its ending, of which OME-TIFF has two.
-
-    Examples
-    --------
-    >>> from stnclf.cli.tables import stem_of
-    >>> stem_of("a.ome.tif"), stem_of("b.svs"), stem_of("c.1")
-    ('a', 'b', 'c.1')
-    """
-    stem, ending = os.path.splitext(name)
-    return stem.removesuffix(".ome") if ending.lower() in SLIDE_ENDINGS else name
 
 
 def first_few(words):
