@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from .._utils.run import read_sidecar
+from ..annotations._slide_facts import stem_of
 from .outputs import target
+from .tables import first_few
 
-__all__ = ["all_in_the_middle", "cautions_about_model", "cautions_about_scores"]
+__all__ = [
+    "all_in_the_middle",
+    "caution_about_choice",
+    "cautions_about_model",
+    "cautions_about_scores",
+    "slide_names",
+]
 
 
 def all_in_the_middle(patches):
@@ -37,6 +47,47 @@ def cautions_about_model(model, patches):
     if made_of.get("patches") != patches:
         return []
     return [f"{model.name} was trained on these patches: its scores say nothing about other cells"]
+
+
+def slide_names(groups):
+    """Name slides as `stnclf scan` does, without folder and ending.
+
+    Parameters
+    ----------
+    groups : iterable of str or None
+        The slide of each patch, if it is known.
+
+    Returns
+    -------
+    list of str
+    """
+    names = () if groups is None else {str(name).replace("\\", "/") for name in groups}
+    return sorted({stem_of(os.path.basename(name)) for name in names})
+
+
+def caution_about_choice(model, images):
+    """Warn of thresholds that are chosen on the slides that a model was trained on.
+
+    Parameters
+    ----------
+    model : Path
+        The model file; what it was made of stands beside it, if `stnclf train` made it.
+    images : iterable of str
+        The slides that choose.
+
+    Returns
+    -------
+    str or None
+    """
+    made_of = read_sidecar(target(model)) or {}
+    both = sorted({*made_of.get("slides", ())} & {*slide_names(images)})
+    if not both:
+        return None
+    names = first_few([repr(name) for name in both])
+    return (
+        f"{model.name} was trained on {names}: it is surer there "
+        "than on others, for which these thresholds may be too high; choose on slides kept back"
+    )
 
 
 def cautions_about_scores(results):

@@ -11,6 +11,7 @@ import click
 import numpy as np
 
 from .._utils.printable import printable
+from ..annotations._slide_facts import SLIDE_ENDINGS
 from .common import (
     EXISTING,
     Command,
@@ -24,6 +25,8 @@ from .outputs import check_output
 from .patch_set import is_patch_set, load_patches
 from .resolutions import SAME, caution_of_override, say_override, span
 from .sizes import (
+    caution_about_points,
+    caution_about_small_images,
     cautions_about_regions,
     in_one_unit,
     look_at,
@@ -32,7 +35,14 @@ from .sizes import (
     recommend,
     sides_by_class,
 )
-from .tables import first_few, needs_resolution, read_table, slides_option, without_files
+from .tables import (
+    first_few,
+    format_option,
+    needs_resolution,
+    read_table,
+    slides_option,
+    without_files,
+)
 
 __all__ = ["info"]
 
@@ -67,6 +77,7 @@ _SIZE_FACTS = (
 )
 @click.argument("files", nargs=-1, required=True, type=EXISTING)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a list with an object a file.")
+@format_option("Format of the annotations, where the name of the file does not say it.")
 @column_option
 @slides_option
 @click.option("--mpp", type=float, help="Micrometres per pixel, for positions in millimetres.")
@@ -78,14 +89,14 @@ _SIZE_FACTS = (
     type=click.Path(path_type=Path),
     help="PNG of a slide, alone in FILES, in which all that a scan takes for glass is blue.",
 )
-def info(files, as_json, columns, slides, mpp, slide_mpp, cell_width, picture):
+def info(files, as_json, format, columns, slides, mpp, slide_mpp, cell_width, picture):
     """Say what slides, annotation files, patches and model files hold.
 
     Of annotations, with the folder of their slides after them, it also says how large cells are,
     how close they lie, what is missing, and which sizes it would cut patches in.
     """
-    files, slides = _with_slides(files, slides)
-    how = {"columns": columns, "slides": slides, "mpp": mpp}
+    files, slides = _with_slides(files, slides, format)
+    how = {"format": format, "columns": columns, "slides": slides, "mpp": mpp}
     more = {"slide_mpp": slide_mpp, "cell_width": cell_width}
     found, used = zip(*(_facts(path, as_json, how, **more) for path in files))
     if mpp is not None and not any(used):
@@ -133,7 +144,7 @@ def _draw_tissue(path, slide_mpp, picture):
     return {**facts, "scanned": "tissue" if glass else "everything"}
 
 
-def _with_slides(files, slides):
+def _with_slides(files, slides, format):
     """Take a folder without annotations, after a file of them, for that of their slides."""
     if len(files) == 2 and files[0] == files[1] and files[0].is_dir() and slides is None:
         return files[:1], files[1]  # annotations lie beside their slides
@@ -147,7 +158,8 @@ def _with_slides(files, slides):
     if not folders:
         return files, slides
     others = [path for path in files if path not in folders]
-    if len(folders) > 1 or slides is not None or not any(map(_is_table, others)):
+    has_table = any(_is_table(path, format) for path in others)
+    if len(folders) > 1 or slides is not None or not has_table:
         raise click.BadParameter(
             f"'{folders[-1]}' is a folder without patches or annotations; the folder of the "
             "slides, of which there is one, goes after the annotations.",
@@ -167,18 +179,21 @@ def _holds_annotations(folder):
 
 
 def _holds_slides(folder):
-    from ..annotations._slide_facts import SLIDE_ENDINGS
-
     return any(path.suffix.lower() in SLIDE_ENDINGS for path in folder.rglob("*"))
 
 
-def _is_table(path):
-    return (path.is_dir() or path.suffix.lower() in _TABLES) and not is_patch_set(path)
+def _is_table(path, format):
+    ending = path.suffix.lower()
+    if format == "auto":
+        named = ending in _TABLES
+    else:  # whatever it is called
+        named = ending not in (".safetensors", *SLIDE_ENDINGS)
+    return (path.is_dir() or named) and not is_patch_set(path)
 
 
 def _facts(path, as_json, how, **more):
     """Find what a file is by its name, and what it holds by looking; and whether mpp was used."""
-    if _is_table(path):
+    if _is_table(path, how["format"]):
         return _annotation_facts(path, how, **more)
     return _other_facts(path, as_json), False
 
@@ -227,6 +242,7 @@ def _number(value):
 def _size_facts(path, table, how, slide_mpp, cell_width):
     """Say what decides the sizes of patches, and recommend some."""
     facts, mpp, outside, root = {}, slide_mpp, False, how["slides"]
+    there = None
     if root is None and path.is_dir() and _holds_slides(path):
         root = path
     cells, cautions = _that_are_cut(table), []
@@ -251,7 +267,8 @@ def _size_facts(path, table, how, slide_mpp, cell_width):
     except ValueError as error:
         facts["why"] = str(error)
     else:
-        more = {"slide_mpp": slide_mpp, "columns": how["columns"], "outside": outside}
+        more = {"slide_mpp": slide_mpp, "outside": outside}
+        more |= {"columns": how["columns"], "format": how["format"]}
         missing = facts.get("missing", [])
         if missing and not facts["slides_found"]:
             facts["why"] = (
@@ -262,6 +279,10 @@ def _size_facts(path, table, how, slide_mpp, cell_width):
             folder = root.parent if root is not None and root.is_file() else root
             facts["recommended"] = patches_line(sizes, path, folder, **more)
             cautions += cautions_about_regions(cells, cell_width is None)
+            if cell_width is None:
+                cautions.append(caution_about_points(cells, mpp))
+            if there is not None:
+                cautions.append(caution_about_small_images(sizes, there))
             if missing:
                 names = first_few([repr(name) for name in missing])
                 n = len(missing) + facts["slides_found"]

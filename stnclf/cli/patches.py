@@ -180,8 +180,10 @@ def patches(
         table = table[table["label"].isin(wanted)]
     check_images(table, root, annotations)
     auto = how["size"] == "auto"
+    cautions = []
     if auto:
-        how |= _sizes(table, root, how, cell_width)
+        sizes, cautions = _sizes(table, root, how, cell_width)
+        how |= sizes
     elif cell_width is not None:
         raise click.UsageError("--cell-width needs --size auto, which takes it.")
     elif how["max_offset"] is None:
@@ -206,7 +208,7 @@ def patches(
         make_folder(work, out)
         try:
             if read_run(work) != header:
-                _say_cautions(table, root, how, auto and cell_width is None)
+                _say_cautions(table, root, how, auto and cell_width is None, cautions)
                 with about_file(annotations):
                     X, y, centers, groups, *near = extract_patches(
                         table,
@@ -243,7 +245,7 @@ def patches(
     say(f"{text}; {n_skipped} region(s) that cannot be read" if n_skipped else text)
 
 
-def _say_cautions(table, root, how, decides):
+def _say_cautions(table, root, how, decides, more):
     """Say what is probably not meant: another resolution, several of them, regions for cells."""
     from .sizes import cautions_about_regions
 
@@ -253,18 +255,26 @@ def _say_cautions(table, root, how, decides):
         caution_of_override(found, how["slide_mpp"]),
         caution_of_scales(found) if own else None,
         *cautions_about_regions(table, decides),
+        *more,
     ):
         if caution is not None:
             say(f"caution: {caution}")
 
 
 def _sizes(table, root, how, cell_width):
-    """Choose the sizes that nobody gave, and say which."""
-    from .sizes import in_one_unit, look_at, recommend
+    """Choose the sizes that nobody gave, and say which; return them, and what to beware of."""
+    from .sizes import (
+        caution_about_points,
+        caution_about_small_images,
+        in_one_unit,
+        look_at,
+        recommend,
+    )
 
     if how["cell_size"] is not None:
         raise click.UsageError("--size auto and --cell-size exclude each other: it chooses both.")
-    table, mpp = in_one_unit(table, look_at(table, root, how["slide_mpp"]))
+    there = look_at(table, root, how["slide_mpp"])
+    table, mpp = in_one_unit(table, there)
     sizes = recommend(table, mpp, how["mpp"], cell_width)
     if sizes.mpp is None and sizes.shrink > 1:
         raise click.BadParameter(
@@ -277,4 +287,7 @@ def _sizes(table, root, how, cell_width):
         chosen["max_offset"] = how["max_offset"]
     words = [f"--{name.replace('_', '-')} {value:g}" for name, value in chosen.items() if value]
     say(f"--size auto is {' '.join(words)}")
-    return chosen
+    cautions = [caution_about_small_images(sizes, there)]
+    if cell_width is None:
+        cautions.append(caution_about_points(table, mpp))
+    return chosen, cautions

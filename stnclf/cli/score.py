@@ -17,6 +17,7 @@ from .._utils.run import read_sidecar, write_sidecar
 from .._version import __version__
 from ..annotations import read_annotations, resolve_image
 from ..annotations._slide_facts import stem_of
+from .cautions import caution_about_choice
 from .common import (
     EXISTING,
     FILE,
@@ -134,11 +135,12 @@ def score(
         unit, radius = "um", 7.5 if radius_um is None else radius_um
         cells, found = _in_micrometres(cells, found, mpp, slides)
     how = {"radius_px": radius, "labels": labels}
-    thresholds = {}
+    thresholds, caution = {}, None
     if min_probability is not None:
         thresholds = dict.fromkeys(labels, min_probability)
     elif choose is not None:
         thresholds = choose_thresholds(cells, found, **how)
+        caution = caution_about_choice(model, {*cells["image"], *found["image"]})
         _keep(model, thresholds)
     scores = score_slides(cells, found, **how, thresholds=thresholds)
     curves = detection_curve(cells, found, **how)
@@ -161,6 +163,8 @@ def score(
     if without:
         n, names = int(found["image"].isin(without).sum()), first_few([repr(w) for w in without])
         say(f"no cell of {truth} is on {names}: the {n} detections there count as false")
+    if caution is not None:
+        say(f"caution: {caution}")
     for label in _at_the_end(curves, thresholds) if choose else ():
         say(
             f"{label}: the best threshold is below all probabilities of the table; scan with a "

@@ -15,6 +15,8 @@ from .resolutions import SAME
 __all__ = [
     "Sizes",
     "Slides",
+    "caution_about_points",
+    "caution_about_small_images",
     "cautions_about_regions",
     "in_one_unit",
     "look_at",
@@ -35,6 +37,8 @@ _FEW = 1000
 #: How many times as wide as most an object is that may be a region, and how many of a class are
 #: too few to be cells: megakaryocytes among red cells are as wide, but there are more of them.
 _REGION, _RARE = 8, 5
+#: Boxes of one size say that a tool has drawn them where there are at least as many.
+_FEW_BOXES = 5
 
 
 @dataclass(frozen=True)
@@ -348,7 +352,70 @@ def cautions_about_regions(table, decides=True):
     return cautions
 
 
-def patches_line(sizes, annotations, root=None, *, slide_mpp=None, columns=None, outside=False):
+def caution_about_points(table, mpp=None):
+    """Warn of boxes that say nothing about the cells, but are all there is to go by.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The annotations that are cut.
+    mpp : float, default=None
+        Micrometres per pixel of level 0; where they are known, such boxes do not count.
+
+    Returns
+    -------
+    str or None
+    """
+    boxes = measure(table)[0]
+    if mpp is not None or len(boxes) < _FEW_BOXES or np.ptp(boxes) > 1:
+        return None
+    return (
+        f"all {len(boxes)} boxes have {np.median(boxes):.3g} px, as tools draw them around points: "
+        "they may not say how large cells are; --cell-width does, or --slide-mpp"
+    )
+
+
+def caution_about_small_images(sizes, slides):
+    """Warn of patches that are larger than images.
+
+    Parameters
+    ----------
+    sizes : Sizes
+        Sizes of the patches.
+    slides : Slides
+        What is known of the images.
+
+    Returns
+    -------
+    str or None
+    """
+    small = {}
+    for name, sides in slides.sizes.items():
+        mpp = slides.mpps[name]
+        # Pixels of the image that a patch takes.
+        side = sizes.size * (sizes.shrink if mpp is None or sizes.mpp is None else sizes.mpp / mpp)
+        if min(sides) < side - 1e-6:
+            small[name] = sides
+    if not small:
+        return None
+    name, (width, height) = min(small.items(), key=lambda item: min(item[1]))
+    return (
+        f"{len(small)} of {len(slides.sizes)} images are smaller than a patch of {sizes.size} px, "
+        f"{name!r} has {width} x {height} px: what lies beyond their edges is white, or with "
+        "--edge mirror their mirror image"
+    )
+
+
+def patches_line(
+    sizes,
+    annotations,
+    root=None,
+    *,
+    slide_mpp=None,
+    columns=None,
+    format="auto",
+    outside=False,
+):
     """Write the command that cuts patches of these sizes.
 
     Parameters
@@ -363,6 +430,8 @@ def patches_line(sizes, annotations, root=None, *, slide_mpp=None, columns=None,
         What the user said about the slides.
     columns : dict, default=None
         What the user said about the columns of the file.
+    format : str, default="auto"
+        What the user said about its format.
     outside : bool, default=False
         Whether some cells lie outside their image.
 
@@ -381,5 +450,6 @@ def patches_line(sizes, annotations, root=None, *, slide_mpp=None, columns=None,
     words += ["--max-offset", sizes.max_offset]
     for name, column in (columns or {}).items():
         words += ["--column", f"{name}={column}"]
+    words += [] if format == "auto" else ["--from", format]
     words += ["--outside", "skip"] if outside else []
     return shlex.join(map(str, words))

@@ -11,6 +11,7 @@ from .._utils.errors import argument_error
 from .._utils.identity import describe_file
 from .._utils.lock import Lock
 from .._utils.run import read_sidecar, write_sidecar
+from .cautions import slide_names
 from .common import EXISTING, Command, examples, long_options, out_option, shows_progress
 from .messages import about_file, say
 from .methods import TITLES, build, method_options
@@ -62,6 +63,7 @@ def train(patches, out, method, stages, ensemble, overwrite, resume, progress, *
     (estimator,) = build([method], found.facts, **options).values()
     how = {} if stages is None else {"stages": [name.strip() for name in stages.split(",")]}
     made_of |= how
+    slides = {"slides": slide_names(found.groups)}
     if ensemble is not None:
         from .members import folds_of_members
 
@@ -88,7 +90,7 @@ def train(patches, out, method, stages, ensemble, overwrite, resume, progress, *
             members, held_out = train_members(fit, found, folds, checkpoints)
             model = Ensemble(members)
             score = f"; balanced accuracy {held_out.balanced_accuracy():.3f} on folds held out"
-        _save(model, out, made_of, lock)
+        _save(model, out, made_of | slides, lock)
         _remove(checkpoints)
     finally:
         lock.release()

@@ -315,3 +315,17 @@ def test_annotators_agree_so_far(invoke, tmp_path):
     # One vote each, as write_annotations gives them, says nothing.
     write_annotations(table, tmp_path / "one.sqlite")
     assert "kappa" not in invoke("info", tmp_path / "one.sqlite")[1]
+
+
+def test_the_format_can_be_said(cells, invoke, tmp_path):
+    path = cells.rename(tmp_path / "cells.dat")
+    code, out, lines = invoke("info", path, tmp_path / "slides", "--from", "csv", "--json")
+    assert code == 0, lines
+    (facts,) = json.loads(out)
+    assert (facts["kind"], facts["rows"], facts["slides_found"]) == ("annotations", 7, 1)
+    assert facts["recommended"].endswith(" --from csv --outside skip")
+    code, _, lines = invoke("info", path)
+    assert code == 1
+    code, _, lines = invoke("info", path, "--from", "asap")
+    assert code == 1
+    assert "cells.dat" in lines[-1]

@@ -261,3 +261,23 @@ def test_a_model_with_thresholds_is_still_known_to_have_seen_its_patches(
     line = ("score", found, road / "cells.sqlite", "--radius-px", 6, "--choose", "f1")
     assert invoke(*line, "--model", model)[0] == 0
     assert before in invoke(*evaluate)[2]
+
+
+def test_thresholds_chosen_on_the_slides_of_the_training_get_a_caution(
+    road, found, tmp_path, invoke
+):
+    model = tmp_path / "m.safetensors"
+    for ending in ("", ".json"):
+        shutil.copy(road / f"model.safetensors{ending}", f"{model}{ending}")
+    line = ("score", found, road / "cells.sqlite", "--radius-px", 6, "--choose", "f1")
+    said = [text for text in invoke(*line, "--model", model)[2] if "caution: " in text]
+    assert len(said) == 1
+    assert "m.safetensors was trained on 'a b', 'ü'" in said[0]
+    # The same detections under the name of another slide.
+    for source, name in ((found / "ü.csv", "new.csv"), (road / "cells.sqlite", "cells.csv")):
+        table = read_annotations(source)
+        write_annotations(table[table["image"] == "ü.png"].assign(image="new.png"), tmp_path / name)
+    line = ("score", tmp_path / "new.csv", tmp_path / "cells.csv", *line[3:], "--model", model)
+    code, _, lines = invoke(*line)
+    assert code == 0, lines
+    assert not any("caution" in text for text in lines)

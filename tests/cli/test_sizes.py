@@ -9,6 +9,9 @@ from PIL import Image
 
 from stnclf.cli.sizes import (
     Sizes,
+    Slides,
+    caution_about_points,
+    caution_about_small_images,
     cautions_about_regions,
     in_one_unit,
     look_at,
@@ -162,3 +165,36 @@ def test_the_line_can_be_pasted():
         "stnclf patches 'my cells.csv' s --out patches --size 112 --cell-size 56 --slide-mpp 1 "
         "--mpp 5 --max-offset 9 --column x=X --outside skip"
     )
+
+
+def test_boxes_drawn_around_points_get_a_caution_where_they_decide():
+    drawn = table([(i, 0) for i in range(0, 500, 100)], width=50.0, height=50.0)
+    text = caution_about_points(drawn)
+    assert text.startswith("all 5 boxes have 50 px, ")
+    assert caution_about_points(drawn, 0.5) is None  # they do not count then
+    assert caution_about_points(drawn[:4]) is None  # too few to tell
+    assert caution_about_points(drawn.assign(height=[50.0, 50.0, 50.0, 50.0, 57.0])) is None
+
+
+@pytest.mark.parametrize(
+    ("sizes", "mpps", "n_small"),
+    [
+        (Sizes(100, 50, None, 12), (None, None), 1),
+        (Sizes(96, 48, None, 12), (None, None), 0),
+        (Sizes(49, 24, None, 6, 2), (None, None), 1),
+        (Sizes(49, 24, 0.5, 6, 2), (0.25, 0.25), 1),
+        # The larger one shows less than its pixels say: 75 px of 1 um make a patch of 0.5 um.
+        (Sizes(150, 75, 0.5, 6), (1.0, 0.25), 1),
+        (Sizes(100, 48, 0.5, 6), (1.0, 0.5), 0),
+        (Sizes(300, 48, 0.5, 6), (0.5, 0.5), 2),
+    ],
+)
+def test_patches_larger_than_images_get_a_caution(sizes, mpps, n_small):
+    images = {"a.png": (97, 201), "b.png": (250, 199)}
+    known = dict(zip(images, mpps))
+    slides = Slides(images, [], None, 0, known, known)
+    text = caution_about_small_images(sizes, slides)
+    if not n_small:
+        assert text is None
+    else:
+        assert text.startswith(f"{n_small} of 2 images are smaller than a patch of {sizes.size} px")
