@@ -15,6 +15,13 @@ from PIL import Image
 from .._utils.files import check_path
 from .._utils.names import composed, path_below
 from .._utils.printable import quoted
+from .._utils.resolution import (
+    Resolution,
+    resolution_of_dpi,
+    resolution_of_pair,
+    resolution_of_tiff,
+)
+from .._utils.tiff_tags import read_directories
 from .._utils.typing import PathLike
 
 __all__ = [
@@ -147,14 +154,18 @@ def plain_name(slides: Path, path: Path) -> str:
 
 
 def slide_facts(path: PathLike) -> SlideFacts | None:
-    """Read the numbers of a slide; None where no library at hand reads it."""
+    """Read the numbers of a slide; None where no library at hand reads it.
+
+    The resolution is the one that `stnclf.slides.Slide` finds, but for pixels that are not
+    square, which it refuses.
+    """
     path = Path(path)
     if path.suffix.lower() not in PLAIN:
         openslide = _openslide()
         if openslide is not None:
             try:
                 with openslide.OpenSlide(os.fspath(path)) as slide:
-                    return _facts(slide.dimensions, slide.properties)
+                    return _facts(slide.dimensions, slide.properties, _of_tags(path, slide))
             except openslide.OpenSlideError:
                 pass  # not a whole-slide format
         elif path.suffix.lower() in BOUNDED:
@@ -163,8 +174,22 @@ def slide_facts(path: PathLike) -> SlideFacts | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the size alone, nothing is decoded
             with Image.open(path) as image:
-                return SlideFacts(image.size)
+                known = _of_tags(path) or resolution_of_dpi(image.info.get("dpi"))
+                return SlideFacts(image.size, known.axes)
     except Exception:  # plugins raise whatever a damaged file makes them trip over
+        return None
+
+
+def _of_tags(path: Path, slide: Any = None) -> Resolution | None:
+    """Find what the tags of a TIFF file say of its resolution; None of any other file.
+
+    Files of scanners have it in places that OpenSlide knows.
+    """
+    if slide is not None and slide.properties.get("openslide.vendor") != "generic-tiff":
+        return None
+    try:
+        return resolution_of_tiff(read_directories(os.fspath(path))[0][0])
+    except (OSError, ValueError):
         return None
 
 
@@ -176,7 +201,9 @@ def _openslide() -> Any:
     return openslide
 
 
-def _facts(size: tuple[int, int], properties: Mapping[str, str]) -> SlideFacts:
+def _facts(
+    size: tuple[int, int], properties: Mapping[str, str], of_tags: Resolution | None
+) -> SlideFacts:
     def pair(*names: str) -> tuple[float, float] | None:
         try:
             x, y = (float(properties[name].replace(",", ".")) for name in names)
@@ -184,13 +211,12 @@ def _facts(size: tuple[int, int], properties: Mapping[str, str]) -> SlideFacts:
             return None
         return (x, y) if math.isfinite(x) and math.isfinite(y) else None
 
-    mpp = pair("openslide.mpp-x", "openslide.mpp-y")
+    known = of_tags or resolution_of_pair(*(pair("openslide.mpp-x", "openslide.mpp-y") or ("", "")))
     bounds = pair("openslide.bounds-x", "openslide.bounds-y") or (0, 0)
     names = [f"hamamatsu.{axis}OffsetFromSlideCentre" for axis in "XY"]
-    usable = mpp is not None and all(0 < value < 1000 for value in mpp)
     return SlideFacts(
         size,
-        mpp if usable else None,
+        known.axes,
         (int(bounds[0]), int(bounds[1])),
         pair(*names),
     )

@@ -16,12 +16,17 @@ import numpy as np
 from PIL import Image
 
 from .._utils.image_files import check_depth, orientation_of, over_white
+from .._utils.resolution import (
+    Resolution,
+    resolution_of_dpi,
+    resolution_of_pair,
+    resolution_of_tiff,
+)
 from .._utils.tiff_kind import check_planes, kind_of
 from .._utils.tiff_tags import Tag, is_tiff, read_directories
 from .._utils.values import check_file
 from ._levels import downsample
 from ._read_errors import SlideReadError
-from ._resolution import Resolution, resolution_of_dpi, resolution_of_pair, resolution_of_tiff
 from ._tiff import TiffReader
 from ._tiff_pixels import is_decoded, refuse_compression
 

@@ -11,12 +11,12 @@ from collections import OrderedDict
 import numpy as np
 from PIL import Image
 
+from .._utils.resolution import Resolution, resolution_of_tiff
 from .._utils.tiff_kind import Kind, kind_of
 from .._utils.tiff_tags import Directory, Tag
 from .._utils.typing import Pixels
 from ._levels import downsample
 from ._read_errors import SlideReadError
-from ._resolution import Resolution, resolution_of_tiff
 from ._tiff_pixels import decode, is_decoded
 
 __all__ = ["TiffReader"]

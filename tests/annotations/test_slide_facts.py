@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from stnclf.annotations._slide_facts import find_slide, plain_name, resolve_image, slide_facts
+from stnclf.slides import Slide
 from tests.annotations.slides import write_ndpi, write_scn
 
 
@@ -25,6 +26,41 @@ def test_numbers_of_slides_and_images(tmp_path):
     assert (facts.size, facts.mpp, facts.bounds) == ((30, 20), None, (0, 0))
     (tmp_path / "b.tif").write_bytes(b"no image")
     assert slide_facts(tmp_path / "b.tif") is None
+
+
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+@pytest.mark.parametrize(
+    ("per_unit", "unit", "ome", "mpp"),
+    [
+        ((40000, 40000), "CENTIMETER", None, (0.25, 0.25)),
+        ((40000, 20000), "CENTIMETER", None, (0.25, 0.5)),
+        ((72, 72), "INCH", None, None),  # what programs write unasked
+        ((40000, 40000), "NONE", None, None),
+        (None, "NONE", 0.25, (0.25, 0.25)),
+        ((20000, 20000), "CENTIMETER", 0.25, None),  # they contradict each other
+    ],
+)
+def test_the_resolution_is_that_of_slides(tmp_path, tile, per_unit, unit, ome, mpp):
+    tifffile = pytest.importorskip("tifffile", reason="writes them")
+    pixels = np.full((40, 60, 3), 200, np.uint8)
+    sizes = {} if ome is None else {"axes": "YXS", "PhysicalSizeX": ome, "PhysicalSizeY": ome}
+    path = tmp_path / ("a.tif" if ome is None else "a.ome.tif")
+    more = {"resolution": per_unit, "resolutionunit": unit, "metadata": sizes or None}
+    tifffile.imwrite(path, pixels, photometric="rgb", tile=tile, **more)
+    assert slide_facts(path).mpp == (mpp if mpp is None else pytest.approx(mpp))
+    slide = Slide(path)
+    if mpp is None or mpp[0] != mpp[1]:
+        with pytest.raises(ValueError, match="no usable resolution"):
+            _ = slide.mpp
+    else:
+        assert slide.mpp == pytest.approx(mpp[0])
+
+
+def test_the_resolution_of_a_plain_image(tmp_path):
+    for dots, mpp in ((101600, (0.25, 0.25)), (72, None)):
+        Image.new("RGB", (30, 20)).save(tmp_path / "a.png", dpi=(dots, dots))
+        found = slide_facts(tmp_path / "a.png").mpp
+        assert found == (mpp if mpp is None else pytest.approx(mpp))
 
 
 def test_a_slide_is_found_by_its_name_or_stem(tmp_path):

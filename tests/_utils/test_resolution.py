@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from stnclf._utils.resolution import resolution_of_dpi, resolution_of_pair
 from stnclf.slides import Slide
-from stnclf.slides._resolution import resolution_of_dpi, resolution_of_pair
 
 tifffile = pytest.importorskip("tifffile", reason="needs the extra [slides]")
 

@@ -6,8 +6,8 @@ import math
 import re
 from typing import Any
 
-from .._utils.tiff_kind import ome_pixels
-from .._utils.tiff_tags import Directory, Tag
+from .tiff_kind import ome_pixels
+from .tiff_tags import Directory, Tag
 
 __all__ = [
     "Resolution",
@@ -70,10 +70,17 @@ class Resolution:
         One number for both axes; None if it is not known.
     why_not : str, default=""
         What is wrong with what the file says.
+    axes : tuple of float, default=None
+        ``(x, y)`` as the file has them, which may differ; None if they are not known.
     """
 
-    def __init__(self, mpp: float | None = None, why_not: str = ""):
-        self.mpp, self.why_not = mpp, why_not
+    def __init__(
+        self,
+        mpp: float | None = None,
+        why_not: str = "",
+        axes: tuple[float, float] | None = None,
+    ):
+        self.mpp, self.why_not, self.axes = mpp, why_not, axes
 
 
 def resolution_of_pair(x: object, y: object, where: str = "the file") -> Resolution:
@@ -97,11 +104,13 @@ def resolution_of_pair(x: object, y: object, where: str = "the file") -> Resolut
         return Resolution()
     if not (0 < across < math.inf and 0 < down < math.inf):
         return Resolution()
+    axes = (across, down) if max(across, down) <= _COARSEST else None
     if abs(across - down) > _SAME * across and min(across, down) <= _COARSEST:
-        return Resolution(None, f"{where} says {across:g} um per pixel across and {down:g} down")
-    if max(across, down) > _COARSEST:
+        text = f"{where} says {across:g} um per pixel across and {down:g} down"
+        return Resolution(None, text, axes)
+    if axes is None:
         return Resolution()
-    return Resolution((across + down) / 2)
+    return Resolution((across + down) / 2, axes=axes)
 
 
 def resolution_of_dpi(dpi: object) -> Resolution:
