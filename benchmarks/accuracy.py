@@ -41,6 +41,7 @@ KEY = ("protocol", "method", "seed", "fold", "n_folds", "max_samples")
 N_FOLDS = 5
 README = ROOT / "README.md"
 FIGURE = DOCS / "_static" / "rare_cells.png"
+LOOKS = DOCS / "_static" / "paper_localizer.png"
 #: Rare red cells: the protocols in order of the size of their patches, and what the figure shows.
 RARE = ("chula-96", "chula", "chula-216")
 SHOWN = ("stn", "cnn", "ciresan", "svc")
@@ -106,6 +107,8 @@ def main(arguments=None):
         store = Store(options.out, KEY)
         fill(README, rare_cells(store, ["chula"]))
         draw(store).savefig(FIGURE, dpi=120)
+        if any("looks" in row for row in store.rows):
+            draw_looks(store).savefig(LOOKS, dpi=120)
 
 
 def measure(options, store, variants=None):
@@ -161,6 +164,8 @@ def measure_fold(options, store, cells, protocol, row, method, chosen, split):
         "confusion": scores["confusion"],
         "errors": error_tenths(cells, test, result.centers),
     }
+    if method in PAPERS and result.centers is not None:
+        row["looks"] = looks(cells, test, result.centers)
     store.put(row)
     score = f"{protocol.headline} {scores[protocol.headline]:.3f}"
     which = "{protocol} {method} seed {seed} fold {fold}".format(**row)
@@ -203,6 +208,13 @@ def error_tenths(cells, test, centers):
     tenths = np.rint(10 * errors).astype(int)
     y = cells.y[test]
     return {str(c): np.sort(tenths[y == c]).tolist() for c in np.unique(cells.y)}
+
+
+def looks(cells, test, centers):
+    """Where cells are and where they were found, in whole pixels from the middle of the patch."""
+    middle = (np.array(cells.X.shape[2:0:-1]) - 1) / 2
+    pairs = (("meant", cells.centers[test]), ("found", centers))
+    return {name: np.rint(points - middle).astype(int).tolist() for name, points in pairs}
 
 
 def confusion_scores(rows, **more):
@@ -348,6 +360,26 @@ def draw(store):
     axis.text(1, 0.5, " chance", transform=axis.get_yaxis_transform(), ha="left", va="center")
     axis.grid(alpha=0.3)
     figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def draw_looks(store):
+    """Draw where the published localizer looks against where the cells are, along x and y."""
+    import matplotlib.pyplot as plt
+
+    from stnclf._utils.plot_style import COLOURS
+
+    rows = [row for row in store.rows if "looks" in row and row["method"] == "stn-paper-full"]
+    meant, found = (np.concatenate([row["looks"][k] for row in rows]) for k in ("meant", "found"))
+    edge = 1.05 * max(np.abs(meant).max(), np.abs(found).max())
+    figure, axes = plt.subplots(1, 2, figsize=(7, 3.7), layout="constrained", sharey=True)
+    for i, (axis, name) in enumerate(zip(axes, "xy")):
+        axis.plot([-edge, edge], [-edge, edge], color="0.6", linewidth=0.8)
+        axis.plot(meant[:, i], found[:, i], ".", color=COLOURS[0], markersize=3, alpha=0.5)
+        r = np.corrcoef(meant[:, i], found[:, i])[0, 1]
+        axis.set(title=f"{name}: correlation {r:.2f}", xlim=(-edge, edge), ylim=(-edge, edge))
+        axis.set(xlabel="the cell, px from the middle", aspect="equal")
+    axes[0].set_ylabel("the window, px from the middle")
     return figure
 
 

@@ -377,6 +377,22 @@ def test_the_whole_schedule_has_the_score_of_its_data_set_and_all_cells(tmp_path
     assert text.splitlines()[2:] == [f"| amibr | STN as published | {cells} |"]
 
 
+def test_where_the_published_localizer_looks_is_drawn_from_the_middle(tmp_path):
+    class Cells:
+        X = np.zeros((4, 21, 41, 3), np.uint8)
+        centers = np.array([[20.0, 10.0], [25.0, 10.0], [20.0, 4.0], [11.0, 19.0]])
+
+    found = accuracy.looks(Cells, [1, 3], np.array([[22.4, 8.0], [20.0, 10.6]]))
+    assert found == {"meant": [[5, 0], [-9, 9]], "found": [[2, -2], [0, 1]]}
+    store = Store(tmp_path / "results.json", accuracy.KEY)
+    for fold, points in enumerate(([[5, 0], [-9, 9]], [[1, 1], [3, -4]])):
+        row = dict.fromkeys(accuracy.KEY) | {"fold": fold, "method": "stn-paper-full"}
+        store.put({**row, "looks": {"meant": points, "found": [[x, -y] for x, y in points]}})
+    x, y = accuracy.draw_looks(store).axes
+    assert (x.get_title(), y.get_title()) == ("x: correlation 1.00", "y: correlation -1.00")
+    np.testing.assert_array_equal(y.lines[1].get_xydata(), [[0, 0], [9, -9], [1, -1], [-4, 4]])
+
+
 def test_rare_cells_are_drawn_over_the_width_of_their_patches(tmp_path):
     store = Store(tmp_path / "a.json", accuracy.KEY)
     row = {"seed": 0, "n_folds": 5, "max_samples": None, "labels": ["common", "rare"]}
