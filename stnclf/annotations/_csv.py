@@ -30,7 +30,14 @@ from ._table import (
 
 WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
 # Not "007": leading zeros belong to a name.
-NUMBER = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?|nan|-?inf")
+NUMBER = re.compile(
+    r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
+    # Java, and with it QuPath, writes NaN and Infinity.
+    r"|(?i:nan|[+-]?inf(inity)?)"
+)
+_DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)(?:[eE][+-]?\d+)?")
+#: The line with which a table says to Excel what separates its cells.
+_separator = re.compile(r"sep=(.)\r?\n").match
 TRUTH = {"True": True, "False": False}
 
 #: Micrometres in the units that the name of a column may end with.
@@ -51,9 +58,11 @@ _QUPATH_NAMES = {"image": ("Image",), "label": ("Classification", "Class")}
 
 def read_csv(context: Context) -> Table:
     """Read a table; see `stnclf.annotations.read_annotations` for the arguments."""
-    header, lines = _parse(read_text(context.path))
+    header, lines, delimiter = _parse(read_text(context.path))
     cells = _columns(header, lines)
     source = _source(header, context)
+    if delimiter != ",":
+        cells = _with_points(cells, source)
     missing = [name for name in source.values() if name not in cells]
     if missing:
         wanted = ", ".join(f"{name!r}: ..." for name in source if source[name] in missing)
@@ -100,18 +109,46 @@ def csv_text(table: Table) -> str:
     return file.getvalue()
 
 
-def _parse(text: str) -> tuple[list[str], list[list[str]]]:
+def _parse(text: str) -> tuple[list[str], list[list[str]], str]:
+    """Header, lines, and what separates their cells."""
+    said = _separator(text)
+    text = text[said.end() :] if said else text
     first = text.split("\n", 1)[0]
     if not first.strip():
         raise ValueError("has no header.")
+    delimiter = said[1] if said else max(",;\t", key=first.count)
     try:
-        lines = csv.reader(
-            io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True
-        )
-        header, *rest = lines
+        header, *rest = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     except csv.Error as error:
         raise ValueError(f"is no table: {error}.") from None
-    return header, [line for line in rest if line]
+    return header, [line for line in rest if line], delimiter
+
+
+def _with_points(
+    cells: dict[str, tuple[str, ...]], source: dict[str, str]
+) -> dict[str, tuple[str, ...]]:
+    """Write numbers with a point where a table that commas do not separate has decimal commas.
+
+    Three digits behind a comma may be thousands, unless another number shows that they are not.
+    """
+    numbers = {source["x"], source["y"], "width", "height"}
+    numbers |= {name for name in cells if name.startswith("probability")}
+    if not any(_surely_decimal(text) for name in numbers & cells.keys() for text in cells[name]):
+        return cells
+    names = {source.get("image"), source.get("label"), *LISTS}
+    result = {}
+    for name, texts in cells.items():
+        plain = tuple(
+            text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text for text in texts
+        )
+        is_numbers = all(NUMBER.fullmatch(text) for text in plain if text)
+        result[name] = plain if name not in names and is_numbers else texts
+    return result
+
+
+def _surely_decimal(text: str) -> bool:
+    found = _DECIMAL_COMMA.fullmatch(text)
+    return found is not None and (len(found[2]) != 3 or found[1].lstrip("+-") == "0")
 
 
 def _columns(header: list[str], lines: list[list[str]]) -> dict[str, tuple[str, ...]]:
@@ -223,6 +260,10 @@ def _values(name: str, texts: Any) -> list[Any]:
         return [parse_list(text) for text in texts]
     convert: Any = str
     filled = [text for text in texts if text]
+    if name in ("width", "height"):
+        for row, text in enumerate(texts):
+            if text and not NUMBER.fullmatch(text):
+                raise ValueError(f"row {row} has {quoted(text)} for {name}, which is no number.")
     if all(WHOLE.fullmatch(text) for text in filled):
         convert = int
     elif all(NUMBER.fullmatch(text) for text in filled):

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 GZIP = b"\x1f\x8b"
+#: How text of UTF-16 begins, as Excel's "Unicode text" is.
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 #: Bytes of a file, and of what a packed one unfolds to; a few packed ones could claim any amount.
 LARGEST = 2**31
 #: Above this many bytes a packed file must not be smaller than one part in so many.
@@ -71,8 +73,38 @@ def read_bytes(path: Path, most: int = LARGEST) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """Read a file of UTF-8, with or without a byte order mark."""
-    return read_bytes(path).decode("utf-8-sig")
+    """Read a file of UTF-8, with or without a byte order mark, or of UTF-16 with one.
+
+    Raises
+    ------
+    ValueError
+        If it is no such text, or as `read_bytes` does.
+    """
+    return decoded(read_bytes(path))
+
+
+def decoded(data: bytes, whole: bool = True) -> str:
+    """Decode text.
+
+    Parameters
+    ----------
+    data : bytes
+        The text.
+    whole : bool, default=True
+        Whether it is all of it, or its beginning, of which bytes that are no text are left out.
+
+    Raises
+    ------
+    ValueError
+        If it is text of another encoding, or none.
+    """
+    encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
+    try:
+        return data.decode(encoding, "strict" if whole else "ignore")
+    except UnicodeDecodeError as error:
+        name = encoding.upper().removesuffix("-SIG")
+        wrong = f"the byte 0x{data[error.start]:02x} at {error.start}"
+        raise ValueError(f"is no text in {name} ({wrong}); save it as UTF-8.") from error
 
 
 def read_xml(path: Path) -> ElementTree.Element:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections import Counter
@@ -17,7 +18,7 @@ from ._coco import boxes_table, is_boxes, is_results, results_table
 from ._context import Context
 from ._crchisto import mat_files, read_crchisto
 from ._csv import read_csv
-from ._files import read_bytes, read_text, unpacked_name
+from ._files import UTF_16, decoded, read_bytes, read_text, unpacked_name
 from ._geojson import GeoJSON
 from ._grand_challenge import is_points, points_table
 from ._hovernet import is_nuclei, nuclei_table
@@ -163,7 +164,10 @@ def _read(context: Context, format: str) -> Table:
 def _parse(context: Context, format: str) -> tuple[Any, str]:
     """Parse JSON; give the document and its format. Boxes come with how they are written."""
     label = (context.columns or {}).get("label")
-    geojson = GeoJSON(read_text(context.path), context.skipped, label)
+    try:
+        geojson = GeoJSON(read_text(context.path), context.skipped, label)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is no JSON: {error}.") from error
     document = geojson if geojson.fits else geojson.document
     fitting = _fitting(document)
     if is_results(document) and format in ("json", "coco"):
@@ -289,7 +293,8 @@ def recognise(path: Path) -> str:
             return SEVERAL
         raise ValueError("is a folder without annotations: tables, JSON, XML, .ndpa, .mat, YOLO.")
     head = read_bytes(path, 4096)
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = (decoded(head, whole=False).encode() if head.startswith(UTF_16) else head).lstrip()
+    text = text.removeprefix(b"\xef\xbb\xbf").lstrip()
     ending = unpacked_name(path).suffix.lower()
     if head.startswith(MAGIC):
         return "sliderunner"
@@ -299,8 +304,10 @@ def recognise(path: Path) -> str:
         return _ROOTS.get(_root(head), "voc")
     if text.startswith((b"{", b"[")):
         return "json"
-    if _is_yolo(head) and ending not in (".csv", ".tsv"):
+    if _is_yolo(text) and ending not in (".csv", ".tsv"):
         return "yolo"
     if ending in _PLAIN_TEXT:
         return "csv"
+    if not text:
+        raise ValueError("is empty.")
     raise ValueError(f"shows no format by itself: pass format=, one of {list(READ)}.")

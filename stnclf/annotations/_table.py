@@ -90,6 +90,15 @@ def make_table(rows: list[dict[str, Any]]) -> Table:
             raise ValueError(f"annotation {i} of {len(rows)} names no image.")
         if not (math.isfinite(x) and math.isfinite(y)):
             raise ValueError(f"annotation {i} of {len(rows)} is at x={x}, y={y}: no position.")
+    for name in ("width", "height"):
+        for i, value in enumerate(columns.get(name, ())):
+            if value is not None and not (
+                is_number(value) and (value != value or 0 <= value < math.inf)
+            ):
+                raise ValueError(
+                    f"annotation {i} of {len(rows)} has the {name} {quoted(value)}, which is no "
+                    "length in px."
+                )
     table = import_pandas().DataFrame(columns)
     return table.astype({"x": np.float64, "y": np.float64})
 

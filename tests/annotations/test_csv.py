@@ -17,7 +17,7 @@ def read(tmp_path, text, encoding="utf-8", **more):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_separators_line_ends_and_marks(separator, ending, encoding, tmp_path):
     lines = [
         ["label", "y", "x", "image", "n"],
@@ -32,6 +32,26 @@ def test_separators_line_ends_and_marks(separator, ending, encoding, tmp_path):
     assert table.y.tolist() == [2, 4]
     assert table.label.isna().tolist() == [False, True]
     np.testing.assert_array_equal(table.n, [3, np.nan])
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_decimal_commas(tmp_path, separator):
+    text = "image;x;y;label;probability;n;note;width\na,1;1,5;-2;m,1;0,125;3;1,2,3;8,250\n"
+    text += "a,1;7;2,25e1;1,5;1;4;x;9\n"
+    table = read(tmp_path, text.replace(";", separator))
+    assert table[["x", "y", "probability", "n", "width"]].to_numpy().tolist() == [
+        [1.5, -2, 0.125, 3, 8.25],
+        [7, 22.5, 1, 4, 9],
+    ]
+    assert table[["image", "label", "note"]].to_numpy().tolist() == [
+        ["a,1", "m,1", "1,2,3"],
+        ["a,1", "1,5", "x"],
+    ]
+
+
+def test_a_table_may_say_to_excel_what_separates_it(tmp_path):
+    table = read(tmp_path, "sep=;\r\nimage;x;y;label\r\na;1;2;m\r\n")
+    assert table.to_numpy().tolist() == [["a", 1.0, 2.0, "m"]]
 
 
 def test_columns_are_chosen_by_name(tmp_path):
@@ -68,6 +88,13 @@ def test_the_image_may_be_given(tmp_path):
         ("image,x,y,label\na,1,nan,m\n", "annotation 0 of 1 is at x=1.0, y=nan"),
         ("image,x,y,label\na,1,2,m\na,inf,2,m\n", "annotation 1 of 2 is at x=inf"),
         ("image,x,y,label\n,1,2,m\n", "annotation 0 of 1 names no image"),
+        ("image;x;y;label\na;1,234;2;m\n", "row 0 has '1,234' for x"),  # or 1234?
+        ("image,x,y,label,width\na,1,2,m,-3\n", "annotation 0 of 1 has the width -3, which is no"),
+        (
+            "image,x,y,label,height\na,1,2,m,3\na,1,2,m,big\n",
+            "row 1 has 'big' for height",
+        ),
+        ("image,x,y,label,width\na,1,2,m,inf\n", "has the width inf"),
         ('image,x,y,label\n"a,1,2,m\n', "is no table: unexpected end of data"),
     ],
 )
@@ -79,7 +106,9 @@ def test_broken_tables_are_refused(text, message, tmp_path):
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"cells\.csv: .* can't decode byte"):
+    with pytest.raises(
+        ValueError, match=r"cells\.csv: is no text in UTF-8 \(the byte 0xe4 at 16\)"
+    ):
         read(tmp_path, "image,x,y,label\nä,1,2,m\n", "latin-1")
 
 
@@ -97,6 +126,14 @@ def test_further_columns_get_the_type_that_they_look_like(tmp_path):
     assert table.e.fillna("-").tolist() == ["x", "-"]
     assert "f" not in table
     assert table.g.tolist() == [1e20, 1.0]
+
+
+def test_numbers_that_are_none_are_numbers_as_other_programs_write_them(tmp_path):
+    text = "image,x,y,label,a,b,width\ni,1,2,m,NaN,Infinity,NaN\ni,1,2,m,1.5,-inf,7\n"
+    table = read(tmp_path, text)
+    np.testing.assert_array_equal(table.a, [np.nan, 1.5])
+    np.testing.assert_array_equal(table.b, [np.inf, -np.inf])
+    np.testing.assert_array_equal(table.width, [np.nan, 7])
 
 
 def test_a_table_is_written_as_any_program_reads_it(tmp_path):

@@ -23,6 +23,19 @@ def test_packed_files_are_unpacked(tmp_path):
         read_bytes(path)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_text_of_utf_16_is_known_by_its_mark(tmp_path, encoding):
+    feature = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1.5, 2.5]}}
+    feature["properties"] = {"classification": {"name": "\u00fc"}}
+    text = json.dumps(feature, ensure_ascii=False)
+    path = tmp_path / "a.geojson"
+    path.write_bytes((text if encoding == "utf-16" else f"\ufeff{text}").encode(encoding))
+    assert read_annotations(path)[["x", "y", "label"]].to_numpy().tolist() == [[1, 2, "\u00fc"]]
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"a\.geojson: is no text in UTF-16 \(the byte"):
+        read_annotations(path)
+
+
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.txt.gz"])
 def test_packed_tables_are_read(name, tmp_path):
     path = tmp_path / name

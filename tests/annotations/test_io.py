@@ -283,11 +283,14 @@ def test_formats_are_recognised_by_content(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "shows no format by itself"),
+        ("", r"file\.json: is empty\."),
+        (" \n", r"file\.json: is empty\."),
+        ("no annotations", "shows no format by itself"),
         ("{}", "is JSON, but no file of"),
         ('{"images": []}', "is JSON, but no file of"),
         ("[" * 100_000, "recursion"),
-        ('{"type": "FeatureCollection", "features": ', "Expecting value"),
+        ('{"type": "FeatureCollection", "features": ', "is no JSON: Expecting value"),
+        ('{"type": "Feature"}\n{"type": "Feature"}', "is no JSON: Extra data: line 2"),
         ('{"a": ' + "9" * 5000 + "}", "digits"),
     ],
 )
