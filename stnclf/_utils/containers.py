@@ -60,7 +60,9 @@ def plain(X):
                 X = X.numpy()
             except TypeError as error:
                 raise argument_error(
-                    "X", f"got {X.dtype}, wants uint8 or float pixels.", TypeError
+                    "X",
+                    f"got {X.dtype}, wants uint8 or float pixels that NumPy knows: X.float().",
+                    TypeError,
                 ) from error
     if getattr(X, "ndim", 2) == 1 and _holds_objects(X) and len(X):
         items = [i for i in X if isinstance(i, (list, tuple, np.ndarray))]

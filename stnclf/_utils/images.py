@@ -229,10 +229,23 @@ def _stack(X):
                         f"X[{i}]: has shape {shape}, but X[0] has {shapes[0]}; all images must "
                         "be of one shape."
                     )
-            return np.stack([np.asarray(plain(item)) for item in X])
+            arrays = [np.asarray(plain(item)) for item in X]
+            kinds = [_kind_of_pixels(array.dtype) for array in arrays]
+            for i, kind in enumerate(kinds):
+                if kind != kinds[0]:
+                    raise ValueError(
+                        f"X[{i}]: has {arrays[i].dtype} pixels, but X[0] has {arrays[0].dtype}; "
+                        "all images must be of one unit."
+                    )
+            return np.stack(arrays)
         array = np.asarray(X)
     # scikit-learn has its own way with lists of numbers, strings and objects.
     return X if array.ndim == 2 else array
+
+
+def _kind_of_pixels(dtype):
+    """Tell apart what may be pixels of another unit: floats, truth values, 8 and 16 bits."""
+    return dtype.name if dtype.kind == "u" and dtype.itemsize <= 2 else dtype.kind.replace("u", "i")
 
 
 def _channels_first(shape):

@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import argument_error
 
-__all__ = ["Converted", "PixelUnit", "as_fitted"]
+__all__ = ["Converted", "PixelUnit", "as_fitted", "check_white"]
 
 _8_BIT, _16_BIT = 255.0, 65535.0
 
@@ -30,6 +30,40 @@ _BRIGHTER, _DARKER = 2.0, 12.0
 
 #: Images looked at together, so that memory does not grow with X.
 _SOME = 256
+
+
+def check_white(unit, shape):
+    """Refuse images of which it is not known what white is; tiny ones may be test data.
+
+    Parameters
+    ----------
+    unit : PixelUnit
+        What the pixels are.
+    shape : tuple of int
+        (height, width, channels) of the images.
+
+    Raises
+    ------
+    ValueError
+        If they are neither 8 nor 16 bits nor near 0 to 1.
+
+    Warns
+    -----
+    UserWarning
+        If 16 bits are used by so little that they may be 12, of which white is not 65535.
+    """
+    if shape[0] * shape[1] < 64:
+        return
+    if unit.full is None and (unit.low < -8 or unit.high > 9):
+        raise argument_error(
+            "X",
+            f"got {unit}, wants uint8 or other whole numbers from 0 to 255, or floats from 0 to 1.",
+        )
+    if unit.full == _16_BIT and 2**4 * unit.high <= 2**16:
+        _warn(
+            f"X: got {unit}, but none above {unit.high:g}; 65535 is taken for white. Of 12 bits, "
+            "for example, X / 4095 has it at 1."
+        )
 
 
 class Converted:

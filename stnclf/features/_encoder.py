@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from .._utils.checks import check_centers, check_device
 from .._utils.errors import argument_error
 from .._utils.images import as_images, check_size
+from .._utils.pixel_unit import check_white
 from .._utils.sized_images import warn_of_context
 from .._utils.typing import Images
 from ..geometry import cell_theta, patch_origin
@@ -180,16 +181,19 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         TypeError
             If `X` is no array of numbers, or the module returns something else than features.
         ValueError
-            If an argument or parameter is not as described; the message names it.
+            If an argument or parameter is not as described; the message names it. Floats of
+            which it is not known what white is, from 0 to 255 for example, are refused.
 
         Warns
         -----
         UserWarning
-            If the images were cut with context around a patch, and `patch_size` does not say so.
+            If the images were cut with context around a patch, and `patch_size` does not say so;
+            or if 16-bit pixels are that dark that they may be of 12 bits.
         """
         before = dict(self.__dict__)
         try:
             given = as_images(self, X, self.image_shape, reset=True)
+            check_white(self.pixel_unit_, self.image_shape_)
             if self.window == "patch":
                 warn_of_context(self, X, given.shape[1:3])
             self._centers_known = centers is not None

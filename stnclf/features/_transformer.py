@@ -13,8 +13,8 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from .._utils.errors import argument_error
 from .._utils.images import as_images, check_size
+from .._utils.pixel_unit import check_white
 from .._utils.sized_images import warn_of_context
 from .._utils.typing import Floats, Images
 from ..geometry import patch_origin
@@ -215,7 +215,7 @@ class CellFeatures(TransformerMixin, BaseEstimator):
         before = dict(self.__dict__)
         warn_of_context(self, X, as_images(self, X, self.image_shape, reset=True).shape[1:3])
         try:
-            self._check_unit()
+            check_white(self.pixel_unit_, self.image_shape_)
             self._window()
         except ValueError:
             self.__dict__.clear()
@@ -303,16 +303,6 @@ class CellFeatures(TransformerMixin, BaseEstimator):
             hog_cells=self.hog_cells,
             hog_orientations=self.hog_orientations,
         )
-
-    def _check_unit(self):
-        """Refuse images of which it is not known what white is; tiny ones may be test data."""
-        unit, (height, width, _) = self.pixel_unit_, self.image_shape_
-        if unit.full is None and height * width >= 64 and (unit.low < -8 or unit.high > 9):
-            raise argument_error(
-                "X",
-                f"got {unit}, wants uint8 or other whole numbers from 0 to 255, or floats from "
-                "0 to 1.",
-            )
 
     def _window(self):
         """Return the index of the central `patch_size` in an array of images."""

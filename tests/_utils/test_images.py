@@ -373,3 +373,13 @@ def test_naming_adds_the_name_where_it_is_missing():
         raise ValueError("bad centers")
     with pytest.raises(KeyError, match=r"^'a'$"), naming("centers", "points"):
         raise KeyError("a")
+
+
+def test_a_list_of_arrays_of_several_units_is_refused(rgb):
+    as_floats = [image / 255 for image in rgb]
+    for first, other in ((rgb[0], as_floats[1]), (rgb[0], rgb[1].astype(np.uint16) * 257)):
+        with pytest.raises(ValueError, match=r"X\[2\]: has (float64|uint16) pixels, but X\[0\]"):
+            Holder().fit([first, rgb[1], other])
+    for dtypes in ((np.float32, np.float64), (np.int32, np.int64)):
+        X = [image.astype(dtype) for image, dtype in zip(rgb, dtypes)]
+        assert len(Holder().fit(X).images) == 2

@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 import pytest
 
-from stnclf._utils.pixel_unit import Converted, PixelUnit, as_fitted
+from stnclf._utils.pixel_unit import Converted, PixelUnit, as_fitted, check_white
 
 RNG = np.random.default_rng(0)
 #: 8-bit pixels of two images of 6 x 5 px; 0 and 255 are there.
@@ -230,3 +230,20 @@ def test_divisor_of_a_file(name):
                 unit.divisor(dtype)
         else:
             assert unit.divisor(dtype) == expected
+
+
+@pytest.mark.parametrize("name", DIVISORS)
+def test_white_must_be_known(name):
+    unit = PixelUnit.of(FORMS[name])
+    unknown = name in ("float 0-255", "float 16 bits", "percent")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if unknown:
+            with pytest.raises(ValueError, match=r"X: got numbers from .*, wants uint8 or other"):
+                check_white(unit, (8, 8, 3))
+        elif name == "uint16 12 bits":
+            with pytest.raises(UserWarning, match=r"none above \d+; 65535 is taken for white"):
+                check_white(unit, (8, 8, 3))
+        else:
+            check_white(unit, (8, 8, 3))
+        check_white(unit, (7, 9, 3))  # data of a test

@@ -56,6 +56,13 @@ def test_context_around_the_patch_is_not_taken_in_silence():
     EncoderFeatures(Corners(), patch_size=16).fit(X)
 
 
+def test_images_whose_white_is_not_known_are_refused():
+    X = ramp().astype(np.float32)
+    with pytest.raises(ValueError, match="X: got numbers from 0 to 40, wants uint8 or other whole"):
+        EncoderFeatures(Corners()).fit(X)
+    EncoderFeatures(Corners()).fit(X / 255)
+
+
 def test_a_view_is_resampled():
     found = EncoderFeatures(Corners(), patch_size=(12, 20), view=(6, 10)).fit_transform(ramp())
     # Pixels of the view are the means of two by two, columns 8 and 9 first, rows 16 and 17 last.
