@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -245,7 +245,8 @@ class Ensemble(PredictionMixin, BaseEstimator):
     def _known_members(self) -> list[BaseCellClassifier]:
         """Return the members, fitted or not; refuse what cannot be one."""
         given = self.estimators
-        single = isinstance(given, (str, bytes, BaseEstimator)) or not np.iterable(given)
+        # An iterator is empty when it is asked for the second time.
+        single = isinstance(given, (str, bytes, BaseEstimator, Iterator)) or not np.iterable(given)
         members = [] if single else list(given)
         if not members:
             got = type(given).__name__ if single else "none"

@@ -180,6 +180,7 @@ def test_what_does_not_fit_together_is_refused(members, blobs):
         ([], ValueError, "estimators: got none"),
         (STNCellClassifier(), TypeError, "estimators: got STNCellClassifier, wants a sequence"),
         ("models", TypeError, "estimators: got str"),
+        (iter(["models"]), TypeError, "estimators: got list_iterator, wants a sequence"),
         ([clone], TypeError, r"estimators\[0\]: got function"),
         ([Ensemble([])], TypeError, r"estimators\[0\]: got Ensemble"),
     ],

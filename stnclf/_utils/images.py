@@ -244,7 +244,7 @@ def _stack(X):
 
 
 def _kind_of_pixels(dtype):
-    """Tell apart what may be pixels of another unit: floats, truth values, 8 and 16 bits."""
+    """Distinguish what may be pixels of another unit: floats, truth values, 8 and 16 bits."""
     return dtype.name if dtype.kind == "u" and dtype.itemsize <= 2 else dtype.kind.replace("u", "i")
 
 

@@ -233,7 +233,14 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "n_features_out_")
         given = as_images(self, X, self.image_shape, reset=False)
-        return self._encode(given, self._cells(X, given, centers), len(given))
+        features = self._encode(given, self._cells(X, given, centers), len(given))
+        if features.shape[1] != self.n_features_out_:
+            raise argument_error(
+                "module",
+                f"returns {features.shape[1]} features, and returned {self.n_features_out_} in "
+                "fit; after a change of parameters, fit again.",
+            )
+        return features
 
     def fit_transform(
         self, X: Images, y: object = None, centers: ArrayLike | None = None
@@ -377,9 +384,12 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
 
     def _features(self, output):
         n_axes = output.ndim if isinstance(output, torch.Tensor) else 0
-        if n_axes in (2, 4) and len(output) == self.batch_size:
+        if n_axes in (2, 4) and len(output) == self.batch_size and not output.is_complex():
             return output if n_axes == 2 else output.mean((2, 3))
-        shape = f" of shape {tuple(output.shape)}" if isinstance(output, torch.Tensor) else ""
+        shape = ""
+        if isinstance(output, torch.Tensor):
+            kind = f" of {str(output.dtype).removeprefix('torch.')}" if output.is_complex() else ""
+            shape = f"{kind} of shape {tuple(output.shape)}"
         raise argument_error(
             "module",
             f"returns {type(output).__name__}{shape}, wants a Tensor of shape "
@@ -429,8 +439,9 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
 def _apply(module, images):
     try:
         return module(images)
-    except RuntimeError as error:
-        first = str(error).strip().splitlines()[0][:200]
+    except Exception as error:  # many check the size by an assertion, and others by a ValueError
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        first = lines[0][:200]
         raise argument_error(
             "module", f"fails on images of shape {tuple(images.shape)}: {first}"
         ) from error

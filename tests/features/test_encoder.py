@@ -256,6 +256,7 @@ class Odd(nn.Module):
     [
         (lambda x: x.mean(1), r"Tensor of shape \(16, 24, 36\)"),
         (lambda x: x.mean((2, 3))[:3], r"Tensor of shape \(3, 3\)"),
+        (lambda x: x.mean((2, 3)) * 1j, r"Tensor of complex64 of shape \(16, 3\)"),
         (lambda x: x.mean(), r"Tensor of shape \(\)"),
         (lambda x: {"features": x.mean((2, 3))}, "dict"),
     ],
@@ -291,3 +292,22 @@ def test_numbers_that_are_none_are_refused():
         encoder.transform(ramp())
     with pytest.raises(ValueError, match="centers: got some, but window='patch'"):
         encoder.transform(ramp(), centers=[[1, 2]] * 5)
+
+
+@pytest.mark.parametrize("error", [AssertionError, ValueError, IndexError, KeyError])
+def test_a_module_that_refuses_images_in_its_own_way_is_named(error):
+    class Picky(nn.Module):
+        def forward(self, images):
+            raise error("Input height (24) doesn't match model (224).")
+
+    with pytest.raises(ValueError, match=r"module: fails on images of shape .*: .*match model"):
+        EncoderFeatures(Picky()).fit(ramp())
+
+
+def test_parameters_that_change_the_features_want_another_fit():
+    encoder = EncoderFeatures(nn.Sequential(nn.AvgPool2d(12), nn.Flatten())).fit(ramp())
+    assert len(encoder.get_feature_names_out()) == encoder.transform(ramp()).shape[1] == 18
+    encoder.set_params(view=24)
+    with pytest.raises(ValueError, match="returns 12 features, and returned 18 in fit"):
+        encoder.transform(ramp())
+    assert encoder.fit(ramp()).transform(ramp()).shape == (5, 12)
