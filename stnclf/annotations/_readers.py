@@ -32,7 +32,7 @@ from ._via import is_via, via_table
 from ._voc import read_voc, voc_files
 from ._yolo import is_yolo, read_yolo, yolo_files
 
-__all__ = ["READ", "files_of_folder", "read", "recognise"]
+__all__ = ["BESIDE_TABLES", "READ", "files_of_folder", "read", "recognise"]
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ _ENDINGS_OF |= dict.fromkeys(
     ("labelme", "hovernet", "via", "midog", "coco", "grand-challenge"), (".json",)
 )
 #: What `stnclf scan` writes beside a table, which is no table.
-_BESIDE_TABLES = (".csv.json", ".skipped.csv")
+BESIDE_TABLES = (".csv.json", ".skipped.csv")
 
 
 def read(context: Context, format: str) -> Table:
@@ -261,7 +261,7 @@ def _one_by_one(path: Path, kinds: Sequence[tuple[str, ...]] = _IN_FOLDERS) -> l
     files = [
         file
         for file in sorted(path.iterdir())
-        if not file.name.lower().endswith(_BESIDE_TABLES) and file.is_file()
+        if not file.name.lower().endswith(BESIDE_TABLES) and file.is_file()
     ]
     found = ([f for f in files if unpacked_name(f).suffix.lower() in kind] for kind in kinds)
     return next(filter(None, found), [])

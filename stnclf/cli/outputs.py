@@ -87,6 +87,8 @@ def check_output(out, *, overwrite, resume=False, unfinished=(), option="--out",
     if out.exists() and not out.is_file() and not (folder and out.is_dir()):
         kind = "a folder" if out.is_dir() else "a pipe or device"
         raise click.BadParameter(f"'{out}' is {kind}, wants the name of a file.", param_hint=hint)
+    if not folder:
+        _refuse_other_roles(out, option)
     if overwrite or resume:
         return
     if out.exists():
@@ -99,3 +101,19 @@ def check_output(out, *, overwrite, resume=False, unfinished=(), option="--out",
             "--overwrite to begin anew.",
             param_hint=hint,
         )
+
+
+def _refuse_other_roles(out, option):
+    """Refuse a file that the running command reads, or writes under another option too."""
+    ctx = click.get_current_context(silent=True)
+    for param in [] if ctx is None else ctx.command.params:
+        value = ctx.params.get(param.name)
+        if not isinstance(param.type, click.Path) or option in param.opts or value is None:
+            continue
+        given = value if isinstance(value, (list, tuple)) else [value]
+        if any(os.path.realpath(path) == os.path.realpath(out) for path in given):
+            name = param.human_readable_name
+            name = name if isinstance(param, click.Argument) else param.opts[-1]
+            raise click.BadParameter(
+                f"'{out}' is {name} too; wants a file of its own.", param_hint=f"'{option}'"
+            )

@@ -16,7 +16,8 @@ from .._utils.printable import printable
 from .._utils.run import read_sidecar, write_sidecar
 from .._version import __version__
 from ..annotations import read_annotations, resolve_image
-from ..annotations._slide_facts import stem_of
+from ..annotations._readers import BESIDE_TABLES
+from ..annotations._slide_facts import BOUNDED, stem_of
 from .cautions import caution_about_choice
 from .common import (
     EXISTING,
@@ -30,6 +31,7 @@ from .common import (
 )
 from .messages import about_file, say, show
 from .outputs import check_output, target
+from .resolutions import say_override, slides_below
 from .tables import by_base_name, first_few, format_option, read_table, slides_option
 
 __all__ = ["score"]
@@ -104,6 +106,11 @@ def score(
         raise click.UsageError("--choose and --min-probability exclude each other.")
     if radius_um is not None and radius_px is not None:
         raise click.UsageError("--radius and --radius-px exclude each other.")
+    if min_probability is not None and not 0 <= min_probability <= 1:
+        raise click.BadParameter(
+            f"got {min_probability:g}, wants a number from 0 to 1.",
+            param_hint="'--min-probability'",
+        )
     for path, option in ((out, "--out"), (plot, "--plot")):
         if path is not None:
             check_output(path, overwrite=overwrite, option=option)
@@ -127,6 +134,7 @@ def score(
             "SLIDE."
         )
     cells = cells[is_scanned]
+    _check_origin(cells, found, truth, detections)
     without = sorted({*found["image"]} - {*cells["image"]})
     known = sorted({*cells["label"], *found["label"]}, key=str)
     labels = choose_labels(labels, known) or known
@@ -190,14 +198,25 @@ def _read_detections(path):
 
     A table of several slides does not say on which of them nothing was found: None.
     """
-    paths = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    paths = [path]
+    if path.is_dir():
+        paths = [one for one in sorted(path.iterdir()) if one.suffix.lower() == ".csv"]
+        # What `scan --on-error skip` writes beside a table is none.
+        paths = [one for one in paths if not one.name.lower().endswith(BESIDE_TABLES)]
     if not paths:
         raise ValueError(f"{path}: a folder without tables (.csv).")
-    tables, scanned = [], set()
+    tables, scanned, seen = [], set(), {}
     for one in paths:
         table = read_annotations(one)
         if "probability" not in table and len(table):
             raise ValueError(f"{one}: has no column probability; wants a table of scan.")
+        cells = dict.fromkeys(zip(*(table[name] for name in ("image", "x", "y", "label"))), one)
+        again = next((seen[cell] for cell in cells if cell in seen), None)
+        if again is not None:
+            raise ValueError(
+                f"{one}: has detections that {again.name} has too; wants a table for each slide."
+            )
+        seen |= cells
         tables.append(table[table["label"].notna()])
         names = {stem_of(name) for name in table["image"]}
         if len(names) > 1:
@@ -209,6 +228,24 @@ def _read_detections(path):
     return (table if "probability" in table else table.assign(probability=[])), scanned
 
 
+def _check_origin(cells, found, truth, detections):
+    """Refuse tables of which only one counts from the corner of the scanned area."""
+    from_bounds = []
+    for table in (cells, found):
+        rows = table[table["origin"] == "bounds"] if "origin" in table else table[:0]
+        names = {name for name in rows["image"] if name.lower().endswith(BOUNDED)}
+        from_bounds.append(names)
+    for path, names, others, there in zip(
+        (truth, detections), from_bounds, from_bounds[::-1], (found, cells)
+    ):
+        for name in sorted(names - others):
+            if name in {*there["image"]}:
+                raise ValueError(
+                    f"{path}: positions on {name!r} count from the corner of the scanned area, "
+                    "those of the other table from pixel 0; pass --slides, the slide or its folder."
+                )
+
+
 def _in_micrometres(cells, found, mpp, slides):
     """Count positions in micrometres, of each slide by its own resolution."""
     from ..slides import Slide
@@ -216,6 +253,10 @@ def _in_micrometres(cells, found, mpp, slides):
 
     if mpp is not None:
         known = dict.fromkeys({*cells["image"], *found["image"]}, mpp)
+        if slides is not None:
+            is_file = os.path.isfile(slides)
+            paths = dict.fromkeys(known, slides) if is_file else slides_below(slides, known)
+            say_override(paths, mpp, "--mpp")
     elif slides is None:
         raise click.UsageError(
             "wants --mpp or --slides for a radius in um, or --radius-px, half the width of a cell "

@@ -82,3 +82,34 @@ def test_options_count_but_those_that_say_how_to_run():
 
     words = ["t.csv", "--size", "3", "--jobs", "8", "--label", "a"]
     assert CliRunner().invoke(command, words).output == "{'label': ('a',), 'size': 3}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "inputs", "option", "role"),
+    [
+        ("score", ("found.csv", "cells.csv"), "-o found.csv", "DETECTIONS"),
+        ("score", ("found.csv", "cells.csv"), "-o link.csv", "TRUTH"),
+        ("score", ("found.csv", "cells.csv"), "--plot a.png -o a.png", "--plot"),
+        ("scan", ("model", "a.csv", "b.csv"), "-o b.csv", "SLIDES"),
+        ("scan", ("model", "a.csv"), "-o a.csv", "SLIDES"),
+        ("classify", ("model", "cells.csv", "slide.tif"), "-o slide.tif", "SLIDES"),
+        ("hotspots", ("found.csv", "slide.tif"), "--map slide.tif", "SLIDE"),
+        ("export", ("found.csv",), "-o found.csv", "TABLES"),
+        ("predict", ("model", "patches.npz"), "-o patches.npz", "PATCHES"),
+        ("train", ("patches.npz",), "-o patches.npz", "PATCHES"),
+    ],
+)
+def test_a_file_that_is_read_is_not_replaced(
+    command, inputs, option, role, tmp_path, monkeypatch, invoke
+):
+    monkeypatch.chdir(tmp_path)
+    for name in {*inputs, "cells.csv"}:
+        (tmp_path / name).write_text(name)
+    (tmp_path / "link.csv").symlink_to("cells.csv")
+    code, _, lines = invoke(command, *inputs, *option.split(), "--overwrite")
+    assert code == 2, lines
+    if "b.csv" in inputs:
+        assert "is one file, and there are 2 slides" in lines[0]
+    else:
+        assert f"is {role} too; wants a file of its own" in lines[0]
+    assert all((tmp_path / name).read_text() == name for name in inputs)

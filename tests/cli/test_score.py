@@ -281,3 +281,56 @@ def test_thresholds_chosen_on_the_slides_of_the_training_get_a_caution(
     code, _, lines = invoke(*line)
     assert code == 0, lines
     assert not any("caution" in text for text in lines)
+
+
+def cells_of(name, n=4, **more):
+    table = pd.DataFrame({"image": name, "x": np.arange(n) * 50.0, "y": 30.0, "label": "m"})
+    return table.assign(**more)
+
+
+def test_a_folder_of_tables_may_say_what_was_skipped_and_holds_no_table_twice(tmp_path, invoke):
+    folder, truth = tmp_path / "found", tmp_path / "cells.csv"
+    folder.mkdir()
+    found = cells_of("a.tif", probability=0.9)
+    found.to_csv(folder / "a.csv", index=False)
+    cells_of("b.tif", 3, probability=0.8).to_csv(folder / "B.CSV", index=False)
+    pd.concat([cells_of("a.tif"), cells_of("b.tif")]).to_csv(truth, index=False)
+    (folder / "a.csv.skipped.csv").write_text("image,x,y,width,height\na.tif,0,0,9,9\n")
+    code, printed, lines = invoke("score", folder, truth, "--radius-px", 5)
+    assert (code, lines) == (0, [f"{folder}: 2 slide(s), radius 5 px"])
+    assert printed.split("\n")[2].split()[:4] == ["all", "m", "8", "7"]
+    found.to_csv(folder / "copy of a.csv", index=False)
+    code, _, lines = invoke("score", folder, truth, "--radius-px", 5)
+    assert code == 1
+    assert "copy of a.csv: has detections that a.csv has too" in lines[0]
+
+
+@pytest.mark.parametrize("value", ["nan", "1.5", "-0.1"])
+def test_probabilities_lie_from_0_to_1(value, tmp_path, invoke):
+    for name in ("found.csv", "cells.csv"):
+        cells_of("a.tif", probability=0.9).to_csv(tmp_path / name, index=False)
+    line = ("score", tmp_path / "found.csv", tmp_path / "cells.csv", "--radius-px", 5)
+    code, _, lines = invoke(*line, "--min-probability", value)
+    assert code == 2
+    assert f"'--min-probability': got {value}, wants a number from 0 to 1" in lines[0]
+
+
+@pytest.mark.parametrize(("name", "refused"), [("a.mrxs", True), ("a.tif", False)])
+def test_tables_must_count_from_one_place(name, refused, tmp_path, invoke):
+    cells_of(name, probability=0.9).to_csv(tmp_path / "found.csv", index=False)
+    cells_of(name, origin="bounds").to_csv(tmp_path / "cells.csv", index=False)
+    line = ("score", tmp_path / "found.csv", tmp_path / "cells.csv", "--radius-px", 5)
+    code, _, lines = invoke(*line)
+    assert code == refused, lines
+    assert ("cells.csv: positions on 'a.mrxs' count from the corner" in lines[0]) == refused
+    both = cells_of(name, origin="bounds", probability=0.9)
+    both.to_csv(tmp_path / "found.csv", index=False)
+    assert invoke(*line)[0] == 0
+
+
+def test_a_resolution_that_contradicts_the_slides_is_said(road, found, invoke):
+    line = ("score", found, road / "cells.sqlite", "--slides", road / "slides", "--mpp")
+    for mpp, said in ((0.5, 1), (0.25, 0)):
+        code, _, lines = invoke(*line, mpp)
+        cautions = [text for text in lines if text.startswith("caution: --mpp 0.5 is used in")]
+        assert (code, len(cautions)) == (0, said), lines
