@@ -13,7 +13,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["composed", "path_below", "same_name"]
+import numpy as np
+
+from .errors import argument_error
+
+__all__ = ["base_name", "composed", "path_below", "rows_named", "same_name"]
 
 
 def composed(text: str) -> str:
@@ -26,6 +30,60 @@ def composed(text: str) -> str:
     True
     """
     return unicodedata.normalize("NFC", text)
+
+
+def base_name(name: str) -> str:
+    r"""Return the name of an image without its folders, whichever program wrote them.
+
+    Examples
+    --------
+    >>> from stnclf._utils.names import base_name
+    >>> base_name("day1/a.png"), base_name("day1\\a.png")
+    ('a.png', 'a.png')
+    """
+    return composed(os.path.basename(name.replace("\\", "/")))
+
+
+def rows_named(names: Iterable[Any], wanted: str, argument: str) -> np.ndarray:
+    """Mark the rows of an image, whose folders count for nothing where it is the only one.
+
+    Parameters
+    ----------
+    names : iterable
+        The image of each row; what is no text is none.
+    wanted : str
+        Name of the image, composed and without folders.
+    argument : str
+        The argument that errors name.
+
+    Returns
+    -------
+    bool ndarray of shape (n_rows,)
+
+    Raises
+    ------
+    ValueError
+        If no row is of that image, or images of several folders have its name.
+
+    Examples
+    --------
+    >>> from stnclf._utils.names import rows_named
+    >>> rows_named(["day1/a.png", "day2/b.png"], "b.png", "table").tolist()
+    [False, True]
+    """
+    full = [composed(name) if isinstance(name, str) else "" for name in names]
+    rows = np.array([name == wanted for name in full], dtype=bool)
+    if not rows.any():
+        rows = np.array([base_name(name) == wanted for name in full], dtype=bool)
+        found = sorted({name for name, row in zip(full, rows) if row})
+        if not found:
+            raise argument_error(argument, f"none of its images is named {wanted!r}.")
+        if len(found) > 1:
+            raise argument_error(
+                argument,
+                f"{found[0]!r} and {found[1]!r} are both named {wanted!r}; wants the rows of one.",
+            )
+    return rows
 
 
 def same_name(names: Iterable[Any], wanted: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from .._utils.files import write_atomically
+from .._utils.names import base_name
 from .._utils.printable import printable
 from .._version import __version__
 from ..annotations import read_annotations, write_annotations
@@ -111,7 +112,7 @@ def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwri
 
 def _check_slide(detections, table, slide):
     """Say that a table names another slide, and that alone."""
-    names = sorted({os.path.basename(str(name).replace("\\", "/")) for name in table["image"]})
+    names = sorted({base_name(str(name)) for name in table["image"]})
     name = os.path.basename(slide)
     if len(names) == 1 and names[0] not in (name, stem_of(name)):
         say(f"{detections}: its cells are of {names[0]!r}, taken for those of {name!r}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from .._utils.files import write_atomically
-from .._utils.names import composed
+from .._utils.names import base_name, composed
 from .._utils.optional import import_pandas
 from .._utils.printable import printable
 from .._utils.run import read_sidecar, write_sidecar
@@ -119,6 +119,8 @@ def score(
             f"'{plot}' ends with none of {', '.join(_PICTURES)}.", param_hint="'--plot'"
         )
     found, scanned = _read_detections(detections)
+    with about_file(detections):
+        found = by_base_name(found)
     cells = read_table(truth, format, mpp=mpp, columns=columns, slides=slides, labels=labels)[0]
     with about_file(truth):
         cells = by_base_name(cells[cells["label"].notna()])
@@ -218,7 +220,7 @@ def _read_detections(path):
             )
         seen |= cells
         tables.append(table[table["label"].notna()])
-        names = {stem_of(name) for name in table["image"]}
+        names = {stem_of(base_name(name)) for name in table["image"]}
         if len(names) > 1:
             scanned = None
         elif scanned is not None:
@@ -263,7 +265,8 @@ def _in_micrometres(cells, found, mpp, slides):
             "for example."
         )
     else:
-        known, paths = {}, dict(zip(cells["image"], cells["path"]))
+        known = {}
+        paths = {name: path for t in (found, cells) for name, path in zip(t["image"], t["path"])}
         for name in sorted({*cells["image"], *found["image"]}):
             is_file = os.path.isfile(slides)
             path = slides if is_file else resolve_image(slides, paths.get(name, name))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from .._utils.names import composed
+from .._utils.names import base_name, composed
 from .._utils.optional import import_pandas
 from .._utils.printable import quoted
 from ..annotations import read_annotations, resolve_image
@@ -234,7 +234,7 @@ def by_base_name(cells):
     ValueError
         If two images would have one name.
     """
-    names = {name: os.path.basename(str(name).replace("\\", "/")) for name in cells["image"]}
+    names = {name: base_name(str(name)) for name in cells["image"]}
     if len(set(names.values())) < len(names):
         raise ValueError("has several images of one name in different folders.")
     return cells.assign(image=cells["image"].map(names), path=cells["image"])

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from .._base import BaseCellClassifier
 from .._utils.errors import argument_error
 from .._utils.identity import describe_source, run_identity
-from .._utils.names import composed
+from .._utils.names import rows_named
 from .._utils.neutral import neutral
 from .._utils.optional import import_pandas
 from .._utils.progress import Progress
@@ -132,9 +132,7 @@ def classify_cells(
     check_cells(frame, "table", labelled=False)
     with opened(slide) as slide:
         if frame["image"].nunique() > 1:
-            frame = frame[frame["image"].map(composed) == name_of(slide)]
-            if not len(frame):
-                raise argument_error("table", f"none of its images is named {name_of(slide)!r}.")
+            frame = frame[rows_named(frame["image"], name_of(slide), "table")]
         slides = {frame["image"].iloc[0]: slide}
         return classify_table(
             estimator, slides, frame, mpp=mpp, on_error=on_error, out=out, resume=resume,

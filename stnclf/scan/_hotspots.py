@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from .._utils.errors import argument_error
-from .._utils.names import composed
+from .._utils.names import composed, rows_named
 from .._utils.optional import import_pandas
 from .._utils.typing import PathLike, Pixels, Table
 from .._utils.values import check_positive
@@ -217,10 +217,7 @@ def rows_of(detections, slide, label=None):
         label = _one_form(label)
         counts &= np.array([_one_form(name) == label for name in detections["label"]], dtype=bool)
     if "image" in detections and len(set(detections["image"])) > 1:
-        of_slide = np.array([_one_form(name) == name_of(slide) for name in detections["image"]])
-        if not of_slide.any():
-            raise argument_error("detections", f"none of its images is named {name_of(slide)!r}.")
-        counts &= of_slide
+        counts &= rows_named(detections["image"], name_of(slide), "detections")
     _check_origin(detections, slide, counts)
     return counts
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
@@ -12,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from .._base import BaseCellClassifier
 from .._utils.errors import argument_error
-from .._utils.names import composed
+from .._utils.names import base_name
 from .._utils.optional import import_pandas
 from .._utils.typing import PathLike, Table
 from .._utils.values import check_positive
@@ -112,8 +111,7 @@ def hard_negatives(
     if radius_um is not None:
         radius_um = check_positive("radius_um", radius_um, "micrometres")
     groups, points, _, _, _, from_bounds = check_cells(annotations, "annotations", labelled=False)
-    names = [os.path.basename(name.replace("\\", "/")) for name in groups]
-    base = np.array([composed(name) for name in names])
+    base = np.array([base_name(name) for name in groups])
     slides = [slide if isinstance(slide, Slide) else Slide(slide) for slide in slides]
     tables = scan_slides(
         estimator, slides, out=out, resume=resume, n_jobs=n_jobs, tile_jobs=tile_jobs,

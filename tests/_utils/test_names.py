@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from stnclf._utils.names import composed, path_below, same_name
+from stnclf._utils.names import base_name, composed, path_below, rows_named, same_name
 
 NFC = "Pr\u00e4parat \u00d6"
 NFD = unicodedata.normalize("NFD", NFC)
@@ -33,3 +33,16 @@ def test_paths_are_found_in_either_form(tmp_path, stored, asked):
 def test_what_is_not_there_keeps_its_name(tmp_path):
     assert path_below(tmp_path, [NFD, "x.tif"]) == tmp_path / NFD / "x.tif"
     assert path_below(tmp_path / "no", [NFC]) == tmp_path / "no" / NFC
+
+
+def test_folders_count_for_nothing_where_one_image_has_the_name():
+    names = ["x/a.png", "b.png", "x\\c.png", f"y/{NFD}.png", None]
+    assert base_name(f"y\\z/{NFD}.png") == f"{NFC}.png"
+    assert rows_named(names, f"{NFC}.png", "t").tolist() == [0, 0, 0, 1, 0]
+    assert rows_named(names, "c.png", "t").tolist() == [0, 0, 1, 0, 0]
+    # The name as it is goes first; else it must be one.
+    assert rows_named(["a.png", "x/a.png"], "a.png", "t").tolist() == [1, 0]
+    with pytest.raises(ValueError, match=r"t: 'x/a.png' and 'y/a.png' are both named 'a.png'"):
+        rows_named(["x/a.png", "y/a.png", "y/a.png"], "a.png", "t")
+    with pytest.raises(ValueError, match=r"t: none of its images is named 'd.png'"):
+        rows_named(names, "d.png", "t")

@@ -220,6 +220,20 @@ def test_truth_named_after_its_slide_is_that_of_the_slide(road, found, exports, 
     assert one[1].splitlines()[-1] in expected[1]
 
 
+def test_folders_in_the_names_of_detections_count_for_nothing(road, found, tmp_path, invoke):
+    truth = road / "cells.sqlite"
+    expected = invoke("score", found, truth, "--radius-px", 6)
+    table = pd.concat(read_annotations(path) for path in sorted(found.glob("*.csv")))
+    table.assign(image="day1/" + table["image"]).to_csv(tmp_path / "all.csv", index=False)
+    code, printed, _ = invoke("score", tmp_path / "all.csv", truth, "--radius-px", 6)
+    assert (code, printed) == expected[:2]
+    with_two = pd.concat([table, table.assign(image="day1/" + table["image"])])
+    with_two.to_csv(tmp_path / "two.csv", index=False)
+    code, _, lines = invoke("score", tmp_path / "two.csv", truth, "--radius-px", 6)
+    assert code == 1
+    assert "has several images of one name in different folders" in lines[0]
+
+
 def test_detections_on_slides_without_truth_are_counted_and_said(found, exports, invoke):
     os.remove(exports / "ü.geojson")
     code, _, lines = invoke("score", found, exports, "--radius-px", 6)

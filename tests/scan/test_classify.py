@@ -179,3 +179,12 @@ def test_slides_are_named_in_either_form_of_unicode(clf, cells, road):
     renamed = cells.assign(image=cells["image"].replace("ü.png", decomposed))
     found = classify_cells(clf, slide, renamed, mpp=0.25)
     assert found["label"].tolist() == expected["label"].tolist()
+
+
+def test_the_folder_of_a_slide_counts_for_nothing(clf, cells, road):
+    slide = Slide(road / "slides" / "ü.png", 0.25)
+    expected = classify_cells(clf, slide, cells, mpp=0.25)
+    below = cells.assign(image="day1/" + cells["image"])
+    found = classify_cells(clf, slide, below, mpp=0.25)
+    assert set(found["image"]) == {"day1/ü.png"}
+    pd.testing.assert_frame_equal(found.assign(image="ü.png"), expected)

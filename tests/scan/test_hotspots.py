@@ -175,6 +175,8 @@ def test_only_the_cells_of_this_slide_count(tmp_path):
     slide = Slide(tmp_path / "a.png", mpp=MPP)
     cells = table([[5000, 100], [700, 600]], image=["b.png", "a.png"])
     assert hotspots(cells, slide, area_mm2=0.02)["count"].tolist() == [1]
+    below = cells.assign(image=["day1/b.png", "day2/a.png"])  # as classify names them
+    assert hotspots(below, slide, area_mm2=0.02)["count"].tolist() == [1]
     with pytest.raises(ValueError, match=r"none of its images is named 'array'"):
         hotspots(cells, blank(), area_mm2=0.02)
     # A table of one image is about this slide, whatever its name.
