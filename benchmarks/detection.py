@@ -1,6 +1,7 @@
 """All cells of real images found and classified, five folds by image.
 
     python benchmarks/detection.py --data ROOT [--sets crchisto bccd] [--folds 0 1 2 3 4]
+        [--work DIR]
     python benchmarks/detection.py --page-only
 
 ROOT holds the folders crchisto and crchisto_detection, and bccd. Image i is scanned by the model of
@@ -8,14 +9,17 @@ fold i modulo 5, which was trained on the others: all annotated cells are taught
 background.
 
 crchisto  Nuclei at twice the size, 0.25 um, in four classes, found within 6 px of the original.
-          Detection is that of any nucleus, with or without a class. For detection and class
+          Detection is that of any nucleus, with or without a class: its probability is the sum
+          of those of the classes. For detection and class
           together a nucleus of another class, or none near, is wrong; what is found nearest to a
           nucleus that has no class counts neither way. F1 is weighted by the classes' numbers.
 bccd      White cells, platelets and red cells of whole photographs at a third of the size, within
           10 px of it.
 
+These images are full of cells of several classes: they are scanned in one pass (``tta=False``).
 The threshold of a fold is the one that is best on what the other folds' models found on the
-images that they had not seen. Each fold is stored as it is done, and is not made again.
+images that they had not seen. Each fold is stored as it is done, and is not made again. --work
+keeps the models.
 """
 
 import json
@@ -31,6 +35,7 @@ from scipy.spatial import cKDTree
 from stnclf import STNCellClassifier
 from stnclf.annotations import read_annotations
 from stnclf.metrics import detection_score
+from stnclf.persistence import load, save
 from stnclf.scan import scan
 from stnclf.slides import Slide, extract_patches
 
@@ -45,6 +50,7 @@ SETS = {
         "image_mpp": 0.5,
         "radius": 6.0,
         "background": 30,
+        "tta": False,
         "epochs": {"classifier_epochs": 4, "localizer_epochs": 26, "joint_epochs": 0},
     },
     "bccd": {
@@ -52,6 +58,7 @@ SETS = {
         "image_mpp": 1.0,
         "radius": 30.0,
         "background": 10,
+        "tta": False,
         "epochs": {"classifier_epochs": 8, "localizer_epochs": 40, "joint_epochs": 0},
     },
 }
@@ -64,6 +71,7 @@ def main(arguments=None):
     line.add_argument(
         "--folds", nargs="*", type=int, choices=range(N_FOLDS), default=range(N_FOLDS)
     )
+    line.add_argument("--work", type=Path, help="folder that keeps the models")
     carry_out(line.parse_args(arguments), KEY, measure, sections, "scan_results.md")
 
 
@@ -75,7 +83,8 @@ def measure(options, store):
             row = {"set": name, "fold": fold, "settings": SETS[name]}
             if store.is_done(row):
                 continue
-            row |= measure_fold(cells, folder, fold, **SETS[name])
+            work = options.work and options.work / f"{name}-{fold}"
+            row |= measure_fold(cells, folder, fold, work, **SETS[name])
             print(name, fold, row["fit_cpu_seconds"], json.dumps(row["classes"])[:300], flush=True)
             store.put(row)
 
@@ -113,33 +122,16 @@ def in_order(names):
     return sorted(set(names), key=lambda name: int("".join(filter(str.isdigit, Path(name).stem))))
 
 
-def measure_fold(cells, folder, fold, sizes, image_mpp, radius, background, epochs):
+def measure_fold(cells, folder, fold, work, image_mpp, radius, tta, **how):
     """Train on the other folds' images and scan those of one; counts at each threshold."""
     names = in_order(cells["image"])
     test = names[fold::N_FOLDS]
     train = cells[~cells["image"].isin(test)]
-    X, y, centers, _, neighbors = extract_patches(
-        train,
-        folder,
-        size=sizes["patch_size"],
-        cell_size=sizes["cell_size"],
-        mpp=sizes["mpp"],
-        slide_mpp=image_mpp,
-        background=background * (len(names) - len(test)),
-        background_distance=sizes["cell_size"] / 2,
-        neighbors=True,
-        outside="clip",
-        random_state=0,
-    )
-    # A nucleus without a class is one, too: the first class stands for any.
-    neighbors[:, :, 2] = np.maximum(neighbors[:, :, 2], 0)
-    model = STNCellClassifier(**sizes, **epochs, random_state=0)
-    start = time.process_time()
-    model.fit(X, y, centers=centers, neighbors=neighbors)
-    fit, start, found = time.process_time() - start, time.process_time(), []
+    model, fit = trained(train, folder, len(names) - len(test), work, image_mpp, **how)
+    start, found = time.process_time(), []
     for name in test:
         slide = Slide(folder / name, mpp=image_mpp)
-        table = scan(model, slide, tissue=False, min_probability=THRESHOLDS[0])
+        table = scan(model, slide, tissue=False, min_probability=THRESHOLDS[0], tta=tta)
         found.append(table.assign(image=name))
     scanned = time.process_time() - start
     truth = cells[cells["image"].isin(test)]
@@ -152,9 +144,43 @@ def measure_fold(cells, folder, fold, sizes, image_mpp, radius, background, epoc
     }
 
 
+def trained(train, folder, n_images, work, image_mpp, sizes, background, epochs):
+    """Train on some images, unless that is done; return the model and its CPU seconds."""
+    if work is not None and work.with_suffix(".json").exists():
+        seconds = json.loads(work.with_suffix(".json").read_text(encoding="utf-8"))
+        return load(work.with_suffix(".safetensors")), seconds
+    X, y, centers, _, neighbors = extract_patches(
+        train,
+        folder,
+        size=sizes["patch_size"],
+        cell_size=sizes["cell_size"],
+        mpp=sizes["mpp"],
+        slide_mpp=image_mpp,
+        background=background * n_images,
+        background_distance=sizes["cell_size"] / 2,
+        neighbors=True,
+        outside="clip",
+        random_state=0,
+    )
+    # A nucleus without a class is one, too: the first class stands for any.
+    neighbors[:, :, 2] = np.maximum(neighbors[:, :, 2], 0)
+    model = STNCellClassifier(**sizes, **epochs, random_state=0)
+    start = time.process_time()
+    model.fit(X, y, centers=centers, neighbors=neighbors)
+    seconds = time.process_time() - start
+    if work is not None:
+        work.parent.mkdir(parents=True, exist_ok=True)
+        save(model, work.with_suffix(".safetensors"))
+        work.with_suffix(".json").write_text(json.dumps(seconds), encoding="utf-8")
+    return model, seconds
+
+
 def counts(truth, found, radius):
     """Count true and false detections at each threshold, of any cell and by class."""
-    any_cell = [t.assign(label="cell") for t in (truth, found)]
+    # Each class that is in the truth; whatever else the model knows is no cell.
+    classes = [f"probability_{label}" for label in sorted(set(truth["label"].dropna()))]
+    any_cell = [truth.assign(label="cell"), found.assign(label="cell")]
+    any_cell[1]["probability"] = found[classes].sum(axis=1)
     known = truth["label"].notna()
     clear = ~nearest_is_unknown(truth, known, found, radius)
     return {

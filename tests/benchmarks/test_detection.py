@@ -24,20 +24,22 @@ TRUTH = table(
 )
 FOUND = pd.DataFrame(
     [
-        ("1.png", 11, 10, "a", 0.9),
-        ("1.png", 50, 12, "a", 0.5),  # of another class
-        ("1.png", 91, 10, "b", 0.8),  # on a cell that has none
-        ("1.png", 30, 40, "b", 0.3),  # on nothing
-        ("2.png", 50, 10, "b", 0.1),
+        ("1.png", 11, 10, "a", 0.9, 0.9, 0.0, 0.1),
+        ("1.png", 50, 12, "a", 0.5, 0.5, 0.3, 0.0),  # of another class
+        ("1.png", 91, 10, "b", 0.8, 0.1, 0.8, 0.0),  # on a cell that has none
+        ("1.png", 30, 40, "b", 0.3, 0.2, 0.3, 0.5),  # on nothing
+        ("2.png", 50, 10, "b", 0.1, 0.0, 0.1, 0.9),
     ],
-    columns=["image", "x", "y", "label", "probability"],
+    columns=["image", "x", "y", "label", "probability", *map("probability_{}".format, "abc")],
 )
 
 
 def test_counts_by_hand():
     made = benchmark.counts(TRUTH, FOUND, 6.0)
-    at = {t: made["any"]["counts"][benchmark.THRESHOLDS.index(t)] for t in (0.02, 0.2, 0.4, 0.86)}
-    assert at == {0.02: [3, 2], 0.2: [3, 1], 0.4: [3, 0], 0.86: [1, 0]}
+    # Any cell: the sum of the classes that are cells, 0.9, 0.8, 0.9, 0.5 and 0.1.
+    some = (0.02, 0.2, 0.4, 0.52, 0.82)
+    at = {t: made["any"]["counts"][benchmark.THRESHOLDS.index(t)] for t in some}
+    assert at == {0.02: [3, 2], 0.2: [3, 1], 0.4: [3, 1], 0.52: [3, 0], 0.82: [2, 0]}
     assert made["any"]["n"] == 4
     first = benchmark.THRESHOLDS.index(0.2)
     # The detection on the cell without a class counts neither way.
@@ -50,7 +52,8 @@ def test_counts_by_hand():
 def test_scores_and_thresholds_by_hand():
     made = benchmark.counts(TRUTH, FOUND, 6.0)
     f1 = benchmark.f1_of([made["any"]])
-    assert f1[benchmark.THRESHOLDS.index(0.4)] == pytest.approx(2 * 3 / (3 + 4))
+    assert f1[benchmark.THRESHOLDS.index(0.4)] == pytest.approx(2 * 3 / (4 + 4))
+    assert f1[benchmark.THRESHOLDS.index(0.52)] == pytest.approx(2 * 3 / (3 + 4))
     both = benchmark.weighted_f1([made])
     # F1 of a is 2/(2+2), of b nothing is right: two thirds of the cells are a.
     assert both[benchmark.THRESHOLDS.index(0.4)] == pytest.approx(2 / 3 * 0.5)
