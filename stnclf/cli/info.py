@@ -25,6 +25,7 @@ from .outputs import check_output
 from .patch_set import is_patch_set, load_patches
 from .resolutions import SAME, caution_of_override, say_override, span
 from .sizes import (
+    caution_about_outside,
     caution_about_points,
     caution_about_small_images,
     cautions_about_regions,
@@ -249,9 +250,11 @@ def _size_facts(path, table, how, slide_mpp, cell_width):
     if root is not None:
         root = Path(root)
         there = look_at(cells, root, slide_mpp)
-        outside = there.outside > 0
+        outside = there.outside > 0 and not there.exchanged
         facts["slides_found"], facts["missing"] = len(there.sizes), there.missing
-        facts["outside"] = there.outside
+        facts["outside"] = there.outside if there.sizes else None
+        n_cells = int(cells["image"].isin(there.sizes).sum())
+        cautions.append(caution_about_outside(there, n_cells))
         known = [mpp for mpp in there.mpps.values() if mpp is not None]
         facts["mpp_range"] = [min(known), max(known)] if known else None
         cautions.append(caution_of_override(there.stated, slide_mpp))
@@ -322,7 +325,8 @@ def _in_words(facts):
         names = first_few([repr(name) for name in facts["missing"]])
         lacking = f"; without a file: {names}" if names else ""
         words["slides"] = f"{facts['slides_found']} of {n} found, {resolution}{lacking}"
-        words["outside"] = f"{facts['outside']} cells lie outside their image"
+        if facts["outside"] is not None:
+            words["outside"] = f"{facts['outside']} cells lie outside their image"
     words["counts"] = {label or "without a class": n for label, n in words["counts"].items()}
     words["box sides"] = _spread(facts["boxes_px"], mpp, unit)
     if facts["classes_px"]:

@@ -15,6 +15,7 @@ from .resolutions import SAME
 __all__ = [
     "Sizes",
     "Slides",
+    "caution_about_outside",
     "caution_about_points",
     "caution_about_small_images",
     "cautions_about_regions",
@@ -39,6 +40,8 @@ _FEW = 1000
 _REGION, _RARE = 8, 5
 #: Boxes of one size say that a tool has drawn them where there are at least as many.
 _FEW_BOXES = 5
+#: Share of the cells that may lie outside by a mistake or two.
+_ROUNDED = 0.01
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,10 @@ class Slides:
         Micrometres per pixel in the file of each image that was found.
     mpps : dict of str to (float or None)
         Those that count, which are the user's where there are any.
+    far : float, default=0
+        Pixels from the furthest of the cells outside to its image.
+    exchanged : bool, default=False
+        Whether x and y seem to be the wrong way round.
     """
 
     sizes: Mapping[str, tuple[int, int]]
@@ -67,6 +74,8 @@ class Slides:
     outside: int
     stated: Mapping[str, float | None]
     mpps: Mapping[str, float | None]
+    far: float = 0
+    exchanged: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,9 +117,10 @@ def look_at(table, root, slide_mpp=None):
     -------
     Slides
     """
+    from ..slides._cell_table import axes_exchanged, outside_by
     from ..slides._readers import open_reader
 
-    sizes, stated, missing, n_outside = {}, {}, [], 0
+    sizes, stated, missing = {}, {}, []
     for name, cells in table.groupby("image", sort=True):
         path = root if root.is_file() else _below(root, name)
         if path is None:
@@ -119,12 +129,16 @@ def look_at(table, root, slide_mpp=None):
         reader = open_reader(os.fspath(path))
         sizes[name] = tuple(reader.size)
         stated[name] = reader.mpp
-        points = cells[["x", "y"]].to_numpy(float)
-        inside = (points >= -0.5) & (points <= np.array(reader.size) - 0.5)
-        n_outside += int((~inside.all(axis=1)).sum())
     mpps = {name: slide_mpp or mpp for name, mpp in stated.items()}
     mpp = slide_mpp if not mpps else _common(set(mpps.values()))
-    return Slides(sizes, missing, mpp, n_outside, stated, mpps)
+    there = table[table["image"].isin(sizes)]
+    points = there[["x", "y"]].to_numpy(float)
+    of_each = np.array([sizes[name] for name in there["image"]]).reshape(-1, 2)
+    far = outside_by(points, of_each)
+    return Slides(
+        sizes, missing, mpp, int((far > 0).sum()), stated, mpps,
+        far=float(far.max(initial=0)), exchanged=axes_exchanged(points, of_each),
+    )  # fmt: skip
 
 
 def in_one_unit(table, slides):
@@ -375,6 +389,28 @@ def caution_about_points(table, mpp=None):
     )
 
 
+def caution_about_outside(slides, n_cells):
+    """Warn of positions that are probably not those of the images.
+
+    Parameters
+    ----------
+    slides : Slides
+        What is known of the images.
+    n_cells : int
+        Number of cells on those that were found.
+
+    Returns
+    -------
+    str or None
+    """
+    if slides.far < 1 or slides.outside <= _ROUNDED * n_cells:
+        return None
+    text = f"{slides.outside} of {n_cells} cells lie outside their image, by up to {slides.far:.3g}"
+    if slides.exchanged:
+        return f"{text} px; with x and y exchanged, all would lie inside"
+    return f"{text} px: are these the positions of these images, at this resolution?"
+
+
 def caution_about_small_images(sizes, slides):
     """Warn of patches that are larger than images.
 
@@ -395,14 +431,15 @@ def caution_about_small_images(sizes, slides):
         # Pixels of the image that a patch takes.
         side = sizes.size * (sizes.shrink if mpp is None or sizes.mpp is None else sizes.mpp / mpp)
         if min(sides) < side - 1e-6:
-            small[name] = sides
+            small[name] = sides, side
     if not small:
         return None
-    name, (width, height) = min(small.items(), key=lambda item: min(item[1]))
+    name, ((width, height), side) = min(small.items(), key=lambda item: min(item[1][0]))
+    of_it = "" if abs(side - sizes.size) < 0.5 else f", of which a patch takes {side:.0f}"
     return (
         f"{len(small)} of {len(slides.sizes)} images are smaller than a patch of {sizes.size} px, "
-        f"{name!r} has {width} x {height} px: what lies beyond their edges is white, or with "
-        "--edge mirror their mirror image"
+        f"{name!r} has {width} x {height} px{of_it}: what lies beyond their edges is white, or "
+        "with --edge mirror their mirror image"
     )
 
 

@@ -10,7 +10,14 @@ from .._utils.errors import argument_error
 from .._utils.printable import quoted
 from ..annotations._slide_facts import slide_facts
 
-__all__ = ["cells_inside", "check_cells", "has_no_rows", "on_level_0"]
+__all__ = [
+    "axes_exchanged",
+    "cells_inside",
+    "check_cells",
+    "has_no_rows",
+    "on_level_0",
+    "outside_by",
+]
 
 _COLUMNS = ("image", "x", "y", "label")
 
@@ -140,6 +147,58 @@ def _is_missing(label):
         return True
 
 
+def axes_exchanged(points, sizes):
+    """Tell whether x and y seem to be the wrong way round.
+
+    Parameters
+    ----------
+    points : float64 ndarray of shape (n, 2)
+        ``(x, y)`` in pixels of level 0.
+    sizes : int ndarray of shape (n, 2)
+        ``(width, height)`` of the image of each cell.
+
+    Returns
+    -------
+    bool
+        Whether cells lie a pixel or more outside their image, which is no rounding, and none does
+        with x and y exchanged.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stnclf.slides._cell_table import axes_exchanged
+    >>> axes_exchanged(np.array([[20.0, 150.0], [90.0, 10.0]]), np.array([[200, 100]] * 2))
+    True
+    """
+    far = outside_by(points, sizes)
+    return bool(far.max(initial=0) >= 1 and not outside_by(points[:, ::-1], sizes).any())
+
+
+def outside_by(points, sizes):
+    """Measure how far outside its image each point lies, along the axis on which it is more.
+
+    Parameters
+    ----------
+    points : float64 ndarray of shape (n, 2)
+        ``(x, y)`` in pixels of level 0.
+    sizes : int ndarray of shape (n, 2)
+        ``(width, height)`` of the image of each.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Pixels; 0 is inside.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stnclf.slides._cell_table import outside_by
+    >>> outside_by(np.array([[201.5, -2.5], [199.5, 0]]), np.array([[200, 100]] * 2)).tolist()
+    [2.0, 0.0]
+    """
+    return np.abs(points - np.clip(points, -0.5, sizes - 0.5)).max(axis=1, initial=0)
+
+
 def cells_inside(points, groups, sizes, rows, outside):
     """Find the cells that lie outside their image, and refuse, leave out or move them.
 
@@ -174,7 +233,7 @@ def cells_inside(points, groups, sizes, rows, outside):
         Once, with the number of cells that were left out or moved.
     """
     moved = np.clip(points, -0.5, sizes - 0.5)
-    far = np.abs(points - moved).max(axis=1)
+    far = outside_by(points, sizes)
     out = far > 0
     kept = np.ones(len(points), dtype=bool)
     if not out.any():
@@ -187,12 +246,15 @@ def cells_inside(points, groups, sizes, rows, outside):
         f"x, y = {x:.10g}, {y:.10g} lies outside image "
         f"{quoted(str(groups[first]))} of {width} x {height} px (width x height)"
     )
+    hint = ""
+    if axes_exchanged(points, sizes):
+        hint = " With x and y exchanged, all would lie inside."
     n_out, done = int(out.sum()), "left out" if outside == "skip" else "moved to its edge"
     if outside == "error":
         raise argument_error(
             "annotations",
             f"{text}; {n_out} of {len(points)} cells do. "
-            "outside='skip' leaves them out, 'clip' moves them to the edge.",
+            f"outside='skip' leaves them out, 'clip' moves them to the edge.{hint}",
             where=where,
         )
     if outside == "skip":
@@ -202,7 +264,7 @@ def cells_inside(points, groups, sizes, rows, outside):
             raise argument_error("annotations", problem, where=where)
     warnings.warn(
         f"annotations: {n_out} of {len(points)} cells lie outside their image, by up to "
-        f"{far.max():.3g} px, and were {done}; the first, {where}: {text}.",
+        f"{far.max():.3g} px, and were {done}; the first, {where}: {text}.{hint}",
         stacklevel=3,
     )
     return moved if outside == "clip" else points, kept

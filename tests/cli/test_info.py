@@ -90,6 +90,20 @@ def test_nothing_is_recommended_where_no_slide_is_found(cells, invoke, tmp_path)
     (facts,) = json.loads(invoke(*line, "--json")[1])
     assert facts["recommended"] is None
     assert "cautions" not in facts
+    # Nobody knows whether cells lie outside images that are not there.
+    assert facts["outside"] is None
+    assert "outside" not in out
+
+
+def test_x_and_y_the_wrong_way_round_are_not_left_out(invoke, tmp_path):
+    Image.new("RGB", (300, 200)).save(tmp_path / "a.png")
+    text = "image,x,y,label\na.png,150,250,a\na.png,20,30,b\n"
+    (tmp_path / "cells.csv").write_text(text, encoding="utf-8")
+    out = invoke("info", tmp_path / "cells.csv", tmp_path, "--cell-width", 20)[1]
+    assert "outside      1 cells lie outside their image\n" in out
+    assert "--outside" not in out
+    caution = "1 of 2 cells lie outside their image, by up to 50.5 px; with x and y exchanged"
+    assert f"caution      {caution}, all would lie inside\n" in out
 
 
 def test_sizes_are_those_of_the_cells_that_would_be_cut(invoke, tmp_path):

@@ -10,6 +10,7 @@ from PIL import Image
 from stnclf.cli.sizes import (
     Sizes,
     Slides,
+    caution_about_outside,
     caution_about_points,
     caution_about_small_images,
     cautions_about_regions,
@@ -177,19 +178,20 @@ def test_boxes_drawn_around_points_get_a_caution_where_they_decide():
 
 
 @pytest.mark.parametrize(
-    ("sizes", "mpps", "n_small"),
+    ("sizes", "mpps", "n_small", "named"),
     [
-        (Sizes(100, 50, None, 12), (None, None), 1),
-        (Sizes(96, 48, None, 12), (None, None), 0),
-        (Sizes(49, 24, None, 6, 2), (None, None), 1),
-        (Sizes(49, 24, 0.5, 6, 2), (0.25, 0.25), 1),
+        (Sizes(100, 50, None, 12), (None, None), 1, "'a.png' has 97 x 201 px: "),
+        (Sizes(96, 48, None, 12), (None, None), 0, ""),
+        # 49 px of half the resolution are 98 of the image, which has 97.
+        (Sizes(49, 24, None, 6, 2), (None, None), 1, "97 x 201 px, of which a patch takes 98: "),
+        (Sizes(49, 24, 0.5, 6, 2), (0.25, 0.25), 1, "97 x 201 px, of which a patch takes 98: "),
         # The larger one shows less than its pixels say: 75 px of 1 um make a patch of 0.5 um.
-        (Sizes(150, 75, 0.5, 6), (1.0, 0.25), 1),
-        (Sizes(100, 48, 0.5, 6), (1.0, 0.5), 0),
-        (Sizes(300, 48, 0.5, 6), (0.5, 0.5), 2),
+        (Sizes(150, 75, 0.5, 6), (1.0, 0.25), 1, "250 x 199 px, of which a patch takes 300: "),
+        (Sizes(100, 48, 0.5, 6), (1.0, 0.5), 0, ""),
+        (Sizes(300, 48, 0.5, 6), (0.5, 0.5), 2, "'a.png' has 97 x 201 px: "),
     ],
 )
-def test_patches_larger_than_images_get_a_caution(sizes, mpps, n_small):
+def test_patches_larger_than_images_get_a_caution(sizes, mpps, n_small, named):
     images = {"a.png": (97, 201), "b.png": (250, 199)}
     known = dict(zip(images, mpps))
     slides = Slides(images, [], None, 0, known, known)
@@ -198,3 +200,29 @@ def test_patches_larger_than_images_get_a_caution(sizes, mpps, n_small):
         assert text is None
     else:
         assert text.startswith(f"{n_small} of 2 images are smaller than a patch of {sizes.size} px")
+        assert named in text
+
+
+@pytest.mark.parametrize(
+    ("points", "caution"),
+    [
+        (
+            [(19.4, 29.4), (3, 25), (7, 8)],
+            "2 of 3 cells lie outside their image, by up to 9.9 px; ",
+        ),
+        # Exchanged, the last one lies outside, too.
+        ([(19.4, 29.4), (3, 25), (25, 8)], "2 of 3 cells lie outside their image, by up to 9.9 px"),
+        ([(19.4, 20.4), (3, 5), (7, 8)], None),  # rounding
+        ([(3, 25)] + 100 * [(7, 8)], None),  # one in a hundred
+        ([(3, 25)] + 98 * [(25, 8)], "1 of 99 cells lie outside"),
+    ],
+)
+def test_positions_of_other_images_get_a_caution(points, caution, tmp_path):
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    cells = table(points)
+    text = caution_about_outside(look_at(cells, tmp_path), len(cells))
+    if caution is None:
+        assert text is None
+    else:
+        assert text.startswith(caution)
+        assert ("with x and y exchanged, all" in text) == caution.endswith("; ")

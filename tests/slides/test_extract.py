@@ -448,6 +448,22 @@ def test_a_bad_row_is_named_and_nothing_is_written(root, tmp_path, change, kind,
     assert not os.listdir(folder)
 
 
+@pytest.mark.parametrize(
+    ("points", "exchanged"),
+    [([(50, 400), (20, 30)], True), ([(50, 400), (400, 30)], False), ([(50, 310), (20, 9)], False)],
+)
+def test_x_and_y_the_wrong_way_round_are_recognised(root, points, exchanged):
+    x, y = zip(*points)
+    table = {"image": ["a.png"] * 2, "x": x, "y": y, "label": [0, 1]}
+    hint = "With x and y exchanged, all would lie inside."
+    with pytest.raises(ValueError, match="1 of 2 cells do") as error:
+        extract_patches(table, root, size=24, mpp=None)
+    assert (hint in str(error.value)) == exchanged
+    with pytest.warns(UserWarning, match="1 of 2 cells lie outside") as caught:
+        extract_patches(table, root, size=24, mpp=None, outside="skip")
+    assert (hint in str(caught[0].message)) == exchanged
+
+
 def test_cells_on_the_very_edge_are_inside(root):
     table = {"image": ["a.png"] * 2, "x": [-0.5, 419.5], "y": [309.5, -0.5], "label": [0, 1]}
     X, y, centers, _ = extract_patches(table, root, size=24, mpp=None, image_size=25)
