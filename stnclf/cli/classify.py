@@ -8,6 +8,7 @@ from ..annotations import resolve_image
 from .common import (
     EXISTING,
     FILE,
+    POSITIVE,
     Command,
     column_option,
     count_labels,
@@ -41,12 +42,12 @@ _UNKNOWN = "unknown"
 @out_option("CSV file with one row per cell.")
 @click.option(
     "--mpp",
-    type=float,
+    type=POSITIVE,
     help="Micrometres per pixel of the patches that MODEL was trained on.  [default: as in MODEL]",
 )
 @click.option(
     "--slide-mpp",
-    type=float,
+    type=POSITIVE,
     help="Micrometres per pixel of the slides themselves, and of points in millimetres.",
 )
 @format_option("Format of TABLE.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import sys
 import warnings
@@ -18,6 +19,7 @@ from .signals import stopped_by_signals
 __all__ = [
     "EXISTING",
     "FILE",
+    "POSITIVE",
     "Command",
     "Main",
     "cell_width_option",
@@ -38,6 +40,26 @@ __all__ = [
 #: Arguments that name something which is there, and a file which is there.
 EXISTING = click.Path(exists=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class _Positive(click.ParamType):
+    """A number above 0 that is finite, as a resolution is."""
+
+    name = "float"
+
+    def convert(self, value, param, ctx):
+        """Read it."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not 0 < number < math.inf:
+            self.fail(f"got '{value}', wants a positive number.", param, ctx)
+        return number
+
+
+#: Of options for micrometres per pixel.
+POSITIVE = _Positive()
 
 #: Seconds to wait for the scheduler.
 _PATIENCE = 10

@@ -19,6 +19,7 @@ from .cautions import all_in_the_middle, cautions_about_model, cautions_about_sc
 from .common import (
     EXISTING,
     FILE,
+    POSITIVE,
     Command,
     check_jobs,
     column_option,
@@ -86,7 +87,9 @@ _USED_WITH_A_MODEL += ("domain", "slide_table")
 @click.option("--annotations", type=EXISTING, help="All cells of these slides, for --detect.")
 @format_option("Format of --annotations.")
 @column_option
-@click.option("--slide-mpp", type=float, help="Micrometres per pixel of these slides themselves.")
+@click.option(
+    "--slide-mpp", type=POSITIVE, help="Micrometres per pixel of these slides themselves."
+)
 @click.option(
     "--radius",
     "radius_um",

@@ -11,6 +11,7 @@ from ..annotations._coco import NO_CLASS
 from ..annotations._io import WRITE
 from .common import (
     EXISTING,
+    POSITIVE,
     Command,
     choose_labels,
     column_option,
@@ -59,7 +60,7 @@ _NO_CLASS = "--label chooses classes, or names that of all cells if the file nam
     type=click.Choice(["detection", "annotation"]),
     help="What the cells are to QuPath.  [default: detection]",
 )
-@click.option("--mpp", type=float, help="Micrometres per pixel, for positions in millimetres.")
+@click.option("--mpp", type=POSITIVE, help="Micrometres per pixel, for positions in millimetres.")
 @slides_option
 @overwrite_option
 def export(

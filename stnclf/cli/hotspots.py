@@ -14,7 +14,7 @@ from .._utils.printable import printable
 from .._version import __version__
 from ..annotations import read_annotations, write_annotations
 from ..annotations._slide_facts import stem_of
-from .common import FILE, Command, choose_labels, examples, out_option, overwrite_option
+from .common import FILE, POSITIVE, Command, choose_labels, examples, out_option, overwrite_option
 from .messages import about_file, say, write_data
 from .outputs import check_output
 from .resolutions import say_override
@@ -59,7 +59,7 @@ __all__ = ["hotspots"]
 @click.option(
     "-n", "--number", "n", type=int, default=1, show_default=True, help="Number of fields."
 )
-@click.option("--slide-mpp", type=float, help="Micrometres per pixel of SLIDE itself.")
+@click.option("--slide-mpp", type=POSITIVE, help="Micrometres per pixel of SLIDE itself.")
 @overwrite_option
 def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwrite, **how):
     """Find the fields of SLIDE with most DETECTIONS."""

@@ -14,6 +14,7 @@ from .._utils.printable import printable
 from ..annotations._slide_facts import SLIDE_ENDINGS
 from .common import (
     EXISTING,
+    POSITIVE,
     Command,
     cell_width_option,
     column_option,
@@ -81,8 +82,8 @@ _SIZE_FACTS = (
 @format_option("Format of the annotations, where the name of the file does not say it.")
 @column_option
 @slides_option
-@click.option("--mpp", type=float, help="Micrometres per pixel, for positions in millimetres.")
-@click.option("--slide-mpp", type=float, help="Micrometres per pixel of the slides themselves.")
+@click.option("--mpp", type=POSITIVE, help="Micrometres per pixel, for positions in millimetres.")
+@click.option("--slide-mpp", type=POSITIVE, help="Micrometres per pixel of the slides themselves.")
 @cell_width_option
 @click.option(
     "--tissue",

@@ -15,6 +15,7 @@ from ..annotations import resolve_image
 from .common import (
     EXISTING,
     FILE,
+    POSITIVE,
     Command,
     check_jobs,
     choose_labels,
@@ -75,7 +76,7 @@ _CHUNK = 256
 @click.option(
     "--background-label", default="background", show_default=True, help="Class of these patches."
 )
-@click.option("--slide-mpp", type=float, help="Micrometres per pixel of the slides themselves.")
+@click.option("--slide-mpp", type=POSITIVE, help="Micrometres per pixel of the slides themselves.")
 @format_option("Format of --annotations.")
 @column_option
 @click.option("--tile-size", type=int, default=1024, show_default=True, help="Pixels at a time.")

@@ -13,6 +13,7 @@ from .._version import __version__
 from ..annotations import resolve_image
 from .common import (
     EXISTING,
+    POSITIVE,
     Command,
     cell_width_option,
     check_jobs,
@@ -71,11 +72,11 @@ class _SideOrAuto(click.ParamType):
 @cell_width_option
 @click.option("--image-size", type=int, help="Side of the images, with context around the patch.")
 @click.option(
-    "--mpp", type=float, help="Micrometres per pixel of the patches.  [default: as level 0]"
+    "--mpp", type=POSITIVE, help="Micrometres per pixel of the patches.  [default: as level 0]"
 )
 @click.option(
     "--slide-mpp",
-    type=float,
+    type=POSITIVE,
     help="Micrometres per pixel of the slides themselves, and of points in millimetres.",
 )
 @click.option(

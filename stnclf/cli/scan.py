@@ -11,6 +11,7 @@ import click
 from .._utils.errors import check_utf8
 from .common import (
     FILE,
+    POSITIVE,
     Command,
     check_jobs,
     choose_labels,
@@ -42,10 +43,10 @@ __all__ = ["scan_command"]
 @out_option("Folder for a table of each slide; or, for one slide, a file that ends with .csv.")
 @click.option(
     "--mpp",
-    type=float,
+    type=POSITIVE,
     help="Micrometres per pixel of the patches that MODEL was trained on.  [default: as in MODEL]",
 )
-@click.option("--slide-mpp", type=float, help="Micrometres per pixel of the slides themselves.")
+@click.option("--slide-mpp", type=POSITIVE, help="Micrometres per pixel of the slides themselves.")
 @click.option("--label", "labels", multiple=True, help="Only this class; may be repeated.")
 @click.option(
     "--min-probability",

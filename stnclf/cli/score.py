@@ -22,6 +22,7 @@ from .cautions import caution_about_choice
 from .common import (
     EXISTING,
     FILE,
+    POSITIVE,
     Command,
     choose_labels,
     column_option,
@@ -63,7 +64,7 @@ _PICTURES = (".pdf", ".png", ".svg")
     help="Largest distance of a detection from its cell in micrometres.  [default: 7.5]",
 )
 @click.option("--radius-px", type=float, help="The same in pixels of level 0; needs no resolution.")
-@click.option("--mpp", type=float, help="Micrometres per pixel of the slides.")
+@click.option("--mpp", type=POSITIVE, help="Micrometres per pixel of the slides.")
 @click.option("--min-probability", type=float, help="Count detections of at least this.")
 @click.option(
     "--choose",

@@ -171,13 +171,16 @@ def classify_table(estimator, slides, table, *, mpp, on_error, out, resume, verb
         parts += [(name, here[i : i + _CHUNK]) for i in range(0, len(here), _CHUNK)]
     header = None
     if out is not None:
-        digest = hashlib.sha256(repr(names.tolist()).encode() + points.tobytes()).hexdigest()
+        digest = hashlib.sha256(repr(names.tolist()).encode() + points.tobytes())
+        # What is copied into the result.
+        rest = table.drop(columns=["x", "y"]).to_csv(index=False)
+        digest.update(rest.encode("utf-8", "backslashreplace"))
         header = run_identity(
             "classify_cells",
             __version__,
             model={"sha256": model_digest(estimator)},
             slides={name: describe_source(slide._opener.source) for name, slide in slides.items()},
-            cells={"sha256": digest},
+            cells={"sha256": digest.hexdigest()},
             mpp=mpp,
             scales=scales,
             chunk=_CHUNK,

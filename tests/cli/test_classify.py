@@ -64,7 +64,7 @@ def test_killed_classification_goes_on(road, tmp_path, invoke):
     ("slides", "more", "code", "words"),
     [
         ("slides/ü.png", [], 2, "is one slide, and"),
-        ("slides", ["--mpp", -1], 1, "--mpp"),
+        ("slides", ["--mpp", -1], 2, "--mpp"),
         (".", [], 1, "a b.tif"),
         ("slides", ["-o", "no/c.csv"], 2, "'--out': the folder of"),
     ],

@@ -95,7 +95,7 @@ def test_options_count_but_those_that_say_how_to_run():
         ("classify", ("model", "cells.csv", "slide.tif"), "-o slide.tif", "SLIDES"),
         ("hotspots", ("found.csv", "slide.tif"), "--map slide.tif", "SLIDE"),
         ("export", ("found.csv",), "-o found.csv", "TABLES"),
-        ("predict", ("model", "patches.npz"), "-o patches.npz", "PATCHES"),
+        ("predict", ("model", "patches.npz"), "-o patches.npz", "INPUTS"),
         ("train", ("patches.npz",), "-o patches.npz", "PATCHES"),
     ],
 )

@@ -46,6 +46,19 @@ def test_classes_are_those_of_predict_proba_on_the_same_patches(road, clf, cells
     assert (found["label"] == found["annotated"]).mean() > 0.9
 
 
+def test_a_finished_run_holds_for_the_columns_that_it_copied(clf, cells, road, tmp_path):
+    here = cells[cells["image"] == "ü.png"].iloc[:3]
+    how = {"mpp": 0.25, "out": tmp_path / "c.csv", "resume": True}
+    slide = Slide(road / "slides" / "ü.png", 0.25)
+    classify_cells(clf, slide, here, **how)
+    classify_cells(clf, slide, here, **how)
+    for other in (here.assign(label="new"), here.assign(area=0), here.assign(note="n")):
+        with pytest.raises(
+            ValueError, match="is complete, but was made with another cells"
+        ):
+            classify_cells(clf, slide, other, **how)
+
+
 def test_an_ensemble_says_where_its_members_disagree(road, clf, cells, tmp_path):
     other = stnclf.load(road / "model.safetensors")
     for parameter in other.net_.module_.classifier.parameters():
