@@ -121,7 +121,7 @@ def look_at(table, root, slide_mpp=None):
     from ..slides._readers import open_reader
 
     sizes, stated, missing = {}, {}, []
-    for name, cells in table.groupby("image", sort=True):
+    for name in sorted(table["image"].dropna().unique()):
         path = root if root.is_file() else _below(root, name)
         if path is None:
             missing.append(name)
