@@ -50,7 +50,7 @@ SETS = {
         "image_mpp": 0.5,
         "radius": 6.0,
         "background": 30,
-        "tta": False,
+        "scan_in": {"tta": False},
         "epochs": {"classifier_epochs": 4, "localizer_epochs": 26, "joint_epochs": 0},
     },
     "bccd": {
@@ -58,7 +58,7 @@ SETS = {
         "image_mpp": 1.0,
         "radius": 30.0,
         "background": 10,
-        "tta": False,
+        "scan_in": {"tta": False},
         "epochs": {"classifier_epochs": 8, "localizer_epochs": 40, "joint_epochs": 0},
     },
 }
@@ -122,7 +122,7 @@ def in_order(names):
     return sorted(set(names), key=lambda name: int("".join(filter(str.isdigit, Path(name).stem))))
 
 
-def measure_fold(cells, folder, fold, work, image_mpp, radius, tta, **how):
+def measure_fold(cells, folder, fold, work, image_mpp, radius, scan_in, **how):
     """Train on the other folds' images and scan those of one; counts at each threshold."""
     names = in_order(cells["image"])
     test = names[fold::N_FOLDS]
@@ -131,7 +131,7 @@ def measure_fold(cells, folder, fold, work, image_mpp, radius, tta, **how):
     start, found = time.process_time(), []
     for name in test:
         slide = Slide(folder / name, mpp=image_mpp)
-        table = scan(model, slide, tissue=False, min_probability=THRESHOLDS[0], tta=tta)
+        table = scan(model, slide, tissue=False, min_probability=THRESHOLDS[0], **scan_in)
         found.append(table.assign(image=name))
     scanned = time.process_time() - start
     truth = cells[cells["image"].isin(test)]
