@@ -13,11 +13,16 @@ from .tables import first_few
 
 __all__ = [
     "all_in_the_middle",
+    "caution_about_background",
+    "caution_about_balance",
     "caution_about_choice",
     "cautions_about_model",
     "cautions_about_scores",
     "slide_names",
 ]
+
+#: Share of the patches that an epoch shows below which a rare class costs too much.
+_FEW = 0.25
 
 
 def all_in_the_middle(patches):
@@ -87,6 +92,61 @@ def caution_about_choice(model, images):
     return (
         f"{model.name} was trained on {names}: it is surer there "
         "than on others, for which these thresholds may be too high; choose on slides kept back"
+    )
+
+
+def caution_about_background(patches, distance, window):
+    """Warn of background that only a few slides have, such as those with few annotations.
+
+    Parameters
+    ----------
+    patches : PatchSet
+        The patches.
+    distance : float
+        Least distance of the background from a cell in pixels of the patches.
+    window : float
+        Side of a cell's window, in the same.
+
+    Returns
+    -------
+    str or None
+    """
+    empty = np.isnan(patches.centers).any(axis=1)
+    n, n_slides = int(empty.sum()), len(set(patches.groups))
+    names = sorted(set(patches.groups[empty].tolist()))
+    if n < n_slides or 2 * len(names) >= n_slides:
+        return None
+    return (
+        f"all {n} patches of background are from {len(names)} of {n_slides} slides, "
+        f"{first_few([repr(name) for name in names])}; the others have no place at {distance:.3g} "
+        "px or more from every annotated cell: are all cells of these few annotated? A smaller "
+        f"--background-distance, {window / 2:.4g} px or more, takes from all"
+    )
+
+
+def caution_about_balance(y, balance):
+    """Warn of a rare class to whose size training deletes most of the others.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Classes of the patches.
+    balance : bool or "fixed"
+        The parameter of the estimator.
+
+    Returns
+    -------
+    str or None
+    """
+    classes, counts = np.unique(y, return_counts=True)
+    shown = len(classes) * int(counts.min())
+    if not balance or shown >= _FEW * len(y):
+        return None
+    rarest = str(classes[counts.argmin()])
+    when = "training" if balance == "fixed" else "an epoch"
+    return (
+        f"{when} shows {shown} of {len(y)} patches, {counts.min()} of each class, for {rarest!r} "
+        "has no more; --set balance=False --set class_weight=balanced shows all"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from .._utils.identity import describe_file, run_identity
 from .._utils.run import Run
 from .._version import __version__
 from ..annotations import resolve_image
+from .cautions import caution_about_background
 from .common import (
     EXISTING,
     POSITIVE,
@@ -82,7 +84,8 @@ class _SideOrAuto(click.ParamType):
 @click.option(
     "--max-offset",
     type=float,
-    help="Largest random distance in px of a cell from the middle.  [default: an eighth of --size]",
+    help="Largest random distance of a cell from the middle, in px of the patch.  [default: an "
+    "eighth of --size]",
 )
 @click.option("--label", "labels", multiple=True, help=LABEL_HELP)
 @format_option("Input format.")
@@ -112,7 +115,8 @@ class _SideOrAuto(click.ParamType):
 @click.option(
     "--background-distance",
     type=float,
-    help="Least distance in px of their middle from a cell.  [default: half the patch's diagonal]",
+    help="Least distance of their middle from a cell, in px of the patch.  [default: half the "
+    "patch's diagonal]",
 )
 @click.option(
     "--background-label", default="background", show_default=True, help="Class of these patches."
@@ -244,6 +248,12 @@ def patches(
     text = f"{text}; {n_out} of {n_rows} rows left out" if n_out else text
     n_skipped = len(found.facts.get("skipped", ()))
     say(f"{text}; {n_skipped} region(s) that cannot be read" if n_skipped else text)
+    if how["background"]:
+        size, distance = found.facts["size"], how["background_distance"]
+        distance = size / math.sqrt(2) if distance is None else distance
+        caution = caution_about_background(found, distance, found.facts["cell_size"])
+        if caution is not None:
+            say(f"caution: {caution}")
 
 
 def _say_cautions(table, root, how, decides, more):

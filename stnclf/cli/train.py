@@ -11,7 +11,7 @@ from .._utils.errors import argument_error
 from .._utils.identity import describe_file
 from .._utils.lock import Lock
 from .._utils.run import read_sidecar, write_sidecar
-from .cautions import slide_names
+from .cautions import caution_about_balance, slide_names
 from .common import EXISTING, Command, examples, long_options, out_option, shows_progress
 from .messages import about_file, say
 from .methods import TITLES, build, method_options
@@ -80,6 +80,9 @@ def train(patches, out, method, stages, ensemble, overwrite, resume, progress, *
         check_output(out, overwrite=overwrite, resume=resume)
         if not resume:
             _remove(checkpoints)
+        caution = caution_about_balance(found.y, getattr(estimator, "balance", False))
+        if caution is not None:
+            say(f"caution: {caution}")
         fit = partial(_fit, estimator, found, how, progress, patches)
         if ensemble is None:
             model, score = fit(slice(None), checkpoints[0]), ""

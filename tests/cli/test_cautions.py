@@ -8,8 +8,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from stnclf.cli.cautions import all_in_the_middle, cautions_about_scores
+from stnclf.cli.cautions import (
+    all_in_the_middle,
+    caution_about_background,
+    caution_about_balance,
+    cautions_about_scores,
+)
 
 
 def scores(found, guess):
@@ -61,3 +67,68 @@ def test_a_model_is_not_scored_on_its_own_patches_in_silence(road, tmp_path, inv
         np.save(path, np.load(path)[1:])
     code, _, lines = invoke("evaluate", tmp_path / "p", *line[2:])
     assert (code, len(lines)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "background", "n_few"),
+    [
+        ("aabcde", "aaaaaa", 1),
+        ("aabcde", "aaaabbb", 2),
+        ("aabcde", "aabbccc", 0),  # three of five
+        ("aabcde", "aaaa", 0),  # fewer than slides
+        ("aab", "aaa", 0),
+    ],
+)
+def test_background_of_few_slides_gets_a_caution(cells, background, n_few):
+    centers = np.array([[5.0, 5.0]] * len(cells) + [[np.nan, np.nan]] * len(background))
+    patches = SimpleNamespace(centers=centers, groups=np.array(list(cells + background)))
+    text = caution_about_background(patches, 45.2548, 32)
+    if not n_few:
+        assert text is None
+    else:
+        n = len(background)
+        assert text.startswith(f"all {n} patches of background are from {n_few} of 5 slides, 'a'")
+        assert "at 45.3 px or more" in text
+        assert "--background-distance, 16 px or more" in text
+
+
+@pytest.mark.parametrize(
+    ("counts", "balance", "shown"),
+    [
+        ((5, 30, 25), True, None),  # 15 of 60
+        ((5, 30, 26), True, "an epoch shows 15 of 61 patches, 5 of each class, for 'a'"),
+        ((30, 5, 26), "fixed", "training shows 15 of 61 patches, 5 of each class, for 'b'"),
+        ((5, 30, 26), False, None),
+    ],
+)
+def test_a_rare_class_that_costs_most_patches_gets_a_caution(counts, balance, shown):
+    text = caution_about_balance(np.repeat(["a", "b", "c"], counts), balance)
+    assert text is None if shown is None else text.startswith(shown)
+
+
+def test_cautions_are_said_where_patches_are_cut_and_trained_on(tmp_path, invoke):
+    rng = np.random.default_rng(0)
+    (tmp_path / "s").mkdir()
+    rows = ["image,x,y,label", "0.png,20,20,a"]
+    for i in range(5):
+        image = rng.integers(120, 200, (120, 160, 3), dtype=np.uint8)
+        Image.fromarray(image).save(tmp_path / "s" / f"{i}.png")
+        if i:  # cells all over the image
+            rows += [f"{i}.png,{x},{y},b" for x in range(20, 160, 40) for y in range(20, 120, 40)]
+    (tmp_path / "c.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    cut = ("patches", tmp_path / "c.csv", tmp_path / "s", "-o", tmp_path / "p", "--size", 48)
+    code, _, lines = invoke(*cut, "--background", 5)
+    assert (code, len(lines)) == (0, 2), lines
+    assert lines[1].startswith(
+        "caution: all 5 patches of background are from 1 of 5 slides, '0.png'; the others have no "
+        "place at 33.9 px or more"
+    )
+    epochs = ("--classifier-epochs", 1, "--localizer-epochs", 0, "--joint-epochs", 0)
+    train = ("train", tmp_path / "p", "-o", tmp_path / "m.safetensors", "--stages", "classifier")
+    code, _, lines = invoke(*train, *epochs, "--no-progress")
+    assert (code, len(lines)) == (0, 2), lines
+    assert lines[0].startswith("caution: an epoch shows 3 of 54 patches, 1 of each class, for 'a'")
+    code, _, lines = invoke(
+        *train, *epochs, "--no-progress", "--overwrite", "--set", "balance=False"
+    )
+    assert (code, len(lines)) == (0, 1), lines

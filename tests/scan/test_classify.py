@@ -53,9 +53,7 @@ def test_a_finished_run_holds_for_the_columns_that_it_copied(clf, cells, road, t
     classify_cells(clf, slide, here, **how)
     classify_cells(clf, slide, here, **how)
     for other in (here.assign(label="new"), here.assign(area=0), here.assign(note="n")):
-        with pytest.raises(
-            ValueError, match="is complete, but was made with another cells"
-        ):
+        with pytest.raises(ValueError, match="is complete, but was made with another cells"):
             classify_cells(clf, slide, other, **how)
 
 
