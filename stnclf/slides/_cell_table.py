@@ -148,7 +148,7 @@ def _is_missing(label):
 
 
 def axes_exchanged(points, sizes):
-    """Tell whether x and y seem to be the wrong way round.
+    """Return whether x and y seem to be the wrong way round.
 
     Parameters
     ----------
