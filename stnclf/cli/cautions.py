@@ -16,6 +16,7 @@ __all__ = [
     "caution_about_background",
     "caution_about_balance",
     "caution_about_choice",
+    "caution_about_unclassed",
     "cautions_about_model",
     "cautions_about_scores",
     "slide_names",
@@ -147,6 +148,28 @@ def caution_about_balance(y, balance):
     return (
         f"{when} shows {shown} of {len(y)} patches, {counts.min()} of each class, for {rarest!r} "
         "has no more; --set balance=False --set class_weight=balanced shows all"
+    )
+
+
+def caution_about_unclassed(truth, n):
+    """Warn of true cells whose class nobody knows, for which a detection cannot be right.
+
+    Parameters
+    ----------
+    truth : path-like
+        The file of the true cells.
+    n : int
+        How many of its cells on the slides that are scored have no class.
+
+    Returns
+    -------
+    str or None
+    """
+    if not n:
+        return None
+    return (
+        f"{n} cells of {truth} have no class: they need not be found, and what is found on them "
+        "counts as false"
     )
 
 

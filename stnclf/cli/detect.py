@@ -20,6 +20,7 @@ from ..report._detections import detection_intervals, score_slides
 from ..scan import scan_slides
 from ..slides import Slide
 from ..slides._slide import name_of
+from .cautions import caution_about_unclassed
 from .messages import say
 from .tables import by_base_name, read_table
 
@@ -200,14 +201,19 @@ def slides_and_cells(found, slides, annotations, slide_mpp, **reading):
     names = np.unique(found.groups).tolist()
     opened = {name: Slide(resolve_image(slides, name), slide_mpp) for name in names}
     cells = read_table(annotations, mpp=slide_mpp, slides=slides, **reading)[0]
-    cells = by_base_name(cells[cells["label"].notna()])
+    cells = by_base_name(cells)
     scale = {}
     for slide in opened.values():
         with closing(slide):
             scale[name_of(slide)] = slide.mpp
     cells = cells[cells["image"].isin(scale)]
+    known = cells["label"].notna()
+    caution = caution_about_unclassed(annotations, int((~known).sum()))
+    cells = cells[known]
     if not len(cells):
         raise ValueError(f"{annotations}: has no cell on the slides of the patches.")
+    if caution is not None:
+        say(f"caution: {caution}")
     factor = cells["image"].map(scale)
     return opened, cells.assign(x=cells["x"] * factor, y=cells["y"] * factor)
 

@@ -18,7 +18,7 @@ from .._version import __version__
 from ..annotations import read_annotations, resolve_image
 from ..annotations._readers import BESIDE_TABLES
 from ..annotations._slide_facts import BOUNDED, stem_of
-from .cautions import caution_about_choice
+from .cautions import caution_about_choice, caution_about_unclassed
 from .common import (
     EXISTING,
     FILE,
@@ -124,8 +124,9 @@ def score(
         found = by_base_name(found)
     cells = read_table(truth, format, mpp=mpp, columns=columns, slides=slides, labels=labels)[0]
     with about_file(truth):
-        cells = by_base_name(cells[cells["label"].notna()])
+        cells = by_base_name(cells)
     cells = _named_as(cells, found["image"])
+    cells, unclassed = cells[cells["label"].notna()], cells[cells["label"].isna()]
     is_scanned = cells["image"].map(lambda name: scanned is None or stem_of(name) in scanned)
     others = sorted({*cells["image"][~is_scanned]})
     if not is_scanned.any():
@@ -174,8 +175,10 @@ def score(
     if without:
         n, names = int(found["image"].isin(without).sum()), first_few([repr(w) for w in without])
         say(f"no cell of {truth} is on {names}: the {n} detections there count as false")
-    if caution is not None:
-        say(f"caution: {caution}")
+    n = int(unclassed["image"].isin({*cells["image"], *found["image"]}).sum())
+    for text in (caution, caution_about_unclassed(truth, n)):
+        if text is not None:
+            say(f"caution: {text}")
     for label in _at_the_end(curves, thresholds) if choose else ():
         say(
             f"{label}: the best threshold is below all probabilities of the table; scan with a "

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import stnclf
 from stnclf.annotations import read_annotations
-from stnclf.cli.detect import detection_folds
+from stnclf.cli.detect import detection_folds, slides_and_cells
 from stnclf.cli.patch_set import load_patches
 from stnclf.metrics import choose_thresholds, detection_score
 from stnclf.scan import scan
@@ -40,6 +42,19 @@ def test_no_slide_is_on_two_sides(n_folds):
         assert min(len(training), len(choosing), len(scored)) > 0
         assert len(choosing) == (11 - len(scored)) // 4
     assert folds == detection_folds(groups, n_folds, 0) != detection_folds(groups, n_folds, 1)
+
+
+def test_cells_without_a_class_are_counted_and_said(tmp_path, capsys):
+    for name in "ab":
+        Image.new("RGB", (60, 40)).save(tmp_path / f"{name}.png")
+    rows = ["image,x,y,label", "a.png,5,6,disc", "a.png,20,6,", "b.png,5,7,cross", "c.png,1,1,"]
+    (tmp_path / "t.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    how = {"format": "auto", "columns": None}
+    patches = SimpleNamespace(groups=np.array(["a.png", "b.png"]))
+    _, cells = slides_and_cells(patches, tmp_path, tmp_path / "t.csv", 0.5, **how)
+    assert cells[["x", "y"]].to_numpy().tolist() == [[2.5, 3.0], [2.5, 3.5]]
+    caution = f"caution: 1 cells of {tmp_path / 't.csv'} have no class: "
+    assert capsys.readouterr().err.startswith(caution)
 
 
 def test_scores_are_those_of_models_that_did_not_see_the_slide(line, tmp_path, invoke):

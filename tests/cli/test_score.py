@@ -234,6 +234,18 @@ def test_folders_in_the_names_of_detections_count_for_nothing(road, found, tmp_p
     assert "has several images of one name in different folders" in lines[0]
 
 
+def test_true_cells_without_a_class_are_counted_and_said(road, found, tmp_path, invoke):
+    truth = read_annotations(road / "cells.sqlite")[["image", "x", "y", "label"]]
+    truth.loc[truth.index[[3, 8]], "label"] = None
+    elsewhere = truth[:1].assign(image="elsewhere.png", label=None)
+    pd.concat([truth, elsewhere]).to_csv(tmp_path / "t.csv", index=False)
+    code, printed, lines = invoke("score", found, tmp_path / "t.csv", "--radius-px", 6)
+    assert (code, len(lines)) == (0, 2), lines
+    assert lines[1].startswith(f"caution: 2 cells of {tmp_path / 't.csv'} have no class: ")
+    truth[truth["label"].notna()].to_csv(tmp_path / "k.csv", index=False)
+    assert invoke("score", found, tmp_path / "k.csv", "--radius-px", 6)[1] == printed
+
+
 def test_detections_on_slides_without_truth_are_counted_and_said(found, exports, invoke):
     os.remove(exports / "ü.geojson")
     code, _, lines = invoke("score", found, exports, "--radius-px", 6)
