@@ -22,7 +22,7 @@ from ..slides import Slide
 from ..slides._slide import name_of
 from .cautions import caution_about_unclassed
 from .messages import say
-from .tables import by_base_name, read_table
+from .tables import by_base_name, first_few, read_table
 
 __all__ = [
     "detection_folds",
@@ -214,6 +214,10 @@ def slides_and_cells(found, slides, annotations, slide_mpp, **reading):
         raise ValueError(f"{annotations}: has no cell on the slides of the patches.")
     if caution is not None:
         say(f"caution: {caution}")
+    without = [repr(name) for name in sorted({*scale} - {*cells["image"]})]
+    if without:
+        names = first_few(without)
+        say(f"no cell of {annotations} is on {names}: all that is found there counts as false")
     factor = cells["image"].map(scale)
     return opened, cells.assign(x=cells["x"] * factor, y=cells["y"] * factor)
 

@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from .._utils.identity import describe_file, run_identity
+from .._utils.names import base_name
 from .._utils.run import Run
 from .._version import __version__
 from ..annotations import resolve_image
@@ -38,7 +39,7 @@ from .patch_folder import (
 )
 from .patch_set import load_patches, read_run, save_others
 from .resolutions import say_override, slides_below
-from .tables import format_option, read_table
+from .tables import first_few, format_option, read_table
 
 __all__ = ["mine"]
 
@@ -133,6 +134,12 @@ def mine(
     say_override(slides_below(slides, names), slide_mpp)
     slide_mpp = facts.get("slide_mpp") if slide_mpp is None else slide_mpp
     cells = read_table(annotations, format, mpp=slide_mpp, columns=columns, slides=slides)[0]
+    _check_annotated(found, cells, annotations, patches)
+    if background_label in _classes_of_cells(found):
+        raise click.BadParameter(
+            f"'{background_label}' is a class of cells in {patches}; wants one of its own.",
+            param_hint="'--background-label'",
+        )
     estimator = load(model, device)
     wanted = choose_labels(labels, estimator.classes_.tolist())
     mpp = estimator.mpp if estimator.mpp is not None else facts.get("mpp")
@@ -199,6 +206,30 @@ def mine(
     text = f"{out}: {len(y)} patches ({counts}); {len(new)} mined: {mistakes}"
     fewer = f"; {n} were wanted: a lower --min-probability may find more"
     say(text if len(new) == n else text + fewer)
+
+
+def _has_cell(found):
+    """Mark the patches that have a cell."""
+    if found.centers is None:
+        return np.ones(len(found.y), dtype=bool)
+    return ~np.isnan(found.centers).any(axis=1)
+
+
+def _classes_of_cells(found):
+    return {str(label) for label in np.unique(found.y[_has_cell(found)])}
+
+
+def _check_annotated(found, cells, annotations, patches):
+    """Refuse annotations that lack the cells of a slide: these would be taken for mistakes."""
+    named = {base_name(name) for name in cells["image"]}
+    slides = sorted({*found.groups[_has_cell(found)].tolist()})
+    missing = [name for name in slides if base_name(name) not in named]
+    if missing:
+        raise ValueError(
+            f"{annotations}: has no cell on {first_few(list(map(repr, missing)))}, of which "
+            f"{patches} has patches of cells; it has some on "
+            f"{first_few(list(map(repr, sorted(named)))) or 'none'}. Wants all annotated cells."
+        )
 
 
 def _cut(negatives, slides, found, slide_mpp):

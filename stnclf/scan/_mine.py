@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
@@ -93,6 +94,11 @@ def hard_negatives(
     TypeError, ValueError
         If an argument is not as described, or a file is no slide.
 
+    Warns
+    -----
+    UserWarning
+        If no annotated cell is on any of the slides.
+
     References
     ----------
     .. [1] D. C. Ciresan, A. Giusti, L. M. Gambardella, J. Schmidhuber, "Mitosis Detection in
@@ -113,6 +119,14 @@ def hard_negatives(
     groups, points, _, _, _, from_bounds = check_cells(annotations, "annotations", labelled=False)
     base = np.array([base_name(name) for name in groups])
     slides = [slide if isinstance(slide, Slide) else Slide(slide) for slide in slides]
+    if not any(name_of(slide) in set(base.tolist()) for slide in slides):
+        first = ", ".join(map(repr, sorted({*base.tolist()})[:3]))
+        warnings.warn(
+            f"annotations: all cells are on other slides, as {first}; every detection counts as "
+            "false.",
+            UserWarning,
+            stacklevel=2,
+        )
     tables = scan_slides(
         estimator, slides, out=out, resume=resume, n_jobs=n_jobs, tile_jobs=tile_jobs,
         verbose=verbose, **how,

@@ -63,6 +63,26 @@ def test_mistakes_are_added_to_the_patches(line, road, tmp_path, invoke):
     assert third.facts["mined"] == len(third.X) - 60
 
 
+@pytest.mark.parametrize("images", [("other.tif", "another.tif"), ("a b.tif", "other.tif")])
+def test_annotations_must_have_the_cells_of_all_slides(images, line, road, tmp_path, invoke):
+    table = read_annotations(road / "cells.sqlite")[["image", "x", "y", "label"]]
+    names = dict(zip(("a b.tif", "ü.png"), images))
+    path = tmp_path / "cells.csv"
+    table.assign(image=table["image"].map(names)).to_csv(path, index=False)
+    code, _, lines = invoke(*line, "--annotations", path, "-o", tmp_path / "p2")
+    assert code == 1
+    missing = "'a b.tif', 'ü.png'" if images[0] == "other.tif" else "'ü.png'"
+    assert f"cells.csv: has no cell on {missing}, of which" in lines[0]
+    assert os.listdir(tmp_path) == ["cells.csv"]
+
+
+def test_the_background_is_no_class_of_cells(line, tmp_path, invoke):
+    code, _, lines = invoke(*line, "--background-label", "cross", "-o", tmp_path / "p2")
+    assert code == 2
+    assert "'--background-label': 'cross' is a class of cells in" in lines[0]
+    assert not os.listdir(tmp_path)
+
+
 @NO_LIMIT
 def test_killed_mining_goes_on(line, tmp_path, invoke):
     small = (*line, "--tile-size", 100)

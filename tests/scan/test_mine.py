@@ -134,3 +134,9 @@ def test_slides_are_named_in_either_form_of_unicode(clf, slides, cells):
     expected = hard_negatives(clf, slides[1:], cells, n=5, **HOW)
     found = hard_negatives(clf, slides[1:], renamed, n=5, **HOW)
     assert found[["x", "y"]].values.tolist() == expected[["x", "y"]].values.tolist()
+
+
+def test_annotations_of_other_slides_are_warned_of(clf, slides, cells):
+    table = cells.assign(image="other.tif")
+    with pytest.warns(UserWarning, match=r"annotations: all cells are on other slides, as 'other"):
+        hard_negatives(clf, slides, table, n=3, **HOW)
