@@ -165,7 +165,11 @@ def _slides_in(path):
         return [path]
     found = slide_files(path)
     if not found:
-        raise click.BadParameter(f"'{path}' is a folder without slides.", param_hint="'SLIDES...'")
+        below = next((folder for folder, *_ in os.walk(path) if slide_files(Path(folder))), None)
+        hint = "" if below is None else f"; those in folders below, as '{below}', want to be named"
+        raise click.BadParameter(
+            f"'{path}' is a folder without slides{hint}.", param_hint="'SLIDES...'"
+        )
     return found
 
 

@@ -113,6 +113,13 @@ def test_a_folder_stands_for_its_slides(road, tmp_path, invoke):
     folder.mkdir()
     code, _, lines = invoke("scan", road / "model.safetensors", folder, "-o", tmp_path / "found")
     assert (code, "new' is a folder without slides." in lines[0]) == (2, True)
+    (folder / "day" / "one").mkdir(parents=True)
+    Image.new("RGB", (60, 50)).save(folder / "day" / "one" / "c.png")
+    code, _, lines = invoke("scan", road / "model.safetensors", folder, "-o", tmp_path / "found")
+    hint = (
+        f"without slides; those in folders below, as '{folder / 'day' / 'one'}', want to be named"
+    )
+    assert (code, hint in lines[0]) == (2, True)
     for name in ("b.png", "a.PNG"):
         Image.new("RGB", (60, 50)).save(folder / name)
     (folder / "notes.txt").write_text("no slide")
