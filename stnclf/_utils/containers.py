@@ -7,7 +7,7 @@ from sklearn.utils import validation
 
 from .errors import argument_error
 
-__all__ = ["as_floats", "is_table", "plain", "refuse_masked", "with_names"]
+__all__ = ["as_floats", "column_of", "is_table", "plain", "refuse_masked", "with_names"]
 
 
 def refuse_masked(argument, values):
@@ -42,6 +42,27 @@ def refuse_masked(argument, values):
 def is_table(values):
     """Say whether something is a table with columns: pandas, polars, narwhals, Arrow."""
     return not hasattr(values, "dtype") and hasattr(values, "columns") and len(np.shape(values)) < 3
+
+
+def column_of(table, name):
+    """Return a column of a table as a list.
+
+    Parameters
+    ----------
+    table : mapping of columns, or table of any library
+        pandas, polars, Arrow: each has an error of its own for a column that is missing.
+    name : str
+        The column.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
+    names = getattr(table, "column_names", getattr(table, "columns", None))
+    if names is not None and not callable(names) and name not in list(names):
+        raise KeyError(name)
+    return list(table[name])
 
 
 def plain(X):

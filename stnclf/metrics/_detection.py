@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._utils.containers import as_floats
+from .._utils.containers import as_floats, column_of
+from .._utils.names import composed
 from .._utils.typing import Floats, Table
 
 __all__ = ["detection_score", "match_points", "matched_detections"]
@@ -121,7 +122,9 @@ def matched_detections(
         named = set(cells["label"] + found["label"]) - {None}
         labels = sorted(named, key=lambda label: (isinstance(label, str), label))
     return {
-        label: _match_images(_by_image(cells, label), _by_image(found, label), radius)
+        label: _match_images(
+            _by_image(cells, _one_form(label)), _by_image(found, _one_form(label)), radius
+        )
         for label in labels
     }
 
@@ -223,13 +226,13 @@ def _average_precision(
 def _as_cells(table: Table, name: str) -> dict[str, Any]:
     """Check the columns of a table of cells: points, label, probability, image."""
     columns: dict[str, Any] = {}
-    for column in ("x", "y", "label", "probability", "image"):
+    for key in ("x", "y", "label", "probability", "image"):
         try:
-            columns[column] = list(table[column])
+            columns[key] = column_of(table, key)
         except (KeyError, IndexError, TypeError):
-            if column in ("x", "y", "label"):
-                raise ValueError(f"{name} must have a column {column!r}.") from None
-            columns[column] = None
+            if key in ("x", "y", "label"):
+                raise ValueError(f"{name} must have a column {key!r}.") from None
+            columns[key] = None
     n_cells = len(columns["x"])
     if any(values is not None and len(values) != n_cells for values in columns.values()):
         raise ValueError(f"{name} must have columns of one length.")
@@ -245,8 +248,8 @@ def _as_cells(table: Table, name: str) -> dict[str, Any]:
             f"{broken.argmax()}."
         )
     return {
-        "label": [None if _is_missing(label) else label for label in columns["label"]],
-        "image": columns["image"],
+        "label": [None if _is_missing(label) else _one_form(label) for label in columns["label"]],
+        "image": columns["image"] and [_one_form(image) for image in columns["image"]],
         "points": points,
         "probability": certainty,
     }
@@ -262,6 +265,11 @@ def _by_image(cells: dict[str, Any], label: object) -> dict[Any, tuple[Floats, F
         image: (cells["points"][index], cells["probability"][index])
         for image, index in rows.items()
     }
+
+
+def _one_form(name: Any) -> Any:
+    """Write a name whose letters may have two forms of Unicode in one."""
+    return composed(name) if isinstance(name, str) else name
 
 
 def _is_missing(label: object) -> bool:

@@ -136,5 +136,7 @@ def choose_thresholds(
         below = curve["threshold"][best + 1 : best + 2]
         threshold = curve["threshold"][best]
         lower = below[0] if len(below) else threshold - 2 * _DIGIT
+        if threshold >= 0:  # a threshold on probabilities is one
+            lower = max(lower, 0.0)
         chosen[label] = float((threshold + lower) / 2)
     return chosen

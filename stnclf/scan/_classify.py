@@ -9,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .._base import BaseCellClassifier
+from .._utils.containers import column_of, is_table
 from .._utils.errors import argument_error
 from .._utils.identity import describe_source, run_identity
 from .._utils.names import rows_named
@@ -128,6 +129,8 @@ def classify_cells(
     pandas = import_pandas()
     check_estimator(estimator)
     check_on_error(on_error)
+    if is_table(table) and not hasattr(table, "iloc"):  # of another library
+        table = {name: column_of(table, name) for name in table.columns}
     frame = pandas.DataFrame(table)
     check_cells(frame, "table", labelled=False)
     with opened(slide) as slide:

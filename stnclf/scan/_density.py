@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
+from .._utils.containers import column_of
 from .._utils.errors import argument_error
 from .._utils.typing import PathLike, Pixels, Table
 from .._utils.values import check_positive
@@ -151,7 +152,7 @@ def density_colours(density):
 def _outline(image, fields, scale):
     names = ("x", "y", "width", "height")
     try:
-        numbers = np.array([list(fields[name]) for name in names], dtype=np.float64)
+        numbers = np.array([column_of(fields, name) for name in names], dtype=np.float64)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise argument_error(
             "fields", f"wants a table with numbers {', '.join(names)} ({error!r})."

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import chi2
 
+from .._utils.containers import column_of
 from .._utils.errors import argument_error
 from .._utils.names import composed, rows_named
 from .._utils.optional import import_pandas
@@ -192,8 +193,8 @@ def _check_fits(extent, size, area_mm2):
 def points_of(detections, slide, label):
     """Check the cells and give the places (n, 2) of those that count."""
     try:
-        columns = [list(detections[name]) for name in ("x", "y", "label")]
-        x, y = (np.array(column, dtype=np.float64) for column in columns[:2])
+        columns = [column_of(detections, name) for name in ("x", "y", "label")]
+        x, y = (np.array(values, dtype=np.float64) for values in columns[:2])
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise argument_error(
             "detections", f"wants a table with numbers x and y and with label ({error!r})."

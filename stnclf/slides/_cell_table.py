@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from .._utils.containers import column_of
 from .._utils.errors import argument_error
 from .._utils.printable import quoted
 from ..annotations._slide_facts import slide_facts
@@ -60,7 +61,7 @@ def check_cells(annotations, argument="annotations", labelled=True, unknown=Fals
     values = {}
     for name in columns:
         try:
-            values[name] = list(annotations[name])
+            values[name] = column_of(annotations, name)
         except (KeyError, IndexError, TypeError) as error:
             raise argument_error(
                 argument,
@@ -104,7 +105,7 @@ def check_cells(annotations, argument="annotations", labelled=True, unknown=Fals
 def has_no_rows(table):
     """Say whether a table has the columns of positions and not one row."""
     try:
-        return all(len(list(table[name])) == 0 for name in _COLUMNS[:-1])
+        return all(len(column_of(table, name)) == 0 for name in _COLUMNS[:-1])
     except (KeyError, IndexError, TypeError):
         return False
 
@@ -134,7 +135,7 @@ def on_level_0(points, from_bounds, path):
 def _from_bounds(annotations, n_rows):
     """Whether positions count from a slide's bounds, as those of QuPath may."""
     try:
-        origin = list(annotations["origin"])
+        origin = column_of(annotations, "origin")
     except (KeyError, IndexError, TypeError, ValueError):
         return np.zeros(n_rows, dtype=bool)
     return np.array([isinstance(value, str) and value == "bounds" for value in origin], dtype=bool)

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter
 from scipy.spatial import cKDTree
 
+from .._utils.containers import column_of
 from ._cell_table import check_cells, has_no_rows, on_level_0
 from ._tissue import find_slide_tissue, otsu_threshold
 
@@ -38,7 +39,7 @@ def boxes_of(table, names, slides, largest):
     if has_no_rows(table):
         return [np.empty((0, 4)) for _ in slides]
     try:
-        sides = np.array([list(table[name]) for name in ("width", "height")], dtype=float).T
+        sides = np.array([column_of(table, name) for name in ("width", "height")], dtype=float).T
     except (KeyError, IndexError, TypeError, ValueError):
         return [np.empty((0, 4)) for _ in slides]
     groups, points, _, _, _, from_bounds = check_cells(table, "avoid", labelled=False)

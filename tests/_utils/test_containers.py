@@ -8,7 +8,11 @@ import pytest
 import torch
 
 from stnclf import CellFeatures, CiresanBaseline
-from stnclf._utils.containers import is_table, plain, refuse_masked, with_names
+from stnclf._utils.containers import column_of, is_table, plain, refuse_masked, with_names
+from stnclf.metrics import detection_score
+from stnclf.scan import hotspots
+from stnclf.slides import Slide
+from stnclf.slides._cell_table import check_cells
 from tests.conftest import make_blobs
 
 X, Y, CENTERS = make_blobs(8, 6, 8, margin=2)
@@ -138,3 +142,30 @@ def test_what_is_a_table():
     assert not is_table(pd.Series([1]))
     assert not is_table([[1, 2]])
     assert plain(X) is X
+
+
+def test_a_column_of_any_table_or_the_same_error():
+    polars = pytest.importorskip("polars", reason="needs polars")
+    columns = {"x": [1, 2], "y": [3, 4]}
+    for table in (columns, pd.DataFrame(columns), polars.DataFrame(columns)):
+        assert column_of(table, "y") == [3, 4]
+        with pytest.raises(KeyError, match="label"):
+            column_of(table, "label")
+
+
+def test_tables_of_polars_need_no_columns_that_others_do_not():
+    polars = pytest.importorskip("polars", reason="needs polars")
+    cells = {"image": ["array"] * 2, "x": [10.0, 90], "y": [20.0, 20], "label": ["m", "m"]}
+    table = polars.DataFrame(cells)
+    assert detection_score(table, table, radius_px=3)["m"]["f1"] == 1
+    with pytest.raises(ValueError, match="detections must have a column 'label'"):
+        detection_score(table, table.drop("label"), radius_px=3)
+    slide = Slide(np.zeros((64, 128, 3), np.uint8))
+    assert hotspots(table, slide, width_px=60)["count"].tolist() == [1]
+    with pytest.raises(ValueError, match="detections: wants a table with numbers x and y"):
+        hotspots(table.drop("x"), slide, width_px=60)
+    groups, points, *_ = check_cells(table)
+    assert groups.tolist() == cells["image"]
+    assert points.tolist() == [[10, 20], [90, 20]]
+    with pytest.raises(ValueError, match="it has no 'label'"):
+        check_cells(table.drop("label"))

@@ -158,3 +158,11 @@ def test_bad_detections_are_named(change, message):
     arguments = {"truth": cells, "detections": cells, "mpp": 0.25, **change}
     with pytest.raises(ValueError, match=message):
         detection_score(**arguments)
+
+
+def test_names_are_the_same_in_either_form_of_unicode():
+    truth = {"x": [10, 90], "y": [20, 20], "label": ["\u00e4", "b"], "image": ["\u00fc", "\u00fc"]}
+    found = {**truth, "label": ["a\u0308", "b"], "image": ["u\u0308", "u\u0308"]}
+    assert [score["f1"] for score in detection_score(truth, found, radius_px=3).values()] == [1, 1]
+    score = detection_score(truth, found, radius_px=3, labels=["a\u0308"])
+    assert score["a\u0308"]["f1"] == 1

@@ -81,3 +81,11 @@ def test_what_finds_nothing_has_no_threshold():
     assert curve["n"]["f1"].tolist() == [0.0]
     nothing = {"x": [], "y": [], "label": [], "probability": []}
     assert detection_curve(truth, nothing, radius_px=5)["m"]["threshold"].tolist() == []
+
+
+def test_a_chosen_threshold_is_a_probability():
+    truth = {"x": [10], "y": [20], "label": ["m"]}
+    for probability in (0.0, 1e-6, 1.0):
+        found = {**truth, "probability": [probability]}
+        chosen = choose_thresholds(truth, found, radius_px=3)["m"]
+        assert 0 <= chosen <= probability
