@@ -13,6 +13,7 @@ from .._utils.printable import quoted
 from .._utils.typing import Table
 from ._context import Context
 from ._numbers import to_float
+from ._slide_facts import SlideFacts
 from ._table import make_table, scalar
 
 
@@ -37,6 +38,9 @@ def nuclei_table(document: dict[str, Any], context: Context) -> Table:
         raise ValueError("'nuc' is neither an object nor a list.")
     names = _names(document.get("type_map"))
     image = context.image_name()
+    doubt = _doubt(document.get("mag"), context.facts(image))
+    if nuclei and doubt:
+        context.doubts.append(doubt)
     rows = []
     for key, nucleus in entries:
         centroid = nucleus.get("centroid") if isinstance(nucleus, dict) else None
@@ -60,6 +64,20 @@ def nuclei_table(document: dict[str, Any], context: Context) -> Table:
         }
         rows.append(row)
     return make_table(rows)
+
+
+def _doubt(magnification: Any, facts: SlideFacts | None) -> str:
+    """Say if a file counts pixels of another magnification than that of the slide."""
+    times = to_float(magnification)
+    if facts is None or facts.mpp is None or not 0 < times < math.inf:
+        return ""
+    there = 10 / facts.mpp[0]  # 0.25 um per pixel are 40 times
+    if 0.7 < there / times < 1.4:
+        return ""
+    return (
+        f"counts pixels at a magnification of {times:g}, and the slide has {facts.mpp[0]:.3g} um "
+        f"per pixel, about {there:.3g} times: positions may want a factor of {there / times:.3g}."
+    )
 
 
 def _is_dict(value: Any) -> bool:

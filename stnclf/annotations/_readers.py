@@ -27,7 +27,7 @@ from ._labelme import is_labelme, labelme_table
 from ._ndpa import read_ndpa
 from ._slide_facts import UNBOUNDED
 from ._sliderunner import MAGIC, read_slide_runner
-from ._table import ArgumentError, DoesNotApply
+from ._table import ArgumentError, DoesNotApply, scalar
 from ._via import is_via, via_table
 from ._voc import read_voc, voc_files
 from ._yolo import is_yolo, read_yolo, yolo_files
@@ -68,6 +68,14 @@ def _qupath(geojson: GeoJSON, context: Context) -> Table:
 
 
 def _boxes(document: Any, context: Context, box_format: str = "auto") -> Table:
+    items = document.get("annotations")
+    items = items if isinstance(items, list) else []
+    crowds = sum(isinstance(item, dict) and scalar(item.get("iscrowd")) == 1 for item in items)
+    if crowds:
+        context.doubts.append(
+            f"{crowds} object(s) have iscrowd=1, by which COCO means a group; each is one cell "
+            "here. table[table.iscrowd == 0] leaves them out."
+        )
     return boxes_table(document, box_format, context.skipped)
 
 

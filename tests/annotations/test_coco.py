@@ -322,3 +322,16 @@ def test_results_have_numbers_for_names(tmp_path):
     content[1] = {"image_id": 8}
     with pytest.raises(ValueError, match="result 1 has no 'category_id'"):
         read(tmp_path, content)
+
+
+def test_groups_of_cells_are_doubted(tmp_path):
+    crowd = {"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 1}
+    crowd["segmentation"] = {"counts": [3, 2, 5], "size": [5, 2]}
+    document = {"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "m"}]}
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps({**document, "annotations": [crowd]}))
+    with pytest.warns(UserWarning, match=r"c\.json: 1 object\(s\) have iscrowd=1"):
+        assert read_annotations(path).iscrowd.tolist() == [1]
+    path.write_text(json.dumps({**document, "annotations": None}))
+    with pytest.raises(ValueError, match="'annotations' is no list"):
+        read_annotations(path)

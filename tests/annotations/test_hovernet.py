@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 from stnclf.annotations import read_annotations
 
@@ -63,3 +64,12 @@ def test_broken_nuclei_are_refused(nucleus, message, tmp_path):
         read(tmp_path, {"nuc": {"4": nucleus}})
     with pytest.raises(ValueError, match="'nuc' is neither an object nor a list"):
         read(tmp_path, {"nuc": 3})
+
+
+def test_another_magnification_than_the_slide_has_is_doubted(tmp_path, recwarn):
+    Image.new("RGB", (30, 20)).save(tmp_path / "t.png", dpi=(101600, 101600))  # 0.25 um
+    for magnification in (40, 38, None):
+        read(tmp_path, {"mag": magnification, "nuc": {"1": NUCLEUS}})
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match=r"magnification of 20, .* want a factor of 2\."):
+        read(tmp_path, {"mag": 20, "nuc": {"1": NUCLEUS}})
