@@ -110,6 +110,46 @@ def test_no_place_at_the_step_is_better(seed):
     assert field.per_mm2 == field.count / area
 
 
+def best_of_all(edges, size, extent, taken):
+    """Most points of a field along the axes that overlaps none of `taken`, from a plain loop."""
+    best = 0
+    stops = np.concatenate([edges, taken - extent, taken + extent]).T
+    for left in {*stops[0], 0.0, size[0] - extent[0]}:
+        if not 0 <= left <= size[0] - extent[0]:
+            continue
+        column = edges[(edges[:, 0] >= left) & (edges[:, 0] < left + extent[0])]
+        free = taken[np.abs(taken[:, 0] - left) < extent[0], 1]
+        for top in {*stops[1], 0.0, size[1] - extent[1]}:
+            inside = (column[:, 1] >= top) & (column[:, 1] < top + extent[1])
+            if 0 <= top <= size[1] - extent[1] and not (np.abs(free - top) < extent[1]).any():
+                best = max(best, int(inside.sum()))
+    return best
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("area", [0.0009, 0.006, 0.3])  # mm2; 17, 45 and 316 px wide
+def test_no_place_at_all_is_better(seed, area):
+    rng = np.random.default_rng(seed)
+    points = clusters(seed) if seed % 2 else rng.integers((0, 0), (120, 60), (90, 2)) * (7, 11)
+    points = points.clip(0, (899, 699))
+    fields = hotspots(table(points), blank(), area_mm2=area, aspect=1.7, n=3)
+    extent = fields.loc[0, ["width", "height"]].to_numpy(float)
+    # By falling count, as they were found: what is left can only become less.
+    taken, edges = np.empty((0, 2)), np.asarray(points, float) + 0.5
+    for field in fields.itertuples():
+        corner = np.array([field.x, field.y]) + 0.5 - extent / 2
+        assert field.count == best_of_all(edges, (900, 700), extent, taken)
+        taken = np.concatenate([taken, corner[None]])
+
+
+def test_small_fields_are_found_between_the_steps():
+    # A field of 4 x 3 px and cells in a row: at a step of 4 px it would hold those of one place.
+    points = [(10.9, 20), (12.1, 20), (13.4, 20.6), (14.2, 21.5), (40, 30), (41.5, 30), (46, 33)]
+    (field,) = hotspots(table(points), blank(), area_mm2=12 * (MPP / 1000) ** 2).itertuples()
+    assert (field.width, field.height) == (pytest.approx(4), pytest.approx(3))
+    assert (field.count, field.x) == (4, pytest.approx((10.9 + 14.2) / 2))
+
+
 def test_the_interval_is_that_of_a_poisson_count():
     from scipy.stats import poisson
 
