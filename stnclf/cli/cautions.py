@@ -152,7 +152,7 @@ def caution_about_balance(y, balance):
 
 
 def caution_about_unclassed(truth, n):
-    """Warn of true cells whose class nobody knows, for which a detection cannot be right.
+    """Warn of true cells whose class nobody knows, where a detection is neither right nor wrong.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def caution_about_unclassed(truth, n):
         return None
     return (
         f"{n} cells of {truth} have no class: they need not be found, and what is found on them "
-        "counts as false"
+        "counts neither way"
     )
 
 

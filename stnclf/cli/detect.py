@@ -209,12 +209,11 @@ def slides_and_cells(found, slides, annotations, slide_mpp, **reading):
     cells = cells[cells["image"].isin(scale)]
     known = cells["label"].notna()
     caution = caution_about_unclassed(annotations, int((~known).sum()))
-    cells = cells[known]
-    if not len(cells):
+    if not known.any():
         raise ValueError(f"{annotations}: has no cell on the slides of the patches.")
     if caution is not None:
         say(f"caution: {caution}")
-    without = [repr(name) for name in sorted({*scale} - {*cells["image"]})]
+    without = [repr(name) for name in sorted({*scale} - {*cells["image"][known]})]
     if without:
         names = first_few(without)
         say(f"no cell of {annotations} is on {names}: all that is found there counts as false")
@@ -254,7 +253,7 @@ def evaluate_detection(estimators, found, folds, where, *, folder, radius_um, jo
         several.
     """
     opened, cells = where
-    labels = sorted({*cells["label"]} & {*found.y.tolist()})
+    labels = sorted({*cells["label"].dropna()} & {*found.y.tolist()})
     scored, shown = {}, {}
     for number, (title, estimator) in enumerate(estimators.items()):
         place = folder / f"{number}"

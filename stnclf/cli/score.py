@@ -139,9 +139,12 @@ def score(
         )
     cells = cells[is_scanned]
     _check_origin(cells, found, truth, detections)
+    unclassed = unclassed[unclassed["image"].isin({*cells["image"], *found["image"]})]
     without = sorted({*found["image"]} - {*cells["image"]})
     known = sorted({*cells["label"], *found["label"]}, key=str)
     labels = choose_labels(labels, known) or known
+    # What is found on one of them counts neither way.
+    cells = import_pandas().concat([cells, unclassed]) if len(unclassed) else cells
     unit, radius = "px", radius_px
     if radius_px is None:
         unit, radius = "um", 7.5 if radius_um is None else radius_um
@@ -175,8 +178,7 @@ def score(
     if without:
         n, names = int(found["image"].isin(without).sum()), first_few([repr(w) for w in without])
         say(f"no cell of {truth} is on {names}: the {n} detections there count as false")
-    n = int(unclassed["image"].isin({*cells["image"], *found["image"]}).sum())
-    for text in (caution, caution_about_unclassed(truth, n)):
+    for text in (caution, caution_about_unclassed(truth, len(unclassed))):
         if text is not None:
             say(f"caution: {text}")
     for label in _at_the_end(curves, thresholds) if choose else ():

@@ -35,7 +35,8 @@ def detection_score(
     Parameters
     ----------
     truth : DataFrame or mapping of columns
-        Annotated cells: ``x``, ``y``, in pixels of level 0, and ``label``.
+        Annotated cells: ``x``, ``y``, in pixels of level 0, and ``label``, None or NaN where
+        nobody knows the class.
     detections : DataFrame or mapping of columns
         Cells that were found: the same, and ``probability``, from the most to the least certain
         ones without it. If both tables have a column ``image``, cells of different images are
@@ -53,7 +54,7 @@ def detection_score(
     Returns
     -------
     scores : dict of label to dict
-        For each class ``n_truth`` and ``n_detections``, ``true_positives``,
+        For each class ``n_truth`` and ``n_detections``, those that count, ``true_positives``,
         ``false_positives``, ``false_negatives``, ``precision``, ``recall``, ``f1`` and
         ``average_precision``; plain numbers, None where one is not defined (precision without
         detections, recall and average precision without cells).
@@ -66,8 +67,9 @@ def detection_score(
 
     Notes
     -----
-    The rule of the MIDOG challenge [1]_: 7.5 um, one to one. Cells without a label belong to no
-    class and are left out.
+    The rule of the MIDOG challenge [1]_: 7.5 um, one to one. Cells without a label, on which
+    annotators disagree for example, need not be found; and what is found on one of them, and on no
+    cell of its class, counts neither as true nor as false, one detection of a class for each.
 
     The average precision is the sum of precision times gain in recall over the thresholds on
     the probability, without interpolation. Detections that were left out for a low probability
@@ -121,9 +123,13 @@ def matched_detections(
     if labels is None:
         named = set(cells["label"] + found["label"]) - {None}
         labels = sorted(named, key=lambda label: (isinstance(label, str), label))
+    unknown = _by_image(cells, None)
     return {
         label: _match_images(
-            _by_image(cells, _one_form(label)), _by_image(found, _one_form(label)), radius
+            _by_image(cells, _one_form(label)),
+            _by_image(found, _one_form(label)),
+            radius,
+            unknown,
         )
         for label in labels
     }
@@ -146,15 +152,22 @@ def _radius(mpp: float | None, radius_um: float | None, radius_px: float | None)
 
 
 def _match_images(
-    cells: dict[Any, tuple[Floats, Floats]], found: dict[Any, tuple[Floats, Floats]], radius: float
+    cells: dict[Any, tuple[Floats, Floats]],
+    found: dict[Any, tuple[Floats, Floats]],
+    radius: float,
+    unknown: dict[Any, tuple[Floats, Floats]],
 ) -> tuple[Floats, NDArray[np.bool_], int]:
-    """Match the points of a class image by image."""
+    """Match the points of a class image by image; those on cells of no known class are left out."""
     probability, is_true = [np.empty(0)], [np.empty(0, dtype=bool)]
+    none = np.empty((0, 2)), np.empty(0)
     for image, (points, certainty) in found.items():
         order = np.argsort(-certainty, kind="stable")
-        targets = cells[image][0] if image in cells else np.empty((0, 2))
-        probability.append(certainty[order])
-        is_true.append(match_points(targets, points[order], radius) >= 0)
+        is_right = match_points(cells.get(image, none)[0], points[order], radius) >= 0
+        wrong = order[~is_right]
+        counts = np.ones(len(order), dtype=bool)
+        counts[~is_right] = match_points(unknown.get(image, none)[0], points[wrong], radius) < 0
+        probability.append(certainty[order][counts])
+        is_true.append(is_right[counts])
     n_truth = sum(len(points) for points, _ in cells.values())
     return np.concatenate(probability), np.concatenate(is_true), n_truth
 
@@ -256,10 +269,10 @@ def _as_cells(table: Table, name: str) -> dict[str, Any]:
 
 
 def _by_image(cells: dict[str, Any], label: object) -> dict[Any, tuple[Floats, Floats]]:
-    """Group the points and probabilities of the cells of a class by image."""
+    """Group the points and probabilities of the cells of a class by image; None is that of none."""
     rows: dict[Any, list[int]] = {}
     for row, (image, name) in enumerate(zip(cells["image"], cells["label"])):
-        if name is not None and name == label:
+        if name is None if label is None else name is not None and name == label:
             rows.setdefault(image, []).append(row)
     return {
         image: (cells["points"][index], cells["probability"][index])

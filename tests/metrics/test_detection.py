@@ -117,6 +117,38 @@ def test_what_is_not_defined_is_none():
     assert detection_score(nothing, nothing, mpp=1, labels=["m"])["m"]["f1"] is None
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_found_on_a_cell_of_no_known_class_counts_neither_way(seed):
+    rng = np.random.default_rng(seed)
+    truth, found = cell_table(rng, 90), cell_table(rng, 130, probability=True)
+    truth["label"] = np.where(rng.uniform(size=90) < 0.3, None, truth["label"].astype(object))
+    known = [i for i in range(90) if truth["label"][i] is not None]
+    sure = {name: values[known] for name, values in truth.items()}
+    scores = detection_score(truth, found, radius_px=12.0)
+    assert list(scores) == ["granulocyte", "mitosis"]
+    for label, score in scores.items():
+        # Each wrong one in falling order takes the nearest cell without a class, if there is one.
+        own = {name: values[found["label"] == label] for name, values in found.items()}
+        flags = [flag for name, flag in plain_matching(sure, found, 12.0) if name == label]
+        order = np.argsort(-own["probability"])
+        left, n_ignored = [i for i in range(90) if truth["label"][i] is None], 0
+        for i in order[~np.array(flags)]:
+            d = {
+                j: np.hypot(truth["x"][j] - own["x"][i], truth["y"][j] - own["y"][i])
+                for j in left
+                if truth["image"][j] == own["image"][i]
+            }
+            if d and min(d.values()) <= 12.0:
+                left.remove(min(d, key=d.get))
+                n_ignored += 1
+        assert n_ignored > 5
+        assert score["true_positives"] == sum(flags)
+        assert score["n_detections"] == len(flags) - n_ignored
+        assert score["n_truth"] == int((sure["label"] == label).sum())
+        alone = detection_score(sure, found, radius_px=12.0)[label]
+        assert score["average_precision"] > alone["average_precision"]
+
+
 def test_tables_of_pandas_without_labels_or_images():
     import pandas as pd
 
@@ -126,6 +158,7 @@ def test_tables_of_pandas_without_labels_or_images():
     scores = detection_score(truth, found, mpp=1)
     assert list(scores) == ["m"]
     assert (scores["m"]["n_truth"], scores["m"]["true_positives"]) == (1, 1)
+    assert scores["m"]["n_detections"] == 1  # the other one is on a cell without a label
     both = detection_score(truth.assign(image="b.svs"), found, mpp=1)
     assert both["m"]["true_positives"] == 0
     numbers = detection_score({"x": [0], "y": [0], "label": [3]}, found, mpp=1)
