@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from .._utils.files import write_atomically
+from .._utils.files import check_writable, write_atomically
 from .._utils.names import base_name, composed
 from .._utils.optional import import_pandas
 from .._utils.printable import printable
@@ -150,23 +150,28 @@ def score(
         unit, radius = "um", 7.5 if radius_um is None else radius_um
         cells, found = _in_micrometres(cells, found, mpp, slides)
     how = {"radius_px": radius, "labels": labels}
-    thresholds, caution = {}, None
+    thresholds, caution, tuned = {}, None, None
     if min_probability is not None:
         thresholds = dict.fromkeys(labels, min_probability)
     elif choose is not None:
         thresholds = choose_thresholds(cells, found, **how)
         caution = caution_about_choice(model, {*cells["image"], *found["image"]})
-        _keep(model, thresholds)
+        tuned = _tuned(model, thresholds)
     scores = score_slides(cells, found, **how, thresholds=thresholds)
     curves = detection_curve(cells, found, **how)
+    picture = None if plot is None else _draw(curves, thresholds, plot)
+    if tuned is not None:
+        check_writable(model)
     if out is not None:
         facts = {"stnclf": __version__, "detections": printable(str(detections))}
         facts |= {"truth": printable(str(truth)), "radius": radius, "unit": unit}
         facts |= {"thresholds": _texts(thresholds), **_plain(scores, curves)}
         text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
         write_atomically(out, text.encode())
-    if plot is not None:
-        _draw(curves, thresholds, plot)
+    if picture is not None:
+        write_atomically(plot, picture)
+    if tuned is not None:  # last: what fails above leaves the model as it is
+        _save(tuned, model)
     for label, value in thresholds.items() if choose else ():
         show(printable(f"threshold of {label}: {value:.4f}"))
     show(printable(detection_table(scores), keep="\n"))
@@ -291,9 +296,9 @@ def _in_micrometres(cells, found, mpp, slides):
     ]
 
 
-def _keep(path, thresholds):
-    """Write thresholds into a model file; those of other classes stay."""
-    from ..persistence import load, save
+def _tuned(path, thresholds):
+    """Load a model and give it thresholds; those of other classes stay."""
+    from ..persistence import load
 
     estimator = load(path)
     unknown = [k for k in thresholds if k not in estimator.classes_.tolist()]
@@ -308,9 +313,16 @@ def _keep(path, thresholds):
         **getattr(estimator, "detection_thresholds_", {}),
         **thresholds,
     }
+    return estimator
+
+
+def _save(estimator, path):
+    """Write the model, which is still that of its training."""
+    from ..persistence import save
+
     made_of = read_sidecar(target(path))
     save(estimator, path)
-    if made_of is not None:  # it is still the model of that training
+    if made_of is not None:
         write_sidecar(target(path), made_of)
 
 
@@ -340,7 +352,7 @@ def _plain(scores, curves):
 
 
 def _draw(curves, thresholds, path):
-    """Draw without pyplot, which would want a screen."""
+    """Return the picture, drawn without pyplot, which would want a screen."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -355,4 +367,4 @@ def _draw(curves, thresholds, path):
     DetectionCurveDisplay(curves, thresholds=thresholds).plot(axes=figure.subplots(1, 2))
     data = io.BytesIO()
     figure.savefig(data, format=path.suffix.lower()[1:], dpi=150)
-    write_atomically(path, data.getvalue())
+    return data.getvalue()

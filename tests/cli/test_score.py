@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 import stnclf
+from stnclf._utils.files import write_atomically
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.metrics import detection_score
 from stnclf.scan import scan
@@ -144,6 +146,44 @@ def test_chosen_thresholds_go_into_the_model_and_scan_takes_them(road, found, tm
     # One class alone leaves the other's threshold.
     assert invoke(*line, "--model", model, "--label", "disc")[0] == 0
     assert stnclf.load(model).detection_thresholds_ == chosen
+
+
+@pytest.mark.parametrize(
+    ("fails", "written"),
+    [
+        ("_draw", []),
+        ("check_writable", []),
+        ("s.json", ["m.safetensors"]),
+        ("c.png", ["m.safetensors", "s.json"]),
+    ],
+)
+def test_a_model_keeps_its_thresholds_where_scores_or_curves_cannot_be_written(
+    fails, written, road, found, tmp_path, invoke, monkeypatch
+):
+    """``written`` is what else may be there then."""
+    model = tmp_path / "m.safetensors"
+    shutil.copy(road / "model.safetensors", model)
+    before = model.read_bytes()
+
+    def write(path, data):
+        if os.path.basename(path) == fails:
+            raise OSError(errno.ENOSPC, "could not be written: No space left", str(path))
+        write_atomically(path, data)
+
+    def refuse(*args):
+        raise OSError(errno.EACCES, "could not be written: no", str(args[-1]))
+
+    monkeypatch.setattr("stnclf.cli.score._draw", lambda *args: b"picture")
+    monkeypatch.setattr("stnclf.cli.score.write_atomically", write)
+    if fails.isidentifier():
+        monkeypatch.setattr(f"stnclf.cli.score.{fails}", refuse)
+    line = ("score", found, road / "cells.sqlite", "--radius-px", 6, "--choose", "f1")
+    line += ("-o", tmp_path / "s.json", "--plot", tmp_path / "c.png", "--model", model)
+    code, printed, lines = invoke(*line)
+    assert (code, printed) == (1, ""), lines
+    assert "could not be written" in lines[-1]
+    assert model.read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == sorted({*written, "m.safetensors"})
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
