@@ -89,6 +89,12 @@ def read_csv(context: Context) -> Table:
             value if by is None and not by_qupath else _converted(value, by, i, shift)
             for value, by in zip(values, scales)
         ]
+    for side, i in (("width", 0), ("height", 1)):  # in the unit of x and y: they name no other
+        if side in table:
+            table[side] = [
+                value if by is None or value is None else _converted(value, by, i, "0")
+                for value, by in zip(table[side], scales)
+            ]
     rows = [dict(zip(table, row)) for row in zip(*table.values())]
     if by_qupath and "origin" not in table:
         _count_from_bounds(rows, context)

@@ -180,6 +180,30 @@ def test_columns_that_name_their_unit_are_converted(unit, size, space, tmp_path)
         read(tmp_path, text, columns=names)
 
 
+@pytest.mark.parametrize(("unit", "size"), [("um", 1), ("[mm]", 1000)])
+def test_sizes_are_in_the_unit_of_x_and_y(unit, size, tmp_path):
+    """Unless the name of their column says another."""
+    text = f"image,x {unit},y {unit},width,height,width_px\n"
+    text += f"a,{75.125 / size:.9g},{50 / size:.9g},{10 / size:.9g},{7.5 / size:.9g},8\n"
+    text += f"a,{75.125 / size:.9g},{50 / size:.9g},,{0.25 / size:.9g},8\n"
+    names = {axis: f"{axis} {unit}" for axis in "xy"}
+    table = read(tmp_path, text, columns=names, mpp=0.25, label="m")
+    assert table.x.tolist() == [300.5] * 2
+    assert table.width[0] == 40
+    assert table.width.isna().tolist() == [False, True]
+    assert table.height.tolist() == [30, 1]
+    assert table.width_px.tolist() == [8, 8]
+    pixels = "image,x,y,width,height\na,75,50,10,7\n"
+    table = read(tmp_path, pixels, label="m")
+    assert table[["x", "width", "height"]].to_numpy().tolist() == [[75, 10, 7]]
+    # QuPath counts positions from the edge of a pixel; a length has no such beginning.
+    text = text.replace(f"x {unit}", "Centroid X µm").replace(f"y {unit}", "Centroid Y µm")
+    if unit == "um":
+        names = {axis: f"Centroid {axis.upper()} µm" for axis in "xy"}
+        table = read(tmp_path, text, columns=names, mpp=0.25, label="m")
+        assert (table.x[0], table.width[0], table.height[0]) == (300, 40, 30)
+
+
 def test_measurements_of_qupath(tmp_path):
     text = "Image\tObject ID\tClassification\tCentroid X µm\tCentroid Y µm\tNucleus: Area µm^2\n"
     text += "a.svs\t1f\tm\t75.125\t50.125\t20.5\na.svs\t2f\tn\t0.125\t0.375\t21.5\n"
