@@ -90,7 +90,7 @@ def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwri
     with Slide(slide, slide_mpp) as opened, about_file(detections):
         fields = find_hotspots(table, opened, label=label, **how)
         if map_file is not None:
-            picture = _draw(table, opened, fields, label, how)
+            picture = _draw(table, opened, fields, label)
         if report is not None:
             _write_page(report, table, opened, fields, label, detections)
     if map_file is not None:
@@ -129,11 +129,8 @@ def _write_page(path, table, slide, fields, label, detections):
     write_report(path, slides={name: parts}, title=f"Cells of {printable(name)}", notes=notes)
 
 
-def _draw(table, slide, fields, label, how):
+def _draw(table, slide, fields, label):
     """Draw the map as PNG; without matplotlib the density alone."""
-    from ..scan._hotspots import field_extent
-    from ..slides._tissue import known_mpp
-
     data = io.BytesIO()
     try:
         import matplotlib  # noqa: F401
@@ -142,15 +139,12 @@ def _draw(table, slide, fields, label, how):
 
         from ..scan import density_map
 
-        sigma = {} if how["width_px"] is None else {"sigma_px": how["width_px"] / 8}
-        image, _ = density_map(table, slide, label=label, fields=fields, **sigma)
+        image, _ = density_map(table, slide, label=label, fields=fields)
         Image.fromarray(image).save(data, format="PNG")
         say("the map has no cells, counts and scale: pip install 'stnclf[plot]' draws them")
     else:
         from ..displays._field_map import field_map
 
-        size = (how[name] for name in ("area_mm2", "width_px", "aspect"))
-        extent = field_extent(known_mpp(slide), *size)
-        figure = field_map(table, slide, fields, label=label, area_px=extent.prod())
+        figure = field_map(table, slide, fields, label=label)
         figure.savefig(data, format="png", dpi=150)
     return data.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -20,12 +19,8 @@ __all__ = ["field_map"]
 #: How many fields are shown from near by, and how wide each is in pixels.
 _CLOSE, _WIDE = 3, 640
 
-#: Standard deviation of the density, as a part of the shorter side of a field, and at least of the
-#: longer side of the slide.
-_SMOOTH, _SEEN = 0.15, 0.012
 
-
-def field_map(detections: Table, slide: Slide, fields: Table, *, label: Any, area_px: float) -> Any:
+def field_map(detections: Table, slide: Slide, fields: Table, *, label: Any) -> Any:
     """Draw detections, their density and the chosen fields.
 
     Parameters
@@ -38,9 +33,6 @@ def field_map(detections: Table, slide: Slide, fields: Table, *, label: Any, are
         As `stnclf.scan.hotspots` gives them.
     label : label or None
         The class that counts.
-    area_px : float
-        Area of a field in square pixels of level 0: the density is smoothed with 0.15 of the
-        shorter side of one of 4 : 3, but so much that it is seen on the whole slide.
 
     Returns
     -------
@@ -51,7 +43,6 @@ def field_map(detections: Table, slide: Slide, fields: Table, *, label: Any, are
     from matplotlib.figure import Figure
 
     width, height = slide.size
-    smooth = max(_SMOOTH * math.sqrt(area_px * 3 / 4), _SEEN * max(slide.size))
     close = list(fields.itertuples())[:_CLOSE]
     wide = 9.0
     tall = min(max(wide * 0.8 * height / width, 2.5), 9.0)
@@ -66,7 +57,6 @@ def field_map(detections: Table, slide: Slide, fields: Table, *, label: Any, are
         slide,
         fields=fields,
         label=label,
-        sigma_px=smooth,
         ax=overview.subplots(),
         scalebar=True,
     )

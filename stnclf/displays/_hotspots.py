@@ -112,7 +112,8 @@ class HotspotDisplay:
             The class that is drawn; None draws all rows.
         sigma_um : float, default=None
             Standard deviation in micrometres of the Gaussian that each cell is spread over, which
-            wants a slide whose resolution is known. None is 200, unless `sigma_px` is given.
+            wants a slide whose resolution is known. None, without `sigma_px` either, adapts it to
+            `fields`, or to the slide, as `stnclf.scan.density_map` does.
         sigma_px : float, default=None
             The same in pixels of level 0.
         max_size : int, default=1024
@@ -132,7 +133,7 @@ class HotspotDisplay:
             As `stnclf.scan.density_map`.
         """
         with opened(slide) as slide:
-            sigma = sigma_of(slide, sigma_um, sigma_px)
+            sigma = sigma_of(slide, sigma_um, sigma_px, fields)
             image, scale = density_map(
                 detections, slide, label=label, sigma_px=sigma, max_size=max_size
             )

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ..metrics._detection import match_points
-from ..scan._density import cell_density, density_colours
+from ..scan._density import adapted_sigma, cell_density, density_colours
 from ..scan._hotspots import rows_of
 from ..slides._slide import opened
 from ..slides._tissue import known_mpp
@@ -80,7 +80,8 @@ def _one_slide(name, parts, most_bytes, n_crops):
         data["thresholds"] = [thresholds.get(label, 0.0) for label in data["labels"]]
         data["density"] = None
         if found is not None and len(found["x"]):
-            data["density"] = _density(found, slide.size, mpp)
+            sigma = adapted_sigma(slide.size, mpp, parts.get("fields"))
+            data["density"] = _density(found, slide.size, sigma)
         data["crops"] = _crops(slide, mpp, data["cells"], data["truth"], n_crops)
     data["fields"] = _fields(name, parts.get("fields"))
     return data
@@ -202,13 +203,9 @@ def _crops(slide, mpp, cells, truth, most):
     return {"cells": chosen, "missed": missed, "sheets": sheets, **facts}
 
 
-def _density(found, size, mpp):
+def _density(found, size, sigma):
     scale = max(1.0, max(size) / DENSITY_SIDE)
     shape = tuple(max(1, round(side / scale)) for side in size[::-1])
-    # As `density_map` does, but on a small slide so that places still differ.
-    sigma = max(size) / 20
-    if mpp is not None:
-        sigma = min(sigma, 200.0 / mpp)
     points = np.stack([found["x"], found["y"]], axis=1)
     return data_uri(_density_png(cell_density(points, shape, scale, sigma)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,17 @@ from .._utils.typing import PathLike, Pixels, Table
 from .._utils.values import check_positive
 from ..slides import Slide
 from ..slides._slide import opened
+from ..slides._tissue import known_mpp
 from ._hotspots import points_of
 
-__all__ = ["cell_density", "density_colours", "density_map", "sigma_of", "smoothed"]
+__all__ = [
+    "adapted_sigma",
+    "cell_density",
+    "density_colours",
+    "density_map",
+    "sigma_of",
+    "smoothed",
+]
 
 
 #: Colours of the density from low to high (ColorBrewer's YlOrRd), and of outlines.
@@ -24,6 +33,11 @@ _COLOURS = np.array([(255, 237, 160), (254, 178, 76), (240, 59, 32), (128, 0, 38
 
 
 _OUTLINE = (0, 60, 160)
+
+#: Standard deviation where nobody says it: a part of the shorter side of a field of 4 : 3. Without
+#: fields, 0.2 mm, as for a field of 2.37 mm2, or less on a small slide: a part of its longer side.
+#: At least so much of the longer side that it is seen on the whole slide.
+_OF_FIELD, _ALONE_MM, _OF_SLIDE, _SEEN = 0.15, 0.2, 0.05, 0.012
 
 
 def density_map(
@@ -49,13 +63,14 @@ def density_map(
         The class that is drawn; None draws all rows.
     sigma_um : float, default=None
         Standard deviation in micrometres of the Gaussian that each cell is spread over, which wants
-        a slide whose resolution is known. None is 200, unless `sigma_px` is given.
+        a slide whose resolution is known. None adapts it, unless `sigma_px` is given (see Notes).
     sigma_px : float, default=None
         The same in pixels of level 0.
     max_size : int, default=1024
         Largest width and height of the image in pixels.
     fields : pandas.DataFrame, default=None
-        Fields to outline, as `hotspots` gives them.
+        Fields to outline, as `hotspots` gives them. Unless `sigma_um` or `sigma_px` is given, their
+        size says how much is smoothed.
 
     Returns
     -------
@@ -72,7 +87,13 @@ def density_map(
         If a part of the slide cannot be read; names it. It is an OSError.
     TypeError, ValueError
         If an argument is not as described, a cell lies outside the slide, the file is no slide, or
-        the resolution is not known and `sigma_px` is not given.
+        `sigma_um` is given and the resolution is not known.
+
+    Notes
+    -----
+    By default the standard deviation is 0.15 of the shorter side of a field of 4 : 3 that has the
+    area of `fields` (their median); without fields, 200 um, but at most 0.05 of the longer side of
+    the slide. It is at least 0.012 of that side, lest single cells be lost in a small image.
 
     Examples
     --------
@@ -87,7 +108,7 @@ def density_map(
     ((150, 200, 3), 4.0, [166, 76, 103], [255, 255, 255])
     """
     with opened(slide) as slide:
-        sigma = sigma_of(slide, sigma_um, sigma_px)
+        sigma = sigma_of(slide, sigma_um, sigma_px, fields)
         points = points_of(detections, slide, label)
         image, scale = slide.thumbnail(max_size)
     density = cell_density(points, image.shape[:2], scale, sigma)
@@ -100,14 +121,40 @@ def density_map(
     return np.asarray(drawn), scale
 
 
-def sigma_of(slide, sigma_um, sigma_px):
+def sigma_of(slide, sigma_um, sigma_px, fields):
     """Return a standard deviation in level-0 pixels, given in micrometres, in pixels, or not."""
-    if sigma_px is None:
-        sigma_um = 200.0 if sigma_um is None else sigma_um
-        return check_positive("sigma_um", sigma_um, "micrometres") / slide.mpp
-    if sigma_um is not None:
+    if sigma_um is not None and sigma_px is not None:
         raise argument_error("sigma_px", "is the same as sigma_um in other units: give one.")
-    return check_positive("sigma_px", sigma_px, "pixels")
+    if sigma_um is not None:
+        return check_positive("sigma_um", sigma_um, "micrometres") / slide.mpp
+    if sigma_px is not None:
+        return check_positive("sigma_px", sigma_px, "pixels")
+    return adapted_sigma(slide.size, known_mpp(slide), fields)
+
+
+def adapted_sigma(size, mpp, fields):
+    """Return the standard deviation that shows where cells crowd, in level-0 pixels.
+
+    Parameters
+    ----------
+    size : tuple of int
+        ``(width, height)`` of the slide.
+    mpp : float or None
+        Micrometres per pixel.
+    fields : DataFrame or None
+        With ``width`` and ``height`` in level-0 pixels.
+
+    Returns
+    -------
+    float
+    """
+    areas = np.empty(0) if fields is None else _columns_of(fields)[2:].prod(axis=0)
+    areas = areas[np.isfinite(areas) & (areas > 0)]
+    if areas.size:
+        sigma = _OF_FIELD * math.sqrt(float(np.median(areas)) * 3 / 4)
+    else:
+        sigma = min(_OF_SLIDE * max(size), math.inf if mpp is None else 1000 * _ALONE_MM / mpp)
+    return max(sigma, _SEEN * max(size))
 
 
 def cell_density(points, shape, scale, sigma):
@@ -149,16 +196,20 @@ def density_colours(density):
     return colour, np.minimum(4 * density, 0.7)
 
 
-def _outline(image, fields, scale):
+def _columns_of(fields):
+    """Position and size of fields: (4, n)."""
     names = ("x", "y", "width", "height")
     try:
-        numbers = np.array([column_of(fields, name) for name in names], dtype=np.float64)
+        return np.array([column_of(fields, name) for name in names], dtype=np.float64)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise argument_error(
             "fields", f"wants a table with numbers {', '.join(names)} ({error!r})."
         ) from error
+
+
+def _outline(image, fields, scale):
     draw = ImageDraw.Draw(image)
-    for x, y, width, height in numbers.T.tolist():
+    for x, y, width, height in _columns_of(fields).T.tolist():
         left, top = (x + 0.5 - width / 2) / scale, (y + 0.5 - height / 2) / scale
         right, bottom = left + width / scale - 1, top + height / scale - 1
         draw.rectangle((left, top, right, bottom), outline=_OUTLINE, width=3)

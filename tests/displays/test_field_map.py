@@ -30,7 +30,7 @@ def test_everything_is_in_it_whatever_the_field(area):
     slide = Slide(np.full((600, 800, 3), 200, np.uint8), mpp=1.0 if area < 1 else 5.0)
     table = cells([(90, 90), (100, 110), (120, 100), (600, 480), (620, 470), (400, 300)])
     fields = hotspots(table, slide, area_mm2=area, n=2)
-    figure = field_map(table, slide, fields, label=None, area_px=area * 1e6 / slide.mpp**2)
+    figure = field_map(table, slide, fields, label=None)
     overview, colours, *close = figure.axes
     if colours.get_ylabel().startswith("mm"):
         overview, colours = colours, overview
@@ -58,7 +58,7 @@ def test_cells_lie_where_they_are_in_their_field():
     table = cells([(0, 0), (210, 150), (230, 170)])[1:]
     fields = hotspots(table, slide, area_mm2=0.0003)
     (field,) = fields.itertuples()
-    figure = field_map(table, slide, fields, label=None, area_px=1200)
+    figure = field_map(table, slide, fields, label=None)
     close = figure.axes[-1]
     found = {tuple(np.round(p, 6)) for c in close.collections for p in c.get_offsets()}
     corner = np.array([field.x + 0.5 - field.width / 2, field.y + 0.5 - field.height / 2])
@@ -71,7 +71,7 @@ def test_a_slide_without_cells_has_a_map_too():
     slide = Slide(np.full((60, 80, 3), 200, np.uint8), mpp=1.0)
     nothing = cells([(3, 3)])[:0]
     fields = hotspots(nothing, slide, area_mm2=0.001)
-    figure = field_map(nothing, slide, fields, label=None, area_px=1000)
+    figure = field_map(nothing, slide, fields, label=None)
     assert len(figure.axes) == 2
 
 
@@ -79,7 +79,7 @@ def test_a_photograph_is_drawn_in_pixels():
     slide = Slide(np.full((1500, 2000, 3), 200, np.uint8))
     table = cells([(90, 90), (600, 480), (620, 470)])
     fields = hotspots(table, slide, width_px=800)
-    figure = field_map(table, slide, fields, label=None, area_px=800 * 600)
+    figure = field_map(table, slide, fields, label=None)
     (overview,) = [ax for ax in figure.axes if ax.get_xlabel()]
     assert overview.get_xlabel() == overview.get_ylabel() == "px"
     assert any("cells per 100 x 100 px" in ax.get_ylabel() for ax in figure.axes)

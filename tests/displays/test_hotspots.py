@@ -58,6 +58,14 @@ def test_the_colour_bar_counts_cells_for_a_square_millimetre(slide):
     assert again.figure_.axes[1].get_ylim() == (0, 1)
 
 
+def test_the_density_adapts_to_the_fields(slide):
+    # 0.15 of the shorter side of 4 : 3 of 200 x 100 px of 2 um; without fields, 0.05 of 800 px.
+    for fields, sigma in ((FIELDS, 0.15 * np.sqrt(15000)), (None, 40)):
+        display = HotspotDisplay.from_detections(CELLS[:1], slide, fields=fields)
+        expected = HotspotDisplay.from_detections(CELLS[:1], slide, sigma_px=sigma)
+        assert display.highest == pytest.approx(expected.highest)
+
+
 def test_a_bar_says_how_long_it_is(slide):
     display = HotspotDisplay.from_detections(CELLS, slide, scalebar=True)
     (words,) = [text.get_text() for text in display.ax_.texts]

@@ -1,10 +1,13 @@
 """density_map: where the cells are, over the slide, with the fields."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from stnclf.scan import density_map, hotspots
+from stnclf.scan._density import adapted_sigma
 from stnclf.slides import Slide
 from tests.scan.test_hotspots import MPP, blank, table
 
@@ -50,9 +53,46 @@ def test_a_photograph_takes_pixels():
     expected, _ = density_map(cells, blank(), sigma_um=40 * MPP)
     np.testing.assert_array_equal(image, expected)
     with pytest.raises(ValueError, match="has no usable resolution"):
-        density_map(cells, photo)
+        density_map(cells, photo, sigma_um=3)
+    # Neither the unit nor fields are known: 0.05 of the longer side.
+    image, _ = density_map(cells, photo)
+    expected, _ = density_map(cells, photo, sigma_px=45)
+    np.testing.assert_array_equal(image, expected)
     with pytest.raises(ValueError, match="sigma_px: is the same as sigma_um"):
         density_map(cells, photo, sigma_px=40, sigma_um=3)
+
+
+@pytest.mark.parametrize(
+    ("sides", "mpp", "sigma"),
+    [
+        # 0.15 of the shorter side of a field of 4 : 3 and that area, 400 x 300 px.
+        ([(600, 200)], None, 45),
+        # The median of the areas; fields without an area do not count.
+        ([(600, 200), (40, 30), (4000, 3000), (0, 7), (math.nan, 8)], 0.25, 45),
+        # At least 0.012 of the longer side of 900 px.
+        ([(40, 30)], 0.25, 10.8),
+        # Without fields 200 um, or 0.05 of the longer side.
+        ([], 10.0, 20),
+        (None, 10.0, 20),
+        (None, 0.25, 45),
+        ([], None, 45),
+    ],
+)
+def test_the_smoothing_adapts_to_the_fields(sides, mpp, sigma):
+    fields = None
+    if sides is not None:
+        widths, heights = zip(*sides) if sides else ((), ())
+        fields = pd.DataFrame({"x": 450.0, "y": 350.0, "width": widths, "height": heights})
+    assert adapted_sigma((900, 700), mpp, fields) == pytest.approx(sigma)
+    assert adapted_sigma((700, 900), mpp, fields) == pytest.approx(sigma)
+
+
+def test_a_map_is_smoothed_by_its_fields():
+    cells, photo = table([[200, 500], [210, 505]]), Slide(np.full((700, 900, 3), 255, np.uint8))
+    fields = hotspots(cells, photo, width_px=200)
+    image, _ = density_map(cells, photo, fields=fields)
+    expected, _ = density_map(cells, photo, fields=fields, sigma_px=0.15 * 150)
+    np.testing.assert_array_equal(image, expected)
 
 
 def test_only_the_label_is_drawn():

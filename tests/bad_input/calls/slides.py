@@ -432,7 +432,13 @@ SCANS = [
         _MAP, "fields: no columns", ValueError, "'width'", density(fields={"x": [1], "y": [1]})
     ),
     refused(_MAP, "slide: None", TypeError, "NoneType", lambda r: density_map(r.table, None)),
-    refused(_MAP, "mpp: unknown", ValueError, "no usable resolution", density(slide=unknown_mpp)),
+    refused(
+        _MAP,
+        "mpp: unknown",
+        ValueError,
+        "no usable resolution",
+        density(slide=unknown_mpp, sigma_um=200),
+    ),
 ]
 
 CASES = [*SLIDES, *PATCHES, *SCANS]
