@@ -25,6 +25,7 @@ from ._utils.checks import (
     check_weight,
     check_y,
     draw_seed,
+    same_labels,
     uses_bfloat16,
     weight_of_class,
 )
@@ -364,7 +365,7 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
             module.localizer.expect_few()
         if init is not None:
             weights, classes = init
-            same = np.array_equal(classes, self.classes_)
+            same = same_labels(classes, self.classes_)
             load_matching_weights(module, weights, same_classes=same)
         return CellNet.around(module)
 
@@ -384,7 +385,7 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
 
     def _check_same(self, known, classes, frame):
         """Refuse to continue training on something else."""
-        if not np.array_equal(known, classes):
+        if not same_labels(known, classes):
             raise argument_error(
                 "y",
                 f"got the classes {classes.tolist()}; warm_start=True continues a training "

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseCellClassifier
 from ._prediction import PredictionMixin, log_proba_of
+from ._utils.checks import same_labels
 from ._utils.errors import argument_error
 from ._utils.neutral import neutral
 from ._utils.pixel_unit import PixelUnit
@@ -62,7 +63,7 @@ class Ensemble(PredictionMixin, BaseEstimator):
         Whether the localizers of all members have learned what is no cell.
     detection_thresholds_ : dict of label to float
         Least probabilities with which the ensemble's detections count, as for its members; empty
-        until it is set. Those of the members do not count.
+        until it is set, and again with other members. Those of the members do not count.
 
     See Also
     --------
@@ -137,6 +138,30 @@ class Ensemble(PredictionMixin, BaseEstimator):
         """
         check_is_fitted(self)
         self._members()
+        return self
+
+    def set_params(self, **params: Any) -> Ensemble:
+        """Set the members.
+
+        Parameters
+        ----------
+        **params : dict
+            ``estimators``. Thresholds that were chosen for other members are dropped.
+
+        Returns
+        -------
+        Ensemble
+            The ensemble itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        before = self.estimators
+        super().set_params(**params)
+        if self.estimators is not before:
+            self.__dict__.pop("detection_thresholds_", None)
         return self
 
     @neutral()
@@ -232,7 +257,7 @@ class Ensemble(PredictionMixin, BaseEstimator):
         for i, member in enumerate(members):
             check_is_fitted(member)
             for name, own in _SHARED_ARRAYS.items():
-                if not np.array_equal(getattr(members[0], own), getattr(member, own)):
+                if not same_labels(getattr(members[0], own), getattr(member, own)):
                     self._refuse(i, name, lambda m, own=own: getattr(m, own).tolist())
             for name in _SHARED:
                 if getattr(member, name, None) != getattr(members[0], name, None):

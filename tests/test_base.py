@@ -351,6 +351,14 @@ def test_warm_start_takes_up_changed_parameters(quick_baseline, blobs):
     assert [row["epoch"] for row in clf.history_] == [1, 2]
 
 
+def test_warm_start_tells_truth_values_from_numbers(blobs):
+    X, y, _ = blobs
+    clf = CiresanBaseline(epochs=0, warm_start=True).fit(X, (y == "disc").astype(int))
+    with pytest.raises(ValueError, match=r"y: got the classes \[False, True\]; .* on \[0, 1\]"):
+        clf.fit(X, y == "disc")
+    clf.fit(X, (y == "disc").astype(np.uint8))
+
+
 def test_validation_is_not_won_by_always_saying_the_middle():
     # All cells in the middle of their images, as users crop them: only what is moved counts.
     X, y, _ = make_blobs(40, margin=11)

@@ -121,6 +121,18 @@ def test_it_is_prefit(members, blobs):
     assert two.member_proba(X).shape == (2, 12, 2)
 
 
+def test_thresholds_are_those_of_its_members(members):
+    ensemble = Ensemble(members["stn"])
+    ensemble.detection_thresholds_ = {"disc": 0.7}
+    assert ensemble.set_params(**ensemble.get_params()).detection_thresholds_ == {"disc": 0.7}
+    with pytest.raises(ValueError, match="Invalid parameter"):
+        ensemble.set_params(members=[])
+    assert ensemble.detection_thresholds_ == {"disc": 0.7}
+    assert ensemble.set_params(estimators=members["stn"][:2]).detection_thresholds_ == {}
+    ensemble.detection_thresholds_ = {"disc": 0.6}
+    assert ensemble.detection_thresholds_ == {"disc": 0.6}
+
+
 def test_a_threshold_goes_on_top(members, blobs):
     X, y, _ = blobs
     ensemble = Ensemble(members["stn"])
@@ -161,6 +173,10 @@ def test_what_does_not_fit_together_is_refused(members, blobs):
     classes = CiresanBaseline(epochs=0).fit(X, other)
     with pytest.raises(ValueError, match=r"estimators\[1\]: has classes_ \['cross', 'ring'\], but"):
         Ensemble([first, classes]).predict(X)
+    numbers = (CiresanBaseline(epochs=0).fit(X, (y == "disc").astype(kind)) for kind in (int, bool))
+    words = r"estimators\[1\]: has classes_ \[False, True\], but estimators\[0\] has \[0, 1\]"
+    with pytest.raises(ValueError, match=words):
+        Ensemble([*numbers]).predict(X)
     small = CiresanBaseline(patch_size=20, epochs=0).fit(X, y)
     with pytest.raises(ValueError, match=r"estimators\[1\]: has patch_size_ \(20, 20\), but"):
         Ensemble([first, small]).predict(X)

@@ -32,6 +32,7 @@ __all__ = [
     "check_weight",
     "check_y",
     "draw_seed",
+    "same_labels",
     "uses_bfloat16",
     "weight_of_class",
 ]
@@ -55,6 +56,15 @@ def check_y(X, y, name):
         check_classification_targets(y)
         classes, y = np.unique(y, return_inverse=True)
     return classes, y.astype(np.int64)
+
+
+def same_labels(one, other):
+    """Say whether two arrays of labels are the same; to NumPy, True is 1."""
+    kinds = [
+        [isinstance(label, (bool, np.bool_)) for label in labels.tolist()]
+        for labels in (one, other)
+    ]
+    return bool(np.array_equal(one, other)) and kinds[0] == kinds[1]
 
 
 def _refuse_missing(y):

@@ -14,6 +14,7 @@ from stnclf._utils.checks import (
     check_weight,
     check_y,
     draw_seed,
+    same_labels,
     uses_bfloat16,
     weight_of_class,
 )
@@ -34,6 +35,21 @@ def test_labels_become_indices():
     classes, index = check_y(np.zeros(4), ["b", "a", "b", "c"], "X")
     assert classes.tolist() == ["a", "b", "c"]
     assert index.tolist() == [1, 0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (["a", "b"], np.array(["a", "b"], dtype=object), True),
+        ([0, 1], np.array([0, 1], dtype=np.uint8), True),
+        ([0, 1], [False, True], False),
+        ([False, True], np.array([False, True], dtype=object), True),
+        ([0, 1], [0, 1, 2], False),
+        (["0", "1"], [0, 1], False),
+    ],
+)
+def test_labels_are_the_same_or_not(one, other, same):
+    assert same_labels(np.asarray(one), np.asarray(other)) is same
 
 
 def test_weights_of_samples_and_classes():
