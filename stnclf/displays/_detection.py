@@ -120,32 +120,47 @@ class DetectionCurveDisplay:
         self.axes_ = np.asarray(axes)
         left, right = self.axes_
         self.lines_: dict[Any, list[Any]] = {}
+        entries: list[tuple[Any, str]] = []
+        # Nobody knows what there is below the lowest probability of the table.
+        found = [curve["threshold"] for curve in self.curves.values()]
+        lowest = min((float(levels[-1]) for levels in found if len(levels)), default=0.0)
         for k, (label, curve) in enumerate(self.curves.items()):
             style = {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k % len(DASHES)]}
             lines = left.plot(curve["recall"], curve["precision"], **style)
             # A threshold between two probabilities keeps what is above it; one above all, nothing.
-            levels = np.concatenate([[0.0], curve["threshold"][::-1], [1.0]])
+            levels = np.concatenate([[lowest], curve["threshold"][::-1], [1.0]])
             f1 = np.concatenate([curve["f1"][-1:], curve["f1"][::-1], [0.0]])
             if len(f1) == len(levels):  # there are detections
                 lines += right.plot(levels, f1, drawstyle="steps-pre", label=str(label), **style)
+                mark = self._mark(left, right, label, curve, k)
+                words = str(label) if mark is None else mark.get_label()
+                entries.append((lines[-1] if mark is None else (lines[-1], mark), words))
             self.lines_[label] = lines
-            self._mark(left, right, label, curve, k)
         left.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
         right.set(xlabel="threshold on the probability", ylabel="F1")
         right.set(xlim=(0, 1), ylim=(0, 1.02))
         for ax in self.axes_:
             ax.grid(color="0.9")
-        if self.lines_:
-            right.legend(frameon=True, framealpha=0.9, fontsize="small")
+        if entries:
+            # Below: within, it would lie on curves.
+            right.legend(
+                *zip(*entries),
+                loc="upper center",
+                bbox_to_anchor=(0.5, -0.16),
+                ncols=1 if len(entries) <= 3 else 2,
+                frameon=False,
+                fontsize="small",
+                handlelength=3,
+            )
         self.figure_ = left.figure
         return self
 
-    def _mark(self, left: Any, right: Any, label: Any, curve: Any, k: int) -> None:
-        """Mark a chosen threshold on both curves."""
+    def _mark(self, left: Any, right: Any, label: Any, curve: Any, k: int) -> Any:
+        """Mark a chosen threshold on both curves; return the mark of the second."""
         threshold = (self.thresholds or {}).get(label)
         n_kept = 0 if threshold is None else int((curve["threshold"] >= threshold).sum())
         if not n_kept:
-            return
+            return None
         point = {
             "color": COLOURS[k % len(COLOURS)],
             "marker": MARKERS[k % len(MARKERS)],
@@ -156,4 +171,4 @@ class DetectionCurveDisplay:
         at = n_kept - 1
         left.plot(curve["recall"][at], curve["precision"][at], **point)
         words = f"{label}: F1 {curve['f1'][at]:.3f} at {threshold:.3f}"
-        right.plot(threshold, curve["f1"][at], label=words, **point)
+        return right.plot(threshold, curve["f1"][at], label=words, **point)[0]
