@@ -108,7 +108,7 @@ class LazyMain(Main):
         "stnclf evaluate patches",
         "stnclf train patches --out model.safetensors",
         "stnclf scan model.safetensors slide.svs --out slide.csv",
-        "stnclf score slide.csv cells.sqlite --mpp 0.25",
+        "stnclf score slide.csv cells.sqlite --slide-mpp 0.25",
         "stnclf hotspots slide.csv slide.svs --label 'mitotic figure' --out fields.csv",
         "stnclf export slide.csv --out slide.geojson",
     ),

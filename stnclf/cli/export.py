@@ -60,7 +60,13 @@ _NO_CLASS = "--label chooses classes, or names that of all cells if the file nam
     type=click.Choice(["detection", "annotation"]),
     help="What the cells are to QuPath.  [default: detection]",
 )
-@click.option("--mpp", type=POSITIVE, help="Micrometres per pixel, for positions in millimetres.")
+@click.option(
+    "--slide-mpp",
+    "--mpp",
+    "mpp",
+    type=POSITIVE,
+    help="Micrometres per pixel of the slides, for positions in millimetres.",
+)
 @slides_option
 @overwrite_option
 def export(

@@ -92,7 +92,7 @@ def span(mpps):
     return f"{low if low == high else f'{low} to {high}'} um per pixel"
 
 
-def caution_of_override(found, slide_mpp, option="--slide-mpp"):
+def caution_of_override(found, slide_mpp):
     """Warn of ``--slide-mpp`` where files say something else.
 
     Parameters
@@ -101,8 +101,6 @@ def caution_of_override(found, slide_mpp, option="--slide-mpp"):
         What files say, see `stated`.
     slide_mpp : float or None
         What the user says.
-    option : str, default="--slide-mpp"
-        Where it is said.
 
     Returns
     -------
@@ -117,10 +115,10 @@ def caution_of_override(found, slide_mpp, option="--slide-mpp"):
     if not other:
         return None
     words = first_few([f"{mpp:.4g} ({name!r})" for name, mpp in other.items()])
-    return f"{option} {slide_mpp:g} is used in place of the um per pixel in the files: {words}"
+    return f"--slide-mpp {slide_mpp:g} is used in place of the um per pixel in the files: {words}"
 
 
-def say_override(slides, slide_mpp, option="--slide-mpp"):
+def say_override(slides, slide_mpp):
     """Say it in a line if ``--slide-mpp`` takes the place of something else in the files.
 
     Parameters
@@ -129,10 +127,8 @@ def say_override(slides, slide_mpp, option="--slide-mpp"):
         Paths by the names of the slides.
     slide_mpp : float or None
         What the user says.
-    option : str, default="--slide-mpp"
-        Where it is said.
     """
-    caution = None if slide_mpp is None else caution_of_override(stated(slides), slide_mpp, option)
+    caution = None if slide_mpp is None else caution_of_override(stated(slides), slide_mpp)
     if caution is not None:
         say(f"caution: {caution}")
 

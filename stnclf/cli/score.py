@@ -43,7 +43,7 @@ _PICTURES = (".pdf", ".png", ".svg")
 @click.command(
     cls=Command,
     epilog=examples(
-        "stnclf score detections/ cells.sqlite --mpp 0.25 --label 'mitotic figure'",
+        "stnclf score detections/ cells.sqlite --slide-mpp 0.25 --label 'mitotic figure'",
         "stnclf score slide.csv cells.csv --radius-px 20 --plot curves.png",
         "stnclf score detections/ cells.sqlite --slides slides/ --choose f1 --model m.safetensors",
     ),
@@ -64,7 +64,13 @@ _PICTURES = (".pdf", ".png", ".svg")
     help="Largest distance of a detection from its cell in micrometres.  [default: 7.5]",
 )
 @click.option("--radius-px", type=float, help="The same in pixels of level 0; needs no resolution.")
-@click.option("--mpp", type=POSITIVE, help="Micrometres per pixel of the slides.")
+@click.option(
+    "--slide-mpp",
+    "--mpp",
+    "mpp",
+    type=POSITIVE,
+    help="Micrometres per pixel of the slides themselves, of which DETECTIONS and TRUTH count.",
+)
 @click.option("--min-probability", type=float, help="Count detections of at least this.")
 @click.option(
     "--choose",
@@ -269,11 +275,11 @@ def _in_micrometres(cells, found, mpp, slides):
         if slides is not None:
             is_file = os.path.isfile(slides)
             paths = dict.fromkeys(known, slides) if is_file else slides_below(slides, known)
-            say_override(paths, mpp, "--mpp")
+            say_override(paths, mpp)
     elif slides is None:
         raise click.UsageError(
-            "wants --mpp or --slides for a radius in um, or --radius-px, half the width of a cell "
-            "for example."
+            "wants --slide-mpp or --slides for a radius in um, or --radius-px, half the width of a "
+            "cell for example."
         )
     else:
         known = {}
@@ -286,7 +292,7 @@ def _in_micrometres(cells, found, mpp, slides):
             if known[name] is None:
                 raise click.UsageError(
                     f"--slides: {os.path.basename(path)!r} has no usable resolution in it; pass "
-                    "--mpp, micrometres per pixel, or --radius-px."
+                    "--slide-mpp, micrometres per pixel, or --radius-px."
                 )
     return [
         table.assign(

@@ -122,13 +122,13 @@ def resolution(paths):
 def _name_option(error):
     """Name in an error the option of the command that is running."""
     ctx = click.get_current_context(silent=True)
-    names = [] if ctx is None else [param.name for param in ctx.command.params]
-    option = next((name for name in ("slide_mpp", "mpp") if name in names), None)
+    params = {} if ctx is None else {param.name: param for param in ctx.command.params}
+    option = next((params[name] for name in ("slide_mpp", "mpp") if name in params), None)
     found = re.search(r"mpp must .*?, got None: (.*)\.$", str(error))
     if option is None or found is None:
         return
-    advice = f"pass --{option.replace('_', '-')}, micrometres per pixel"
-    if "slides" in names:
+    advice = f"pass {max(option.opts, key=len)}, micrometres per pixel"
+    if "slides" in params:
         advice = f"{advice}, or --slides, if the slides say it"
     error.args = (f"{str(error)[: found.start()]}{found[1]}: {advice}.",)
 

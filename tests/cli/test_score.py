@@ -201,7 +201,7 @@ def test_curves_are_drawn(ending, road, found, tmp_path, invoke):
 @pytest.mark.parametrize(
     ("more", "code", "words"),
     [
-        ([], 2, "wants --mpp or --slides for a radius in um, or --radius-px"),
+        ([], 2, "wants --slide-mpp or --slides for a radius in um, or --radius-px"),
         (["--radius-px", 3, "--radius", 3], 2, "--radius and --radius-px exclude each other"),
         (["--radius-px", 0], 1, "--radius-px"),
         (["--mpp", 0.25, "--radius", -1], 1, "got -1"),
@@ -320,7 +320,7 @@ def test_slides_without_a_resolution_want_an_option_of_this_command(road, found,
     code, _, lines = invoke(*line)
     assert (code, len(lines)) == (2, 1)
     assert "'ü.png' has no usable resolution" in lines[0]
-    assert "pass --mpp" in lines[0]
+    assert "pass --slide-mpp" in lines[0]
 
 
 def test_a_model_with_thresholds_is_still_known_to_have_seen_its_patches(
@@ -402,8 +402,21 @@ def test_tables_must_count_from_one_place(name, refused, tmp_path, invoke):
 
 
 def test_a_resolution_that_contradicts_the_slides_is_said(road, found, invoke):
-    line = ("score", found, road / "cells.sqlite", "--slides", road / "slides", "--mpp")
-    for mpp, said in ((0.5, 1), (0.25, 0)):
-        code, _, lines = invoke(*line, mpp)
-        cautions = [text for text in lines if text.startswith("caution: --mpp 0.5 is used in")]
+    line = ("score", found, road / "cells.sqlite", "--slides", road / "slides")
+    caution = "caution: --slide-mpp 0.5 is used in"
+    for more, said in ((("--slide-mpp", 0.5), 1), (("--mpp", 0.5), 1), (("--mpp", 0.25), 0)):
+        code, _, lines = invoke(*line, *more)
+        cautions = [text for text in lines if text.startswith(caution)]
         assert (code, len(cautions)) == (0, said), lines
+
+
+def test_the_resolution_is_named_as_in_scan(tmp_path, invoke):
+    cells_of("a.tif").to_csv(tmp_path / "cells.csv", index=False)
+    # 6 px of 0.5 um are 3 um, 6 px of 2 um are 12 um.
+    moved = cells_of("a.tif", probability=0.9)
+    moved.assign(x=moved["x"] + 6).to_csv(tmp_path / "found.csv", index=False)
+    line = ("score", tmp_path / "found.csv", tmp_path / "cells.csv")
+    for option in ("--slide-mpp", "--mpp"):
+        for mpp, recall in ((0.5, "1.000"), (2, "0.000")):
+            printed = invoke(*line, option, mpp)[1]
+            assert dict(zip(*map(str.split, printed.splitlines()[::2])))["recall"] == recall

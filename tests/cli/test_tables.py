@@ -87,7 +87,7 @@ def test_slides_say_how_large_the_pixels_of_a_table_are(work, invoke):
     line = ("export", table, "-o", work / "b.csv")
     code, _, lines = invoke(*line)
     assert (code, len(lines)) == (1, 1)
-    assert "is not in pixels: pass --mpp, micrometres per pixel, or --slides, if" in lines[0]
+    assert "is not in pixels: pass --slide-mpp, micrometres per pixel, or --slides, if" in lines[0]
     assert invoke(*line, "--slides", work / "slides")[0] == 0
     assert read_annotations(work / "b.csv").loc[0, ["x", "y"]].tolist() == [39.5, 19.5]
     code, out, _ = invoke("info", "--json", table, work / "slides")
