@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
 from .containers import refuse_masked
 from .errors import argument_error
 from .images import naming
+from .names import composed
 from .points import points_by_name
 
 __all__ = [
@@ -55,7 +56,35 @@ def check_y(X, y, name):
             assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         classes, y = np.unique(y, return_inverse=True)
+    _check_names(classes, y)
     return classes, y.astype(np.int64)
+
+
+def _check_names(classes, y):
+    """Refuse classes that no table can hold, and two that look the same.
+
+    Not one of both: `predict` returns labels as `fit` was given them.
+    """
+    seen = {}
+    for index, label in enumerate(classes.tolist()):
+        if not isinstance(label, str):
+            continue
+        try:
+            label.encode()
+        except UnicodeEncodeError:
+            raise argument_error(
+                "y",
+                f"got the label {label!a} with half a character (a lone surrogate), the first at "
+                f"index {int((y == index).argmax())}; wants text that UTF-8 can hold.",
+            ) from None
+        other = seen.setdefault(composed(label), label)
+        if other != label:
+            both = sorted((other, label), key=len)
+            raise argument_error(
+                "y",
+                f"{both[0]!a} and {both[1]!a} are one name in two forms of Unicode; wants one "
+                "form, as of unicodedata.normalize('NFC', label).",
+            )
 
 
 def same_labels(one, other):

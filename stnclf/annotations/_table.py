@@ -88,6 +88,11 @@ def make_table(rows: list[dict[str, Any]]) -> Table:
     for i, (image, x, y) in enumerate(zip(columns["image"], columns["x"], columns["y"])):
         if not image:
             raise ValueError(f"annotation {i} of {len(rows)} names no image.")
+        if not _is_text(columns["label"][i]):
+            raise ValueError(
+                f"annotation {i} of {len(rows)} has the label {quoted(columns['label'][i])}, with "
+                "half a character (a lone surrogate)."
+            )
         if not (math.isfinite(x) and math.isfinite(y)):
             raise ValueError(f"annotation {i} of {len(rows)} is at x={x}, y={y}: no position.")
     for name in ("width", "height"):
@@ -101,6 +106,14 @@ def make_table(rows: list[dict[str, Any]]) -> Table:
                 )
     table = import_pandas().DataFrame(columns)
     return table.astype({"x": np.float64, "y": np.float64})
+
+
+def _is_text(value: Any) -> bool:
+    """Whether UTF-8 can hold text; half of a pair of surrogates it cannot."""
+    try:
+        return not isinstance(value, str) or bool(value.encode()) or not value
+    except UnicodeEncodeError:
+        return False
 
 
 def _one_form(value: Any) -> Any:
@@ -128,6 +141,14 @@ def check_table(table: Table) -> dict[str, list[Any]]:
         for name, values in columns.items()
         if name in CORE or any(value is not None for value in values)
     }
+    for name, values in columns.items():
+        for i, value in enumerate(values):
+            for text in value if isinstance(value, tuple) else (value,):
+                if not _is_text(text):
+                    raise ValueError(
+                        f"table[{quoted(name)}] must be text that UTF-8 can hold, got "
+                        f"{quoted(text)}, row {i}."
+                    )
     columns["label"] = [None if v in (None, "") else str(v) for v in columns["label"]]
     for name in ("x", "y"):
         columns[name] = [_check_position(v, name, i) for i, v in enumerate(columns[name])]

@@ -52,6 +52,13 @@ def test_labels_are_the_same_or_not(one, other, same):
     assert same_labels(np.asarray(one), np.asarray(other)) is same
 
 
+@pytest.mark.parametrize("dtype", [None, object])
+@pytest.mark.parametrize("label", ["\u00e4", "a\u0308", "\U0001f600"])
+def test_labels_stay_in_the_form_that_they_have(label, dtype):
+    classes, index = check_y(np.zeros(3), np.array(["b", label, "b"], dtype=dtype), "X")
+    assert classes[index].tolist() == ["b", label, "b"]
+
+
 def test_weights_of_samples_and_classes():
     assert check_weight(None, np.zeros((3, 2))).tolist() == [1, 1, 1]
     assert check_weight([0, 2, 1], np.zeros((3, 2))).tolist() == [0, 2, 1]

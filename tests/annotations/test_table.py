@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stnclf._utils.files import written_whole
-from stnclf.annotations._table import PALETTE, class_colors, json_text, make_table
+from stnclf.annotations._table import PALETTE, check_table, class_colors, json_text, make_table
 
 
 def test_json_holds_decimals_digit_by_digit():
@@ -82,6 +82,19 @@ def test_two_writers_do_not_disturb_each_other(tmp_path):
         thread.join()
     assert path.read_text() in ("a" * 1000, "b" * 1000)
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_half_a_character_is_named():
+    rows = [{"image": "a", "x": 1.0, "y": 2.0, "label": label} for label in ("m", "m\ud800")]
+    words = r"annotation 1 of 2 has the label 'm\\ud800', with half a character"
+    with pytest.raises(ValueError, match=words):
+        make_table(rows)
+    table = make_table(rows[:1] * 2)
+    for name in ("label", "image", "remark"):
+        with pytest.raises(ValueError, match=rf"table\['{name}'\] .* 'b\\udcff', row 1"):
+            check_table(table.assign(**{name: ["a", "b\udcff"]}))
+    with pytest.raises(ValueError, match=r"table\['votes'\] .* 'b\\udcff', row 0"):
+        check_table(table.assign(votes=[("a", "b\udcff"), ()]))
 
 
 def test_names_are_brought_to_one_form_of_unicode():

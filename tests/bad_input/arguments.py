@@ -43,6 +43,18 @@ BAD_ARGUMENTS = [
     case("y: ragged", ValueError, "inhomogeneous", y=[[1], [2, 3]] * 6),
     case("y: complex", ValueError, "Complex data", y=[1j, 2] * 6),
     case("y: bytes", TypeError, "bytes", y=[b"a", b"b"] * 6),
+    case(
+        "y: half a character",
+        ValueError,
+        r"^y: got the label 'a\\ud800' .*, the first at index 1; wants text that UTF-8 can hold",
+        y=["b", "a\ud800"] * 6,
+    ),
+    case(
+        "y: two forms of Unicode",
+        ValueError,
+        r"^y: '\\xe4' and 'a\\u0308' are one name in two forms of Unicode; wants one form",
+        y=["b", "\u00e4", "a\u0308", "z"] * 3,
+    ),
     case("y: sparse", TypeError, "[Ss]parse", y=sparse.csr_matrix(np.ones((N, 1)))),
     case(
         "y: one class by weights",
