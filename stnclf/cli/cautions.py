@@ -17,6 +17,7 @@ __all__ = [
     "caution_about_balance",
     "caution_about_choice",
     "caution_about_unclassed",
+    "cautions_about_few_cells",
     "cautions_about_model",
     "cautions_about_scores",
     "slide_names",
@@ -24,6 +25,9 @@ __all__ = [
 
 #: Share of the patches that an epoch shows below which a rare class costs too much.
 _FEW = 0.25
+
+#: Fewer cells than these decide no threshold that would be much the same on other slides.
+_ENOUGH = 10
 
 
 def all_in_the_middle(patches):
@@ -94,6 +98,40 @@ def caution_about_choice(model, images):
         f"{model.name} was trained on {names}: it is surer there "
         "than on others, for which these thresholds may be too high; choose on slides kept back"
     )
+
+
+def cautions_about_few_cells(curves, thresholds):
+    """Warn of thresholds that a few true cells decide, and of classes that get none.
+
+    Parameters
+    ----------
+    curves : dict of label to dict
+        What `stnclf.metrics.detection_curve` returned.
+    thresholds : dict of label to float
+        Those that are chosen.
+
+    Returns
+    -------
+    list of str
+    """
+    cautions = []
+    for label, curve in curves.items():
+        n = int(curve["n_truth"])
+        if label not in thresholds:
+            if n:
+                cells = "the only true cell" if n == 1 else f"none of the {n} true cells"
+                found = "is not found" if n == 1 else "is found"
+                cautions.append(f"{cells} of {str(label)!r} {found}: no threshold is chosen for it")
+            continue
+        n_kept = int((curve["threshold"] >= thresholds[label]).sum())
+        hits = int(curve["true_positives"][n_kept - 1])
+        if hits < _ENOUGH:
+            cells = "true cell" if n == 1 else "true cells"
+            cautions.append(
+                f"{n} {cells} of {str(label)!r}, of which {hits} found, decide its threshold: on "
+                f"other slides another one may be better; choose with {_ENOUGH} or more found"
+            )
+    return cautions
 
 
 def caution_about_background(patches, distance, window):

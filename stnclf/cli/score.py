@@ -18,7 +18,7 @@ from .._version import __version__
 from ..annotations import read_annotations, resolve_image
 from ..annotations._readers import BESIDE_TABLES
 from ..annotations._slide_facts import BOUNDED, stem_of
-from .cautions import caution_about_choice, caution_about_unclassed
+from .cautions import caution_about_choice, caution_about_unclassed, cautions_about_few_cells
 from .common import (
     EXISTING,
     FILE,
@@ -189,7 +189,8 @@ def score(
     if without:
         n, names = int(found["image"].isin(without).sum()), first_few([repr(w) for w in without])
         say(f"no cell of {truth} is on {names}: the {n} detections there count as false")
-    for text in (caution, caution_about_unclassed(truth, len(unclassed))):
+    few = cautions_about_few_cells(curves, thresholds) if choose else []
+    for text in (caution, caution_about_unclassed(truth, len(unclassed)), *few):
         if text is not None:
             say(f"caution: {text}")
     for label in _at_the_end(curves, thresholds) if choose else ():

@@ -14,6 +14,7 @@ from stnclf.cli.cautions import (
     all_in_the_middle,
     caution_about_background,
     caution_about_balance,
+    cautions_about_few_cells,
     cautions_about_scores,
 )
 
@@ -35,6 +36,30 @@ def test_a_localizer_is_compared_with_the_guess(found, guess, n):
     if n:
         assert cautions[0].startswith("STN finds cells no better")
         assert f"{found:.1f} px, of the guess 7.0 px): trained too little?" in cautions[0]
+
+
+def test_thresholds_of_few_cells_are_named_with_their_numbers():
+    def curve(n, *hits):
+        levels = np.linspace(0.9, 0.1, len(hits))
+        return {"n_truth": n, "threshold": levels, "true_positives": np.array(hits)}
+
+    curves = {
+        "rare": curve(4, 1, 3, 4),
+        "missed": curve(12, 4, 9, 10),
+        "enough": curve(10, 4, 10, 10),
+        "lost": curve(3, 0, 0, 0),
+        "none": curve(1),
+        "not there": curve(0, 0, 0),
+    }
+    chosen = {"rare": 0.3, "missed": 0.3, "enough": 0.3}
+    said = cautions_about_few_cells(curves, chosen)
+    assert [text.partition(":")[0] for text in said] == [
+        "4 true cells of 'rare', of which 3 found, decide its threshold",
+        "12 true cells of 'missed', of which 9 found, decide its threshold",
+        "none of the 3 true cells of 'lost' is found",
+        "the only true cell of 'none' is not found",
+    ]
+    assert said[2].endswith("no threshold is chosen for it")
 
 
 def test_the_middle_is_that_of_x_and_y():

@@ -16,6 +16,7 @@ import stnclf
 from stnclf._utils.files import write_atomically
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.metrics import detection_score
+from stnclf.persistence import load
 from stnclf.scan import scan
 from stnclf.slides import Slide
 
@@ -376,6 +377,21 @@ def test_a_folder_of_tables_may_say_what_was_skipped_and_holds_no_table_twice(tm
     code, _, lines = invoke("score", folder, truth, "--radius-px", 5)
     assert code == 1
     assert "copy of a.csv: has detections that a.csv has too" in lines[0]
+
+
+def test_a_threshold_that_few_cells_decide_gets_a_caution(road, tmp_path, invoke):
+    model = tmp_path / "m.safetensors"
+    shutil.copy(road / "model.safetensors", model)
+    label = load(model).classes_.tolist()[-1]
+    line = ("score", tmp_path / "found.csv", tmp_path / "cells.csv", "--radius-px", 5)
+    for n, said in ((9, 1), (10, 0)):
+        cells_of("new.tif", n).assign(label=label).to_csv(tmp_path / "cells.csv", index=False)
+        found = cells_of("new.tif", n, probability=np.linspace(0.5, 0.9, n)).assign(label=label)
+        found.to_csv(tmp_path / "found.csv", index=False)
+        code, _, lines = invoke(*line, "--choose", "f1", "--model", model)
+        caution = f"caution: 9 true cells of '{label}', of which 9 found, decide"
+        assert (code, sum(text.startswith(caution) for text in lines)) == (0, said), lines
+        assert not any("caution: " in text for text in invoke(*line)[2])
 
 
 @pytest.mark.parametrize("value", ["nan", "1.5", "-0.1"])
