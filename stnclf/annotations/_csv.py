@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
@@ -14,7 +15,7 @@ from .._utils.printable import listed, quoted
 from .._utils.typing import Table
 from ._context import Context
 from ._files import read_text
-from ._numbers import EXACT, to_decimal
+from ._numbers import EXACT, middle, to_decimal
 from ._slide_facts import UNBOUNDED
 from ._table import (
     CORE,
@@ -53,6 +54,17 @@ UNITS: dict[str, Decimal | int] = {
 _unit = re.compile(rf"[ _.(\[]({'|'.join(UNITS)})[)\]]?$", re.IGNORECASE).search
 #: Columns of QuPath, which counts along the edges of pixels as in its GeoJSON.
 _qupath = re.compile(r"(?:.*: )?Centroid ([XY])(?: .*)?").fullmatch
+#: Names of the corners of boxes, low x and y, then high, without case and what joins words.
+_CORNERS = (
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("minx", "miny", "maxx", "maxy"),
+    ("left", "top", "right", "bottom"),
+    ("x1", "y1", "x2", "y2"),
+)
+_MIDDLE = (
+    "x and y are the middle of a cell; corners of boxes want all of 'xmin', 'ymin', 'xmax' and "
+    "'ymax'. "
+)
 _QUPATH_NAMES = {"image": ("Image",), "label": ("Classification", "Class")}
 
 
@@ -61,17 +73,24 @@ def read_csv(context: Context) -> Table:
     header, lines, delimiter = _parse(read_text(context.path))
     cells = _columns(header, lines)
     source = _source(header, context)
+    corners = _corners(header, source, context)
     if delimiter != ",":
-        cells = _with_points(cells, source)
+        cells = _with_points(cells, source, corners)
+    if corners:
+        cells = _as_boxes(cells, corners)
     missing = [name for name in source.values() if name not in cells]
     if missing:
         wanted = ", ".join(f"{name!r}: ..." for name in source if source[name] in missing)
         kind = NeedsLabel if missing == [source.get("label")] else ValueError
+        hint = _MIDDLE if {source.get("x"), source.get("y")} & {*missing} else ""
         raise kind(
             f"has no column {listed(missing) if missing[1:] else quoted(missing[0])}; it has "
-            f"{listed(header)}. Say which to take, as in columns={{{wanted}}}."
+            f"{listed(header)}. {hint}Say which to take, as in columns={{{wanted}}}."
         )
     table: dict[str, Any] = {name: cells[column] for name, column in source.items()}
+    for side in ("width", "height"):
+        if side in source:
+            table[side] = _values(side, table[side])
     others = cells.keys() - table.keys() - set(source.values()) - {"", "image"}
     for name in cells:  # in the order of the file
         if name in others:
@@ -131,13 +150,14 @@ def _parse(text: str) -> tuple[list[str], list[list[str]], str]:
 
 
 def _with_points(
-    cells: dict[str, tuple[str, ...]], source: dict[str, str]
+    cells: dict[str, tuple[str, ...]], source: dict[str, str], corners: list[str] | None
 ) -> dict[str, tuple[str, ...]]:
     """Write numbers with a point where a table that commas do not separate has decimal commas.
 
     Three digits behind a comma may be thousands, unless another number shows that they are not.
     """
-    numbers = {source["x"], source["y"], "width", "height"}
+    numbers = {source["x"], source["y"], "width", "height", *(corners or ())}
+    numbers |= {source[side] for side in ("width", "height") if side in source}
     numbers |= {name for name in cells if name.startswith("probability")}
     if not any(_surely_decimal(text) for name in numbers & cells.keys() for text in cells[name]):
         return cells
@@ -190,6 +210,49 @@ def _source(header: list[str], context: Context) -> dict[str, str]:
     return source
 
 
+def _corners(header: list[str], source: dict[str, str], context: Context) -> list[str] | None:
+    """Columns with the corners of boxes, if there is no middle and no doubt; see `_CORNERS`."""
+    if {source["x"], source["y"]} & {*header}:
+        return None
+    if {"x", "y", "width", "height"} & {*(context.columns or {})}:
+        return None
+    by_form: dict[str, list[str]] = {}
+    for name in header:
+        form = re.sub(r"[ _.-]", "", _plain(name)).lower()
+        by_form.setdefault(form.removeprefix("bbox"), []).append(name)
+    found = [forms for forms in _CORNERS if all(len(by_form.get(f, ())) == 1 for f in forms)]
+    return [by_form[form][0] for form in found[0]] if len(found) == 1 else None
+
+
+def _as_boxes(cells: dict[str, tuple[str, ...]], corners: list[str]) -> dict[str, tuple[str, ...]]:
+    """Put middle, width and height in the place of corners.
+
+    A width and a height beside corners are the image's, and named as in Pascal VOC.
+    """
+    values = [[_position(text, name, i) for i, text in enumerate(cells[name])] for name in corners]
+    for name, numbers in zip(corners, values):
+        for row, number in enumerate(numbers):
+            if not math.isfinite(number):
+                raise ValueError(f"row {row} has {number} for {name}, which is no position.")
+    if values[0] and all(0 <= number <= 1 for numbers in values for number in numbers):
+        raise ValueError(f"has {listed(corners)} from 0 to 1, shares of the image; wants pixels.")
+    result = {}
+    for name, texts in cells.items():
+        if name not in corners:
+            result[f"image_{name}" if name in ("width", "height") else name] = texts
+    for axis, side, i in (("x", "width", 0), ("y", "height", 1)):
+        spans = []
+        for row, (low, high) in enumerate(zip(values[i], values[i + 2])):
+            if high < low:
+                raise ValueError(
+                    f"row {row} has a box that ends before it begins: {corners[i]} is {low:g}, "
+                    f"{corners[i + 2]} {high:g}."
+                )
+            spans.append(middle(low, high))
+        result[axis], result[side] = (tuple(repr(s[k]) for s in spans) for k in (0, 1))
+    return result
+
+
 def _plain(name: str) -> str:
     """Name of a column with one kind of mu."""
     return unicodedata.normalize("NFKC", name).strip()
@@ -198,6 +261,12 @@ def _plain(name: str) -> str:
 def _scales(source: dict[str, str], context: Context, images: Any) -> list[tuple[Any, Any] | None]:
     """Pixels per unit of the file along x and y, by row; None where it counts in pixels."""
     units: list[Any] = [_micrometres(source[axis]) for axis in "xy"]
+    for side in ("width", "height"):
+        said = side in source and _unit(_plain(source[side]))
+        if said and _micrometres(source[side]) != units[0]:
+            raise ValueError(
+                f"has {quoted(source['x'])} and {quoted(source[side])} in different units."
+            )
     if not any(units):
         if context.mpp is not None:
             raise DoesNotApply(

@@ -23,7 +23,7 @@ from ._grand_challenge import points_text
 from ._readers import READ, files_of_folder, read
 from ._slide_facts import BOUNDED, UNBOUNDED, find_slide, slide_facts
 from ._sliderunner import write_slide_runner
-from ._table import CORE
+from ._table import NAMED
 
 __all__ = ["read_annotations", "write_annotations"]
 
@@ -83,9 +83,10 @@ default="auto"
         either, a file is about the image of its own name, or about the one slide of that stem
         that lies where `slides` says.
     columns : dict, default=None
-        For "csv": the column to take for ``"image"``, ``"x"``, ``"y"`` or ``"label"``, where it
-        has another name, as in ``{"x": "centroid_x"}``. For "via" and "qupath":
-        ``{"label": ...}``, the attribute or property that holds the class.
+        For "csv": the column to take for ``"image"``, ``"x"``, ``"y"``, ``"label"``, ``"width"`` or
+        ``"height"``, where it has another name, as in ``{"x": "centroid_x"}``. Columns ``xmin``,
+        ``ymin``, ``xmax`` and ``ymax`` need none: they are corners of boxes. For "via" and
+        "qupath": ``{"label": ...}``, the attribute or property that holds the class.
     mpp : float, default=None
         Micrometres per pixel of the images, for files that do not count in pixels:
         "grand-challenge", "ndpa", and tables whose columns say so by their names, as
@@ -173,9 +174,9 @@ default="auto"
     if mpp is not None:
         mpp = _check_mpp(mpp)
     folder = None if slides is None else _check_slides(slides)
-    unknown = set(columns or ()) - set(CORE)
+    unknown = set(columns or ()) - set(NAMED)
     if unknown:
-        raise ValueError(f"columns must name {list(CORE)}, got {sorted(map(str, unknown))}.")
+        raise ValueError(f"columns must name {list(NAMED)}, got {sorted(map(str, unknown))}.")
     pandas = import_pandas()
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")

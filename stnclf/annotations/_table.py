@@ -23,6 +23,8 @@ from .._utils.typing import Table
 from ._numbers import is_number
 
 CORE = ("image", "x", "y", "label")
+#: Columns that ``columns=`` may name.
+NAMED = (*CORE, "width", "height")
 LISTS = ("votes", "voters")
 #: Columns of names that are compared with others.
 NAMES = {"image", "label", *LISTS}

@@ -201,13 +201,13 @@ def _columns(ctx, param, values):
     """Read ``NAME=COLUMN``, a callback of click's; None where there is none."""
     if not values:
         return None
-    from ..annotations._table import CORE
+    from ..annotations._table import NAMED
 
     columns = {}
     for text in values:
         name, _, column = text.partition("=")
-        if name not in CORE or not column:
-            raise click.BadParameter(f"got '{text}', wants NAME=COLUMN, NAME one of {list(CORE)}.")
+        if name not in NAMED or not column:
+            raise click.BadParameter(f"got '{text}', wants NAME=COLUMN, NAME one of {list(NAMED)}.")
         columns[name] = column
     return columns
 
@@ -227,7 +227,7 @@ column_option = click.option(
     multiple=True,
     metavar="NAME=COLUMN",
     callback=_columns,
-    help="Where a CSV file has image, x, y or label; may be repeated.",
+    help="Where a CSV file has image, x, y, label, width or height; may be repeated.",
 )
 
 

@@ -61,6 +61,69 @@ def test_columns_are_chosen_by_name(tmp_path):
     assert table.to_dict("list") == {"image": ["a.svs"], "x": [1.0], "y": [2.0], "label": ["m"]}
 
 
+def test_sizes_are_chosen_by_name_too(tmp_path):
+    names = {"width": "w", "height": "box h"}
+    table = read(tmp_path, "image,x,y,label,w,box h\na,10,20,m,4,7.5\na,1,2,m,,3\n", columns=names)
+    np.testing.assert_array_equal(table["width"], [4, np.nan])
+    assert table["height"].tolist() == [7.5, 3]
+    assert list(table.columns) == ["image", "x", "y", "label", "width", "height"]
+    # In the unit of x and y, unless they say another one.
+    text = "image,x_um,y_um,label,w,box h\na,10,20,m,4,7.5\n"
+    names |= {"x": "x_um", "y": "y_um"}
+    table = read(tmp_path, text, columns=names, mpp=0.25)
+    assert table[["x", "y", "width", "height"]].to_numpy().tolist() == [[40, 80, 16, 30]]
+    with pytest.raises(ValueError, match="'x_um' and 'w_px' in different units"):
+        read(tmp_path, text.replace("w,", "w_px,"), columns=names | {"width": "w_px"}, mpp=0.25)
+    with pytest.raises(ValueError, match="row 0 has 'big' for width"):
+        read(tmp_path, "image,x,y,label,w\na,1,2,m,big\n", columns={"width": "w"})
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("xmin", "ymin", "xmax", "ymax"),
+        ("x_min", "Y_Min", "X max", "ymax"),
+        ("left", "top", "right", "bottom"),
+        ("x1", "y1", "x2", "y2"),
+        ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"),
+    ],
+)
+def test_corners_are_boxes(names, tmp_path):
+    a, b, c, d = names
+    # In the order in which object detection has them, with the size of the image.
+    text = f"image,width,height,label,{a},{c},{b},{d},note\na.png,640,480,m,10,13,20,27.5,n\n"
+    table = read(tmp_path, text)
+    assert table.to_dict("list") == {
+        "image": ["a.png"],
+        "x": [11.5],
+        "y": [23.75],
+        "label": ["m"],
+        "image_width": [640],
+        "image_height": [480],
+        "note": ["n"],
+        "width": [3.0],
+        "height": [7.5],
+    }
+    again = write_annotations(table, tmp_path / "again.csv")
+    pd.testing.assert_frame_equal(read_annotations(again), table, check_dtype=False)
+
+
+def test_corners_may_have_decimal_commas_and_no_rows(tmp_path):
+    text = "image;label;xmin;ymin;xmax;ymax\n"
+    table = read(tmp_path, text + "a;m;1,5;2;4,5;8\n")
+    assert table[["x", "y", "width", "height"]].to_numpy().tolist() == [[3, 5, 3, 6]]
+    assert len(read(tmp_path, text)) == 0
+
+
+def test_a_middle_goes_before_corners(tmp_path):
+    text = "image,label,x,y,xmin,ymin,xmax,ymax\na,m,7,8,1,2,3,4\n"
+    table = read(tmp_path, text)
+    assert table.loc[0, ["x", "y", "xmax"]].tolist() == [7, 8, 3]
+    text = text.replace("x,y,", "cx,cy,", 1)
+    assert read(tmp_path, text, columns={"x": "cx", "y": "cy"}).x.tolist() == [7]
+    assert "width" not in read(tmp_path, text, columns={"x": "cx", "y": "cy"})
+
+
 def test_the_image_may_be_given(tmp_path):
     assert read(tmp_path, "x,y,label\n1,2,m\n", image="a.svs").image.tolist() == ["a.svs"]
     assert read(tmp_path, "image,x,y,label\nb,1,2,m\n", image="a.svs").image.tolist() == ["a.svs"]
@@ -77,6 +140,15 @@ def test_the_image_may_be_given(tmp_path):
             "slide,cx,y,label\n",
             r"has no column \['image', 'x'\]; .*columns={'image': \.\.\., 'x': \.",
         ),
+        # Not the corner: x and y are the middle.
+        ("image,label,xmin,ymin,w,h\n", "x and y are the middle .* want all of 'xmin', 'ymin', "),
+        ("image,label,xmin,ymin,xmax,ymax,x1,y1,x2,y2\n", "x and y are the middle of a cell"),
+        ("image,label,x1,X1,y1,x2,y2\n", "x and y are the middle of a cell"),
+        ("image,label,xmin,ymin,xmax,ymax\na,m,.1,.2,.3,1\n", "0 to 1, shares of the image"),
+        ("image,label,xmin,ymin,xmax,ymax\na,m,5,2,3,4\n", "row 0 has a box that .* xmin is 5, "),
+        ("image,label,xmin,ymin,xmax,ymax\na,m,5,2,6,1\n", "begins: ymin is 2, ymax 1"),
+        ("image,label,xmin,ymin,xmax,ymax\na,m,5,2,x,4\n", "row 0 has 'x' for xmax"),
+        ("image,label,xmin,ymin,xmax,ymax\na,m,5,2,inf,4\n", "row 0 has inf for xmax"),
         ("", "has no header"),
         ("\n\n", "has no header"),
         ("image,x,y,label,x\n", r"has several columns of one name: \['x'\]"),
