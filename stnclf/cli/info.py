@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from .._utils.printable import printable
-from ..annotations._slide_facts import SLIDE_ENDINGS
+from ..annotations._slide_facts import SLIDE_ENDINGS, find_slide
 from .common import (
     EXISTING,
     POSITIVE,
@@ -41,9 +41,9 @@ from .tables import (
     first_few,
     format_option,
     needs_resolution,
+    no_slide_found,
     read_table,
     slides_option,
-    without_files,
 )
 
 __all__ = ["info"]
@@ -215,6 +215,8 @@ def _annotation_facts(path, how, slide_mpp, cell_width):
         facts["positions"] = "{}, {} to {}, {} {} (x, y)".format(*corners, unit)
     facts["counts"] = count_labels(table["label"].tolist())
     facts |= _agreement_facts(table)
+    if unit == "um" and how["slides"] is not None:
+        facts |= _slides_facts(table, Path(how["slides"]))
     if len(table) and unit == "px":
         facts |= _size_facts(path, table, how, slide_mpp, cell_width)
     return facts, used
@@ -239,6 +241,20 @@ def _agreement_facts(table):
 def _number(value):
     """Return None for NaN, which JSON does not know."""
     return None if value != value else value
+
+
+def _slides_facts(table, root):
+    """Say which slides are there, of annotations that want their resolution."""
+    names = sorted(table["image"].dropna().unique())
+    missing = [name for name in names if find_slide(root, name) is None]
+    facts = {"slides_found": len(names) - len(missing), "missing": missing, "recommended": None}
+    facts["why"] = (
+        "positions are not in pixels, and the slides do not say one resolution; pass --slide-mpp, "
+        "micrometres per pixel"
+    )
+    if missing and not facts["slides_found"]:
+        facts["why"] = no_slide_found(missing, root)
+    return facts
 
 
 def _size_facts(path, table, how, slide_mpp, cell_width):
@@ -266,6 +282,11 @@ def _size_facts(path, table, how, slide_mpp, cell_width):
         facts[name] = np.percentile(values, [5, 50, 95]).tolist() if len(values) else None
     facts["classes_px"] = sides_by_class(table)
     facts["recommended"] = None
+    missing = facts.get("missing", [])
+    if missing and not facts["slides_found"]:  # without them, other advice may be wrong
+        facts["why"] = no_slide_found(missing, root)
+        cautions = [caution for caution in cautions if caution]
+        return {**facts, "cautions": cautions} if cautions else facts
     try:
         sizes = recommend(cells, mpp, cell_width=cell_width)
     except ValueError as error:
@@ -273,27 +294,21 @@ def _size_facts(path, table, how, slide_mpp, cell_width):
     else:
         more = {"slide_mpp": slide_mpp, "outside": outside}
         more |= {"columns": how["columns"], "format": how["format"]}
-        missing = facts.get("missing", [])
-        if missing and not facts["slides_found"]:
-            facts["why"] = (
-                f"no slide was found, no such file in {root}: {without_files(missing, root)}"
-            )
-        else:
-            # patches wants the folder of a slide.
-            folder = root.parent if root is not None and root.is_file() else root
-            facts["recommended"] = patches_line(sizes, path, folder, **more)
-            cautions += cautions_about_regions(cells, cell_width is None)
-            if cell_width is None:
-                cautions.append(caution_about_points(cells, mpp))
-            if there is not None:
-                cautions.append(caution_about_small_images(sizes, there))
-            if missing:
-                names = first_few([repr(name) for name in missing])
-                n = len(missing) + facts["slides_found"]
-                text = f"the recommended line fails: {len(missing)} of {n} images have no file"
-                cautions.append(f"{text}: {names}")
-            if cells["label"].isna().all():
-                cautions.append("no cell has a class; the recommended line wants one: --label NAME")
+        # patches wants the folder of a slide.
+        folder = root.parent if root is not None and root.is_file() else root
+        facts["recommended"] = patches_line(sizes, path, folder, **more)
+        cautions += cautions_about_regions(cells, cell_width is None)
+        if cell_width is None:
+            cautions.append(caution_about_points(cells, mpp))
+        if there is not None:
+            cautions.append(caution_about_small_images(sizes, there))
+        if missing:
+            names = first_few([repr(name) for name in missing])
+            n = len(missing) + facts["slides_found"]
+            text = f"the recommended line fails: {len(missing)} of {n} images have no file"
+            cautions.append(f"{text}: {names}")
+        if cells["label"].isna().all():
+            cautions.append("no cell has a class; the recommended line wants one: --label NAME")
     cautions = [caution for caution in cautions if caution]
     return {**facts, "cautions": cautions} if cautions else facts
 
@@ -308,34 +323,43 @@ def _in_words(facts):
     """Write for people what JSON has as numbers."""
     if "agreement" in facts:
         facts = _agreement_in_words(facts)
-    if "boxes_px" not in facts:
+    if "boxes_px" not in facts and "slides_found" not in facts:
         return facts
     words = {name: value for name, value in facts.items() if name not in _SIZE_FACTS}
     mpp, unit = facts.get("mpp"), "px"
     if "missing" in facts:
         n = facts["slides_found"] + len(facts["missing"])
-        known = facts["mpp_range"]
-        if known is None:
-            resolution = "resolution not known" if mpp is None else span([mpp])
+        known = facts.get("mpp_range")
+        if known is None and not facts["slides_found"] and mpp is None:
+            resolution = ""
+        elif known is None:
+            resolution = f", {'resolution not known' if mpp is None else span([mpp])}"
         elif mpp is None:
-            resolution = f"{span(known)}, not known of all"
+            resolution = f", {span(known)}, not known of all"
         else:
             differ = known[1] > SAME * known[0]
-            resolution = span(known if differ else [mpp])
+            resolution = f", {span(known if differ else [mpp])}"
             unit = f"px of {mpp:.4g} um" if differ else unit
         names = first_few([repr(name) for name in facts["missing"]])
         lacking = f"; without a file: {names}" if names else ""
-        words["slides"] = f"{facts['slides_found']} of {n} found, {resolution}{lacking}"
-        if facts["outside"] is not None:
-            words["outside"] = f"{facts['outside']} cells lie outside their image"
+        words["slides"] = f"{facts['slides_found']} of {n} found{resolution}{lacking}"
+        if facts.get("outside") is not None:
+            lie = "cell lies" if facts["outside"] == 1 else "cells lie"
+            words["outside"] = f"{facts['outside']} {lie} outside their image"
     words["counts"] = {label or "without a class": n for label, n in words["counts"].items()}
-    words["box sides"] = _spread(facts["boxes_px"], mpp, unit)
+    if "boxes_px" in facts:
+        words |= _sides_in_words(facts, mpp, unit)
+    words["recommended"] = facts["recommended"] or f"nothing: {facts['why']}"
+    return words
+
+
+def _sides_in_words(facts, mpp, unit):
+    words = {"box sides": _spread(facts["boxes_px"], mpp, unit)}
     if facts["classes_px"]:
         sides = facts["classes_px"].items()
         sides = (f"{label or 'without a class'} {side:.3g}" for label, side in sides)
         words["by class"] = f"{', '.join(sides)} {unit}"
     words["neighbours"] = _spread(facts["neighbours_px"], mpp, unit)
-    words["recommended"] = facts["recommended"] or f"nothing: {facts['why']}"
     return words
 
 

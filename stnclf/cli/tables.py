@@ -24,6 +24,7 @@ __all__ = [
     "first_few",
     "format_option",
     "needs_resolution",
+    "no_slide_found",
     "read_table",
     "read_tables",
     "resolution",
@@ -89,9 +90,14 @@ def read_table(path, format="auto", *, mpp=None, labels=(), **how):
         # The slides say how large pixels are, where nobody else does.
         names = set(_read(path, format, 1.0, labels, how)[0]["image"])
         root = Path(how.get("slides") or _folder(path))
-        found = resolution(find_slide(root, name) for name in names)
+        paths = {name: find_slide(root, name) for name in sorted(names)}
+        found = resolution(paths.values())
         if found is None:
             _name_option(error)
+            if how.get("slides") and paths and not any(paths.values()):
+                before = f"{path}: "
+                text = str(error).removeprefix(before)
+                error.args = (f"{before}{no_slide_found([*paths], root)}; {text}",)
             raise
         return _read(path, format, found, labels, how)[0], False
 
@@ -190,6 +196,11 @@ def without_files(missing, root):
     there = [quoted(path.name) for path in slide_files(root)]
     here = f"; there are {first_few(there)}" if there else ", nor another slide"
     return f"{first_few([quoted(name) for name in missing])}{here}"
+
+
+def no_slide_found(missing, root):
+    """Say that none of the images has a file."""
+    return f"no slide was found, no such file in {root}: {without_files(missing, root)}"
 
 
 def slide_files(folder):

@@ -69,7 +69,7 @@ def test_what_decides_the_sizes_of_patches(cells, invoke, tmp_path):
     assert code == 0
     for line in (
         "slides       1 of 2 found, resolution not known; without a file: 'gone.png'",
-        "outside      1 cells lie outside their image",
+        "outside      1 cell lies outside their image",
         "box sides    40 px (of nine in ten 12 to 42.7)",
         "by class     large 41.5, small 12 px",
         "--size 112 --cell-size 56 --max-offset 14 --outside skip\n",
@@ -95,12 +95,50 @@ def test_nothing_is_recommended_where_no_slide_is_found(cells, invoke, tmp_path)
     assert "outside" not in out
 
 
+@pytest.mark.parametrize("slide_mpp", [(), ("--slide-mpp", 0.5)])
+def test_that_no_slide_is_found_is_said_before_anything_is_asked_for(slide_mpp, invoke, tmp_path):
+    # Points alone: without slides there is no resolution.
+    points, slides = tmp_path / "points.csv", tmp_path / "slides"
+    points.write_text("image,x,y,label\na.png,20,30,m\n", encoding="utf-8")
+    slides.mkdir()
+    Image.new("RGB", (300, 200)).save(slides / "b.png")
+    why = f"no slide was found, no such file in {slides}: 'a.png'; there are 'b.png'"
+    code, out, _ = invoke("info", points, slides, *slide_mpp)
+    assert code == 0
+    assert f"\nrecommended  nothing: {why}\n" in out
+    known = ", 0.5 um per pixel" if slide_mpp else ""
+    assert f"\nslides       0 of 1 found{known}; without a file: 'a.png'\n" in out
+
+
+def test_that_no_slide_is_found_is_said_of_positions_in_micrometres(invoke, tmp_path):
+    points, slides = tmp_path / "points.csv", tmp_path / "slides"
+    points.write_text("image,x_um,y_um,label\na.png,20,30,m\n", encoding="utf-8")
+    slides.mkdir()
+    Image.new("RGB", (300, 200)).save(slides / "b.png")
+    why = f"no slide was found, no such file in {slides}: 'a.png'; there are 'b.png'"
+    line = (points, slides, "--column", "x=x_um", "--column", "y=y_um")
+    code, out, lines = invoke("info", *line)
+    assert code == 0, lines
+    assert "\nslides       0 of 1 found; without a file: 'a.png'\n" in out
+    assert f"\nrecommended  nothing: {why}\n" in out
+    (facts,) = json.loads(invoke("info", "--json", *line)[1])
+    assert (facts["slides_found"], facts["missing"], facts["why"]) == (0, ["a.png"], why)
+    code, _, lines = invoke("patches", *line, "-o", tmp_path / "p", "--size", 32)
+    assert (code, len(lines)) == (1, 1)
+    assert f"points.csv: {why}; column 'x_um' is not in pixels: pass --slide-mpp, " in lines[0]
+    # Where it is there, its resolution is missing.
+    (slides / "b.png").rename(slides / "a.png")
+    out = invoke("info", *line)[1]
+    assert "\nslides       1 of 1 found, resolution not known\n" in out
+    assert "\nrecommended  nothing: positions are not in pixels, and the slides do not say" in out
+
+
 def test_x_and_y_the_wrong_way_round_are_not_left_out(invoke, tmp_path):
     Image.new("RGB", (300, 200)).save(tmp_path / "a.png")
     text = "image,x,y,label\na.png,150,250,a\na.png,20,30,b\n"
     (tmp_path / "cells.csv").write_text(text, encoding="utf-8")
     out = invoke("info", tmp_path / "cells.csv", tmp_path, "--cell-width", 20)[1]
-    assert "outside      1 cells lie outside their image\n" in out
+    assert "outside      1 cell lies outside their image\n" in out
     assert "--outside" not in out
     caution = "1 of 2 cells lie outside their image, by up to 50.5 px; with x and y exchanged"
     assert f"caution      {caution}, all would lie inside\n" in out
