@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ._utils.containers import check_real
 from ._utils.points import points_by_name
 from ._utils.typing import Floats, Size
 
@@ -292,7 +293,7 @@ def _as_numbers(values: ArrayLike, name: str, shape: tuple[Any, ...]) -> Floats:
     if name in ("points", "centers"):
         values = points_by_name(name, values)
     try:
-        array = np.asarray(values, dtype=np.float64)
+        array = check_real(values).astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of numbers, got {values!r:.80}.") from error
     sizes = [size for size in shape if size is not ...]

@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from .containers import refuse_masked
+from .containers import check_real, refuse_masked
 from .errors import argument_error
 from .images import naming
 from .names import composed
@@ -183,6 +183,7 @@ def check_centers(centers, n_samples, image, patch=None, missing=False):
         return np.tile([(width - 1) / 2, (height - 1) / 2], (n_samples, 1))
     centers = points_by_name("centers", centers)
     with naming("centers", f"numbers of shape ({n_samples}, 2), one (x, y) per sample"):
+        check_real(centers)
         centers = check_array(
             centers,
             dtype="numeric",
@@ -258,6 +259,7 @@ def check_neighbors(neighbors, n_samples):
     refuse_masked("neighbors", neighbors)
     wanted = f"numbers of shape ({n_samples}, k, 3), x, y and class of each cell, padded with NaN"
     with naming("neighbors", wanted):
+        check_real(neighbors)
         neighbors = check_array(
             neighbors,
             dtype="numeric",

@@ -7,7 +7,15 @@ from sklearn.utils import validation
 
 from .errors import argument_error
 
-__all__ = ["as_floats", "column_of", "is_table", "plain", "refuse_masked", "with_names"]
+__all__ = [
+    "as_floats",
+    "check_real",
+    "column_of",
+    "is_table",
+    "plain",
+    "refuse_masked",
+    "with_names",
+]
 
 
 def refuse_masked(argument, values):
@@ -129,10 +137,40 @@ def with_names(X):
     return X if knows or hasattr(X, "iloc") or not is_table(X) else _Named(X)
 
 
-def as_floats(value, name):
+def check_real(values, truth=False):
+    """Refuse what NumPy would make numbers of, and lose something or mean another thing.
+
+    Parameters
+    ----------
+    values : array-like
+        Whatever NumPy takes.
+    truth : bool, default=False
+        Whether truth values count as 0 and 1.
+
+    Returns
+    -------
+    ndarray
+        The values.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are complex, times or truth values; the message names no argument.
+    """
+    array = np.asarray(values)
+    items = array.ravel().tolist() if array.dtype.kind == "O" else ()
+    kinds = {type(item) for item in items}
+    if array.dtype.kind in "cmM" or any(issubclass(kind, np.complexfloating) for kind in kinds):
+        raise ValueError("Complex data or times")
+    if not truth and (array.dtype.kind == "b" or kinds & {bool, np.bool_}):
+        raise TypeError("truth values")
+    return array
+
+
+def as_floats(value, name, truth=True):
     """Return an array of numbers as float64; one that is none is named."""
     refuse_masked(name, value)
     try:
-        return np.asarray(value, dtype=np.float64)
+        return check_real(value, truth).astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of numbers, got {value!r:.80}.") from error

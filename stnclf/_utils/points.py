@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .containers import as_floats, is_table, refuse_masked
+from .containers import as_floats, check_real, is_table, refuse_masked
 from .errors import argument_error
 
 __all__ = ["as_points", "points_by_name"]
@@ -62,7 +62,7 @@ def points_by_name(argument, points):
     for wanted in _COLUMNS:
         if sorted(map(str, names)) == sorted(wanted):
             try:
-                return np.column_stack([np.asarray(column(name)) for name in wanted])
+                return np.column_stack([check_real(column(name)) for name in wanted])
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 problem = f"{type(error).__name__}: {error}".splitlines()[0]
                 raise argument_error(
@@ -96,7 +96,7 @@ def as_points(values, name, missing=False, n=None):
     ValueError
         If they are of another shape, hold infinity, or NaN that is not allowed.
     """
-    points = as_floats(points_by_name(name, values), name)
+    points = as_floats(points_by_name(name, values), name, truth=False)
     if points.ndim != 2 or points.shape[1] != 2 or n not in (None, len(points)):
         wanted = "n_samples" if n is None else n
         raise ValueError(f"{name} must have shape ({wanted}, 2), got {points.shape}.")

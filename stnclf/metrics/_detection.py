@@ -249,7 +249,8 @@ def _as_cells(table: Table, name: str) -> dict[str, Any]:
     n_cells = len(columns["x"])
     if any(values is not None and len(values) != n_cells for values in columns.values()):
         raise ValueError(f"{name} must have columns of one length.")
-    points = np.stack([as_floats(columns[axis], f"{name}[{axis!r}]") for axis in "xy"], axis=1)
+    places = [as_floats(columns[axis], f"{name}[{axis!r}]", truth=False) for axis in "xy"]
+    points = np.stack(places, axis=1)
     certainty = columns["probability"]
     if certainty is None:
         certainty = -np.arange(n_cells, dtype=np.float64)

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from .._utils.containers import column_of
+from .._utils.containers import check_real, column_of
 from .._utils.errors import argument_error
 from .._utils.printable import quoted
 from ..annotations._slide_facts import slide_facts
@@ -84,7 +84,7 @@ def check_cells(annotations, argument="annotations", labelled=True, unknown=Fals
             problem = f"has no label; {argument}.dropna(subset=['label']) leaves such rows out."
             raise argument_error(argument, problem, where=f"row {row}")
     try:
-        points = np.array([values["x"], values["y"]], dtype=np.float64).T
+        points = np.array([check_real(values[axis]) for axis in "xy"], dtype=np.float64).T
     except (TypeError, ValueError) as error:
         raise argument_error(argument, f"x and y want to be numbers ({error}).") from error
     broken = ~np.isfinite(points).all(axis=1)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from stnclf import geometry
+from stnclf._utils.checks import check_centers
 from stnclf._utils.points import as_points, points_by_name
 from stnclf.metrics import localization_error, localization_summary
 from stnclf.report import evaluate
@@ -48,6 +49,34 @@ def test_points_without_names_stay_what_they_are():
         assert points_by_name("centers", points) is points
     tensor = torch.tensor(POINTS, requires_grad=True)
     np.testing.assert_array_equal(points_by_name("centers", tensor), POINTS)
+
+
+COMPLEX, TRUE = np.array([[1 + 2j, 3], [4, 5]]), np.array([[True, False], [True, True]])
+UNREAL = {
+    "complex": COMPLEX,
+    "complex objects": COMPLEX.astype(object),
+    "a complex column": {"x": [1.0, 2.0], "y": [1j, 2.0]},
+    "times": np.array([[1, 2], [3, 4]], dtype="m8[s]"),
+    "truth values": TRUE,
+    "a list of them": TRUE.tolist(),
+    "objects": np.array([[True, 1.5], [2.5, 3]], dtype=object),
+    "a column": {"x": [1.0, 2.0], "y": [True, False]},
+    "a table": pd.DataFrame({"y": [1.0, 2.0], "x": [True, False]}),
+}
+
+
+@pytest.mark.parametrize("given", UNREAL.values(), ids=UNREAL)
+def test_points_are_real_numbers(given):
+    good = [[1, 2], [3, 4]]
+    for call in (
+        lambda: as_points(given, "centers"),
+        lambda: localization_error(given, good),
+        lambda: localization_error(good, given),
+        lambda: check_centers(given, 2, (20, 30)),
+        lambda: geometry.normalize_points(given, (20, 30)),
+    ):
+        with pytest.raises((TypeError, ValueError), match="number"):
+            call()
 
 
 @pytest.mark.parametrize("given", [{0: [1], 1: [2]}, {"y": [1, 2], "x": [1]}, {"x": [3]}])

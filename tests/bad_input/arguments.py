@@ -140,6 +140,18 @@ BAD_ARGUMENTS = [
     case("centers: a dict", ValueError, r"\(1, 2\), wants \(12, 2\)", centers={"x": 1, "y": 2}),
     case("centers: ragged", ValueError, "inhomogeneous.*wants numbers", centers=[[1, 2], [3]] * 6),
     case("centers: complex", ValueError, "Complex data", centers=np.ones((N, 2), complex)),
+    case(
+        "centers: truth values",
+        TypeError,
+        r"^centers: truth values; wants numbers of shape \(12, 2\)",
+        centers=np.ones((N, 2), bool),
+    ),
+    case(
+        "centers: a column of truth values",
+        ValueError,
+        "^centers: wants numbers in the columns x and y, got DataFrame .*truth values",
+        centers=pd.DataFrame({"x": [3.0] * N, "y": [True] * N}),
+    ),
     case("centers: sparse", TypeError, "[Ss]parse", centers=sparse.csr_matrix(np.ones((N, 2)))),
     case("sample_weight: negative", ValueError, "negative.*0 or more", sample_weight=-np.ones(N)),
     case(

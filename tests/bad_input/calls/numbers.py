@@ -229,6 +229,27 @@ METRICS = [
         score(radius_um=np.nan),
     ),
     refused(
+        "metrics.localization_error",
+        "centers_pred: complex",
+        ValueError,
+        "centers_pred must be an array of numbers",
+        lambda r: localization_error([[1, 2]], np.array([[1 + 2j, 3]])),
+    ),
+    refused(
+        "metrics.error_summary",
+        "errors: complex",
+        ValueError,
+        "errors must be an array of numbers",
+        lambda r: error_summary(np.array([1 + 2j, 3])),
+    ),
+    refused(
+        "metrics.detection_score",
+        "truth: truth values for a position",
+        ValueError,
+        r"truth\['x'\] must be an array of numbers",
+        score(truth={**CELLS, "x": [True, False]}),
+    ),
+    refused(
         "metrics.detection_score",
         "truth: no labels",
         ValueError,
