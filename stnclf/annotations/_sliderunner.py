@@ -55,7 +55,11 @@ def read_slide_runner(path: Path, skipped: Counter[str]) -> Table:
     with closing(_open(path)) as database:
         slides = _slides(database)
         classes = dict(_select(database, "Classes", ["uid", "name"]))
-        classes = {uid: str(name) for uid, name in classes.items() if name is not None}
+        classes = {
+            uid: str(_text(name, "name", f"class {uid}"))
+            for uid, name in classes.items()
+            if name is not None
+        }
         votes = _votes(database, classes)
         outlines = _outlines(database)
         annotations = _select(
@@ -206,6 +210,17 @@ def _select(
     return rows
 
 
+def _text(value: Any, column: str, what: str) -> Any:
+    """Return a name that is stored as bytes as text; anything else as it is."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        text = f"{what} has a {column} that is no text in UTF-8: {quoted(value)}."
+        raise ValueError(text) from None
+
+
 def _slides(database: sqlite3.Connection) -> dict[int, tuple[str, Any, Any]]:
     """Name, width and height of each slide.
 
@@ -213,6 +228,15 @@ def _slides(database: sqlite3.Connection) -> dict[int, tuple[str, Any, Any]]:
     out, unless slides of one name lie in several folders; then it counts from what these share.
     """
     rows = _select(database, "Slides", ["uid", "filename"], ["directory", "width", "height"])
+    rows = [
+        (
+            uid,
+            _text(filename, "filename", f"slide {uid}"),
+            _text(folder, "directory", f"slide {uid}"),
+            *size,
+        )
+        for uid, filename, folder, *size in rows
+    ]
     for uid, filename, *_ in rows:
         if not isinstance(filename, str) or not filename:
             raise ValueError(f"slide {uid} has no file name.")
@@ -249,10 +273,10 @@ def _votes(
     votes: dict[int, tuple[list[Any], list[Any]]] = {}
     if not _has(database, "Annotations_label"):
         return {}
-    columns = ["annoId", "class", "person"]
-    people = (
-        dict(_select(database, "Persons", ["uid", "name"])) if _has(database, "Persons") else {}
-    )
+    columns, people = ["annoId", "class", "person"], {}
+    if _has(database, "Persons"):
+        for uid, name in _select(database, "Persons", ["uid", "name"]):
+            people[uid] = _text(name, "name", f"person {uid}")
     for uid, vote, person in _select(database, "Annotations_label", columns):
         names, voters = votes.setdefault(uid, ([], []))
         names.append(classes.get(vote))

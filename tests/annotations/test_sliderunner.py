@@ -183,6 +183,36 @@ def test_folders_of_slides(folders, names, tmp_path):
     assert read_annotations(path).image.tolist() == names
 
 
+def test_names_that_are_stored_as_bytes_are_read(tmp_path):
+    extra = """
+    UPDATE Classes SET name = CAST('Mit\u00f6se' AS BLOB) WHERE uid = 2;
+    UPDATE Slides SET filename = CAST('\u00fc.svs' AS BLOB), directory = CAST('01' AS BLOB);
+    UPDATE Persons SET name = CAST(name AS BLOB);
+    """
+    path = make(tmp_path / "a.sqlite", [(4, 1, 2, [(5, 6)], [(1, 2), (2, 7)])], extra=extra)
+    (row,) = read_annotations(path).to_dict("records")
+    assert (row["label"], row["image"]) == ("Mit\u00f6se", "01/\u00fc.svs")
+    assert row["votes"] == ("Mit\u00f6se", "nicht Mitose")
+    assert row["voters"] == ("M. A.", "C. B.")
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "what"),
+    [
+        ("Classes", "name", "class 1"),
+        ("Slides", "filename", "slide 4"),
+        ("Slides", "directory", "slide 4"),
+        ("Persons", "name", "person 1"),
+    ],
+)
+def test_names_that_are_no_text_are_refused(table, column, what, tmp_path):
+    extra = f"UPDATE {table} SET {column} = x'ff41';"
+    path = make(tmp_path / "a.sqlite", [(4, 1, 1, [(5, 6)], [(1, 1)])], extra=extra)
+    words = rf"{what} has a {column} that is no text in UTF-8: b'\\xffA'"
+    with pytest.raises(ValueError, match=words):
+        read_annotations(path)
+
+
 def test_an_absolute_folder_is_left_out_while_names_differ(tmp_path):
     extra = "UPDATE Slides SET directory = '/home/anna/' || uid;"
     path = make(tmp_path / "a.sqlite", [SPOT, (5, *SPOT[1:])], extra=extra)
