@@ -20,6 +20,10 @@ __all__ = [
 #: are 353; no slide is scanned as coarsely as this.
 _COARSEST = 20.0
 
+#: Light shows nothing below 0.2 um, so that no camera of a microscope has pixels as fine as this.
+#: What is finer is a number in another unit: a slide of 0.25 um has 0.00025 mm.
+_FINEST = 0.01
+
 #: By how much two numbers may differ that are meant to be the same.
 _SAME = 0.02
 
@@ -96,7 +100,7 @@ def resolution_of_pair(x: object, y: object, where: str = "the file") -> Resolut
     Returns
     -------
     Resolution
-        Known only if both say the same, something plausible.
+        Known only if both say the same, something plausible: from 0.01 to 20.
     """
     try:
         across, down = float(x), float(y)  # type: ignore[arg-type]
@@ -104,10 +108,14 @@ def resolution_of_pair(x: object, y: object, where: str = "the file") -> Resolut
         return Resolution()
     if not (0 < across < math.inf and 0 < down < math.inf):
         return Resolution()
-    axes = (across, down) if max(across, down) <= _COARSEST else None
+    usable = min(across, down) >= _FINEST and max(across, down) <= _COARSEST
+    axes = (across, down) if usable else None
     if abs(across - down) > _SAME * across and min(across, down) <= _COARSEST:
         text = f"{where} says {across:g} um per pixel across and {down:g} down"
         return Resolution(None, text, axes)
+    if across < _FINEST:
+        text = f"{where} says {across:g} um per pixel, finer than a microscope sees"
+        return Resolution(None, f"{text}: is it in another unit?")
     if axes is None:
         return Resolution()
     return Resolution((across + down) / 2, axes=axes)

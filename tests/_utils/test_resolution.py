@@ -104,6 +104,9 @@ def test_what_is_no_resolution_is_none(tmp_path, description, resolution, unit):
     [
         (sizes(0.25, 0.5), None, r"\(OME-XML says 0.25 um per pixel across and 0.5 down\)"),
         ("", (40000, 20000), r"\(the file says 0.25 um per pixel across and 0.5 down\)"),
+        (sizes(0.00025, 0.00025), None, r"\(OME-XML says 0.00025 um .* in another unit\?\)"),
+        ("", (4e7, 4e7), r"\(the file says 0.00025 um per pixel, finer than a microscope sees"),
+        (sizes(0.25, 0.00025), None, r"\(OME-XML says 0.25 um per pixel across and 0.00025 down"),
         (sizes(0.25, 0.25), (20000, 20000), r"\(OME-XML says 0.25 .*, the resolution tags 0.5\)"),
     ],
 )
@@ -120,6 +123,11 @@ def test_ome_goes_before_tags_of_no_meaning(tmp_path):
 def test_pairs_and_dots_per_inch():
     assert resolution_of_pair("0.25", "0.252").mpp == pytest.approx(0.251)
     assert resolution_of_pair(None, "0.25").mpp is None
+    # The range is from 0.01 to 20, both of them usable.
+    for value, known in ((0.01, True), (0.0099, False), (20, True), (20.1, False)):
+        found = resolution_of_pair(value, value)
+        assert (found.mpp, found.axes) == ((value, (value,) * 2) if known else (None, None))
+    assert resolution_of_pair(0.25, 0.00025).axes is None
     assert resolution_of_dpi((101600, 101600)).mpp == pytest.approx(0.25)
     for dpi in (None, (72, 72), (0, 0), (101600,), "dpi"):
         assert resolution_of_dpi(dpi).mpp is None
