@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-__all__ = ["html_text", "listed", "printable", "quoted", "shortened"]
+__all__ = ["counted", "html_text", "listed", "printable", "quoted", "shortened"]
 
 #: Characters that would move a terminal's cursor, change its colours or hide what is written, and
 #: bytes of file names that are no characters.
@@ -86,6 +86,23 @@ def listed(values: Iterable[Any], most: int = 160) -> str:
             return f"[{shown}, ... ({len(values)} in all)]"
         shown += text
     return f"[{shown}]"
+
+
+def counted(n: int, noun: str) -> str:
+    """Write a number with its noun, as in ``1 cell`` and ``2 cells``.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    noun : str
+        What, in the singular.
+
+    Returns
+    -------
+    str
+    """
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def html_text(text: str) -> str:

@@ -259,7 +259,7 @@ def class_colors(names: list[str], colors: dict[str, Any] | None) -> dict[str, t
 def json_text(value: Any) -> str:
     """Write JSON for nested dicts, lists and plain values, decimals among them."""
     if isinstance(value, Decimal):
-        return str(value)
+        return str(value) if value else "0"  # not 0E-14
     if isinstance(value, dict):
         items = (f"{json_text(name)}: {json_text(item)}" for name, item in value.items())
         return f"{{{', '.join(items)}}}"

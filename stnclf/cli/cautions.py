@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from .._utils.printable import counted
 from .._utils.run import read_sidecar
 from ..annotations._slide_facts import stem_of
 from .outputs import target
@@ -119,16 +120,17 @@ def cautions_about_few_cells(curves, thresholds):
         n = int(curve["n_truth"])
         if label not in thresholds:
             if n:
-                cells = "the only true cell" if n == 1 else f"none of the {n} true cells"
-                found = "is not found" if n == 1 else "is found"
-                cautions.append(f"{cells} of {str(label)!r} {found}: no threshold is chosen for it")
+                cells = "the only true cell" if n == 1 else f"each of the {n} true cells"
+                cautions.append(
+                    f"{cells} of {str(label)!r} is missed: no threshold is chosen for it"
+                )
             continue
         n_kept = int((curve["threshold"] >= thresholds[label]).sum())
         hits = int(curve["true_positives"][n_kept - 1])
         if hits < _ENOUGH:
-            cells = "true cell" if n == 1 else "true cells"
+            cells, decide = counted(n, "true cell"), "decides" if n == 1 else "decide"
             cautions.append(
-                f"{n} {cells} of {str(label)!r}, of which {hits} found, decide its threshold: on "
+                f"{cells} of {str(label)!r}, of which {hits} found, {decide} its threshold: on "
                 f"other slides another one may be better; choose with {_ENOUGH} or more found"
             )
     return cautions
@@ -205,6 +207,11 @@ def caution_about_unclassed(truth, n):
     """
     if not n:
         return None
+    if n == 1:
+        return (
+            f"1 cell of {truth} has no class: it need not be found, and what is found on it counts "
+            "neither way"
+        )
     return (
         f"{n} cells of {truth} have no class: they need not be found, and what is found on them "
         "counts neither way"

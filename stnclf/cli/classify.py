@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .._utils.printable import counted
 from ..annotations import resolve_image
 from .common import (
     EXISTING,
@@ -124,5 +125,5 @@ def classify(
     n_empty = int(result["label"].isna().sum())
     counts = count_labels([label for label in labels if label == label and label is not None])
     counts = ", ".join(f"{n} {name}" for name, n in counts.items())
-    text = f"{out}: {len(labels)} cells ({counts})"
+    text = f"{out}: {counted(len(labels), 'cell')} ({counts})"
     say(f"{text}; {n_empty} cannot be read" if n_empty else text)

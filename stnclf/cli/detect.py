@@ -13,6 +13,7 @@ import click
 import numpy as np
 from sklearn.base import clone
 
+from .._utils.printable import counted
 from ..annotations import resolve_image
 from ..metrics import choose_thresholds
 from ..persistence import load, save
@@ -140,7 +141,8 @@ def run_detection(estimator, found, folds, folder, opened, cells, radius_um, *, 
         least = np.array([thresholds.get(label, 0.5) for label in table["label"]])
         results.append((thresholds, table.assign(kept=table["probability"] >= least)))
         shown = ", ".join(f"{label} {value:.3f}" for label, value in thresholds.items())
-        say(f"fold {number + 1} of {len(folds)}: {len(table)} detections; thresholds {shown}")
+        n_found = counted(len(table), "detection")
+        say(f"fold {number + 1} of {len(folds)}: {n_found}; thresholds {shown}")
     return results
 
 

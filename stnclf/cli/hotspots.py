@@ -10,7 +10,7 @@ import click
 
 from .._utils.files import write_atomically
 from .._utils.names import base_name
-from .._utils.printable import printable
+from .._utils.printable import counted, printable
 from .._version import __version__
 from ..annotations import read_annotations, write_annotations
 from ..annotations._slide_facts import stem_of
@@ -104,7 +104,7 @@ def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwri
         kind = writes[out.suffix.lower()]
         more = {"object_type": "annotation", "slides": slide} if kind == "qupath" else {}
         write_annotations(fields, out, kind, **more)
-    most = f", {fields['count'].max()} cells in the first" if len(fields) else ""
+    most = f", {counted(fields['count'].max(), 'cell')} in the first" if len(fields) else ""
     area, width = how["area_mm2"], how["width_px"]
     size = f"of {area:g} mm2" if width is None else f"{width:g} px wide"
     say(f"{out or slide}: {len(fields)} field(s) {size}{most}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from .._utils.printable import printable
+from .._utils.printable import counted, printable
 from ..annotations._slide_facts import SLIDE_ENDINGS, find_slide
 from .common import (
     EXISTING,
@@ -369,11 +369,13 @@ def _agreement_in_words(facts):
         if name != "agreement":
             words[name] = value
             continue
-        words["several votes"] = f"{value['n_cells']} cells, all agree on {value['agreed']:.1%}"
+        words["several votes"] = (
+            f"{counted(value['n_cells'], 'cell')}, all agree on {value['agreed']:.1%}"
+        )
         words["Fleiss' kappa"] = _kappa(value["fleiss_kappa"])
         pairs = [
             f"{_kappa(pair['cohen_kappa'])} {' and '.join(map(str, pair['voters']))} "
-            f"({pair['n_cells']} cells)"
+            f"({counted(pair['n_cells'], 'cell')})"
             for pair in value["pairs"]
         ]
         if pairs:

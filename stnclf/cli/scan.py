@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from .._utils.errors import check_utf8
+from .._utils.printable import counted
 from .common import (
     FILE,
     POSITIVE,
@@ -151,7 +152,7 @@ def scan_command(
             with contextlib.suppress(OSError):  # there are tables in it
                 out.rmdir()
     n_failed = len(slides) - n_done
-    text = f"{out}: {n_cells} cells on {n_done} slide(s){_glass(left_out)}"
+    text = f"{out}: {counted(n_cells, 'cell')} on {n_done} slide(s){_glass(left_out)}"
     if n_skipped:
         text = f"{text}; {n_skipped} region(s) skipped that cannot be read (.skipped.csv)"
     say(f"{text}; {n_failed} failed" if n_failed else text)

@@ -188,7 +188,7 @@ def score(
     say(f"{out or detections}: {text}")
     if without:
         n, names = int(found["image"].isin(without).sum()), first_few([repr(w) for w in without])
-        say(f"no cell of {truth} is on {names}: the {n} detections there count as false")
+        say(f"no cell of {truth} is on {names}: {_there(n)} as false")
     few = cautions_about_few_cells(curves, thresholds) if choose else []
     for text in (caution, caution_about_unclassed(truth, len(unclassed)), *few):
         if text is not None:
@@ -198,6 +198,10 @@ def score(
             f"{label}: the best threshold is below all probabilities of the table; scan with a "
             "lower --min-probability to see whether there is a better one"
         )
+
+
+def _there(n):
+    return "the detection there counts" if n == 1 else f"the {n} detections there count"
 
 
 def _named_as(cells, images):

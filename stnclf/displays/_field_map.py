@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from .._utils.plot_style import COLOURS, MARKERS, draw_scalebar
+from .._utils.printable import counted
 from .._utils.typing import Table
 from ..scan._hotspots import rows_of
 from ..slides import Slide
@@ -99,7 +100,7 @@ def _draw_field(
         colour = COLOURS[k % len(COLOURS)]
         ax.scatter(*place, facecolors="none", edgecolors=colour, linewidths=1.3, **style)
     ax.set(xlim=(0, size[0]), ylim=(size[1], 0), xticks=[], yticks=[])
-    words = f"{number}: {field.count:.0f} cells"
+    words = f"{number}: {counted(round(field.count), 'cell')}"
     if hasattr(field, "per_mm2"):
         interval = f"95 %: {_digits(field.per_mm2_low)} to {_digits(field.per_mm2_high)}"
         words = f"{words}, {_digits(field.per_mm2)} per mm$^2$\n{interval}"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._utils.plot_style import COLOURS, MARKERS, draw_scalebar, new_axes
+from .._utils.printable import counted
 from .._utils.typing import Pixels, Table
 from ..scan import density_map
 from ..scan._density import density_colours, sigma_of, smoothed
@@ -257,7 +258,7 @@ class HotspotDisplay:
                 path_effects=edge,
             )
             drawn.append(ax.add_patch(field))
-            words = f"{number}" if count is None else f"{number}: {count:.0f} cells"
+            words = f"{number}" if count is None else f"{number}: {counted(round(count), 'cell')}"
             ax.text(
                 left,
                 top,

@@ -29,6 +29,9 @@ AREA_MM2 = 2.37
 #: Micrometres from one place of a field to the next: a cell of the tissue mask.
 _STEP = 8.0
 
+#: Digits of positions in pixels; sizes are even in the last, so that their halves have no more.
+_DIGITS = 3
+
 #: The same as a share of the width, where that is given in pixels.
 _SHARE = 0.01
 
@@ -134,14 +137,15 @@ def hotspots(
         points = points_of(detections, slide, label)
     extent = field_extent(mpp, area_mm2, width_px, aspect)
     _check_fits(extent, size, area_mm2)
+    extent = np.maximum(np.round(extent / 2, _DIGITS), 10.0**-_DIGITS) * 2
     step = _STEP / mpp if width_px is None else width_px * _SHARE
     if width_px is not None and mpp is not None:
         area_mm2 = float(extent.prod()) * (mpp / 1000) ** 2
     corners, counts = _best_places(points, size, extent, step, n)
     fields = {
         "image": [name_of(slide)] * len(corners),
-        "x": corners[:, 0] + extent[0] / 2 - 0.5,
-        "y": corners[:, 1] + extent[1] / 2 - 0.5,
+        "x": _tidy(corners[:, 0] + extent[0] / 2 - 0.5),
+        "y": _tidy(corners[:, 1] + extent[1] / 2 - 0.5),
         "label": ["hotspot"] * len(corners),
         "type": ["area"] * len(corners),
         "width": extent[0],
@@ -257,8 +261,12 @@ def _best_places(points, size, extent, step, n):
         inside = edges[_in_field(edges, corner, extent)]
         middle = (inside.min(axis=0) + inside.max(axis=0)) / 2
         centred = np.clip(middle - extent / 2, 0, size - extent)
-        if not (np.abs(corners - centred) < extent).all(axis=1).any():
-            corner = centred
+        tidy = np.clip(np.round(centred, _DIGITS), 0, size - extent)
+        for better in (tidy, centred, np.round(corner, _DIGITS)):
+            is_free = not (np.abs(corners - better) < extent).all(axis=1).any()
+            if is_free and _in_field(inside, better, extent).all():
+                corner = better
+                break
         corners = np.concatenate([corners, corner[None]])
     numbers = np.array([_in_field(edges, c, extent).sum() for c in corners], dtype=np.int64)
     order = np.argsort(-numbers, kind="stable")
@@ -330,6 +338,12 @@ def _sweep(edges, low, high, extent, taken, best, corner):
             best = found.max()
             corner = np.array([x[span][found.argmax()], y[row]])
     return best, corner
+
+
+def _tidy(values):
+    """Leave out what floats add behind the last digit; what has more digits keeps them."""
+    rounded = np.round(values, _DIGITS)
+    return np.where(np.abs(rounded - values) < 1e-6, rounded, values)
 
 
 def _in_field(edges, corner, extent):

@@ -56,8 +56,8 @@ def test_thresholds_of_few_cells_are_named_with_their_numbers():
     assert [text.partition(":")[0] for text in said] == [
         "4 true cells of 'rare', of which 3 found, decide its threshold",
         "12 true cells of 'missed', of which 9 found, decide its threshold",
-        "none of the 3 true cells of 'lost' is found",
-        "the only true cell of 'none' is not found",
+        "each of the 3 true cells of 'lost' is missed",
+        "the only true cell of 'none' is missed",
     ]
     assert said[2].endswith("no threshold is chosen for it")
 

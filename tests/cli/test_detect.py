@@ -54,7 +54,7 @@ def test_cells_without_a_class_are_counted_and_said(tmp_path, capsys):
     _, cells = slides_and_cells(patches, tmp_path, tmp_path / "t.csv", 0.5, **how)
     assert cells[["x", "y"]].to_numpy().tolist() == [[2.5, 3.0], [10, 3.0], [2.5, 3.5]]
     assert cells["label"].isna().tolist() == [False, True, False]
-    caution = f"caution: 1 cells of {tmp_path / 't.csv'} have no class: "
+    caution = f"caution: 1 cell of {tmp_path / 't.csv'} has no class: "
     assert capsys.readouterr().err.startswith(caution)
 
 

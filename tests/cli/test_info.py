@@ -356,7 +356,7 @@ def test_annotators_agree_so_far(invoke, tmp_path):
     kappa = (3 / 4 - 34 / 64) / (1 - 34 / 64)
     assert "several votes  4 cells, all agree on 75.0%" in text
     assert f"Fleiss' kappa  {kappa:.3f}" in text
-    assert "Cohen's kappa  0.400 B and Ä (3 cells), not defined C and Ä (1 cells)" in text
+    assert "Cohen's kappa  0.400 B and Ä (3 cells), not defined C and Ä (1 cell)" in text
     (facts,) = json.loads(invoke("info", tmp_path / "c.sqlite", "--json")[1])
     assert facts["agreement"]["fleiss_kappa"] == pytest.approx(kappa)
     assert facts["agreement"]["pairs"][1] == {

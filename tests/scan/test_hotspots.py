@@ -1,5 +1,6 @@
 """Fields with most cells, against plain loops."""
 
+import re
 import unicodedata
 
 import numpy as np
@@ -98,7 +99,9 @@ def test_no_place_at_the_step_is_better(seed):
     area, aspect = 0.06, 4 / 3
     (field,) = hotspots(table(points), blank(), area_mm2=area, aspect=aspect).itertuples()
     width, height = np.sqrt(area * aspect) * 500, np.sqrt(area / aspect) * 500
-    assert (field.width, field.height) == (pytest.approx(width), pytest.approx(height))
+    # To a thousandth of a pixel.
+    assert (field.width, field.height) == pytest.approx((width, height), abs=1.001e-3)
+    width, height = field.width, field.height
     best = 0
     for left in [*np.arange(0, 900 - width, 4), 900 - width]:
         column = points[(points[:, 0] + 0.5 >= left) & (points[:, 0] + 0.5 < left + width)]
@@ -231,6 +234,23 @@ def test_other_programs_open_the_fields(tmp_path):
         np.testing.assert_allclose(again[name], fields[name], rtol=1e-9)
     assert again["type"].tolist() == ["area"] * 3
     assert again["count"].tolist() == fields["count"].tolist()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("area", [0.0007, 0.07])
+def test_positions_and_sizes_have_three_digits(seed, area, tmp_path):
+    cells = table(clusters(seed))
+    fields = hotspots(cells, blank(), area_mm2=area, aspect=1.7, n=4)
+    for name in ("x", "y", "width", "height"):
+        assert all(len(repr(v).partition(".")[2]) <= 3 for v in fields[name].tolist())
+    for field in fields.itertuples():  # and so no cell is lost
+        assert field.count == count(cells[["x", "y"]], *field[2:4], field.width, field.height)
+    text = write_annotations(fields, tmp_path / "a.geojson", object_type="annotation").read_text()
+    places = re.findall(r"\[(-?[0-9.Ee-]+), (-?[0-9.Ee-]+)\]", text)
+    assert len(places) == 5 * len(fields)
+    assert all(re.fullmatch(r"\d+(\.\d{1,3})?", number) for place in places for number in place)
+    text = write_annotations(fields, tmp_path / "a.csv").read_text()
+    assert not re.search(r"\d[eE]-", text)
 
 
 @pytest.mark.parametrize(
