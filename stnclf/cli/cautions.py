@@ -17,6 +17,7 @@ __all__ = [
     "caution_about_background",
     "caution_about_balance",
     "caution_about_choice",
+    "caution_about_doubles",
     "caution_about_unclassed",
     "cautions_about_few_cells",
     "cautions_about_model",
@@ -189,6 +190,30 @@ def caution_about_balance(y, balance):
         f"{when} shows {shown} of {len(y)} patches, {counts.min()} of each class, for {rarest!r} "
         "has no more; --set balance=False --set class_weight=balanced shows all"
     )
+
+
+def caution_about_doubles(table):
+    """Warn of cells that are listed more than once.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The annotations that are cut.
+
+    Returns
+    -------
+    str or None
+    """
+    labels = {}
+    for image, x, y, label in zip(*(table[name] for name in ("image", "x", "y", "label"))):
+        labels.setdefault((image, x, y), []).append(label)
+    n = len(table) - len(labels)
+    if not n:
+        return None
+    others = sum(len({*map(str, found)}) - 1 for found in labels.values())
+    text = f"{n} of {len(table)} rows {'has' if n == 1 else 'have'} image, x and y of another"
+    text = f"{text}, {others} with another class" if others else text
+    return f"{text}; a cell that is listed twice is cut twice: take such rows out"
 
 
 def caution_about_unclassed(truth, n):

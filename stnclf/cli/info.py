@@ -12,6 +12,7 @@ import numpy as np
 
 from .._utils.printable import counted, printable
 from ..annotations._slide_facts import SLIDE_ENDINGS, find_slide
+from .cautions import caution_about_doubles
 from .common import (
     EXISTING,
     POSITIVE,
@@ -263,7 +264,8 @@ def _size_facts(path, table, how, slide_mpp, cell_width):
     there = None
     if root is None and path.is_dir() and _holds_slides(path):
         root = path
-    cells, cautions = _that_are_cut(table), []
+    cells = _that_are_cut(table)
+    cautions = [caution_about_doubles(cells)]
     if root is not None:
         root = Path(root)
         there = look_at(cells, root, slide_mpp)

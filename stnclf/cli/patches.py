@@ -12,7 +12,7 @@ from .._utils.identity import describe_file, run_identity
 from .._utils.run import Run
 from .._version import __version__
 from ..annotations import resolve_image
-from .cautions import caution_about_background
+from .cautions import caution_about_background, caution_about_doubles
 from .common import (
     EXISTING,
     POSITIVE,
@@ -257,7 +257,7 @@ def patches(
 
 
 def _say_cautions(table, root, how, decides, more):
-    """Say what is probably not meant: another resolution, several of them, regions for cells."""
+    """Say what is probably not meant: another resolution, several, regions, repeated rows."""
     from .sizes import cautions_about_regions
 
     found = stated(slides_below(root, table["image"].unique()))
@@ -265,6 +265,7 @@ def _say_cautions(table, root, how, decides, more):
     for caution in (
         caution_of_override(found, how["slide_mpp"]),
         caution_of_scales(found) if own else None,
+        caution_about_doubles(table),
         *cautions_about_regions(table, decides),
         *more,
     ):

@@ -7,13 +7,16 @@ import shutil
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
+from stnclf.annotations import read_annotations, write_annotations
 from stnclf.cli.cautions import (
     all_in_the_middle,
     caution_about_background,
     caution_about_balance,
+    caution_about_doubles,
     cautions_about_few_cells,
     cautions_about_scores,
 )
@@ -60,6 +63,39 @@ def test_thresholds_of_few_cells_are_named_with_their_numbers():
         "the only true cell of 'none' is missed",
     ]
     assert said[2].endswith("no threshold is chosen for it")
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("a12m a12n b12m a21m", "1 of 4 rows has image, x and y of another, 1 with another class"),
+        ("a12m a12m a12m b12m b12n", "3 of 5 rows have image, x and y of another, 1 with another"),
+        ("a12m a12m b12m", "1 of 3 rows has image, x and y of another; a cell"),
+        ("a12m b12m a21m a13m", None),
+    ],
+)
+def test_rows_that_repeat_a_cell_are_counted(rows, words):
+    columns = zip(*rows.split())
+    caution = caution_about_doubles(pd.DataFrame(dict(zip(("image", "x", "y", "label"), columns))))
+    assert caution is None if words is None else caution.startswith(words)
+
+
+def test_repeated_rows_are_said_before_patches_are_cut(road, tmp_path, invoke):
+    table = read_annotations(road / "cells.sqlite")[["image", "x", "y", "label"]]
+    assert caution_about_doubles(table) is None
+    table = pd.concat([table, table[:3], table[:1].assign(label="other")])
+    write_annotations(table, tmp_path / "cells.csv")
+    n = len(table)
+    given = (tmp_path / "cells.csv", road / "slides")
+    code, _, lines = invoke(
+        "patches", *given, "-o", tmp_path / "out", "--size", 32, "--max-offset", 4
+    )
+    assert code == 0, lines
+    words = f"caution: 4 of {n} rows have image, x and y of another, 1 with another class"
+    assert sum(words in line for line in lines) == 1
+    code, printed, _ = invoke("info", given[0], "--slides", given[1])
+    assert code == 0
+    assert f"4 of {n} rows have image, x and y of another" in printed
 
 
 def test_the_middle_is_that_of_x_and_y():
