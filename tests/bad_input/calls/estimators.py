@@ -176,6 +176,13 @@ ENSEMBLES += [
         lambda r: Ensemble([r.clf, r.grey]).fit(r.X),
     ),
     refused(
+        "Ensemble.set_params",
+        "parameters: unknown",
+        ValueError,
+        "'members'",
+        lambda r: Ensemble([r.clf]).set_params(members=[r.clf]),
+    ),
+    refused(
         "Ensemble.get_feature_names_out",
         "file: not fitted",
         NotFittedError,
