@@ -46,6 +46,8 @@ def server():
 
 def _main(code, words, environment, folder, *streams):
     """Run code in a forked process as ``python -c`` does."""
+    if FORKS:  # the server ignores it where tests run under nohup
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
 import stnclf
 from stnclf.scan import classify_cells, density_map, hard_negatives, hotspots, scan, scan_slides
 from stnclf.slides import Slide, SlideReadError, extract_patches, write_pyramid_tiff
+from stnclf.slides._slide import name_of
 from tests.bad_input import refused
 
 
@@ -60,8 +63,9 @@ def classified(estimator=None, slide=None, table=None, **changes):
 def mined(*slides, estimator=None, **changes):
     def use(r):
         clf = r.clf if estimator is None else estimator
-        cells = {"image": ["a"], "x": [5], "y": [5]}
         found = [slide(r) if callable(slide) else slide for slide in slides or (r.slide,)]
+        name = name_of(found[0]) if isinstance(found[0], Slide) else Path(found[0]).name
+        cells = {"image": [name], "x": [5], "y": [5]}
         return hard_negatives(clf, found, cells, **{"mpp": 0.5, "tissue": False, **changes})
 
     return use
