@@ -389,7 +389,10 @@ def test_where_the_published_localizer_looks_is_drawn_from_the_middle(tmp_path):
         row = dict.fromkeys(accuracy.KEY) | {"fold": fold, "method": "stn-paper-full"}
         store.put({**row, "looks": {"meant": points, "found": [[x, -y] for x, y in points]}})
     x, y = accuracy.draw_looks(store).axes
-    assert (x.get_title(), y.get_title()) == ("x: correlation 1.00", "y: correlation -1.00")
+    assert (x.get_title(), y.get_title()) == (
+        "x: correlation 1.00, slope 1.00",
+        "y: correlation -1.00, slope -1.00",
+    )
     np.testing.assert_array_equal(y.lines[1].get_xydata(), [[0, 0], [9, -9], [1, -1], [-4, 4]])
 
 
