@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
+from .._utils.names import base_name
 from .._utils.printable import counted
 from .._utils.run import read_sidecar
 from ..annotations._slide_facts import stem_of
@@ -73,8 +72,7 @@ def slide_names(groups):
     -------
     list of str
     """
-    names = () if groups is None else {str(name).replace("\\", "/") for name in groups}
-    return sorted({stem_of(os.path.basename(name)) for name in names})
+    return sorted({stem_of(base_name(str(name))) for name in (() if groups is None else groups)})
 
 
 def caution_about_choice(model, images):
@@ -153,7 +151,7 @@ def caution_about_background(patches, distance, window):
     -------
     str or None
     """
-    empty = np.isnan(patches.centers).any(axis=1)
+    empty = ~patches.has_cell
     n, n_slides = int(empty.sum()), len(set(patches.groups))
     names = sorted(set(patches.groups[empty].tolist()))
     if n < n_slides or 2 * len(names) >= n_slides:

@@ -404,7 +404,7 @@ def _other_facts(path, as_json):
         facts = {"kind": "patches", "images": len(found.X), "shape": list(found.X.shape[1:])}
         facts |= {"slides": None if found.groups is None else len(np.unique(found.groups))}
         if found.centers is not None:
-            facts["without a cell"] = int(np.isnan(found.centers).any(axis=1).sum())
+            facts["without a cell"] = int((~found.has_cell).sum())
         return {**facts, **found.facts, "counts": count_labels(found.y)}
     if path.suffix.lower() == ".safetensors":
         from ..persistence import load, model_card

@@ -208,21 +208,14 @@ def mine(
     say(text if len(new) == n else text + fewer)
 
 
-def _has_cell(found):
-    """Mark the patches that have a cell."""
-    if found.centers is None:
-        return np.ones(len(found.y), dtype=bool)
-    return ~np.isnan(found.centers).any(axis=1)
-
-
 def _classes_of_cells(found):
-    return {str(label) for label in np.unique(found.y[_has_cell(found)])}
+    return {str(label) for label in np.unique(found.y[found.has_cell])}
 
 
 def _check_annotated(found, cells, annotations, patches):
     """Refuse annotations that lack the cells of a slide: these would be taken for mistakes."""
     named = {base_name(name) for name in cells["image"]}
-    slides = sorted({*found.groups[_has_cell(found)].tolist()})
+    slides = sorted({*found.groups[found.has_cell].tolist()})
     missing = [name for name in slides if base_name(name) not in named]
     if missing:
         raise ValueError(

@@ -86,6 +86,13 @@ class PatchSet:
     neighbors: np.ndarray | None = None
     facts: dict = field(default_factory=dict)
 
+    @property
+    def has_cell(self):
+        """Which patches have a cell, bool ndarray of shape (n,); all where nobody knows."""
+        if self.centers is None:
+            return np.ones(len(self.y), dtype=bool)
+        return ~np.isnan(self.centers).any(axis=1)
+
     def known_of(self, rows, estimator):
         """Return what ``fit`` of an estimator takes of some rows beside images and labels."""
         wanted = ("centers", "neighbors") if _learns_cells(estimator) else ("centers",)

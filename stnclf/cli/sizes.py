@@ -135,10 +135,8 @@ def look_at(table, root, slide_mpp=None):
     points = there[["x", "y"]].to_numpy(float)
     of_each = np.array([sizes[name] for name in there["image"]]).reshape(-1, 2)
     far = outside_by(points, of_each)
-    return Slides(
-        sizes, missing, mpp, int((far > 0).sum()), stated, mpps,
-        far=float(far.max(initial=0)), exchanged=axes_exchanged(points, of_each),
-    )  # fmt: skip
+    outside, exchanged = int((far > 0).sum()), axes_exchanged(points, of_each)
+    return Slides(sizes, missing, mpp, outside, stated, mpps, float(far.max(initial=0)), exchanged)
 
 
 def in_one_unit(table, slides):

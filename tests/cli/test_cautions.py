@@ -20,6 +20,7 @@ from stnclf.cli.cautions import (
     cautions_about_few_cells,
     cautions_about_scores,
 )
+from stnclf.cli.patch_set import PatchSet
 
 
 def scores(found, guess):
@@ -142,7 +143,8 @@ def test_a_model_is_not_scored_on_its_own_patches_in_silence(road, tmp_path, inv
 )
 def test_background_of_few_slides_gets_a_caution(cells, background, n_few):
     centers = np.array([[5.0, 5.0]] * len(cells) + [[np.nan, np.nan]] * len(background))
-    patches = SimpleNamespace(centers=centers, groups=np.array(list(cells + background)))
+    groups = np.array(list(cells + background))
+    patches = PatchSet(np.zeros((len(groups), 1, 1, 3)), groups, centers, groups)
     text = caution_about_background(patches, 45.2548, 32)
     if not n_few:
         assert text is None

@@ -206,3 +206,10 @@ def test_a_locked_member_is_damage(tmp_path):
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"p\.npz: no patches \(.*encrypted"):
         load_patches(path)
+
+
+def test_patches_without_a_cell_are_known_by_their_centers():
+    X, y = np.zeros((3, 4, 6, 3), np.uint8), np.array(["a", "b", "b"])
+    centers = np.array([[2.0, 1.5], [np.nan, np.nan], [3.0, 2.0]])
+    assert patch_set.PatchSet(X, y, centers).has_cell.tolist() == [True, False, True]
+    assert patch_set.PatchSet(X, y).has_cell.tolist() == [True] * 3
