@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from _run import Store
 from PIL import Image
+from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 N_SLIDES = 10
@@ -129,6 +130,23 @@ def test_an_ensemble_is_the_mean_of_its_members():
     assert amibr.scores([first, second], "T")["balanced accuracy"] == 1.0
 
 
+def test_calibration_moves_a_member_that_is_too_low_or_too_high():
+    def row(shift):
+        # Held out, the classes meet where the probability is that of a log odds of `shift`.
+        odds = {"held out": [2, 3, 4, -1, 1, -2, -3, -4, -5, -6], "T": [0.5, -0.5, -3]}
+        packed = {name: amibr.packed(expit(np.add(values, shift))) for name, values in odds.items()}
+        return {"counts": {"held out": [5, 10], "T": [1, 3]}, "probabilities": packed}
+
+    rows = [row(-2), row(-2.5)]
+    assert amibr.scores(rows, "T")["balanced accuracy"] == 0.5
+    calibrated = [amibr.calibrated(one, "T")[1] for one in rows]
+    np.testing.assert_allclose(*calibrated, atol=0.01)
+    assert list(np.mean(calibrated, axis=0) >= 0.5) == [True, True, False]
+    assert amibr.scores(rows, "T", None)["balanced accuracy"] == 0.75
+    assert amibr.scores([row(3)], "T")["balanced accuracy"] == 0.5
+    np.testing.assert_allclose(amibr.calibrated(row(3), "T")[1], calibrated[0], atol=0.01)
+
+
 def test_a_run_goes_on_where_it_was_interrupted(folder, build):
     run(folder, "--folds", "3")
     store = run(folder)
@@ -155,6 +173,7 @@ def test_the_table_has_members_ensemble_and_published_rows(folder, capsys):
     )
     assert lines[start + 1].startswith("| ... their ensemble | 0.733 ")
     assert lines[start + 2].startswith("| ... at the threshold 0.51 (0.51 to 0.51) | 0.733 ")
+    assert lines[start + 3].startswith("| ... calibrated, at 0.5 | 0.733 ")
     assert "| Swin-B, fine-tuned (published) | 0.805 | - | - | 0.775 | - | - | - |" in lines
 
 
