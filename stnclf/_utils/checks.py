@@ -24,6 +24,7 @@ from .errors import argument_error
 from .images import naming
 from .names import composed
 from .points import points_by_name
+from .values import is_missing
 
 __all__ = [
     "check_callbacks",
@@ -103,7 +104,7 @@ def _refuse_missing(y):
     # NumPy would make the word "nan" of one among strings in a list.
     labels = y if isinstance(y, (list, tuple)) else np.asarray(y)
     if not isinstance(labels, np.ndarray) or labels.dtype.kind == "O":
-        missing = [_is_missing(label) for label in labels]
+        missing = [is_missing(label) for label in labels]
     elif labels.dtype.kind in "fmM":
         missing = labels != labels
         missing = missing.reshape(len(missing), -1).any(axis=1)
@@ -114,12 +115,6 @@ def _refuse_missing(y):
             f"Input y contains NaN, None or other missing labels: {int(np.sum(missing))} of "
             f"{len(missing)}, the first at index {int(np.argmax(missing))}"
         )
-
-
-def _is_missing(label):
-    if label is None or type(label).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(label, (Real, np.datetime64, np.timedelta64)) and bool(label != label)
 
 
 def check_device(device):

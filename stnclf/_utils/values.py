@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import argument_error
 
-__all__ = ["check_file", "check_pixels", "check_positive"]
+__all__ = ["check_file", "check_pixels", "check_positive", "is_missing"]
 
 
 def check_file(path):
@@ -82,3 +82,23 @@ def check_positive(name, value, unit):
     if not 0 < value < math.inf:
         raise argument_error(name, f"got {value!r}, wants a positive number of {unit}.")
     return float(value)
+
+
+def is_missing(label):
+    """Say whether a label is none: None, NaN, NaT, or pandas' NA.
+
+    Parameters
+    ----------
+    label : object
+        A single label.
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        return label is None or bool(label != label)  # NaN is the one that differs from itself
+    except TypeError:  # pandas.NA says neither
+        return True
+    except ValueError:  # an array of several
+        return False

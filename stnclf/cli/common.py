@@ -13,6 +13,7 @@ import click
 
 from .._utils.names import same_name
 from .._utils.printable import listed
+from .._utils.values import is_missing
 from .messages import describe, is_debugging, keep_debugging, one_line, say, show_warning
 from .signals import stopped_by_signals
 
@@ -297,5 +298,5 @@ def on_cluster(address):
 
 def count_labels(labels):
     """Count each class; what has none stands under an empty name."""
-    names = ["" if label is None or label != label else str(label) for label in labels]
+    names = ["" if is_missing(label) else str(label) for label in labels]
     return {name: names.count(name) for name in sorted(set(names))}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .._utils.containers import as_floats, column_of
 from .._utils.names import composed
 from .._utils.typing import Floats, Table
+from .._utils.values import is_missing
 
 __all__ = ["detection_score", "match_points", "matched_detections"]
 
@@ -262,7 +263,7 @@ def _as_cells(table: Table, name: str) -> dict[str, Any]:
             f"{broken.argmax()}."
         )
     return {
-        "label": [None if _is_missing(label) else _one_form(label) for label in columns["label"]],
+        "label": [None if is_missing(label) else _one_form(label) for label in columns["label"]],
         "image": columns["image"] and [_one_form(image) for image in columns["image"]],
         "points": points,
         "probability": certainty,
@@ -284,11 +285,3 @@ def _by_image(cells: dict[str, Any], label: object) -> dict[Any, tuple[Floats, F
 def _one_form(name: Any) -> Any:
     """Write a name whose letters may have two forms of Unicode in one."""
     return composed(name) if isinstance(name, str) else name
-
-
-def _is_missing(label: object) -> bool:
-    """None, NaN, and pandas.NA, which is neither equal to itself nor different."""
-    try:
-        return label is None or bool(label != label)
-    except TypeError:
-        return True

@@ -9,6 +9,7 @@ import numpy as np
 from .._utils.containers import check_real, column_of
 from .._utils.errors import argument_error
 from .._utils.printable import quoted
+from .._utils.values import is_missing
 from ..annotations._slide_facts import slide_facts
 
 __all__ = [
@@ -80,7 +81,7 @@ def check_cells(annotations, argument="annotations", labelled=True, unknown=Fals
             raise argument_error(
                 argument, f"image {quoted(name)} is no file name.", where=f"row {row}"
             )
-        if _is_missing(label) and not unknown:
+        if is_missing(label) and not unknown:
             problem = f"has no label; {argument}.dropna(subset=['label']) leaves such rows out."
             raise argument_error(argument, problem, where=f"row {row}")
     try:
@@ -93,7 +94,7 @@ def check_cells(annotations, argument="annotations", labelled=True, unknown=Fals
         raise ValueError(f"{argument}, row {rows[first]}: x, y are {points[first].tolist()}.")
     from_bounds = _from_bounds(annotations, len(labels))
     points = np.ascontiguousarray(points)
-    known = ~np.array([_is_missing(label) for label in labels])
+    known = ~np.array([is_missing(label) for label in labels])
     if not known.any():
         raise argument_error(argument, "no cell has a label.")
     # An array of words, or of numbers, has no place for what is missing.
@@ -139,13 +140,6 @@ def _from_bounds(annotations, n_rows):
     except (KeyError, IndexError, TypeError, ValueError):
         return np.zeros(n_rows, dtype=bool)
     return np.array([isinstance(value, str) and value == "bounds" for value in origin], dtype=bool)
-
-
-def _is_missing(label):
-    try:
-        return label is None or bool(label != label)  # NaN is the one that differs from itself
-    except TypeError:  # pandas.NA says neither
-        return True
 
 
 def axes_exchanged(points, sizes):

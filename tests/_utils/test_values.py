@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from stnclf._utils.values import check_file, check_pixels, check_positive
+from stnclf._utils.values import check_file, check_pixels, check_positive, is_missing
 
 
 def test_a_file_is_there_and_is_one(tmp_path):
@@ -51,3 +51,19 @@ def test_a_positive_number_is_one(value):
 def test_a_number_is_no_word(value):
     with pytest.raises(TypeError, match=r"mpp: got .*, wants a positive number"):
         check_positive("mpp", value, "micrometres")
+
+
+@pytest.mark.parametrize("label", [None, np.nan, float("nan"), np.datetime64("NaT")])
+def test_what_stands_for_no_label(label):
+    assert is_missing(label)
+
+
+def test_pandas_has_two_more_words_for_no_label():
+    pandas = pytest.importorskip("pandas")
+    assert is_missing(pandas.NA)
+    assert is_missing(pandas.NaT)
+
+
+@pytest.mark.parametrize("label", ["", "nan", "None", 0, False, np.str_("a"), np.zeros(2)])
+def test_a_label_is_one(label):
+    assert not is_missing(label)
