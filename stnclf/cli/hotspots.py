@@ -66,6 +66,7 @@ def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwri
     from ..scan import hotspots as find_hotspots
     from ..scan._hotspots import AREA_MM2
     from ..slides import Slide
+    from ..slides._tissue import metric_mpp
 
     if how["area_mm2"] is not None and how["width_px"] is not None:
         raise click.UsageError("--area and --width-px exclude each other.")
@@ -89,6 +90,7 @@ def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwri
     say_override({slide.name: slide}, slide_mpp)
     with Slide(slide, slide_mpp) as opened, about_file(detections):
         fields = find_hotspots(table, opened, label=label, **how)
+        is_metric = metric_mpp(opened) is not None
         if map_file is not None:
             picture = _draw(table, opened, fields, label)
         if report is not None:
@@ -106,7 +108,12 @@ def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwri
         write_annotations(fields, out, kind, **more)
     most = f", {counted(fields['count'].max(), 'cell')} in the first" if len(fields) else ""
     area, width = how["area_mm2"], how["width_px"]
-    size = f"of {area:g} mm2" if width is None else f"{width:g} px wide"
+    if width is not None:
+        size = f"{width:g} px wide"
+    elif is_metric or not len(fields):
+        size = f"of {area:g} mm2"
+    else:
+        size = f"of {fields['width'][0]:.4g} x {fields['height'][0]:.4g} px"
     say(f"{out or slide}: {len(fields)} field(s) {size}{most}")
 
 

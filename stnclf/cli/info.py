@@ -67,7 +67,7 @@ _TABLES = (
 #: What is written in words.
 _SIZE_FACTS = (
     *("boxes_px", "classes_px", "neighbours_px", "slides_found", "missing", "mpp", "mpp_range"),
-    *("outside", "recommended", "why"),
+    *("outside", "recommended", "why", "any_unit"),
 )
 
 
@@ -131,13 +131,13 @@ def _draw_tissue(path, slide_mpp, picture):
 
     from .._utils.files import write_atomically
     from ..slides import Slide
-    from ..slides._tissue import draw_tissue, find_slide_tissue, has_glass, known_mpp
+    from ..slides._tissue import draw_tissue, find_slide_tissue, has_glass, metric_mpp
 
     check_output(picture, overwrite=False, option="--tissue")
     say_override({path.name: path}, slide_mpp)
     with Slide(path, slide_mpp) as slide:
         tissue = find_slide_tissue(slide, True)
-        data, known, glass = io.BytesIO(), known_mpp(slide), has_glass(slide)
+        data, known, glass = io.BytesIO(), metric_mpp(slide), has_glass(slide)
         Image.fromarray(draw_tissue(slide, tissue)).save(data, format="PNG")
         share = 1 - tissue.left_out(slide.size)["share"]
         area = None if known is None else share * np.prod(slide.size) * (known / 1000) ** 2
@@ -280,6 +280,8 @@ def _size_facts(path, table, how, slide_mpp, cell_width):
         table, mpp = in_one_unit(table, there)
         cells = _that_are_cut(table)
     facts["mpp"] = mpp
+    # Where no file says its resolution, 1 is any unit and no micrometre.
+    facts["any_unit"] = slide_mpp == 1 and not (there and any(there.stated.values()))
     for name, values in zip(("boxes_px", "neighbours_px"), measure(cells)):
         facts[name] = np.percentile(values, [5, 50, 95]).tolist() if len(values) else None
     facts["classes_px"] = sides_by_class(table)
@@ -334,6 +336,8 @@ def _in_words(facts):
         known = facts.get("mpp_range")
         if known is None and not facts["slides_found"] and mpp is None:
             resolution = ""
+        elif facts.get("any_unit"):
+            resolution = ", resolution not known"
         elif known is None:
             resolution = f", {'resolution not known' if mpp is None else span([mpp])}"
         elif mpp is None:
@@ -356,6 +360,7 @@ def _in_words(facts):
 
 
 def _sides_in_words(facts, mpp, unit):
+    mpp = None if facts["any_unit"] else mpp
     words = {"box sides": _spread(facts["boxes_px"], mpp, unit)}
     if facts["classes_px"]:
         sides = facts["classes_px"].items()

@@ -155,6 +155,8 @@ def score(
     if radius_px is None:
         unit, radius = "um", 7.5 if radius_um is None else radius_um
         cells, found = _in_micrometres(cells, found, mpp, slides)
+        if mpp == 1:  # of photographs that is any unit, and of slides as true
+            unit = "px"
     how = {"radius_px": radius, "labels": labels}
     thresholds, caution, tuned = {}, None, None
     if min_probability is not None:

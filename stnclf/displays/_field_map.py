@@ -12,7 +12,7 @@ from .._utils.printable import counted
 from .._utils.typing import Table
 from ..scan._hotspots import rows_of
 from ..slides import Slide
-from ..slides._tissue import known_mpp
+from ..slides._tissue import known_mpp, metric_mpp
 from ._hotspots import HotspotDisplay
 
 __all__ = ["field_map"]
@@ -83,6 +83,7 @@ def _draw_field(
         whole = max(1, round(field.width)), max(1, round(field.height))
         pixels = slide.read_region(left, top, *whole)
         pixels = np.asarray(Image.fromarray(pixels).resize(size_px, Image.Resampling.BOX))
+    mpp = metric_mpp(slide)
     unit, mm = ("px", 1.0) if mpp is None else ("mm", mpp / 1000)
     size = field.width * mm, field.height * mm
     ax.imshow(pixels, extent=(0, size[0], size[1], 0), interpolation="bilinear")

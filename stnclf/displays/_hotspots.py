@@ -14,7 +14,7 @@ from ..scan import density_map
 from ..scan._density import density_colours, sigma_of, smoothed
 from ..scan._hotspots import rows_of
 from ..slides._slide import opened
-from ..slides._tissue import known_mpp
+from ..slides._tissue import metric_mpp
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -138,7 +138,7 @@ class HotspotDisplay:
             image, scale = density_map(
                 detections, slide, label=label, sigma_px=sigma, max_size=max_size
             )
-            mpp, rows = known_mpp(slide), rows_of(detections, slide, label)
+            mpp, rows = metric_mpp(slide), rows_of(detections, slide, label)
         names = np.array([str(name) for name in detections["label"]], dtype=object)
         points = np.stack([np.asarray(detections[axis], dtype=float) for axis in "xy"], axis=1)
         counts = smoothed(points[rows], image.shape[:2], scale, sigma)

@@ -33,7 +33,7 @@ from ..slides import Slide
 from ..slides._read_errors import BrokenTiles, read_around
 from ..slides._skipped import check_on_error, read_skipped, write_skipped
 from ..slides._slide import name_of, opened
-from ..slides._tissue import find_slide_tissue, known_mpp
+from ..slides._tissue import find_slide_tissue, known_mpp, metric_mpp
 from ._ensemble_finder import ScanNet, finder_for_ensemble
 from ._finders import PatchFinder, WindowFinder
 from ._heatmap_finder import HeatFinder, SharedFinder
@@ -265,7 +265,7 @@ def scan(
             cells = np.concatenate([np.empty((0, n_columns)), *parts])
             cells = without_duplicates(probable(cells, least), radius)
             table = table_of(cells, slide, estimator.classes_)
-            table.attrs["left_out"] = mask.left_out(slide.size, known_mpp(slide))
+            table.attrs["left_out"] = mask.left_out(slide.size, metric_mpp(slide))
             _say_skipped(table, [(name_of(slide), *box) for box in skipped], out)
             progress.finish(table.to_csv(index=False, lineterminator="\n").encode())
     return table

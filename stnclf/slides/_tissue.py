@@ -16,6 +16,7 @@ __all__ = [
     "find_tissue",
     "has_glass",
     "known_mpp",
+    "metric_mpp",
     "otsu_threshold",
 ]
 
@@ -137,6 +138,16 @@ def known_mpp(slide):
         return slide.mpp
     except ValueError:
         return None
+
+
+def metric_mpp(slide):
+    """Micrometres per pixel to write lengths and areas in, or None where nobody knows.
+
+    Where a file does not say it, 1 stands for any unit, as photographs are given: no micrometre.
+    """
+    mpp = known_mpp(slide)
+    is_any_unit = mpp == 1 and slide.path is not None and slide._opener.reader().mpp is None
+    return None if is_any_unit else mpp
 
 
 def has_glass(slide):

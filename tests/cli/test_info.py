@@ -331,9 +331,24 @@ def test_tissue_is_drawn_and_measured(road, invoke, tmp_path):
     Image.fromarray(pixels).save(tmp_path / "photograph.png")
     line = ("info", tmp_path / "photograph.png", *line[2:-1], tmp_path / "u.png")
     code, out, _ = invoke(*line, "--slide-mpp", 1)
-    assert json.loads(out)[0]["tissue"]["scanned"] == "everything"
+    found = json.loads(out)[0]["tissue"]
+    assert (found["scanned"], found["mm2"]) == ("everything", None)  # 1 is any unit
     code, _, lines = invoke("info", road / "cells.sqlite", "--tissue", tmp_path / "v.png")
     assert (code, "wants one slide" in lines[0]) == (2, True)
+
+
+def test_sizes_in_a_unit_that_is_no_micrometre_are_pixels(invoke, tmp_path):
+    (tmp_path / "s").mkdir()
+    Image.new("RGB", (900, 700)).save(tmp_path / "s" / "a.png")
+    table = tmp_path / "t.csv"
+    table.write_text("image,x,y,label\na.png,400,300,x\na.png,500,300,x\n", encoding="utf-8")
+    line = ("info", table, tmp_path / "s", "--cell-width", 200)
+    _, out, _ = invoke(*line, "--slide-mpp", 1)
+    assert " um" not in out
+    assert "--mpp 5 --slide-mpp 1" in out
+    _, out, _ = invoke(*line, "--slide-mpp", 0.5)
+    assert "0.5 um per pixel" in out
+    assert "100 px (of nine in ten 100 to 100), 50 um" in out
 
 
 def test_labels_and_names_do_nothing_to_a_terminal(invoke, tmp_path):

@@ -81,6 +81,8 @@ def test_scores_are_those_of_detection_score_and_of_a_count_by_hand(road, found,
         hits, n_cells, n_found = by_hand(truth, table, label, 6, curve["threshold"][k])
         assert (curve["true_positives"][k], curve["n_detections"][k]) == (hits, n_found)
     # The radius in micrometres, by a number or by the slides themselves.
+    _, _, lines = invoke(*line, "--radius", 6, "--slide-mpp", 1, "--overwrite")
+    assert lines[0] == f"{out}: 2 slide(s), radius 6 px"  # 1 is any unit
     code, again, _ = invoke(*line, "--radius", 1.5, "--mpp", 0.25, "--overwrite")
     assert (code, again) == (0, printed)
     one = ("score", found / "a b.csv", road / "cells.sqlite")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 pytest.importorskip("matplotlib", reason="displays need the extra [plot]")
 
@@ -73,6 +74,18 @@ def test_a_slide_without_cells_has_a_map_too():
     fields = hotspots(nothing, slide, area_mm2=0.001)
     figure = field_map(nothing, slide, fields, label=None)
     assert len(figure.axes) == 2
+
+
+def test_a_unit_that_is_no_micrometre_is_drawn_in_pixels(tmp_path):
+    Image.new("RGB", (800, 600)).save(tmp_path / "a.png")
+    slide = Slide(tmp_path / "a.png", mpp=1)
+    table = cells([(90, 90), (600, 480), (620, 470)])
+    fields = hotspots(table, slide, width_px=200)
+    overview, *_, close = field_map(table, slide, fields, label=None).axes
+    words = [text.get_text() for ax in (overview, close) for text in ax.texts]
+    assert not [text for text in words if text.endswith(("mm", "µm"))]
+    assert [text for text in words if text.endswith(" px")]
+    assert "mm" not in close.get_title()
 
 
 def test_a_photograph_is_drawn_in_pixels():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.ndimage import binary_dilation
 
 from stnclf.slides import Slide
@@ -12,6 +13,7 @@ from stnclf.slides._tissue import (
     find_slide_tissue,
     find_tissue,
     known_mpp,
+    metric_mpp,
     otsu_threshold,
 )
 
@@ -190,3 +192,12 @@ def test_names(tmp_path):
     (tmp_path / "a.png").touch()
     assert name_of(Slide(tmp_path / "a.png")) == "a.png"
     assert name_of(Slide(tissue_image())) == "array"
+
+
+def test_one_is_no_micrometre_where_a_file_does_not_say_it(tmp_path):
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(tmp_path / "a.png")
+    found = [metric_mpp(Slide(tmp_path / "a.png", mpp)) for mpp in (None, 1, 1.01, 0.25)]
+    assert found == [None, None, 1.01, 0.25]
+    assert metric_mpp(Slide(np.zeros((30, 40, 3), np.uint8), 1)) == 1  # as the caller says
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(tmp_path / "a.tif", dpi=(25400, 25400))
+    assert metric_mpp(Slide(tmp_path / "a.tif", 1)) == 1
