@@ -40,10 +40,11 @@ def refuse_masked(argument, values):
     else:
         return
     if len(rows):
+        have = "row has" if len(rows) == 1 else "rows have"
         raise argument_error(
             argument,
-            f"{len(rows)} rows have masked values, the first at index {rows[0]}; fill "
-            "them or leave these samples out.",
+            f"{len(rows)} {have} masked values, the first at index {rows[0]}; fill them or leave "
+            "these samples out.",
         )
 
 

@@ -88,7 +88,7 @@ def listed(values: Iterable[Any], most: int = 160) -> str:
     return f"[{shown}]"
 
 
-def counted(n: int, noun: str) -> str:
+def counted(n: int, noun: str, several: str | None = None) -> str:
     """Write a number with its noun, as in ``1 cell`` and ``2 cells``.
 
     Parameters
@@ -97,12 +97,14 @@ def counted(n: int, noun: str) -> str:
         How many.
     noun : str
         What, in the singular.
+    several : str, default=None
+        What, in the plural, where that does not end with s alone.
 
     Returns
     -------
     str
     """
-    return f"{n} {noun}{'' if n == 1 else 's'}"
+    return f"{n} {noun if n == 1 else several or f'{noun}s'}"
 
 
 def html_text(text: str) -> str:

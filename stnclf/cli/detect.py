@@ -15,13 +15,14 @@ from sklearn.base import clone
 
 from .._utils.printable import counted
 from ..annotations import resolve_image
-from ..metrics import choose_thresholds
+from ..metrics import choose_thresholds, detection_curve
 from ..persistence import load, save
 from ..report._detections import detection_intervals, score_slides
 from ..scan import scan_slides
 from ..slides import Slide
 from ..slides._slide import name_of
-from .cautions import caution_about_unclassed
+from ..slides._tissue import metric_mpp
+from .cautions import caution_about_unclassed, cautions_about_few_cells
 from .messages import say
 from .tables import by_base_name, first_few, read_table
 
@@ -30,6 +31,7 @@ __all__ = [
     "evaluate_detection",
     "pooled_scores",
     "run_detection",
+    "shown_slide",
     "slides_and_cells",
 ]
 
@@ -104,9 +106,9 @@ def run_detection(estimator, found, folds, folder, opened, cells, radius_um, *, 
 
     Returns
     -------
-    list of (dict, DataFrame)
-        Of each fold the thresholds by label, and all detections on the slides that are scored,
-        in micrometres, with a column ``kept``.
+    list of (dict, DataFrame, list of str)
+        Of each fold the thresholds by label, all detections on the slides that are scored, in
+        micrometres, with a column ``kept``, and what is to be said of the thresholds.
     """
     results = []
     for number, (training, choosing, scored) in enumerate(folds):
@@ -132,17 +134,18 @@ def run_detection(estimator, found, folds, folder, opened, cells, radius_um, *, 
                 table[axis] = table[axis] * opened[name].mpp
         everything = dict(zip(names, each))
         base = [name_of(opened[name]) for name in choosing]
-        thresholds = choose_thresholds(
-            cells[cells["image"].isin(base)],
-            _joined([everything[name] for name in choosing]),
-            radius_px=radius_um,
-        )
+        there = cells[cells["image"].isin(base)], _joined([everything[n] for n in choosing])
+        thresholds = choose_thresholds(*there, radius_px=radius_um)
+        curves = detection_curve(*there, radius_px=radius_um)
+        trained = {label: curves[label] for label in curves if label in found.y}
+        before = f"fold {number + 1} of {len(folds)}"
+        few = [f"{before}: {text}" for text in cautions_about_few_cells(trained, thresholds)]
         table = _joined([everything[name] for name in scored])
         least = np.array([thresholds.get(label, 0.5) for label in table["label"]])
-        results.append((thresholds, table.assign(kept=table["probability"] >= least)))
+        results.append((thresholds, table.assign(kept=table["probability"] >= least), few))
         shown = ", ".join(f"{label} {value:.3f}" for label, value in thresholds.items())
         n_found = counted(len(table), "detection")
-        say(f"fold {number + 1} of {len(folds)}: {n_found}; thresholds {shown}")
+        say(f"{before}: {n_found}; thresholds {shown or 'none'}")
     return results
 
 
@@ -185,7 +188,7 @@ def pooled_scores(results, cells, labels, radius_um):
     dict
         The average precision is that of all detections, kept or not.
     """
-    table = _joined([found for _, found in results])
+    table = _joined([found for _, found, _ in results])
     how = {"radius_px": radius_um, "labels": labels}
     scores = score_slides(cells, table[table["kept"]], **how)
     every = score_slides(cells, table, **how)
@@ -248,8 +251,8 @@ def evaluate_detection(estimators, found, folds, where, *, folder, radius_um, jo
     Returns
     -------
     scores : dict of str to dict
-        By title, as `stnclf.report._detections.score_slides` gives them, their ``intervals`` and
-        the ``thresholds`` of each fold.
+        By title, as `stnclf.report._detections.score_slides` gives them, their ``intervals``,
+        the ``unit`` of the radius, the ``thresholds`` of each fold, and ``cautions`` about them.
     slides : dict of str to dict
         What `stnclf.report.write_report` shows of each slide, and of each method if there are
         several.
@@ -257,6 +260,8 @@ def evaluate_detection(estimators, found, folds, where, *, folder, radius_um, jo
     opened, cells = where
     labels = sorted({*cells["label"].dropna()} & {*found.y.tolist()})
     scored, shown = {}, {}
+    # A resolution of 1 that no file has is any unit.
+    unit = "px" if all(metric_mpp(slide) is None for slide in opened.values()) else "um"
     for number, (title, estimator) in enumerate(estimators.items()):
         place = folder / f"{number}"
         place.mkdir(exist_ok=True)
@@ -264,22 +269,43 @@ def evaluate_detection(estimators, found, folds, where, *, folder, radius_um, jo
         results = run_detection(
             estimator, found, folds, place, opened, cells, radius_um, n_jobs=n_jobs, jobs=jobs
         )
-        chosen = [{str(k): v for k, v in thresholds.items()} for thresholds, _ in results]
+        chosen = [{str(k): v for k, v in thresholds.items()} for thresholds, *_ in results]
         scores = pooled_scores(results, cells, labels, radius_um)
-        scored[title] = {**scores, "radius_um": radius_um, "thresholds": chosen}
+        scored[title] = {**scores, "radius_um": radius_um, "unit": unit, "thresholds": chosen}
         before = f"{title}: " if len(estimators) > 1 else ""
-        for (thresholds, table), (*_, names) in zip(results, folds):
+        scored[title]["cautions"] = [f"{before}{text}" for *_, few in results for text in few]
+        for (thresholds, table, _), (*_, names) in zip(results, folds):
             for name in names:
-                parts = _shown(opened[name], name, table, cells[cells["label"].isin(labels)])
-                parts |= {"thresholds": thresholds, "radius_px": radius_um / opened[name].mpp}
-                shown[f"{before}{name}"] = parts
+                how = {"labels": labels, "thresholds": thresholds, "radius_um": radius_um}
+                shown[f"{before}{name}"] = shown_slide(opened[name], table, cells, **how)
     return scored, shown
 
 
-def _shown(slide, name, table, cells):
-    """Return what a report shows of a slide; tables are in pixels of level 0 there."""
-    parts = {"slide": slide}
-    for part, rows in (("detections", table), ("truth", cells)):
+def shown_slide(slide, detections, cells, *, labels, thresholds, radius_um):
+    """Return what a report shows of a slide.
+
+    Parameters
+    ----------
+    slide : Slide
+        The slide.
+    detections, cells : DataFrame
+        Of several slides, in micrometres.
+    labels : list of labels
+        Classes that are scored. Cells of no known class are shown, too: what is found on them
+        counts neither way.
+    thresholds : dict of label to float
+        Chosen ones.
+    radius_um : float
+        Radius of a match.
+
+    Returns
+    -------
+    dict
+        As `stnclf.report.write_report` takes it, in pixels of level 0.
+    """
+    parts = {"slide": slide, "thresholds": thresholds, "radius_px": radius_um / slide.mpp}
+    cells = cells[cells["label"].isin(labels) | cells["label"].isna()]
+    for part, rows in (("detections", detections), ("truth", cells)):
         here = rows[rows["image"] == name_of(slide)]
         parts[part] = here.assign(x=here["x"] / slide.mpp, y=here["y"] / slide.mpp)
     return parts

@@ -13,7 +13,7 @@ import numpy as np
 from click.core import ParameterSource
 
 from .._utils.identity import describe_file, run_identity
-from .._utils.printable import printable
+from .._utils.printable import counted, printable
 from .._version import __version__
 from .cautions import all_in_the_middle, cautions_about_model, cautions_about_scores
 from .common import (
@@ -242,7 +242,8 @@ def evaluate(
                 labels=classes,
                 names=found.groups,
                 groups=found.groups,
-                mpp=found.facts.get("mpp"),
+                # Where the slides' own is 1, any unit will have done.
+                mpp=None if found.facts.get("slide_mpp") == 1 else found.facts.get("mpp"),
                 patch_size=patch_size,
                 histories=histories or None,
                 notes={
@@ -262,7 +263,8 @@ def evaluate(
         say(f"caution: {caution}")
     best = max(results, key=lambda name: results[name]["macro_f1"])
     score = results[best]["macro_f1"]
-    say(f"{out or patches}: {len(found.X)} patches; macro F1 {score:.3f} ({best})")
+    n = counted(len(found.X), "patch", "patches")
+    say(f"{out or patches}: {n}; macro F1 {score:.3f} ({best})")
 
 
 def _detect(
@@ -334,20 +336,25 @@ def _detect(
                 jobs=jobs,
                 cluster=scheduler is not None,
             )
+        cautions = [text for scores in results.values() for text in scores["cautions"]]
         text = {"patches": printable(str(patches)), "stnclf": __version__, **what}
         text |= {"detection": results, "run": header}
         run.write(f"{json.dumps(text, indent=2, ensure_ascii=False)}\n".encode())
         if report is not None:
             notes = {"patches": text["patches"], "folds": folds, "seed": what["seed"]}
             notes |= {"stnclf": __version__, "thresholds": "chosen on other slides"}
+            notes |= {"cautions": "; ".join(cautions)} if cautions else {}
             title = "Evaluation of cell detection"
             write_report(report, detection=results, slides=shown, title=title, notes=notes)
         run.forget()
         shutil.rmtree(folder, ignore_errors=True)
     for title, scores in results.items():
         show(printable(f"{title}\n{detection_table(scores)}\n", keep="\n"))
+    for caution in cautions:
+        say(f"caution: {caution}")
     n_slides = len(np.unique(found.groups))
-    say(f"{out or patches}: {n_slides} slides, radius {radius_um:g} um, thresholds of other slides")
+    radius = f"{radius_um:g} {next(iter(results.values()))['unit']}"
+    say(f"{out or patches}: {n_slides} slides, radius {radius}, thresholds of other slides")
 
 
 def _histories(name, estimator):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .._utils.names import composed
-from .._utils.printable import listed
+from .._utils.printable import counted, listed
 from ..annotations import write_annotations
 from ..annotations._coco import NO_CLASS
 from ..annotations._io import WRITE
@@ -122,7 +122,7 @@ def export(
         text = text.replace("write one file each, with table.groupby('image')", "choose by --image")
         text = text.replace(NO_CLASS, _NO_CLASS)
         raise ValueError(f"{out}: {text}") from error
-    say(f"{out}: {len(table)} rows")
+    say(f"{out}: {counted(len(table), 'row')}")
 
 
 def _named(tables, format, image, **how):

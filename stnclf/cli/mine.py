@@ -10,6 +10,7 @@ import numpy as np
 
 from .._utils.identity import describe_file, run_identity
 from .._utils.names import base_name
+from .._utils.printable import counted
 from .._utils.run import Run
 from .._version import __version__
 from ..annotations import resolve_image
@@ -203,7 +204,7 @@ def mine(
     counts = ", ".join(f"{k} {name}" for name, k in count_labels(y).items())
     taken = count_labels(negatives["found"].tolist())
     mistakes = ", ".join(f"{k} taken for {name}" for name, k in taken.items()) or "no mistakes"
-    text = f"{out}: {len(y)} patches ({counts}); {len(new)} mined: {mistakes}"
+    text = f"{out}: {counted(len(y), 'patch', 'patches')} ({counts}); {len(new)} mined: {mistakes}"
     fewer = f"; {n} were wanted: a lower --min-probability may find more"
     say(text if len(new) == n else text + fewer)
 

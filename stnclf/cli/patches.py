@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from .._utils.identity import describe_file, run_identity
+from .._utils.printable import counted
 from .._utils.run import Run
 from .._version import __version__
 from ..annotations import resolve_image
@@ -243,7 +244,7 @@ def patches(
         put_in_place(work, out, run)
     found = load_patches(out)
     counts = ", ".join(f"{n} {name}" for name, n in count_labels(found.y).items())
-    text = f"{out}: {len(found.X)} patches of {found.X.shape[1]} px ({counts})"
+    text = f"{out}: {counted(len(found.X), 'patch', 'patches')} of {found.X.shape[1]} px ({counts})"
     n_out = n_rows + how["background"] - len(found.X)
     text = f"{text}; {n_out} of {n_rows} rows left out" if n_out else text
     n_skipped = len(found.facts.get("skipped", ()))

@@ -11,6 +11,7 @@ import numpy as np
 from .._utils.errors import check_utf8
 from .._utils.identity import describe_file, run_identity
 from .._utils.optional import import_pandas
+from .._utils.printable import counted
 from .._version import __version__
 from .common import EXISTING, FILE, Command, examples, long_options, out_option, shows_progress
 from .messages import about_file, say
@@ -63,7 +64,7 @@ def predict(model, inputs, out, device, overwrite, resume, progress):
         best = _write(estimator, columns, run)
     numbers = np.bincount(best, minlength=len(estimator.classes_))
     counts = ", ".join(f"{n} {label}" for label, n in zip(estimator.classes_, numbers))
-    say(f"{out}: {len(best)} images ({counts})")
+    say(f"{out}: {counted(len(best), 'image')} ({counts})")
 
 
 def _write(estimator, columns, run):

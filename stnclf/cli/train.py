@@ -10,6 +10,7 @@ import click
 from .._utils.errors import argument_error
 from .._utils.identity import describe_file
 from .._utils.lock import Lock
+from .._utils.printable import counted
 from .._utils.run import read_sidecar, write_sidecar
 from .cautions import caution_about_balance, slide_names
 from .common import EXISTING, Command, examples, long_options, out_option, shows_progress
@@ -99,7 +100,8 @@ def train(patches, out, method, stages, ensemble, overwrite, resume, progress, *
         lock.release()
     what = TITLES[method] if ensemble is None else f"ensemble of {ensemble}, {TITLES[method]}"
     epochs = len(getattr(model, "estimators", [model])[0].history_)
-    say(f"{out}: {what}, {len(found.X)} patches, {epochs} epochs{score}")
+    counts = f"{counted(len(found.X), 'patch', 'patches')}, {counted(epochs, 'epoch')}"
+    say(f"{out}: {what}, {counts}{score}")
 
 
 def _fit(estimator, found, how, progress, patches, rows, checkpoint):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .._utils.printable import html_text
+from .._utils.printable import counted, html_text
 
 __all__ = [
     "DASHES",
@@ -238,7 +238,7 @@ def stage_charts(name, history, losses):
         low, high = min(0.0, *values), max(*values, 1e-9)
         reach = (min(epochs), max(max(epochs), min(epochs) + 1))
         box = {"x_label": f"epoch of stage {stage}", "y_label": "loss"}
-        title = f"{name}, stage {stage}: losses over {len(rows)} epochs"
+        title = f"{name}, stage {stage}: losses over {counted(len(rows), 'epoch')}"
         chart = _Chart(340, 230, reach, (low, high * 1.05), title=title, **box)
         for style, points in lines.items():
             chart.line(*zip(*points), style)

@@ -8,7 +8,7 @@ from importlib import resources
 from string import Template
 
 from .._utils.plot_style import LOSS_TITLES
-from .._utils.printable import html_text
+from .._utils.printable import counted, html_text
 from .._version import __version__
 from ._charts import (
     DASHES,
@@ -160,8 +160,9 @@ def _text(is_text):
 
 def _summary(results):
     header, rows = summary_rows(results)
-    n = " or ".join(str(n) for n in sorted({scores["n"] for scores in results.values()}))
-    return _table(f"All methods, {n} cells", header, rows)
+    *fewer, most = sorted({scores["n"] for scores in results.values()})
+    n = " or ".join([*map(str, fewer), counted(most, "cell")])
+    return _table(f"All methods, {n}", header, rows)
 
 
 def _classes(results):
@@ -297,8 +298,11 @@ def _detection(detection):
         rows += [[name if i == 0 else "", *line] for i, line in enumerate(lines)]
     if not rows:
         return ""
-    radius = next(iter(detection.values())).get("radius_um")
-    note = "" if radius is None else f"A cell counts as found by a detection within {radius:g} um. "
+    first = next(iter(detection.values()))
+    radius, unit = first.get("radius_um"), first.get("unit", "um").replace("um", "\u00b5m")
+    note = ""
+    if radius is not None:
+        note = f"A cell counts as found by a detection within {radius:g} {unit}. "
     if any("[" in cell for cell in rows[0]):
         note += "Brackets hold 95 % confidence intervals, by resampling slides."
     note = f"<p>{note}</p>" if note else ""

@@ -153,7 +153,7 @@ class Predictions:
     def _note(self, chosen):
         n, wrong = len(self.true), self.is_wrong()
         if len(chosen) == n:
-            return f"All {n} cells of the evaluation."
+            return f"All {n} cells of the evaluation." if n > 1 else "The cell of the evaluation."
         shown = int(wrong[chosen].sum())
         return (
             f"{len(chosen)} of the {n} cells of the evaluation: {shown} of the {wrong.sum()} that "

@@ -8,11 +8,13 @@ from itertools import compress
 import numpy as np
 from PIL import Image
 
+from .._utils.names import composed
+from .._utils.values import is_missing
 from ..metrics._detection import match_points
 from ..scan._density import adapted_sigma, cell_density, density_colours
 from ..scan._hotspots import rows_of
 from ..slides._slide import opened
-from ..slides._tissue import known_mpp
+from ..slides._tissue import known_mpp, metric_mpp
 from ._data import COLUMNS, data_uri, encoded, sheet
 
 __all__ = ["slide_data"]
@@ -51,7 +53,7 @@ def slide_data(slides):
 def _one_slide(name, parts, most_bytes, n_crops):
     with opened(parts["slide"]) as slide:
         width, height = slide.size
-        mpp = known_mpp(slide)
+        mpp = metric_mpp(slide)
         image, _ = slide.thumbnail(SLIDE_STEPS[0][0])
         for side, quality in SLIDE_STEPS:
             picture = Image.fromarray(image)
@@ -67,16 +69,20 @@ def _one_slide(name, parts, most_bytes, n_crops):
             found = None
         _check_inside(name, "detections", found, slide.size)
         _check_inside(name, "truth", cells, slide.size)
+        cells, unknown = _by_knowledge(cells)
         partner = None
         if found is not None and cells is not None:
-            partner = _partners(found, cells, _radius(name, parts.get("radius_px"), mpp))
+            radius = _radius(name, parts.get("radius_px"), known_mpp(slide))
+            partner = _partners(found, cells, unknown, radius)
         data["cells"] = _cells(found, partner)
         data["truth"] = _truth(found, cells, partner)
+        data["unknown"] = 0 if unknown is None else len(unknown["x"])
         data["labels"] = sorted({*(found or {}).get("label", ()), *(cells or {}).get("label", ())})
         for one in (data["cells"], data["truth"]):
             if one is not None:
                 one["label"] = [data["labels"].index(label) for label in one["label"]]
-        thresholds = {str(k): float(v) for k, v in (parts.get("thresholds") or {}).items()}
+        thresholds = (parts.get("thresholds") or {}).items()
+        thresholds = {composed(str(k)): float(v) for k, v in thresholds}
         data["thresholds"] = [thresholds.get(label, 0.0) for label in data["labels"]]
         data["density"] = None
         if found is not None and len(found["x"]):
@@ -94,13 +100,15 @@ def _table(name, part, table, slide):
     x, y = (_numbers(table, column, name) for column in "xy")
     if "label" not in table:
         raise ValueError(f"slides[{name!r}]: {part} must have a column 'label'.")
-    labels = [str(label) for label in table["label"]]
+    labels = [None if is_missing(label) else composed(str(label)) for label in table["label"]]
     if len({len(x), len(y), len(labels)}) > 1:
         raise ValueError(f"slides[{name!r}]: {part} must have columns of one length.")
     certain = np.ones(len(x))
     if part == "detections" and "probability" in table:
         certain = _numbers(table, "probability", name)
     rows = rows_of(table, slide) if len(x) else np.zeros(0, dtype=bool)
+    if part == "detections":  # what is of no class is found for none
+        rows = rows & np.array([label is not None for label in labels], dtype=bool)
     order = np.argsort(-certain[rows], kind="stable")
     labels = list(compress(labels, rows))
     return {
@@ -133,22 +141,48 @@ def _radius(name, radius_px, mpp):
     return RADIUS_UM / mpp
 
 
-def _partners(found, cells, radius):
-    """Find the cell of each detection, -1 for none: as `detection_score` does, class by class."""
+def _by_knowledge(cells):
+    """Part annotated cells into those of a class, and those whose class nobody knows."""
+    if cells is None:
+        return None, None
+    known = [label is not None for label in cells["label"]]
+    return [
+        {
+            name: list(compress(values, rows)) if name == "label" else values[np.array(rows, bool)]
+            for name, values in cells.items()
+        }
+        for rows in (known, [not one for one in known])
+    ]
+
+
+def _partners(found, cells, unknown, radius):
+    """Find the cell of each detection: as `detection_score` does, class by class.
+
+    -1 is for none, and -2 for a cell whose class nobody knows, where it counts neither way.
+    """
     partner = np.full(len(found["x"]), -1, dtype=np.intp)
-    for label in set(found["label"]) & set(cells["label"]):
-        here = [np.flatnonzero(np.array(t["label"]) == label) for t in (found, cells)]
-        points = [np.stack([t["x"][k], t["y"][k]], axis=1) for t, k in zip((found, cells), here)]
-        matched = match_points(points[1], points[0], radius)
-        partner[here[0]] = np.where(matched < 0, -1, here[1][matched])
+    at, unclassed = (np.stack([t["x"], t["y"]], axis=1) for t in (found, unknown))
+    for label in set(found["label"]):
+        here, there = (np.flatnonzero(np.array(t["label"]) == label) for t in (found, cells))
+        targets = np.stack([cells["x"][there], cells["y"][there]], axis=1)
+        matched = match_points(targets, at[here], radius)
+        partner[here[matched >= 0]] = there[matched[matched >= 0]]
+        wrong = here[matched < 0]
+        partner[wrong[match_points(unclassed, at[wrong], radius) >= 0]] = -2
     return partner
 
 
 def _cells(found, partner):
-    """Write down the most probable cells and, where it is known, which of them are right."""
+    """Write down the most probable cells and, where it is known, which of them are right.
+
+    1 is right, 0 false, and None neither: on a cell whose class nobody knows.
+    """
     if found is None:
         return None
     first = slice(MOST_DETECTIONS)
+    right = None
+    if partner is not None:
+        right = [None if k == -2 else int(k >= 0) for k in partner[first].tolist()]
     return {
         "n": len(found["x"]),
         "x": found["x"][first].round(1).tolist(),
@@ -156,7 +190,7 @@ def _cells(found, partner):
         "label": found["label"][first],
         # As tables have them: a threshold is one of these numbers.
         "probability": found["probability"][first].round(6).tolist(),
-        "right": None if partner is None else (partner[first] >= 0).astype(int).tolist(),
+        "right": right,
     }
 
 
@@ -178,9 +212,10 @@ def _crops(slide, mpp, cells, truth, most):
     if cells is not None:
         chosen = list(range(min(most, len(cells["x"]))))
         if cells["right"] is not None:
-            right, false = ([k for k, r in enumerate(cells["right"]) if r == v] for v in (1, 0))
-            false = false[: max(most // 2, most - len(right))]
-            chosen = sorted(false + right[: most - len(false)])
+            false = [k for k, right in enumerate(cells["right"]) if right == 0]
+            others = [k for k, right in enumerate(cells["right"]) if right != 0]
+            false = false[: max(most // 2, most - len(others))]
+            chosen = sorted(false + others[: most - len(false)])
     if truth is not None:
         missed = [k for k, at in enumerate(truth["at"]) if at is None][: most // 2]
     places = [(cells["x"][k], cells["y"][k]) for k in chosen]

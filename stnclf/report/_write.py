@@ -181,9 +181,10 @@ or sequence of n_samples paths or PIL images, default=None
         Name of the slide -> dict of ``slide``, what `stnclf.slides.Slide` opens, and as far as
         they are known: ``detections`` as `stnclf.scan.scan` gives them; ``fields`` as
         `stnclf.scan.hotspots` gives them; ``truth``, all annotated cells of the slide, as
-        `stnclf.annotations.read_annotations` gives them, for which detections are right, false,
-        or missed; ``radius_px``, the largest distance of a detection from its cell in pixels of
-        level 0, 7.5 um by default; ``thresholds``, by class, with which the page opens.
+        `stnclf.annotations.read_annotations` gives them, for which detections are right or
+        false, cells missed, and what lies on a cell without a class neither; ``radius_px``, the
+        largest distance of a detection from its cell in pixels of level 0, 7.5 um by default;
+        ``thresholds``, by class, with which the page opens.
     detection : dict, default=None
         Name of the method -> scores of its detections, as ``stnclf evaluate --detect`` writes
         them.

@@ -159,9 +159,9 @@ def test_centers_are_read_by_name():
 
 def test_masked_centers_and_weights_are_refused():
     masked = np.ma.array(POINTS, mask=[[0, 0], [0, 0], [0, 1]])
-    with pytest.raises(ValueError, match=r"^centers: 1 rows have masked values, the first at .* 2"):
+    with pytest.raises(ValueError, match=r"^centers: 1 row has masked values, the first at .* 2"):
         check_centers(masked, 3, (10, 21))
-    with pytest.raises(ValueError, match=r"^sample_weight: 1 rows have masked"):
+    with pytest.raises(ValueError, match=r"^sample_weight: 1 row has masked"):
         check_weight(np.ma.array([1.0, 2, 3], mask=[0, 1, 0]), np.zeros((3, 2)))
 
 
@@ -195,7 +195,7 @@ def test_missing_labels_are_reported_with_their_index(form):
 
 
 def test_masked_labels_are_refused():
-    with pytest.raises(ValueError, match=r"^y: 1 rows have masked values, the first at index 2"):
+    with pytest.raises(ValueError, match=r"^y: 1 row has masked values, the first at index 2"):
         check_y(np.zeros(4), np.ma.array([1, 2, 1, 2], mask=[0, 0, 1, 0]), "X")
 
 

@@ -128,7 +128,7 @@ def test_masked_values_are_refused():
     masked = np.ma.array(X, mask=False)
     masked[5, 1, 2, 0] = np.ma.masked
     for given in (masked, list(masked), masked.reshape(8, -1)):
-        with pytest.raises(ValueError, match=r"^X: 1 rows have masked values, .* index 5;"):
+        with pytest.raises(ValueError, match=r"^X: 1 row has masked values, .* index 5;"):
             baseline().fit(given, Y)
     refuse_masked("X", np.ma.array([1, 2]))
     refuse_masked("X", [1, 2])

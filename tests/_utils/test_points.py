@@ -131,5 +131,5 @@ def test_masked_points_are_refused_everywhere():
         lambda: evaluate(list("aba"), list("aba"), centers_true=POINTS, centers_pred=masked),
         lambda: geometry.normalize_points(masked, (10, 21)),
     ):
-        with pytest.raises(ValueError, match="1 rows have masked values, the first at index 1"):
+        with pytest.raises(ValueError, match="1 row has masked values, the first at index 1"):
             call()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import shutil
@@ -14,11 +15,13 @@ from PIL import Image
 
 import stnclf
 from stnclf.annotations import read_annotations
-from stnclf.cli.detect import detection_folds, slides_and_cells
+from stnclf.cli.detect import detection_folds, shown_slide, slides_and_cells
 from stnclf.cli.patch_set import load_patches
 from stnclf.metrics import choose_thresholds, detection_score
+from stnclf.report._slides import slide_data
 from stnclf.scan import scan
 from stnclf.slides import Slide
+from stnclf.slides._slide import name_of
 from tests.cli.processes import KILLED, NO_LIMIT, kill
 from tests.conftest import SHORT
 from tests.report.test_html import embedded
@@ -58,7 +61,19 @@ def test_cells_without_a_class_are_counted_and_said(tmp_path, capsys):
     assert capsys.readouterr().err.startswith(caution)
 
 
-def test_scores_are_those_of_models_that_did_not_see_the_slide(line, tmp_path, invoke):
+def test_cells_of_no_known_class_are_shown_as_neither():
+    slide = Slide(np.zeros((60, 80, 3), np.uint8), mpp=0.5)
+    cells = pd.DataFrame({"image": name_of(slide), "x": [5.0, 10, 20], "y": 5.0})
+    cells["label"] = ["a", None, "other"]
+    found = cells.assign(label="a", probability=[0.9, 0.8, 0.7])
+    how = {"labels": ["a"], "thresholds": {"a": 0.5}, "radius_um": 2.0}
+    shown = shown_slide(slide, found, cells, **how)
+    assert shown["truth"]["x"].tolist() == [10, 20]
+    assert slide_data([("s", shown)])[0]["cells"]["right"] == [1, None, 0]
+
+
+def test_scores_are_those_of_models_that_did_not_see_the_slide(line, tmp_path, invoke, monkeypatch):
+    monkeypatch.setattr("stnclf.cli.cautions._ENOUGH", 31)  # of 30 cells on each slide
     out, page = tmp_path / "s.json", tmp_path / "r.html"
     code, printed, lines = invoke(*line, "-o", out, "--report", page)
     assert code == 0, lines
@@ -79,6 +94,12 @@ def test_scores_are_those_of_models_that_did_not_see_the_slide(line, tmp_path, i
     assert set(written["intervals"]) == set(written["pooled"])
     assert "Cells found on slides" in page.read_text(encoding="utf-8")
     assert "precision" in printed
+    # Thresholds that few cells decide are named on standard error, in the file and on the page.
+    cautions = [text.removeprefix("caution: ") for text in lines if text.startswith("caution: ")]
+    assert cautions == written["cautions"]
+    assert {text.partition(":")[0] for text in cautions} == {f"fold {k} of 3" for k in (1, 2, 3)}
+    assert all("decide its threshold" in text or "is missed" in text for text in cautions)
+    assert cautions[0] in html.unescape(page.read_text(encoding="utf-8"))
     # One fold by hand.
     found = load_patches(line[1])
     training, choosing, scored = detection_folds(found.groups, 3, 0)[1]

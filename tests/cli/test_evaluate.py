@@ -38,7 +38,7 @@ def test_evaluate_prints_the_tables_and_keeps_the_scores(road, tmp_path, invoke)
     assert text.startswith("<!DOCTYPE html>") or text.lower().startswith("<!doctype html>")
     assert "features + SVC" in text
     # The vector machine has neither probabilities nor epochs.
-    assert '"CNN (Ciresan), mean of 2 folds, stage classifier: losses over 1 epochs' in text
+    assert '"CNN (Ciresan), mean of 2 folds, stage classifier: losses over 1 epoch"' in text
     calibration = [result["calibration"] for result in scores["results"].values()]
     assert calibration[0]["ece"] > 0
     assert calibration[1] is None
@@ -103,6 +103,11 @@ def test_the_report_of_a_model_has_its_curves_probabilities_and_patch(road, tmp_
     X = load_patches(tmp_path / "p").X
     corners = window_corners(clf.localize(X), (32, 32), X.shape[1:3]) - 8  # (48 - 32) / 2
     np.testing.assert_allclose(shown["methods"][0]["corners"], corners, atol=0.051)
+    # In any unit there is no bar of micrometres.
+    facts |= {"size": 44, "mpp": 3, "slide_mpp": 1}
+    (tmp_path / "p" / "patches.json").write_text(json.dumps(facts))
+    assert invoke(*line, "--overwrite")[0] == 0
+    assert embedded(page.read_text(encoding="utf-8"))["patches"]["mpp"] is None
 
 
 @pytest.mark.parametrize("option", [("--set", "patch_size=(24, 28)"), ("--patch-size", 26)])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from stnclf.annotations import read_annotations, write_annotations
+from stnclf.slides import write_pyramid_tiff
 from tests.report.test_html import embedded
 
 
@@ -78,6 +80,29 @@ def test_a_photograph_has_fields_in_pixels(road, tmp_path, invoke, monkeypatch):
     assert min(Image.open(tmp_path / "a.png").size) > 800
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert invoke(*line, *more, "--overwrite")[0] == 0
+
+
+def test_a_unit_that_is_no_micrometre_makes_no_millimetres(road, tmp_path, invoke):
+    table = read_annotations(road / "cells.sqlite")
+    path = write_annotations(table[table["image"] == "ü.png"], tmp_path / "cells.csv")
+    line = ("hotspots", path, road / "slides" / "ü.png", "--slide-mpp", 1)
+    out, page = tmp_path / "f.csv", tmp_path / "r.html"
+    code, _, lines = invoke(*line, "-o", out, "--report", page, "--area", 0.0192)
+    assert code == 0, lines
+    assert "1 field(s) of 160 x 120 px" in lines[0]  # 0.0192 million pixels
+    assert "per_mm2" not in out.read_text()
+    (slide,) = embedded(page.read_text(encoding="utf-8"))["slides"]
+    assert slide["mpp"] is None
+    assert "per_mm2" not in slide["fields"][0]
+    code, printed, lines = invoke(*line, "--width-px", 160)
+    assert (code, "1 field(s) 160 px wide" in lines[0]) == (0, True)
+    assert "per_mm2" not in printed
+    # A file that says it is 1 has micrometres.
+    picture = np.asarray(Image.open(road / "slides" / "ü.png"))
+    write_pyramid_tiff(picture, tmp_path / "ü.tif", 1.0)
+    line = ("hotspots", path, tmp_path / "ü.tif", "--slide-mpp", 1, "--area", 0.0192)
+    code, printed, lines = invoke(*line)
+    assert (code, "per_mm2" in printed, "of 0.0192 mm2" in lines[-1]) == (0, True, True)
 
 
 def test_the_map_has_more_with_matplotlib(road, tmp_path, invoke, monkeypatch):

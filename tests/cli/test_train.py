@@ -50,7 +50,7 @@ def test_the_other_method_and_its_settings(road, tmp_path, invoke):
     out = tmp_path / "cnn.safetensors"
     line = ("train", road / "patches", "-o", out, "--method", "cnn", "--epochs", 1)
     code, _, lines = invoke(*line, "--paper", "--set", "optimizer__weight_decay=0.5", "--seed", 3)
-    assert (code, lines) == (0, [f"{out}: CNN (Ciresan), 60 patches, 1 epochs"])
+    assert (code, lines) == (0, [f"{out}: CNN (Ciresan), 60 patches, 1 epoch"])
     cnn = stnclf.load(out)
     assert isinstance(cnn, stnclf.CiresanBaseline)
     assert (cnn.epochs, cnn.augment, cnn.random_state) == (1, "paper", 3)

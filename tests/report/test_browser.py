@@ -389,7 +389,7 @@ def test_two_fingers_zoom_the_slide(opened):
 def test_cells_of_the_slide_are_filtered(opened):
     scroll_to(opened, "slide-picture")
     # One of two annotated cells is found, the other is missed.
-    assert get(opened, "slide-status").text == "3 cells shown. 1 missed. 1 hotspots."
+    assert get(opened, "slide-status").text == "3 cells shown. 1 missed. 1 hotspot."
     rows = get(opened, "slide-classes").find_elements(By.CSS_SELECTOR, "tbody tr")
     assert [row.find_element(By.TAG_NAME, "th").text for row in rows] == ["</script><b>", "tumour"]
 
@@ -406,7 +406,55 @@ def test_cells_of_the_slide_are_filtered(opened):
     assert numbers(rows[0]) == ["65 %", "1", "1", "1", "0", "0", "1.000", "1.000", "1.000"]
     assert slider.get_attribute("aria-valuetext").startswith("65 %: 1 found, 1 right, 0 missed")
     rows[1].find_element(By.CSS_SELECTOR, "input[type=checkbox]").click()
-    says(opened, "slide-status", "1 cells shown. 0 missed.")
+    says(opened, "slide-status", "1 cell shown. 0 missed.")
+
+
+def test_cells_of_no_known_class_are_neither(browser, tmp_path):
+    """Of four detections one lies on a cell without a class, and counts in none of the scores."""
+    found = {"x": [50, 150, 250, 350], "y": [50] * 4, "label": ["a"] * 4}
+    found["probability"] = [0.9, 0.8, 0.7, 0.6]
+    truth = {"x": [50, 150, 252], "y": [50] * 3, "label": ["a", None, "a"]}
+    slide = Slide(np.full((100, 400, 3), 200, np.uint8), mpp=5.0)  # so that cells are dots
+    parts = {"slide": slide, "detections": found}
+    path = tmp_path / "r.html"
+    write_report(path, slides={"one": {**parts, "truth": truth, "radius_px": 9}})
+    size(browser, 1280, 900)
+    browser.get(path.as_uri())
+    words = "4 cells shown. 0 missed. 1 on annotated cells of no known class, counted neither way."
+    assert get(browser, "slide-status").text == words
+    row = get(browser, "slide-classes").find_element(By.CSS_SELECTOR, "tbody tr")
+    cells = [cell.text for cell in row.find_elements(By.TAG_NAME, "td")]
+    # Found, annotated, right, false, missed, precision, recall, F1, neither.
+    assert cells == ["0 %", "3", "2", "2", "1", "0", "0.667", "1.000", "0.800", "1"]
+    assert "no known class, counts neither way" in get(browser, "slide-key").text
+    choose(browser, "cell-which", "neither")
+    says(browser, "cell-place", "1 to 1 of 1")
+    get(browser, "cell-list").find_element(By.TAG_NAME, "button").click()
+    says(browser, "cell-title", "Cell 1: a, 80.0 %")
+    assert "neither: on a cell of no known class" in get(browser, "cell-facts").text
+    # Its dot is grey: neither the colour of its class nor the white of a false one.
+    get(browser, "cell-close").click()
+    x, y, zoom = view(browser)
+    picture = get(browser, "slide-picture").rect
+    row = browser.execute_script(
+        "const picture = document.getElementById('slide-picture').getContext('2d');"
+        "return [...picture.getImageData(0, arguments[0], arguments[1], 1).data]",
+        round((50.5 - y) * zoom + picture["height"] / 2),
+        round(picture["width"]),
+    )
+    row = np.array(row).reshape(-1, 4)[:, :3]
+    dots = [round((at + 0.5 - x) * zoom + picture["width"] / 2) for at in (50, 150, 350)]
+    shown = [np.ptp(row[dot]) for dot in dots]
+    assert shown[0] > 50 > shown[1]
+    assert shown[2] == 0
+    # A report without such cells does not speak of them.
+    write_report(
+        path, slides={"one": {**parts, "truth": {**truth, "label": "aaa"}, "radius_px": 9}}
+    )
+    browser.refresh()
+    assert "neither" not in get(browser, "slide-key").text
+    assert get(browser, "cell-neither").get_property("hidden")
+    assert browser.get_log("browser") == []
 
 
 def test_cells_of_the_slide_open_with_their_position(opened):

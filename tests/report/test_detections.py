@@ -82,5 +82,5 @@ def test_a_report_has_the_table_with_intervals(tmp_path):
     page = write_report(tmp_path / "r.html", detection={"STN": scores}).read_text(encoding="utf-8")
     low, high = intervals["m"]["f1"]
     assert f"<td>0.500 [{low:.3f}, {high:.3f}]</td>" in page
-    assert "within 7.5 um" in page
+    assert "within 7.5 \u00b5m" in page
     assert page.count("<tr") == 5

@@ -129,3 +129,43 @@ def test_cells_of_other_slides_are_left_out():
     cells = {"x": [1, 2], "y": [4, 5], "label": ["a", "b"], "image": ["array", "b.svs"]}
     (slide,) = slide_data([("a", {"slide": BLACK, "detections": cells})])
     assert (slide["cells"]["x"], slide["labels"]) == ([1.0], ["a"])
+
+
+@pytest.mark.parametrize("threshold", [0, 0.3, 0.8])
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_what_is_found_on_cells_of_no_known_class_is_neither_right_nor_false(threshold, missing):
+    truth = TRUTH.assign(label=[missing if k % 3 == 0 else v for k, v in enumerate(TRUTH["label"])])
+    parts = {"slide": Slide(np.zeros((300, 400, 3), np.uint8)), "detections": FOUND}
+    (slide,) = slide_data([("s", {**parts, "truth": truth, "radius_px": 9})])
+    cells = slide["cells"]
+    assert (slide["labels"], slide["unknown"]) == (["a", "b"], 20)
+    assert len(slide["truth"]["x"]) == 40
+    rows = list(zip(cells["label"], cells["probability"], cells["right"]))
+    neither = [p for _, p, right in rows if right is None]
+    assert len(neither) > 10
+    for k, label in enumerate(slide["labels"]):
+        kept = FOUND[FOUND["probability"] >= threshold]
+        want = detection_score(truth, kept, radius_px=9)[label]
+        right = [r for which, p, r in rows if which == k and p >= threshold and r is not None]
+        assert (len(right), sum(right)) == (want["n_detections"], want["true_positives"])
+    # They are among the cells that have a picture.
+    pictures = slide["crops"]["cells"]
+    assert {cells["right"][k] for k in pictures} == {0, 1, None}
+
+
+def test_a_detection_of_a_class_that_is_not_annotated_may_lie_on_a_cell_of_none():
+    truth = {"x": [100, 200], "y": [50, 50], "label": [None, "a"]}
+    found = {"x": [101, 102, 300], "y": [50, 50, 50], "label": ["b", "b", "b"]}
+    parts = {"slide": np.zeros((300, 400, 3), np.uint8), "truth": truth, "radius_px": 9}
+    (slide,) = slide_data([("s", {**parts, "detections": found})])
+    assert slide["cells"]["right"] == [None, 0, 0]  # one detection of a class for each
+
+
+def test_labels_are_one_whatever_form_of_unicode_they_have():
+    composed, apart = "z\u00fc", "zu\u0308"
+    parts = {"slide": BLACK, "truth": {"x": [1], "y": [1], "label": [composed]}, "radius_px": 2}
+    found = {"x": [1, 2], "y": [1, 2], "label": [apart, None]}
+    parts |= {"detections": found, "thresholds": {apart: 0.25}}
+    (slide,) = slide_data([("a", parts)])
+    assert (slide["labels"], slide["cells"]["right"]) == ([composed], [1])
+    assert slide["thresholds"] == [0.25]

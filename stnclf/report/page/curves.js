@@ -82,7 +82,7 @@
       svg.setAttribute("aria-label", `${name} of ${one.label} with points at the threshold ${threshold}. ${words.join(". ")}`);
     }
     byId("curve-table").caption.textContent =
-      `${one.label} at the threshold ${threshold}: ${one.n} cells of the class, ${one.n_others} others`;
+      `${one.label} at the threshold ${threshold}: ${counted(one.n, "cell")} of the class, ${counted(one.n_others, "other")}`;
     body.replaceChildren(...all.map((s, i) => {
       const row = make("tr");
       const name = make("th", curves.methods[i]);

@@ -12,3 +12,6 @@ function make(tag, text = "", className = "") {
   return element;
 }
 
+
+// A number with its noun, as in "1 cell" and "2 cells".
+const counted = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;

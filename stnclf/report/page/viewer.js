@@ -10,6 +10,9 @@
   // Okabe and Ito's colours; each class has a shape of its own besides.
   const COLOURS = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0072b2"];
   const SHAPES = ["circle", "square", "triangle", "diamond", "cross"];
+  // Outlines and dots of what is not right; "neither" lies on a cell whose class nobody knows.
+  const DASHED = { false: [6, 4], neither: [1.5, 3.5] };
+  const INSIDE = { false: "#ffffff", neither: "#77818b" };
   const pictures = new Map();
   const pointers = new Map();
   let slide = slides[0];
@@ -118,7 +121,7 @@
     const isLine = r > 7 || kind === "missed";
     const lines = isLine ? [["#111111", 4], ["#ffffff", 3], [colour, 1.8]]
       : [["#ffffff", Math.min(3.4, r)], ["#111111", Math.min(1.4, r / 2.5)]];
-    if (isLine && kind === "false") target.setLineDash([6, 4]);
+    if (isLine && DASHED[kind]) target.setLineDash(DASHED[kind]);
     for (const [style, width] of lines) {
       target.strokeStyle = style;
       target.lineWidth = width;
@@ -126,9 +129,9 @@
     }
     target.setLineDash([]);
     if (isLine) return;
-    target.fillStyle = kind === "false" ? "#ffffff" : colour;
+    target.fillStyle = INSIDE[kind] || colour;
     target.fill(path);
-    if (kind !== "false") return;
+    if (!INSIDE[kind]) return;
     target.strokeStyle = colour;
     target.lineWidth = Math.min(2, r / 2);
     target.stroke(path);
@@ -139,6 +142,8 @@
   // Tables hold six digits; a threshold is one of these numbers.
   const passes = (label, probability) => probability >= lowest[label] - 5e-7;
 
+  const KIND = { 1: "right", 0: "false", null: "neither" };
+
   // Every cell that the thresholds leave. Matching goes from the most probable cell on, so that a
   // higher threshold takes cells away and changes no other.
   function select() {
@@ -147,7 +152,7 @@
     (cells ? cells.x : []).forEach((x, k) => {
       const [label, probability] = [cells.label[k], cells.probability[k]];
       if (!passes(label, probability)) return;
-      const kind = cells.right === null ? "" : cells.right[k] ? "right" : "false";
+      const kind = cells.right === null ? "" : KIND[cells.right[k]];
       all.push({ x, y: cells.y[k], label, probability, kind, crop: slide.crops.cells.indexOf(k) });
     });
     (truth ? truth.x : []).forEach((x, k) => {
@@ -189,7 +194,7 @@
       context.lineWidth = width;
       context.strokeRect(...box);
     }
-    const words = field.count === undefined ? `${number + 1}` : `${number + 1}: ${field.count} cells`;
+    const words = field.count === undefined ? `${number + 1}` : `${number + 1}: ${counted(field.count, "cell")}`;
     context.font = "600 13px system-ui, sans-serif";
     const wide = context.measureText(words).width + 12;
     context.fillStyle = "#0b3c7d";
@@ -266,10 +271,15 @@
     const { cells } = slide;
     const limit = cells && cells.n > cells.x.length
       ? `; of ${cells.n} that were found, the most probable ones are here` : "";
-    const missed = shown.filter((cell) => cell.kind === "missed").length;
-    byId("slide-status").textContent =
-      `${shown.length - missed} cells shown${limit}.${slide.truth ? ` ${missed} missed.` : ""} ` +
-      `${slide.fields.length} hotspots.`;
+    const [missed, neither] = ["missed", "neither"].map((kind) =>
+      shown.filter((cell) => cell.kind === kind).length);
+    const words = [`${counted(shown.length - missed, "cell")} shown${limit}.`];
+    if (slide.truth) words.push(`${missed} missed.`);
+    if (slide.unknown) {
+      words.push(`${neither} on annotated cells of no known class, counted neither way.`);
+    }
+    if (slide.fields.length) words.push(`${counted(slide.fields.length, "hotspot")}.`);
+    byId("slide-status").textContent = words.join(" ");
     slide.labels.forEach((_, label) => fillClass(label));
     list(0);
   }
@@ -280,11 +290,13 @@
     const row = byId("slide-classes").tBodies[0].rows[label];
     const here = selected.filter((cell) => cell.label === label);
     const n = (kind) => here.filter((cell) => cell.kind === kind).length;
-    const [right, wrong, missed] = ["right", "false", "missed"].map(n);
-    const found = here.length - missed;
+    const [right, wrong, missed, neither] = ["right", "false", "missed", "neither"].map(n);
+    // As in the scores: what lies on a cell of no known class does not count.
+    const found = here.length - missed - neither;
     const texts = slide.truth
       ? [found, right + missed, right, wrong, missed, share(right, found), share(right, right + missed),
         share(2 * right, found + right + missed)] : [found];
+    if (slide.unknown) texts.push(neither);
     while (row.cells.length > 2) row.deleteCell(-1);
     row.append(...texts.map((text) => make("td", `${text}`)));
     const value = row.querySelector("output");
@@ -299,6 +311,7 @@
     const head = byId("slide-classes").tHead.rows[0];
     const columns = ["class", "threshold", "found"];
     if (slide.truth) columns.push("annotated", "right", "false", "missed", "precision", "recall", "F1");
+    if (slide.unknown) columns.push("neither");
     head.replaceChildren(...columns.map((words, k) => {
       const cell = make("th", words, k < 2 ? "text" : "");
       cell.scope = "col";
@@ -345,7 +358,10 @@
     }));
   }
 
-  const JUDGED = { "": "-", right: "right", false: "no cell there", missed: "missed" };
+  const JUDGED = {
+    "": "-", right: "right", false: "no cell of this class there", missed: "missed",
+    neither: "neither: on a cell of no known class",
+  };
 
   function list(first) {
     const which = byId("cell-which").value;
@@ -492,6 +508,9 @@
     canvas.setAttribute("aria-label", `Slide ${slide.name}`);
     for (const name of ["slide-classes", "cell-part"]) byId(name).hidden = !slide.labels.length;
     byId("slide-key").hidden = !slide.truth;
+    for (const name of ["slide-key-neither", "cell-neither"]) {
+      byId(name).hidden = byId(name).disabled = !slide.unknown;
+    }
     byId("cell-which").parentElement.hidden = !slide.truth;
     byId("cell-which").value = "";
     classTable();
