@@ -249,7 +249,7 @@
     const dialog = byId("large");
     opened = place;
     const i = shown[place];
-    byId("large-title").textContent = describe(i, method());
+    byId("large-title").textContent = describe(i, method()).replace(/ %/g, "\u00a0%");
     byId("large-place").textContent = `${place + 1} of ${shown.length}`;
     byId("large-back").disabled = place === 0;
     byId("large-on").disabled = place === shown.length - 1;
