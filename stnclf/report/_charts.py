@@ -198,11 +198,12 @@ def error_chart(errors, radius):
     chart.parts.append(
         f'<path class="ideal" stroke-dasharray="4 4" d="M{x} {chart.y(0)}V{chart.y(1)}"/>'
     )
-    chart.text(x + 4, chart.y(0) - 6, f"{radius:g} px", "start")
     steps = np.linspace(0, last, 100)
     for style, values in enumerate(errors.values()):
         share = np.searchsorted(np.sort(values), steps, side="right") / len(values)
         chart.line(steps.tolist(), share.tolist(), style)
+    # Over the lines, which may run there.
+    chart.text(x + 4, chart.y(0) - 6, f"{radius:g} px", "start")
     return chart.svg()
 
 
