@@ -287,8 +287,8 @@ def _scales(source: dict[str, str], context: Context, images: Any) -> list[tuple
             pair = (None, None) if facts is None or facts.mpp is None else facts.mpp
         if pair[0] is None:
             raise NeedsResolution(
-                f"mpp must be the micrometres per pixel of the image, got None: column "
-                f"{quoted(source['x'])} is not in pixels."
+                f"mpp must be the micrometres per pixel of {quoted(image)}, which no slide in "
+                f"{context.folder} says, got None: column {quoted(source['x'])} is not in pixels."
             )
         by_image[image] = (
             EXACT.divide(units[0], to_decimal(pair[0])),

@@ -205,7 +205,8 @@ def slides_and_cells(found, slides, annotations, slide_mpp, **reading):
     """Open the slides of a patch set and read their cells, in micrometres."""
     names = np.unique(found.groups).tolist()
     opened = {name: Slide(resolve_image(slides, name), slide_mpp) for name in names}
-    cells = read_table(annotations, mpp=slide_mpp, slides=slides, **reading)[0]
+    how = {"mpp": slide_mpp, "slides": slides, "only": opened.__contains__}
+    cells = read_table(annotations, **how, **reading)[0]
     cells = by_base_name(cells)
     scale = {}
     for slide in opened.values():

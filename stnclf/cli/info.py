@@ -43,6 +43,7 @@ from .tables import (
     format_option,
     needs_resolution,
     no_slide_found,
+    of_images,
     read_table,
     slides_option,
 )
@@ -255,6 +256,11 @@ def _slides_facts(table, root):
     )
     if missing and not facts["slides_found"]:
         facts["why"] = no_slide_found(missing, root)
+    elif missing:
+        facts["why"] = (
+            "positions are not in pixels, and there is no such file in "
+            f"{root} for {of_images(missing, names, root)}"
+        )
     return facts
 
 

@@ -134,7 +134,8 @@ def mine(
     names = sorted(set(found.groups.tolist()))
     say_override(slides_below(slides, names), slide_mpp)
     slide_mpp = facts.get("slide_mpp") if slide_mpp is None else slide_mpp
-    cells = read_table(annotations, format, mpp=slide_mpp, columns=columns, slides=slides)[0]
+    how = {"mpp": slide_mpp, "columns": columns, "slides": slides}
+    cells = read_table(annotations, format, only=set(names).__contains__, **how)[0]
     _check_annotated(found, cells, annotations, patches)
     if background_label in _classes_of_cells(found):
         raise click.BadParameter(

@@ -128,7 +128,11 @@ def score(
     found, scanned = _read_detections(detections)
     with about_file(detections):
         found = by_base_name(found)
-    cells = read_table(truth, format, mpp=mpp, columns=columns, slides=slides, labels=labels)[0]
+    how = {"mpp": mpp, "columns": columns, "slides": slides, "labels": labels}
+    images = {stem_of(name) for name in found["image"]} if scanned is None else scanned
+    # A table of a whole project has slides that were not scanned, and may be elsewhere.
+    how["only"] = lambda name: stem_of(base_name(name)) in images
+    cells = read_table(truth, format, **how)[0]
     with about_file(truth):
         cells = by_base_name(cells)
     cells = _named_as(cells, found["image"])

@@ -25,6 +25,7 @@ __all__ = [
     "format_option",
     "needs_resolution",
     "no_slide_found",
+    "of_images",
     "read_table",
     "read_tables",
     "resolution",
@@ -54,7 +55,7 @@ slides_option = click.option(
 )
 
 
-def read_table(path, format="auto", *, mpp=None, labels=(), **how):
+def read_table(path, format="auto", *, mpp=None, labels=(), only=None, **how):
     """Read a file of annotations.
 
     Parameters
@@ -67,6 +68,9 @@ def read_table(path, format="auto", *, mpp=None, labels=(), **how):
         Micrometres per pixel; used if the file does not count in pixels.
     labels : sequence of str, default=()
         Classes that are wanted. A single one is that of all cells if the file names none.
+    only : callable, default=None
+        Whether an image of that name is wanted: of the others the resolution need not be known.
+        Their rows are kept, so that they can be counted, with positions that mean nothing then.
     **how
         Further arguments of `stnclf.annotations.read_annotations`.
 
@@ -88,18 +92,38 @@ def read_table(path, format="auto", *, mpp=None, labels=(), **how):
         if mpp is not None or not needs_resolution(error):
             raise
         # The slides say how large pixels are, where nobody else does.
-        names = set(_read(path, format, 1.0, labels, how)[0]["image"])
+        every = _read(path, format, 1.0, labels, how)[0]
         root = Path(how.get("slides") or _folder(path))
-        paths = {name: find_slide(root, name) for name in sorted(names)}
-        found = resolution(paths.values())
-        if found is None:
+        names = sorted({*every["image"]})
+        wanted = [name for name in names if only is None or only(name)]
+        paths = {name: find_slide(root, name) for name in wanted}
+        known = {name: resolution([path]) for name, path in paths.items()}
+        if None in known.values() or not known:
             _name_option(error)
-            if how.get("slides") and paths and not any(paths.values()):
-                before = f"{path}: "
-                text = str(error).removeprefix(before)
-                error.args = (f"{before}{no_slide_found([*paths], root)}; {text}",)
+            if how.get("slides"):
+                _name_slides(error, path, paths, known, root)
             raise
-        return _read(path, format, found, labels, how)[0], False
+        parts = [every[~every["image"].isin(wanted)]]
+        for value in sorted({*known.values()}):
+            part = _read(path, format, value, labels, how)[0]
+            parts.append(part[part["image"].map(known.get) == value])
+        return import_pandas().concat(parts).sort_index(), False
+
+
+def _name_slides(error, path, paths, known, root):
+    """Say in an error which slides are missing, or which of them do not say their resolution."""
+    missing = [name for name, slide in paths.items() if slide is None]
+    without = [quoted(name) for name, value in known.items() if value is None]
+    if missing and len(missing) == len(paths):
+        text = no_slide_found(missing, root)
+    elif missing:
+        text = f"no such file in {root} for {of_images(missing, paths, root)}"
+    elif without:
+        text = f"{first_few(without)} in {root} has no usable resolution in it"
+    else:
+        return
+    before = f"{path}: "
+    error.args = (f"{before}{text}; {str(error).removeprefix(before)}",)
 
 
 def _folder(path):
@@ -186,9 +210,13 @@ def check_images(table, root, annotations):
     if not missing:
         return
     raise ValueError(
-        f"{annotations}: no such file in {root} for {len(missing)} of {len(names)} images: "
-        f"{without_files(missing, root)}."
+        f"{annotations}: no such file in {root} for {of_images(missing, names, root)}."
     )
+
+
+def of_images(missing, names, root):
+    """Count the images without a file, and name them as `without_files` does."""
+    return f"{len(missing)} of {len(names)} images: {without_files(missing, root)}"
 
 
 def without_files(missing, root):

@@ -95,6 +95,75 @@ def test_slides_say_how_large_the_pixels_of_a_table_are(work, invoke):
     assert "--size 128 --cell-size 64 --mpp 0.25" in facts["recommended"]
 
 
+PROJECT = """Image\tCentroid X µm\tCentroid Y µm\tClassification
+a.tif\t10\t5\tm
+b.tif\t10\t5\tm
+gone.tif\t10\t5\tm
+b.tif\t20\t5\tn
+"""
+
+
+@pytest.fixture
+def project(work):
+    """One table of a whole project, as QuPath exports it, of which one slide is elsewhere."""
+    (work / "project.tsv").write_text(PROJECT, encoding="utf-8")
+    Image.open(work / "slides" / "a.tif").save(work / "slides" / "b.tif", dpi=(25400 / 0.5,) * 2)
+    return work / "project.tsv"
+
+
+def test_a_table_in_micrometres_names_the_slides_that_are_missing(project, work, invoke):
+    slides = work / "slides"
+    told = f"no such file in {slides} for 1 of 3 images: 'gone.tif'; there are 'a.tif', 'b.tif'"
+    for line in (
+        ("export", project, "-o", work / "b.csv", "--slides", slides),
+        ("patches", project, slides, "-o", work / "out"),
+    ):
+        code, _, lines = invoke(*line)
+        assert (code, len(lines)) == (1, 1)
+        assert f"project.tsv: {told}; column 'Centroid X µm' is not in pixels" in lines[0]
+    (facts,) = json.loads(invoke("info", "--json", project, slides)[1])
+    assert facts["why"] == f"positions are not in pixels, and there is {told}"
+
+
+def test_a_table_in_micrometres_names_the_slides_without_resolution(project, work, invoke):
+    Image.new("RGB", (400, 300)).save(work / "slides" / "gone.tif")
+    code, _, lines = invoke("export", project, "-o", work / "b.csv", "--slides", work / "slides")
+    assert (code, len(lines)) == (1, 1)
+    assert f"'gone.tif' in {work / 'slides'} has no usable resolution in it; column" in lines[0]
+
+
+def test_only_the_images_that_are_wanted_need_a_resolution(project, work):
+    with pytest.raises(ValueError, match=r"pixel of 'gone.tif', which no slide in .*slides says"):
+        read_annotations(project, slides=work / "slides")
+    table, _ = read_table(project, slides=work / "slides", only={"a.tif", "b.tif"}.__contains__)
+    assert table["image"].tolist() == ["a.tif", "b.tif", "gone.tif", "b.tif"]
+    assert table["label"].tolist() == ["m", "m", "m", "n"]
+    # QuPath counts from the corner of a pixel.
+    assert table["x"].tolist()[:2] == [10 / 0.25 - 0.5, 10 / 0.5 - 0.5]
+    assert (table["x"][3], table["y"][3]) == (39.5, 9.5)
+
+
+def test_score_needs_no_slide_that_was_not_scanned(project, work, invoke):
+    (work / "found").mkdir()
+    for name, x, y in (("a", 39.5, 19.5), ("b", 19.5, 9.5)):
+        text = f"image,x,y,label,probability\n{name}.tif,{x},{y},m,0.9\n"
+        (work / "found" / f"{name}.csv").write_text(text)
+    line = ("score", work / "found", project, "--slides", work / "slides", "--label", "m")
+    code, out, lines = invoke(*line, "--radius", 0.01)
+    assert code == 0, lines
+    assert out.splitlines()[2].split()[:8] == [
+        "all",
+        "m",
+        "2",
+        "2",
+        "+0",
+        "1.000",
+        "1.000",
+        "1.000",
+    ]
+    assert any("gone.tif of" in line and "not scanned, left out" in line for line in lines)
+
+
 def test_images_without_a_file_are_named_beside_those_that_there_are(work, invoke):
     line = ("patches", work / "bare.csv", work / "slides", "-o", work / "out", "--label", "m")
     (work / "bare.csv").write_text("image,x,y\nb,150,100\n")
