@@ -21,6 +21,7 @@ __all__ = [
     "EXISTING",
     "FILE",
     "POSITIVE",
+    "PROBABILITY",
     "Command",
     "Main",
     "cell_width_option",
@@ -59,8 +60,26 @@ class _Positive(click.ParamType):
         return number
 
 
+class _Probability(click.ParamType):
+    """A number from 0 to 1."""
+
+    name = "float"
+
+    def convert(self, value, param, ctx):
+        """Read it."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not 0 <= number <= 1:
+            self.fail(f"got {value}, wants a number from 0 to 1.", param, ctx)
+        return number
+
+
 #: Of options for micrometres per pixel.
 POSITIVE = _Positive()
+#: Of ``--min-probability``, where a table is chosen from.
+PROBABILITY = _Probability()
 
 #: Seconds to wait for the scheduler.
 _PATIENCE = 10

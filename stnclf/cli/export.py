@@ -12,6 +12,7 @@ from ..annotations._io import WRITE
 from .common import (
     EXISTING,
     POSITIVE,
+    PROBABILITY,
     Command,
     choose_labels,
     column_option,
@@ -21,7 +22,7 @@ from .common import (
 )
 from .messages import say
 from .outputs import check_output
-from .tables import LABEL_HELP, format_option, read_tables, slides_option
+from .tables import LABEL_HELP, at_least, format_option, read_tables, slides_option
 
 __all__ = ["export"]
 
@@ -45,7 +46,9 @@ _NO_CLASS = "--label chooses classes, or names that of all cells if the file nam
 )
 @format_option("Input format.")
 @click.option("--label", "labels", multiple=True, help=LABEL_HELP)
-@click.option("--min-probability", type=float, help="Only cells of at least this probability.")
+@click.option(
+    "--min-probability", type=PROBABILITY, help="Only cells of at least this probability."
+)
 @click.option("--image", help="Only cells of this image; or its name, if the table has none.")
 @column_option
 @click.option(
@@ -92,12 +95,7 @@ def export(
     wanted = choose_labels(labels, sorted(set(table["label"].dropna())))
     if wanted:
         table = table[table["label"].isin(wanted)]
-    if min_probability is not None:
-        if "probability" not in table:
-            raise click.BadParameter(
-                f"'{tables[0]}' has no column probability.", param_hint="'--min-probability'"
-            )
-        table = table[table["probability"] >= min_probability]
+    table = at_least(table, min_probability, tables[0])
     pairs = {}
     for text in colors:
         label, _, color = text.rpartition("=")

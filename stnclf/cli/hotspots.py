@@ -14,10 +14,20 @@ from .._utils.printable import counted, printable
 from .._version import __version__
 from ..annotations import read_annotations, write_annotations
 from ..annotations._slide_facts import stem_of
-from .common import FILE, POSITIVE, Command, choose_labels, examples, out_option, overwrite_option
+from .common import (
+    FILE,
+    POSITIVE,
+    PROBABILITY,
+    Command,
+    choose_labels,
+    examples,
+    out_option,
+    overwrite_option,
+)
 from .messages import about_file, say, write_data
 from .outputs import check_output
 from .resolutions import say_override
+from .tables import at_least
 
 __all__ = ["hotspots"]
 
@@ -47,6 +57,11 @@ __all__ = ["hotspots"]
 )
 @click.option("--label", help="The class that counts.  [default: all]")
 @click.option(
+    "--min-probability",
+    type=PROBABILITY,
+    help="Count detections of at least this.  [default: all of the table]",
+)
+@click.option(
     "--area",
     "area_mm2",
     type=float,
@@ -61,7 +76,18 @@ __all__ = ["hotspots"]
 )
 @click.option("--slide-mpp", type=POSITIVE, help="Micrometres per pixel of SLIDE itself.")
 @overwrite_option
-def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwrite, **how):
+def hotspots(
+    detections,
+    slide,
+    out,
+    map_file,
+    report,
+    label,
+    min_probability,
+    slide_mpp,
+    overwrite,
+    **how,
+):
     """Find the fields of SLIDE with most DETECTIONS."""
     from ..scan import hotspots as find_hotspots
     from ..scan._hotspots import AREA_MM2
@@ -87,6 +113,7 @@ def hotspots(detections, slide, out, map_file, report, label, slide_mpp, overwri
     _check_slide(detections, table, slide)
     if label is not None and len(table):
         choose_labels([label], sorted(set(table["label"].dropna())))
+    table = at_least(table, min_probability, detections)
     say_override({slide.name: slide}, slide_mpp)
     with Slide(slide, slide_mpp) as opened, about_file(detections):
         fields = find_hotspots(table, opened, label=label, **how)

@@ -23,6 +23,7 @@ from .common import (
     EXISTING,
     FILE,
     POSITIVE,
+    PROBABILITY,
     Command,
     choose_labels,
     column_option,
@@ -71,7 +72,7 @@ _PICTURES = (".pdf", ".png", ".svg")
     type=POSITIVE,
     help="Micrometres per pixel of the slides themselves, of which DETECTIONS and TRUTH count.",
 )
-@click.option("--min-probability", type=float, help="Count detections of at least this.")
+@click.option("--min-probability", type=PROBABILITY, help="Count detections of at least this.")
 @click.option(
     "--choose",
     type=click.Choice(["f1"]),
@@ -113,11 +114,6 @@ def score(
         raise click.UsageError("--choose and --min-probability exclude each other.")
     if radius_um is not None and radius_px is not None:
         raise click.UsageError("--radius and --radius-px exclude each other.")
-    if min_probability is not None and not 0 <= min_probability <= 1:
-        raise click.BadParameter(
-            f"got {min_probability:g}, wants a number from 0 to 1.",
-            param_hint="'--min-probability'",
-        )
     for path, option in ((out, "--out"), (plot, "--plot")):
         if path is not None:
             check_output(path, overwrite=overwrite, option=option)

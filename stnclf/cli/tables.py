@@ -19,6 +19,7 @@ from ..annotations._table import DoesNotApply, NeedsLabel, NeedsResolution
 
 __all__ = [
     "LABEL_HELP",
+    "at_least",
     "by_base_name",
     "check_images",
     "first_few",
@@ -183,6 +184,36 @@ def _read(path, format, mpp, labels, how):
     if len(labels) == 1 and len(table) and table["label"].isna().all():
         table["label"] = composed(labels[0])
     return table, "mpp" in more
+
+
+def at_least(table, probability, path):
+    """Choose the rows of a probability or a higher one.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Detections.
+    probability : float or None
+        None for all rows.
+    path : path-like
+        Their file, for the message.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    click.BadParameter
+        If the table has rows, and no probabilities.
+    """
+    if probability is None or not len(table):
+        return table
+    if "probability" not in table:
+        raise click.BadParameter(
+            f"'{path}' has no column probability.", param_hint="'--min-probability'"
+        )
+    return table[table["probability"] >= probability]
 
 
 def check_images(table, root, annotations):

@@ -95,6 +95,9 @@ def test_probabilities_must_be_there_to_be_compared(tmp_path, invoke):
     code, _, lines = invoke("export", path, "-o", tmp_path / "b.csv", "--min-probability", 0.5)
     assert code == 2
     assert "'--min-probability'" in lines[0]
+    code, _, lines = invoke("export", path, "-o", tmp_path / "b.csv", "--min-probability", 50)
+    assert (code, len(lines)) == (2, 1)
+    assert "'--min-probability': got 50, wants a number from 0 to 1." in lines[0]
 
 
 def test_image_and_class_are_chosen_in_either_form_of_unicode(cells, tmp_path, invoke):

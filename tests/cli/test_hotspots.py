@@ -43,12 +43,31 @@ def test_hotspots_of_one_class(road, tmp_path, invoke):
     assert hot(invoke, road, path, "-o", out, "--overwrite")[0] == 0
 
 
+def test_only_detections_of_the_probability_that_is_asked_for_count(road, tmp_path, invoke):
+    rows = [f"a b.tif,{50 + i},40,disc,{p}" for i, p in enumerate((0.9, 0.5, 0.4999, 0.02))]
+    path, out, page = tmp_path / "cells.csv", tmp_path / "f.csv", tmp_path / "r.html"
+    path.write_text("\n".join(["image,x,y,label,probability", *rows]) + "\n", encoding="utf-8")
+    for least, n in (([], 4), (["--min-probability", 0.5], 2)):
+        more = ("--report", page, "-o", out, "--overwrite", *least)
+        code, _, lines = hot(invoke, road, path, *more)
+        assert code == 0, lines
+        assert lines == [f"{out}: 1 field(s) of 0.001 mm2, {n} cells in the first"]
+        assert read_annotations(out)["count"].tolist() == [n]
+        (slide,) = embedded(page.read_text(encoding="utf-8"))["slides"]
+        assert len(slide["cells"]["x"]) == n
+    # A scan that found nothing has no probabilities; there is nothing to leave out.
+    path.write_text("image,x,y,label\n", encoding="utf-8")
+    assert hot(invoke, road, path, "--min-probability", 0.5)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("more", "code", "words"),
     [
         (["--label", "x"], 2, "'--label': 'x' is none of"),
         (["--area", 99], 1, "--area: a field of 99 mm2"),
         (["--width-px", 99], 2, "--area and --width-px exclude each other"),
+        (["--min-probability", 1.5], 2, "'--min-probability': got 1.5, wants a number from 0 to 1"),
+        (["--min-probability", 0.5], 2, "cells.sqlite' has no column probability"),
         (["-n", 0], 1, "--number: got 0"),
         (["-o", "x.odd"], 2, "'--out'"),
         (["--map", "no/x.png"], 2, "'--map': the folder of"),
