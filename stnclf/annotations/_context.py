@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ._files import unpacked_name
-from ._slide_facts import SlideFacts, find_slide, plain_name, slide_facts
+from ._slide_facts import SlideFacts, find_slide, is_slide_of, slide_facts
 
 __all__ = ["Context"]
 
@@ -59,10 +59,22 @@ class Context:
         if name:
             return name
         stem = unpacked_name(self.path).stem
-        slide = find_slide(self.folder, stem)
-        return stem if slide is None else plain_name(self.folder, slide)
+        slide = self._slide(stem)
+        return stem if slide is None else slide.name
 
     def facts(self, image: str) -> SlideFacts | None:
         """Numbers of a slide, None where it is not found or not read."""
-        slide = find_slide(self.folder, image)
+        slide = self._slide(image)
         return None if slide is None else slide_facts(slide)
+
+    def is_other_slide(self, image: str) -> bool:
+        """Whether `slides` is one slide, and of a name that is not that of an image."""
+        return (
+            self.slides is not None
+            and self.slides.is_file()
+            and not is_slide_of(self.slides, image)
+        )
+
+    def _slide(self, name: str) -> Path | None:
+        # The folder of the file may have anything below it: nobody named it as that of slides.
+        return find_slide(self.folder, name, below=self.slides is not None)

@@ -283,7 +283,9 @@ def _scales(source: dict[str, str], context: Context, images: Any) -> list[tuple
             continue
         pair: tuple[Any, Any] = (context.mpp, context.mpp)
         if context.mpp is None:
-            facts = context.facts(image)
+            # One slide says nothing of the others; of a single image it may be a copy.
+            is_other = len({*images}) > 1 and context.is_other_slide(image)
+            facts = None if is_other else context.facts(image)
             pair = (None, None) if facts is None or facts.mpp is None else facts.mpp
         if pair[0] is None:
             raise NeedsResolution(
@@ -316,11 +318,13 @@ def _converted(value: float, by: tuple[Any, Any] | None, axis: int, shift: str) 
 def _count_from_bounds(rows: list[dict[str, Any]], context: Context) -> None:
     """Move positions of QuPath to level 0, or say that they count from a slide's bounds."""
     bounds: dict[str, tuple[int, int] | None] = {}
+    several = len({row["image"] for row in rows}) > 1
     for row in rows:
         image = row["image"]
         if image not in bounds:
             known = image.lower().endswith(UNBOUNDED)
-            facts = None if known else context.facts(image)
+            is_other = several and context.is_other_slide(image)
+            facts = None if known or is_other else context.facts(image)
             bounds[image] = (0, 0) if known else None if facts is None else facts.bounds
         begin = bounds[image]
         if begin is None:

@@ -188,6 +188,11 @@ default="auto"
         files = files_of_folder(path, format)
         if files and image is not None:
             raise ValueError("is a folder: each file has an image of its own, not image=.")
+        if files and len(files) > 1 and folder is not None and folder.is_file():
+            raise ValueError(
+                f"is a folder of {len(files)} files: each has a slide of its own, so that slides= "
+                f"must be the folder of the slides, got {quoted(str(folder))}."
+            )
         if not files:
             table = read(context, format)
     except (ArithmeticError, RecursionError, ValueError, sqlite3.Error) as error:
@@ -335,7 +340,7 @@ def write_annotations(
             size=None if size is None else float(side),
             colors=colors,
             object_type=kind,
-            bounds=lambda image: _bounds(image, folder),
+            bounds=lambda image: _bounds(image, folder, below=slides is not None),
         )
     elif format == "midog":
         text = midog_text(table, size=float(side))
@@ -377,11 +382,11 @@ def _doubts(table: Table, context: Context) -> Iterator[str]:
         )
 
 
-def _bounds(image: str, folder: Path) -> tuple[int, int]:
+def _bounds(image: str, folder: Path, *, below: bool) -> tuple[int, int]:
     """Pixel at which QuPath begins to count on a slide."""
     if image.lower().endswith(UNBOUNDED):
         return 0, 0
-    slide = find_slide(folder, image)
+    slide = find_slide(folder, image, below=below)
     facts = None if slide is None else slide_facts(slide)
     if facts is not None:
         return facts.bounds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from .._utils.files import check_path
-from .._utils.names import composed, path_below
+from .._utils.names import base_name, composed, path_below
 from .._utils.printable import quoted
 from .._utils.resolution import (
     Resolution,
@@ -23,12 +23,13 @@ from .._utils.resolution import (
 )
 from .._utils.tiff_tags import read_directories
 from .._utils.typing import PathLike
+from ._folders_below import slides_in_folders_below
 
 __all__ = [
     "SLIDE_ENDINGS",
     "SlideFacts",
     "find_slide",
-    "plain_name",
+    "is_slide_of",
     "resolve_image",
     "slide_facts",
     "stem_of",
@@ -83,7 +84,9 @@ def resolve_image(root: PathLike, name: str) -> Path:
     -------
     path : pathlib.Path
         `root` and the name, which may have no file. A file that has the same letters in another
-        form of Unicode goes by its own name: macOS writes an umlaut as two characters.
+        form of Unicode goes by its own name: macOS writes an umlaut as two characters. A name
+        without folders of which `root` itself has no file stands for the one slide or image of
+        that name in the folders below it.
 
     Raises
     ------
@@ -102,26 +105,49 @@ def resolve_image(root: PathLike, name: str) -> Path:
     ...
     ValueError: image must be a name below its folder, got '../../x.svs'.
     """
+    folder = Path(check_path("root", root))
+    path, is_plain = _joined(folder, name)
+    if not is_plain or os.path.lexists(path):
+        return path
+    wanted = composed(path.name)
+    return _only(folder, lambda other: composed(other) == wanted) or path
+
+
+def _joined(root: Path, name: str | None) -> tuple[Path, bool]:
+    """Join a folder and a name, and tell whether that has no folder; see `resolve_image`."""
     inside = isinstance(name, str) and "\0" not in name and not PureWindowsPath(name).anchor
-    parts = name.replace("\\", "/").split("/") if inside else [".."]
+    parts = name.replace("\\", "/").split("/") if name is not None and inside else [".."]
     parts = [part for part in parts if part not in ("", ".")]
     if not parts or ".." in parts:
         raise ValueError(f"image must be a name below its folder, got {quoted(name)}.")
-    return path_below(Path(check_path("root", root)), parts)
+    return path_below(root, parts), len(parts) == 1
 
 
-def find_slide(slides: Path, name: str | None) -> Path | None:
+def _only(root: Path, is_it: Callable[[str], bool]) -> Path | None:
+    """Find the one slide in the folders below `root` that has a name; None of none or several."""
+    slides = slides_in_folders_below(root, SLIDE_ENDINGS) if root.is_dir() else []
+    found = [path for path in slides if is_it(path.name)]
+    return found[0] if len(found) == 1 and found[0].is_file() else None
+
+
+def find_slide(slides: Path, name: str | None, *, below: bool = True) -> Path | None:
     """Find a slide by the name that a file has for it; None if there is none.
 
     `slides` is a folder, or the slide itself. A name without an ending stands for the one slide
-    of that stem, which OME-TIFF ends with two endings.
+    of that stem, which OME-TIFF ends with two endings. Where the folder has no such slide, and
+    the name no folder, those in folders below count; not without `below`, for a folder that
+    nobody named: it may have anything below it.
     """
     if not slides.is_dir():
         return slides if slides.is_file() else None
     try:
-        path = resolve_image(slides, name)  # type: ignore[arg-type]
+        path, is_plain = _joined(slides, name)
     except ValueError:
         return None
+    below = below and is_plain
+    if below and not os.path.lexists(path):
+        plain = composed(path.name)
+        path = _only(slides, lambda other: composed(other) == plain) or path
     if path.is_file():
         return path if path.suffix.lower() in SLIDE_ENDINGS else None
     if path.suffix.lower() in SLIDE_ENDINGS or not path.parent.is_dir():
@@ -132,7 +158,23 @@ def find_slide(slides: Path, name: str | None) -> Path | None:
         for entry in os.listdir(path.parent)
         if composed(stem_of(entry)) == stem and os.path.splitext(entry)[1].lower() in SLIDE_ENDINGS
     ]
+    if not found and below:
+        return _only(slides, lambda other: composed(stem_of(other)) == stem)
     return found[0] if len(found) == 1 and found[0].is_file() else None
+
+
+def is_slide_of(path: Path, name: str) -> bool:
+    """Whether a slide is the one that a file calls so, with or without its ending and folders.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from stnclf.annotations._slide_facts import is_slide_of
+    >>> [is_slide_of(Path("x/a.ome.tif"), name) for name in ("a.ome.tif", "a", "b.ome.tif")]
+    [True, True, False]
+    """
+    own = composed(path.name)
+    return base_name(str(name)).removesuffix(".ome") in (own, stem_of(own))
 
 
 def stem_of(name: str) -> str:
@@ -146,11 +188,6 @@ def stem_of(name: str) -> str:
     """
     stem, ending = os.path.splitext(name)
     return stem.removesuffix(".ome") if ending.lower() in SLIDE_ENDINGS else name
-
-
-def plain_name(slides: Path, path: Path) -> str:
-    """Name of a slide that was found: below the folder `slides`, or that of the file itself."""
-    return path.relative_to(slides).as_posix() if slides.is_dir() else path.name
 
 
 def slide_facts(path: PathLike) -> SlideFacts | None:

@@ -16,7 +16,7 @@ from ._context import Context
 from ._files import read_text, unpacked_name
 from ._outlines import Outlines
 from ._shapes import number_of
-from ._slide_facts import find_slide, plain_name, slide_facts
+from ._slide_facts import find_slide, slide_facts
 from ._table import make_table
 
 #: Files beside the lists that hold the names of the classes.
@@ -104,10 +104,10 @@ def _image(context: Context, file: Path) -> tuple[str, tuple[int, int]]:
     stem = context.image or unpacked_name(file).stem
     folders = [file.parent, file.parent.parent / "images"]
     for folder in [context.slides] if context.slides is not None else folders:
-        slide = find_slide(folder, stem)
+        slide = find_slide(folder, stem, below=context.slides is not None)
         facts = None if slide is None else slide_facts(slide)
         if slide is not None and facts is not None:
-            return context.image or plain_name(folder, slide), facts.size
+            return context.image or slide.name, facts.size
     raise ValueError(
         f"has fractions of an image, and none called {quoted(stem)} is found: pass "
         "slides=, the folder "

@@ -22,7 +22,7 @@ from .common import (
 from .messages import about_file, say
 from .outputs import beside, check_output, replacing_only_if, say_complete, target
 from .resolutions import say_override
-from .tables import format_option, read_table
+from .tables import check_images, format_option, read_table
 
 __all__ = ["classify"]
 
@@ -102,6 +102,7 @@ def classify(
             )
         paths = {names[0]: slides}
     else:
+        check_images(cells, slides, table)
         with about_file(table):
             paths = {name: resolve_image(slides, name) for name in names}
     say_override(paths, slide_mpp)

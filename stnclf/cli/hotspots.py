@@ -12,8 +12,8 @@ from .._utils.files import write_atomically
 from .._utils.names import base_name
 from .._utils.printable import counted, printable
 from .._version import __version__
-from ..annotations import read_annotations, write_annotations
-from ..annotations._slide_facts import stem_of
+from ..annotations import write_annotations
+from ..annotations._slide_facts import is_slide_of, stem_of
 from .common import (
     FILE,
     POSITIVE,
@@ -27,7 +27,7 @@ from .common import (
 from .messages import about_file, say, write_data
 from .outputs import check_output
 from .resolutions import say_override
-from .tables import at_least
+from .tables import at_least, read_table
 
 __all__ = ["hotspots"]
 
@@ -109,7 +109,7 @@ def hotspots(
         check_output(map_file, overwrite=overwrite, option="--map")
     if report is not None:
         check_output(report, overwrite=overwrite, option="--report")
-    table = read_annotations(detections, slides=slide)
+    table = read_table(detections, mpp=slide_mpp, slides=slide, only=_names(slide))[0]
     _check_slide(detections, table, slide)
     if label is not None and len(table):
         choose_labels([label], sorted(set(table["label"].dropna())))
@@ -142,6 +142,11 @@ def hotspots(
     else:
         size = f"of {fields['width'][0]:.4g} x {fields['height'][0]:.4g} px"
     say(f"{out or slide}: {len(fields)} field(s) {size}{most}")
+
+
+def _names(slide):
+    """Tell which names in a table of several slides are those of one."""
+    return lambda name: is_slide_of(slide, name)
 
 
 def _check_slide(detections, table, slide):

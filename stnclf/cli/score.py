@@ -34,7 +34,7 @@ from .common import (
 from .messages import about_file, say, show
 from .outputs import check_output, target
 from .resolutions import say_override, slides_below
-from .tables import by_base_name, first_few, format_option, read_table, slides_option
+from .tables import by_base_name, first_few, format_option, of_images, read_table, slides_option
 
 __all__ = ["score"]
 
@@ -289,11 +289,8 @@ def _in_micrometres(cells, found, mpp, slides):
             "cell for example."
         )
     else:
-        known = {}
-        paths = {name: path for t in (found, cells) for name, path in zip(t["image"], t["path"])}
-        for name in sorted({*cells["image"], *found["image"]}):
-            is_file = os.path.isfile(slides)
-            path = slides if is_file else resolve_image(slides, paths.get(name, name))
+        known, names = {}, sorted({*cells["image"], *found["image"]})
+        for name, path in _slides_of(names, cells, found, Path(slides)).items():
             with Slide(path) as slide:
                 known[name] = known_mpp(slide)
             if known[name] is None:
@@ -307,6 +304,27 @@ def _in_micrometres(cells, found, mpp, slides):
         )
         for table in (cells, found)
     ]
+
+
+def _slides_of(names, cells, found, slides):
+    """Find the slides of both tables; `slides` is their folder, or the only one."""
+    if slides.is_file():
+        if len(names) > 1:
+            raise click.UsageError(
+                f"--slides: '{slides}' is one slide, and the cells are on {len(names)}: "
+                f"{first_few([repr(name) for name in names])}; wants their folder."
+            )
+        return dict.fromkeys(names, slides)
+    stated = {name: path for t in (found, cells) for name, path in zip(t["image"], t["path"])}
+    paths = {name: resolve_image(slides, stated[name]) for name in names}
+    # The truth may lack the ending, which detections have.
+    paths = {name: p if p.exists() else resolve_image(slides, name) for name, p in paths.items()}
+    missing = [name for name, path in paths.items() if not path.exists()]
+    if missing:
+        raise click.UsageError(
+            f"--slides: no such file in {slides} for {of_images(missing, names, slides)}."
+        )
+    return paths
 
 
 def _tuned(path, thresholds):

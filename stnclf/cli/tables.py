@@ -13,8 +13,9 @@ from .._utils.names import base_name, composed
 from .._utils.optional import import_pandas
 from .._utils.printable import quoted
 from ..annotations import read_annotations, resolve_image
+from ..annotations._folders_below import slides_in_folders_below
 from ..annotations._readers import READ
-from ..annotations._slide_facts import SLIDE_ENDINGS, find_slide
+from ..annotations._slide_facts import SLIDE_ENDINGS, find_slide, is_slide_of
 from ..annotations._table import DoesNotApply, NeedsLabel, NeedsResolution
 
 __all__ = [
@@ -97,7 +98,14 @@ def read_table(path, format="auto", *, mpp=None, labels=(), only=None, **how):
         root = Path(how.get("slides") or _folder(path))
         names = sorted({*every["image"]})
         wanted = [name for name in names if only is None or only(name)]
-        paths = {name: find_slide(root, name) for name in wanted}
+        below = how.get("slides") is not None
+        is_one = root.is_file() and len(names) > 1  # it says nothing of other slides
+        paths = {
+            name: None
+            if is_one and not is_slide_of(root, name)
+            else find_slide(root, name, below=below)
+            for name in wanted
+        }
         known = {name: resolution([path]) for name, path in paths.items()}
         if None in known.values() or not known:
             _name_option(error)
@@ -252,7 +260,11 @@ def of_images(missing, names, root):
 
 def without_files(missing, root):
     """Name images without a file, and the slides that there are in place of them."""
+    if root.is_file():
+        return f"{first_few([quoted(name) for name in missing])}, of which that slide is none"
     there = [quoted(path.name) for path in slide_files(root)]
+    below = slides_in_folders_below(root, SLIDE_ENDINGS) if not there else []
+    there = there or [quoted(path.relative_to(root).as_posix()) for path in below]
     here = f"; there are {first_few(there)}" if there else ", nor another slide"
     return f"{first_few([quoted(name) for name in missing])}{here}"
 

@@ -263,6 +263,16 @@ def test_truth_named_after_its_slide_is_that_of_the_slide(road, found, exports, 
     assert one[1].splitlines()[-1] in expected[1]
 
 
+def test_slides_of_truth_may_lie_in_folders_below(road, found, exports, tmp_path, invoke):
+    for name in ("a b.tif", "ü.png"):
+        (tmp_path / "deep" / name[0]).mkdir(parents=True)
+        shutil.copy(road / "slides" / name, tmp_path / "deep" / name[0])
+    how = ("--slide-mpp", 0.25, "--slides")
+    expected = invoke("score", found, exports, *how, road / "slides")
+    assert expected[0] == 0
+    assert invoke("score", found, exports, *how, tmp_path / "deep")[:2] == expected[:2]
+
+
 def test_folders_in_the_names_of_detections_count_for_nothing(road, found, tmp_path, invoke):
     truth = road / "cells.sqlite"
     expected = invoke("score", found, truth, "--radius-px", 6)

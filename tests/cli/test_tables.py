@@ -143,6 +143,69 @@ def test_only_the_images_that_are_wanted_need_a_resolution(project, work):
     assert (table["x"][3], table["y"][3]) == (39.5, 9.5)
 
 
+def test_one_slide_says_nothing_of_others(project, work, invoke):
+    one = work / "slides" / "a.tif"
+    code, _, lines = invoke("export", project, "-o", work / "b.csv", "--slides", one)
+    assert (code, len(lines)) == (1, 1)
+    told = f"no such file in {one} for 2 of 3 images: 'b.tif', 'gone.tif', of which that slide is"
+    assert told in lines[0]
+    with pytest.raises(ValueError, match=r"pixel of 'b.tif', which no slide in .*a.tif says"):
+        read_annotations(project, slides=one)
+    # Where a table is about one image, the slide may be a copy by another name.
+    project.write_text(PROJECT.replace("b.tif", "a").replace("gone.tif", "a.tif"), encoding="utf-8")
+    assert read_annotations(project, slides=one)["x"].tolist() == [39.5, 39.5, 39.5, 79.5]
+    project.write_text("".join(PROJECT.splitlines(keepends=True)[:2]), encoding="utf-8")
+    one = one.rename(work / "copy.tif")
+    assert read_annotations(project, slides=one)["x"].tolist() == [39.5]
+
+
+def test_score_wants_the_folder_of_several_slides(work, invoke):
+    rows = "a.tif,39.5,19.5,m,0.9\nb.tif,19.5,9.5,m,0.9\n"
+    (work / "found.csv").write_text(f"image,x,y,label,probability\n{rows}")
+    one = work / "slides" / "a.tif"
+    code, _, lines = invoke("score", work / "found.csv", work / "found.csv", "--slides", one)
+    assert (code, len(lines)) == (2, 1)
+    assert f"--slides: '{one}' is one slide, and the cells are on 2: 'a.tif', 'b.tif'" in lines[0]
+    code, _, lines = invoke("score", work / "found.csv", work / "found.csv", "--slides", one.parent)
+    assert (code, len(lines)) == (2, 1)
+    assert f"--slides: no such file in {one.parent} for 1 of 2 images: 'b.tif'" in lines[0]
+
+
+def test_hotspots_reads_the_cells_of_its_slide_out_of_a_table_of_a_project(project, work, invoke):
+    out, slide = work / "f.csv", work / "slides" / "b.tif"
+    code, _, lines = invoke("hotspots", project, slide, "--width-px", 60, "-o", out)
+    assert code == 0, lines
+    assert read_annotations(out)["count"].tolist() == [2]
+    more = ("--slide-mpp", 1, "--overwrite", "--aspect", 1)
+    assert invoke("hotspots", project, slide, "--width-px", 5, "-o", out, *more)[0] == 0
+    # At 1 um per pixel the two cells are 10 px apart.
+    assert read_annotations(out)["count"].tolist() == [1]
+
+
+def test_slides_may_lie_in_a_folder_for_each_case(project, work, invoke):
+    slides = work / "slides"
+    line = ("--size", 16, "--max-offset", 0)
+    (work / "project.tsv").write_text(PROJECT.replace("gone.tif", "b.tif"), encoding="utf-8")
+    assert invoke("patches", project, slides, "-o", work / "flat", *line)[0] == 0
+    for name in ("a", "b"):
+        (slides / f"case {name}").mkdir()
+        (slides / f"{name}.tif").rename(slides / f"case {name}" / f"{name}.tif")
+    code, _, lines = invoke("patches", project, slides, "-o", work / "deep", *line)
+    assert code == 0, lines
+    for name in ("X", "y", "groups", "centers"):
+        flat, deep = (np.load(work / folder / f"{name}.npy") for folder in ("flat", "deep"))
+        np.testing.assert_array_equal(flat, deep)
+    (facts,) = json.loads(invoke("info", "--json", project, slides)[1])
+    assert (facts["slides_found"], facts["missing"]) == (2, [])
+    # Two of one name decide nothing, and are named.
+    (slides / "case c").mkdir()
+    Image.new("RGB", (40, 40)).save(slides / "case c" / "b.tif")
+    code, _, lines = invoke("patches", work / "project.tsv", slides, "-o", work / "x", *line)
+    assert (code, len(lines)) == (1, 1)
+    there = "there are 'case a/a.tif', 'case b/b.tif', 'case c/b.tif'"
+    assert f"no such file in {slides} for 1 of 2 images: 'b.tif'; {there}; column" in lines[0]
+
+
 def test_score_needs_no_slide_that_was_not_scanned(project, work, invoke):
     (work / "found").mkdir()
     for name, x, y in (("a", 39.5, 19.5), ("b", 19.5, 9.5)):
