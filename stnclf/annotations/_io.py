@@ -190,7 +190,7 @@ default="auto"
             raise ValueError("is a folder: each file has an image of its own, not image=.")
         if files and len(files) > 1 and folder is not None and folder.is_file():
             raise ValueError(
-                f"is a folder of {len(files)} files: each has a slide of its own, so that slides= "
+                f"is a folder of {len(files)} files: each has a slide of its own, so that slides "
                 f"must be the folder of the slides, got {quoted(str(folder))}."
             )
         if not files:

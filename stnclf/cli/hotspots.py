@@ -145,7 +145,7 @@ def hotspots(
 
 
 def _names(slide):
-    """Tell which names in a table of several slides are those of one."""
+    """Return whether a name in a table of several slides is that of one."""
     return lambda name: is_slide_of(slide, name)
 
 

@@ -79,7 +79,7 @@ def test_a_folder_of_files_has_a_slide_for_each(tmp_path):
     one = tmp_path / "slides" / "1.svs"
     assert read_annotations(tmp_path / "q", slides=one)["image"].tolist() == ["1.svs"]
     (tmp_path / "q" / "2.geojson").write_text(text)
-    with pytest.raises(ValueError, match=r"is a folder of 2 files: .* slides= must be the folder"):
+    with pytest.raises(ValueError, match=r"is a folder of 2 files: .* slides must be the folder"):
         read_annotations(tmp_path / "q", slides=one)
     with_folder = read_annotations(tmp_path / "q", slides=tmp_path / "slides")
     assert with_folder["image"].tolist() == ["1.svs", "2"]
