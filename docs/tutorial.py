@@ -217,9 +217,9 @@ plt.show()
 # %% [markdown]
 # In [QuPath](https://qupath.github.io), drag `BloodImage_00258.jpg` onto the window, choose
 # *Brightfield (other)* as the type of the image, and drag `BloodImage_00258.geojson` onto the
-# photograph. The cells appear as detections with their class; their probabilities are in *Measure
-# > Show detection measurements*. What is corrected there comes back by *File > Export objects as
-# GeoJSON*, which `read_annotations` reads.
+# photograph. The cells appear as detections with their class; their probabilities are in
+# *Measure > Show detection measurements*. What is corrected there comes back by *File > Export
+# objects as GeoJSON*, which `read_annotations` reads.
 #
 # ## Mitotic figures: the official split
 #

@@ -204,3 +204,23 @@ def test_links_that_lead_nowhere_are_found():
         "generated/stnclf.gone.rst",
         "_static/gone.png",
     ]
+
+
+def strays(text):
+    """Lines that Markdown takes for the start of a quotation or list within a paragraph."""
+    lines = re.sub(r"^(```|~~~).*?^\1", "", text, flags=re.M | re.S).splitlines()
+    pairs = zip(["", *lines], lines)
+    quotes = [line for before, line in pairs if line[:1] == ">" != before[:1] and before.strip()]
+    return quotes + [line for line in lines if re.match(r"> ?[-+*] ", line)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_line_of_a_paragraph_begins_a_quotation(page):
+    assert strays(page.read_text(encoding="utf-8")) == []
+
+
+def test_strays_are_found():
+    assert strays("see *File\n> Open*\n\n> a quotation\n> of two\n> + a sum\n") == [
+        "> Open*",
+        "> + a sum",
+    ]
