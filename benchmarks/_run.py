@@ -260,8 +260,9 @@ def filled(text, sections):
 
 
 def table(header, rows):
-    """Markdown; all columns but the first are aligned to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    """Markdown; columns of words are aligned to the left, as the first one, others to the right."""
+    words = [k == 0 or any(str(row[k])[:1].isalpha() for row in rows) for k in range(len(header))]
+    lines = [header, ["---" if is_text else "---:" for is_text in words], *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 

@@ -372,10 +372,10 @@ def draw_looks(store):
     rows = [row for row in store.rows if "looks" in row and row["method"] == "stn-paper-full"]
     meant, found = (np.concatenate([row["looks"][k] for row in rows]) for k in ("meant", "found"))
     edge = 1.05 * max(np.abs(meant).max(), np.abs(found).max())
-    figure, axes = plt.subplots(1, 2, figsize=(7, 4.2), layout="constrained", sharey=True)
+    figure, axes = plt.subplots(1, 2, figsize=(7, 3.9), layout="constrained", sharey=True)
     for i, (axis, name) in enumerate(zip(axes, "xy")):
         axis.plot([-edge, edge], [-edge, edge], color="0.6", linewidth=0.8)
-        axis.plot(meant[:, i], found[:, i], ".", color=COLOURS[0], markersize=3, alpha=0.5)
+        axis.plot(meant[:, i], found[:, i], ".", color=COLOURS[0], markersize=5, alpha=0.5)
         r = np.corrcoef(meant[:, i], found[:, i])[0, 1]
         slope = np.polyfit(meant[:, i], found[:, i], 1)[0]
         axis.set(xlim=(-edge, edge), ylim=(-edge, edge))

@@ -80,6 +80,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "stnclf"
 html_static_path = ["_static"]
 html_css_files = ["stnclf.css"]
+html_js_files = ["stnclf.js"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

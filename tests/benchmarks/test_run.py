@@ -170,6 +170,9 @@ def test_a_mean_of_several_has_its_range():
     assert _run.mean_and_range([0.5]) == "0.500"
     assert _run.mean_and_range([0.5, 0.25, 0.9], 2) == "0.55 (0.25 to 0.90)"
     assert _run.table(["a", "b"], [["x", 1]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
+    # Words stand to the left, what begins with a digit or a dash to the right.
+    made = _run.table(["a", "b", "c"], [[1, "x", "-"], [2, "3 to y", "4"]])
+    assert made.splitlines()[1] == "| --- | --- | ---: |"
 
 
 def test_data_is_asked_for():
