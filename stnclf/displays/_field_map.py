@@ -20,6 +20,9 @@ __all__ = ["field_map"]
 #: How many fields are shown from near by, and how wide each is in pixels.
 _CLOSE, _WIDE = 3, 640
 
+#: How wide the mark around a cell is, so that it does not hide the nucleus.
+_CELL_UM, _CELL_PX = 14.0, 56.0
+
 
 def field_map(detections: Table, slide: Slide, fields: Table, *, label: Any) -> Any:
     """Draw detections, their density and the chosen fields.
@@ -63,15 +66,17 @@ def field_map(detections: Table, slide: Slide, fields: Table, *, label: Any) -> 
     )
     if close:
         axes = np.atleast_1d(rows[1].subplots(1, len(close)))
+        # As wide as there is room for, and as high.
+        inches = min(wide / len(close), (below - 0.6) * close[0].width / close[0].height)
         for number, (ax, field) in enumerate(zip(axes, close), start=1):
-            _draw_field(ax, number, field, detections, slide, label)
+            _draw_field(ax, number, field, detections, slide, label, 72 * inches)
     return figure
 
 
 def _draw_field(
-    ax: Any, number: int, field: Any, detections: Table, slide: Slide, label: Any
+    ax: Any, number: int, field: Any, detections: Table, slide: Slide, label: Any, points: float
 ) -> None:
-    """Draw a field as it is, with a ring around each detection in it."""
+    """Draw a field as it is, `points` wide, with a ring around each detection in it."""
     scale = max(1.0, field.width / _WIDE)
     left, top = field.x + 0.5 - field.width / 2, field.y + 0.5 - field.height / 2
     wide, tall = round(field.width / scale), round(field.height / scale)
@@ -91,11 +96,14 @@ def _draw_field(
     x, y = (np.asarray(detections[axis], dtype=float)[rows] + 0.5 for axis in "xy")
     names = np.array([str(name) for name in detections["label"]], dtype=object)[rows]
     inside = (x >= left) & (x < left + field.width) & (y >= top) & (y < top + field.height)
+    around = points * (_CELL_PX if mpp is None else _CELL_UM / mpp) / field.width
+    many = max(1, int(inside.sum()))
+    # Of many cells small marks, which are seen where the field is large.
+    area = max(float(np.clip(12000 / many, 12, 160)), min(around, points / 6) ** 2)
     for k, name in enumerate(sorted(set(names.tolist()))):
         here = inside & (names == name)
         place = (x[here] - left) * mm, (y[here] - top) * mm
-        many = max(1, int(inside.sum()))
-        style = {"s": float(np.clip(12000 / many, 12, 160)), "marker": MARKERS[k % len(MARKERS)]}
+        style = {"s": area, "marker": MARKERS[k % len(MARKERS)]}
         # White below, so that it is seen on dark nuclei as on glass.
         ax.scatter(*place, facecolors="none", edgecolors="white", linewidths=2.6, **style)
         colour = COLOURS[k % len(COLOURS)]

@@ -68,6 +68,18 @@ def test_cells_lie_where_they_are_in_their_field():
     assert found == {tuple(np.round(p, 6)) for p in inside}
 
 
+@pytest.mark.parametrize(("n", "area"), [(1, 0.005), (3, 0.005), (1, 0.02)])
+def test_marks_lie_around_the_nucleus(n, area):
+    slide = Slide(np.full((600, 800, 3), 200, np.uint8), mpp=0.5)
+    table = cells([(90, 90), (600, 480), (110, 500)])
+    figure = field_map(table, slide, hotspots(table, slide, area_mm2=area, n=n), label=None)
+    figure.canvas.draw()
+    for ax in figure.axes[-n:]:
+        um = 1000 * np.diff(ax.get_xlim())[0] / ax.get_window_extent().width  # for a pixel
+        (size,) = {float(s) for c in ax.collections for s in c.get_sizes()}
+        assert np.sqrt(size) * figure.dpi / 72 * um == pytest.approx(14, rel=0.15)
+
+
 def test_a_slide_without_cells_has_a_map_too():
     slide = Slide(np.full((60, 80, 3), 200, np.uint8), mpp=1.0)
     nothing = cells([(3, 3)])[:0]
