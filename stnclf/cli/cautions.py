@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import numpy as np
 
 from .._utils.names import base_name
@@ -17,10 +19,12 @@ __all__ = [
     "caution_about_balance",
     "caution_about_choice",
     "caution_about_doubles",
+    "caution_about_ignored",
     "caution_about_unclassed",
     "cautions_about_few_cells",
     "cautions_about_model",
     "cautions_about_scores",
+    "is_ignored",
     "slide_names",
 ]
 
@@ -212,6 +216,35 @@ def caution_about_doubles(table):
     text = f"{n} of {len(table)} rows {'has' if n == 1 else 'have'} image, x and y of another"
     text = f"{text}, {others} with another class" if others else text
     return f"{text}; a cell that is listed twice is cut twice: take such rows out"
+
+
+def caution_about_ignored(labels):
+    """Warn of classes that QuPath ignores, whose names end with a star: they are no cells.
+
+    Parameters
+    ----------
+    labels : iterable of labels
+        The classes that count.
+
+    Returns
+    -------
+    str or None
+        With the options that leave them out.
+    """
+    names = sorted({str(label) for label in labels if label is not None and label == label})
+    ignored = [name for name in names if is_ignored(name)]
+    if not ignored:
+        return None
+    others = [f"--label {shlex.quote(name)}" for name in names if not is_ignored(name)]
+    text = f"{first_few([repr(name) for name in ignored])} would count as cells, though QuPath "
+    text = f"{text}ignores classes whose names end with *"
+    leaves = "leaves it out" if len(ignored) == 1 else "leaves them out"
+    return f"{text}; {' '.join(others)} {leaves}" if others else text
+
+
+def is_ignored(label):
+    """Whether QuPath ignores a class, for its name ends with a star: ``Ignore*``, ``Region*``."""
+    return label.endswith("*")
 
 
 def caution_about_unclassed(truth, n):

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._utils.printable import counted, printable
 from ..annotations._slide_facts import SLIDE_ENDINGS, find_slide
-from .cautions import caution_about_doubles
+from .cautions import caution_about_doubles, caution_about_ignored
 from .common import (
     EXISTING,
     POSITIVE,
@@ -271,7 +271,7 @@ def _size_facts(path, table, how, slide_mpp, cell_width):
     if root is None and path.is_dir() and _holds_slides(path):
         root = path
     cells = _that_are_cut(table)
-    cautions = [caution_about_doubles(cells)]
+    cautions = [caution_about_doubles(cells), caution_about_ignored(cells["label"])]
     if root is not None:
         root = Path(root)
         there = look_at(cells, root, slide_mpp)

@@ -13,7 +13,7 @@ from .._utils.printable import counted
 from .._utils.run import Run
 from .._version import __version__
 from ..annotations import resolve_image
-from .cautions import caution_about_background, caution_about_doubles
+from .cautions import caution_about_background, caution_about_doubles, caution_about_ignored
 from .common import (
     EXISTING,
     POSITIVE,
@@ -186,9 +186,10 @@ def patches(
         table = table[table["label"].isin(wanted)]
     check_images(table, root, annotations)
     auto = how["size"] == "auto"
-    cautions = []
+    cautions = [] if wanted else [caution_about_ignored(table["label"])]
     if auto:
-        sizes, cautions = _sizes(table, root, how, cell_width)
+        sizes, more = _sizes(table, root, how, cell_width)
+        cautions += more
         how |= sizes
     elif cell_width is not None:
         raise click.UsageError("--cell-width needs --size auto, which takes it.")

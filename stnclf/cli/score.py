@@ -18,7 +18,12 @@ from .._version import __version__
 from ..annotations import read_annotations, resolve_image
 from ..annotations._readers import BESIDE_TABLES
 from ..annotations._slide_facts import BOUNDED, stem_of
-from .cautions import caution_about_choice, caution_about_unclassed, cautions_about_few_cells
+from .cautions import (
+    caution_about_choice,
+    caution_about_ignored,
+    caution_about_unclassed,
+    cautions_about_few_cells,
+)
 from .common import (
     EXISTING,
     FILE,
@@ -148,6 +153,7 @@ def score(
     unclassed = unclassed[unclassed["image"].isin({*cells["image"], *found["image"]})]
     without = sorted({*found["image"]} - {*cells["image"]})
     known = sorted({*cells["label"], *found["label"]}, key=str)
+    ignored = None if labels else caution_about_ignored(cells["label"])
     labels = choose_labels(labels, known) or known
     # What is found on one of them counts neither way.
     cells = import_pandas().concat([cells, unclassed]) if len(unclassed) else cells
@@ -192,7 +198,7 @@ def score(
         n, names = int(found["image"].isin(without).sum()), first_few([repr(w) for w in without])
         say(f"no cell of {truth} is on {names}: {_there(n)} as false")
     few = cautions_about_few_cells(curves, thresholds) if choose else []
-    for text in (caution, caution_about_unclassed(truth, len(unclassed)), *few):
+    for text in (caution, caution_about_unclassed(truth, len(unclassed)), ignored, *few):
         if text is not None:
             say(f"caution: {text}")
     for label in _at_the_end(curves, thresholds) if choose else ():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .cautions import is_ignored
 from .resolutions import SAME
 
 __all__ = [
@@ -355,7 +356,7 @@ def cautions_about_regions(table, decides=True):
         if decides:
             counted = "not counted" if few[own].all() else "counted"
             text = f"{text}, {counted} for the sizes"
-        others = sorted(set(labels) - set(labels[wide]))
+        others = sorted({name for name in labels if not is_ignored(name)} - set(labels[wide]))
         if wide[own].all() and others:
             options = [f"--label {shlex.quote(other)}" for other in others]
             cautions.append(f"{text}; {' '.join(options)} leaves them out")

@@ -43,7 +43,9 @@ def detection_score(
         ones without it. If both tables have a column ``image``, cells of different images are
         kept apart.
     mpp : float, default=None
-        Micrometres per pixel of level 0; needed unless the radius is in pixels.
+        Micrometres per pixel of level 0, of all images; needed unless the radius is in pixels. Of
+        slides that differ, multiply ``x`` and ``y`` of both tables by the resolution of each, and
+        pass ``radius_px=7.5``.
     radius_um : float, default=None
         Largest distance in micrometres of a detection from its cell; a distance equal to it
         still counts. None is 7.5, unless `radius_px` is given.

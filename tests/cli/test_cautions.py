@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from types import SimpleNamespace
 
@@ -195,3 +196,29 @@ def test_cautions_are_said_where_patches_are_cut_and_trained_on(tmp_path, invoke
         *train, *epochs, "--no-progress", "--overwrite", "--set", "balance=False"
     )
     assert (code, len(lines)) == (0, 1), lines
+
+
+def test_classes_that_qupath_ignores_are_named_until_someone_chooses(road, tmp_path, invoke):
+    table = read_annotations(road / "cells.sqlite")[["image", "x", "y", "label"]]
+    write_annotations(table, tmp_path / "plain.csv")
+    table.loc[table.index[:3], "label"] = ["Ignore*", "Ignore*", "Region*"]
+    truth = write_annotations(table, tmp_path / "cells.csv")
+    names = sorted({*table["label"]} - {"Ignore*", "Region*"})
+    chosen = [part for name in names for part in ("--label", name)]
+    words = "caution: 'Ignore*', 'Region*' would count as cells, though QuPath ignores classes "
+    words += f"whose names end with *; {shlex.join(chosen)} leaves them out"
+    found = tmp_path / "found.csv"
+    write_annotations(table.assign(probability=0.5), found)
+    more = ("--size", 16, "--slide-mpp", 0.25)
+    for line in (
+        ("score", found, truth, "--radius-px", 6),
+        ("patches", truth, road / "slides", "-o", tmp_path / "p", *more, "--overwrite"),
+    ):
+        code, _, lines = invoke(*line)
+        assert (code, words in lines) == (0, True), lines
+        code, _, lines = invoke(*line, *chosen)
+        assert (code, any("QuPath" in line for line in lines)) == (0, False), lines
+        line = tuple(tmp_path / "plain.csv" if part == truth else part for part in line)
+        assert not any("QuPath" in line for line in invoke(*line)[2])
+    (facts,) = json.loads(invoke("info", "--json", truth, road / "slides", "--slide-mpp", 0.25)[1])
+    assert words.removeprefix("caution: ") in facts["cautions"]
