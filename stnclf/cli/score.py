@@ -327,7 +327,7 @@ def _slides_of(names, cells, found, slides):
     paths = {name: p if p.exists() else resolve_image(slides, name) for name, p in paths.items()}
     missing = [name for name, path in paths.items() if not path.exists()]
     if missing:
-        raise click.UsageError(
+        raise ValueError(
             f"--slides: no such file in {slides} for {of_images(missing, names, slides)}."
         )
     return paths

@@ -65,7 +65,7 @@ def test_killed_classification_goes_on(road, tmp_path, invoke):
     [
         ("slides/ü.png", [], 2, "is one slide, and"),
         ("slides", ["--mpp", -1], 2, "--mpp"),
-        (".", [], 1, "a b.tif"),
+        ("patches", [], 1, "no such file in"),
         ("slides", ["-o", "no/c.csv"], 2, "'--out': the folder of"),
     ],
 )
