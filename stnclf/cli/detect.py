@@ -106,9 +106,9 @@ def run_detection(estimator, found, folds, folder, opened, cells, radius_um, *, 
 
     Returns
     -------
-    list of (dict, DataFrame, list of str)
+    list of (dict, DataFrame, dict)
         Of each fold the thresholds by label, all detections on the slides that are scored, in
-        micrometres, with a column ``kept``, and what is to be said of the thresholds.
+        micrometres, with a column ``kept``, and by label what is to be said of its threshold.
     """
     results = []
     for number, (training, choosing, scored) in enumerate(folds):
@@ -137,15 +137,17 @@ def run_detection(estimator, found, folds, folder, opened, cells, radius_um, *, 
         there = cells[cells["image"].isin(base)], _joined([everything[n] for n in choosing])
         thresholds = choose_thresholds(*there, radius_px=radius_um)
         curves = detection_curve(*there, radius_px=radius_um)
-        trained = {label: curves[label] for label in curves if label in found.y}
-        before = f"fold {number + 1} of {len(folds)}"
-        few = [f"{before}: {text}" for text in cautions_about_few_cells(trained, thresholds)]
+        few = {
+            label: text
+            for label in sorted({*curves} & {*found.y.tolist()})
+            for text in cautions_about_few_cells({label: curves[label]}, thresholds)
+        }
         table = _joined([everything[name] for name in scored])
         least = np.array([thresholds.get(label, 0.5) for label in table["label"]])
         results.append((thresholds, table.assign(kept=table["probability"] >= least), few))
         shown = ", ".join(f"{label} {value:.3f}" for label, value in thresholds.items())
         n_found = counted(len(table), "detection")
-        say(f"{before}: {n_found}; thresholds {shown or 'none'}")
+        say(f"fold {number + 1} of {len(folds)}: {n_found}; thresholds {shown or 'none'}")
     return results
 
 
@@ -274,12 +276,25 @@ def evaluate_detection(estimators, found, folds, where, *, folder, radius_um, jo
         scores = pooled_scores(results, cells, labels, radius_um)
         scored[title] = {**scores, "radius_um": radius_um, "unit": unit, "thresholds": chosen}
         before = f"{title}: " if len(estimators) > 1 else ""
-        scored[title]["cautions"] = [f"{before}{text}" for *_, few in results for text in few]
+        few = _of_folds([few for *_, few in results])
+        scored[title]["cautions"] = [f"{before}{text}" for text in few]
         for (thresholds, table, _), (*_, names) in zip(results, folds):
             for name in names:
                 how = {"labels": labels, "thresholds": thresholds, "radius_um": radius_um}
                 shown[f"{before}{name}"] = shown_slide(opened[name], table, cells, **how)
     return scored, shown
+
+
+def _of_folds(cautions):
+    """Say once of each class what is to be said of its thresholds, and of which folds."""
+    said = []
+    for label in sorted({label for few in cautions for label in few}):
+        first, *others = [k for k, few in enumerate(cautions) if label in few]
+        text = f"fold {first + 1} of {len(cautions)}: {cautions[first][label]}"
+        more = ", ".join(str(k + 1) for k in others)
+        folds = "nor has fold" if len(others) == 1 else "nor have folds"
+        said.append(f"{text}; {folds} {more} enough" if others else text)
+    return said
 
 
 def shown_slide(slide, detections, cells, *, labels, thresholds, radius_um):
