@@ -28,6 +28,8 @@ MOST_DETECTIONS = 20_000
 #: Pictures of cells, of all slides together and of one, and what each shows.
 MOST_CROPS, CROPS_OF_A_SLIDE = 400, 60
 CROP_UM, CROP_PX, CROP_QUALITY = 32.0, 96, 72
+#: Most pixels of a slide across a picture, where its resolution is not known.
+MOST_SIDE = 1024
 #: Largest distance in micrometres of a detection from its cell.
 RADIUS_UM = 7.5
 
@@ -88,7 +90,8 @@ def _one_slide(name, parts, most_bytes, n_crops):
         if found is not None and len(found["x"]):
             sigma = adapted_sigma(slide.size, mpp, parts.get("fields"))
             data["density"] = _density(found, slide.size, sigma)
-        data["crops"] = _crops(slide, mpp, data["cells"], data["truth"], n_crops)
+        side = _crop_side(mpp, parts.get("radius_px"))
+        data["crops"] = _crops(slide, mpp, side, data["cells"], data["truth"], n_crops)
     data["fields"] = _fields(name, parts.get("fields"))
     return data
 
@@ -206,7 +209,15 @@ def _truth(found, cells, partner):
     return {**columns, "label": cells["label"], "at": at}
 
 
-def _crops(slide, mpp, cells, truth, most):
+def _crop_side(mpp, radius_px):
+    """How wide the picture of a cell is on the slide, in pixels of level 0."""
+    if mpp is not None:
+        return CROP_UM / mpp
+    # The radius is half the width of a cell, where nobody knows more.
+    return max(CROP_PX, min(MOST_SIDE, round(CROP_UM / RADIUS_UM * float(radius_px or 0))))
+
+
+def _crops(slide, mpp, side, cells, truth, most):
     """Cut out the most certain cells; where it is known, half of the false, and missed ones."""
     chosen, missed = [], []
     if cells is not None:
@@ -220,14 +231,17 @@ def _crops(slide, mpp, cells, truth, most):
         missed = [k for k, at in enumerate(truth["at"]) if at is None][: most // 2]
     places = [(cells["x"][k], cells["y"][k]) for k in chosen]
     places += [(truth["x"][k], truth["y"][k]) for k in missed]
-    scale = 1.0 if mpp is None else CROP_UM / CROP_PX / mpp
+    scale = side / CROP_PX
     pictures = []
     for x, y in places:
         corner = [middle + 0.5 - scale * CROP_PX / 2 for middle in (x, y)]
         try:
-            pictures.append(
-                slide.read_region(*corner, CROP_PX, CROP_PX, None if mpp is None else scale * mpp)
-            )
+            if mpp is None:
+                whole = Image.fromarray(slide.read_region(*corner, side, side))
+                whole = whole.resize((CROP_PX, CROP_PX), Image.Resampling.BOX)
+                pictures.append(np.asarray(whole))
+            else:
+                pictures.append(slide.read_region(*corner, CROP_PX, CROP_PX, scale * mpp))
         except OSError:  # a slide that is broken here
             pictures.append(np.full((CROP_PX, CROP_PX, 3), 255, dtype=np.uint8))
     sheets = [

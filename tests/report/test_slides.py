@@ -77,6 +77,21 @@ def test_pictures_show_the_cells(judged):
         np.testing.assert_allclose(found[:2], want, atol=6)
 
 
+def test_pictures_without_a_resolution_are_as_wide_as_cells_want():
+    x, y = np.meshgrid(np.arange(400) // 2, np.arange(300) // 2)
+    pixels = np.stack([x, y, np.zeros_like(x)], axis=2).astype(np.uint8)
+    cells = {"x": [200], "y": [150], "label": ["a"]}
+    parts = {"slide": pixels, "detections": cells, "truth": cells}
+    for radius, side in ((45, 192), (9, 96)):  # 32 um for 7.5, and never magnified
+        (slide,) = slide_data([("s", {**parts, "radius_px": radius})])
+        assert slide["crops"]["scale"] == side / 96
+        data = slide["crops"]["sheets"][0].split(",")[1]
+        sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
+        row = sheet[44:52, 2:94, 0].mean(axis=0)
+        assert row[45:47].mean() == pytest.approx(100, abs=4)
+        assert row[-1] - row[0] == pytest.approx(side / 2 * 91 / 96, abs=6)
+
+
 def test_few_pictures_go_to_false_ones_by_half(monkeypatch):
     monkeypatch.setattr(report_slides, "CROPS_OF_A_SLIDE", 10)
     parts = {"slide": Slide(np.zeros((300, 400, 3), np.uint8)), "detections": FOUND}
