@@ -118,6 +118,8 @@ def hotspots(
     with Slide(slide, slide_mpp) as opened, about_file(detections):
         fields = find_hotspots(table, opened, label=label, **how)
         is_metric = metric_mpp(opened) is not None
+        if not is_metric:
+            fields = fields[[name for name in fields if not name.startswith("per_mm2")]]
         if map_file is not None:
             picture = _draw(table, opened, fields, label)
         if report is not None:

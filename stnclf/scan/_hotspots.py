@@ -19,7 +19,7 @@ from .._utils.values import check_positive
 from ..annotations._slide_facts import slide_facts
 from ..slides import Slide
 from ..slides._slide import name_of, opened
-from ..slides._tissue import known_mpp, metric_mpp
+from ..slides._tissue import known_mpp
 
 __all__ = ["AREA_MM2", "field_extent", "hotspots", "points_of", "rows_of"]
 
@@ -134,7 +134,6 @@ def hotspots(
     with opened(slide) as slide:
         size = np.array(slide.size)
         mpp = known_mpp(slide) if width_px is not None else _mpp_of(slide)
-        is_metric = metric_mpp(slide) is not None
         points = points_of(detections, slide, label)
     extent = field_extent(mpp, area_mm2, width_px, aspect)
     _check_fits(extent, size, area_mm2)
@@ -153,7 +152,7 @@ def hotspots(
         "height": extent[1],
         "count": counts,
     }
-    if area_mm2 is not None and is_metric:
+    if area_mm2 is not None:
         fields["per_mm2"] = counts / area_mm2
         fields["per_mm2_low"] = chi2.ppf(0.025, 2 * counts) / 2 / area_mm2
         fields["per_mm2_high"] = chi2.ppf(0.975, 2 * counts + 2) / 2 / area_mm2

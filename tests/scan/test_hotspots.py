@@ -71,7 +71,7 @@ def test_size_and_shape_of_the_field():
     assert field["height"] == pytest.approx(4 * np.sqrt(2.37e6 * 3 / 4))
 
 
-def test_a_photograph_without_resolution_has_fields_in_pixels():
+def test_a_photograph_without_resolution_has_fields_in_pixels(tmp_path):
     photo = Slide(np.full((600, 900, 3), 255, np.uint8))
     points = [[20, 30], [60, 30], [700, 500], [705, 505], [710, 500], [895, 5]]
     fields = hotspots(table(points), photo, width_px=200, n=3)
@@ -85,6 +85,10 @@ def test_a_photograph_without_resolution_has_fields_in_pixels():
     pd.testing.assert_frame_equal(fields, known[list(fields)])
     counted = hotspots(table(points), slide, width_px=200, n=3)
     pd.testing.assert_frame_equal(counted, known)
+    # Who passes a resolution means it, be it 1.
+    Image.new("RGB", (900, 600)).save(tmp_path / "a.png")
+    known = hotspots(table(points), Slide(tmp_path / "a.png", 1.0), width_px=200)
+    assert known["per_mm2"][0] == pytest.approx(3 / 0.03)
     with pytest.raises(ValueError, match=r"width_px: a field is 901 x 676 px .* is 800 px wide"):
         hotspots(table(points), photo, width_px=901)
     with pytest.raises(ValueError, match="width_px: is the size of a field, as area_mm2"):
