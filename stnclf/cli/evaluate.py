@@ -136,9 +136,6 @@ def evaluate(
     The table has every class; the results of all folds are pooled.
     """
     from .._utils.progress import Progress
-    from ..persistence import load
-    from ..report import classification_table, domain_table, summary_table, write_report
-    from .crossval import answers, make_folds, mean_history, run_folds, scores_of
 
     if resume and out is None:
         raise click.UsageError("--resume needs --out: the folds that are done lie beside it.")
@@ -166,19 +163,12 @@ def evaluate(
     centred, cautions = all_in_the_middle(found), []
     if centred:
         say("all cells are in the middle; cut with --max-offset to see how well they are found")
-    settings = {"patches": printable(str(patches)), "stnclf": __version__}
     if model is not None:
-        estimator = load(model, options["device"])
-        settings |= {"model": printable(str(model))}
-        what = {"model": describe_file(model), "device": estimator.device}
+        job = _OneModel(model, patches, found, options["device"])
     else:
-        methods = list(dict.fromkeys(methods or ["stn"]))
-        estimators = build(methods, found.facts, **options)
-        seed = options["random_state"]
-        splits = make_folds(found.y, found.groups, folds, seed)
-        parameters = {name: repr(est.get_params()) for name, est in estimators.items()}
-        what = {"folds": folds, "seed": seed, "parameters": parameters}
-        settings |= what
+        how = {"jobs": jobs, "scheduler": scheduler, "progress": progress}
+        job = _Folds(methods, folds, patches, found, options, how)
+    what = dict(job.what)
     if domain is not None:
         what["domain"] = domain
         if slide_table is not None:
@@ -192,79 +182,136 @@ def evaluate(
         if run.complete:
             say_complete(out)
             return
-        if model is not None:
-            classes = np.union1d(estimator.classes_, found.y)
-            with about_file(patches):
-                parts = [answers(estimator, found.X, np.arange(len(found.X)), classes)]
-            scored = {model.stem: scores_of(parts, found, classes, domains)}
-            histories, patch_size = _histories(model.stem, estimator), estimator.patch_size_
-        else:
-            classes = np.unique(found.y)
-            with on_cluster(scheduler), about_file(patches):
-                run_folds(
-                    patches.absolute(),
-                    list(estimators.values()),
-                    splits,
-                    classes,
-                    run,
-                    n_jobs=-1 if scheduler else jobs,
-                    verbose=shows_progress(progress),
-                    lines=progress is None and not shows_progress(progress),
-                )
-            scored, histories = {}, {}
-            for i, method in enumerate(methods):
-                numbers = range(i * folds, (i + 1) * folds)
-                parts = [run.cells[number] for number in numbers]
-                scored[TITLES[method]] = scores_of(parts, found, classes, domains)
-                numbers = [len(methods) * folds + number for number in numbers]
-                if trained := [p for k in numbers if (p := run.cells.get(k)) is not None]:
-                    title = f"{TITLES[method]}, mean of {len(trained)} folds"
-                    histories[title] = mean_history(trained)
-            patch_size = patch_size_of(estimators[methods[0]])
+        scored, histories = job.score(run, domains)
         # All files first: whoever listens on standard output may be gone.
         results = {name: scores for name, (scores, _) in scored.items()}
         if model is not None:
             cautions += cautions_about_model(model, made_of)
         cautions += [] if centred else cautions_about_scores(results)
+        settings = {"patches": printable(str(patches)), "stnclf": __version__, **job.settings}
         settings |= {"cautions": cautions} if cautions else {}
         text = json.dumps(
             {**settings, "results": results, "run": header}, indent=2, ensure_ascii=False
         )
         run.write(f"{text}\n".encode())
         if report is not None:
-            write_report(
-                report,
-                results,
-                predictions={name: predictions for name, (_, predictions) in scored.items()},
-                y_true=found.y,
-                X=found.X,
-                centers=found.centers,
-                labels=classes,
-                names=found.groups,
-                groups=found.groups,
-                # Where the slides' own is 1, any unit will have done.
-                mpp=None if found.facts.get("slide_mpp") == 1 else found.facts.get("mpp"),
-                patch_size=patch_size,
-                histories=histories or None,
-                notes={
-                    name: "; ".join(value) if name == "cautions" else str(value)
-                    for name, value in settings.items()
-                    if name != "parameters"
-                },
-            )
+            _write_page(report, found, scored, histories, settings, job)
         run.forget()
-    show(classification_table(results))
-    show("")
-    show(summary_table(results))
-    if domains is not None:
-        show("")
-        show(domain_table(results))
+    _show(results, domains is not None)
     for caution in cautions:
         say(f"caution: {caution}")
     best = max(results, key=lambda name: results[name]["macro_f1"])
     score = results[best]["macro_f1"]
     n = counted(len(found.X), "patch", "patches")
     say(f"{out or patches}: {n}; macro F1 {score:.3f} ({best})")
+
+
+class _OneModel:
+    """A trained model, scored on all patches as it is."""
+
+    def __init__(self, model, patches, found, device):
+        from ..persistence import load
+
+        self.model, self.patches, self.found = model, patches, found
+        self.estimator = load(model, device)
+        self.classes = np.union1d(self.estimator.classes_, found.y)
+        self.patch_size = self.estimator.patch_size_
+        self.what = {"model": describe_file(model), "device": self.estimator.device}
+        self.settings = {"model": printable(str(model))}
+
+    def score(self, run, domains):
+        """Return scores and predictions by name, and curves of training; a run keeps nothing."""
+        from .crossval import answers, scores_of
+
+        X = self.found.X
+        with about_file(self.patches):
+            parts = [answers(self.estimator, X, np.arange(len(X)), self.classes)]
+        name = self.model.stem
+        scored = {name: scores_of(parts, self.found, self.classes, domains)}
+        return scored, _histories(name, self.estimator)
+
+
+class _Folds:
+    """Methods that are trained and scored in folds."""
+
+    def __init__(self, methods, folds, patches, found, options, how):
+        from .crossval import make_folds
+
+        self.methods = list(dict.fromkeys(methods or ["stn"]))
+        self.folds, self.patches, self.found, self.how = folds, patches, found, how
+        self.estimators = build(self.methods, found.facts, **options)
+        self.classes = np.unique(found.y)
+        self.patch_size = patch_size_of(self.estimators[self.methods[0]])
+        seed = options["random_state"]
+        self.splits = make_folds(found.y, found.groups, folds, seed)
+        parameters = {name: repr(est.get_params()) for name, est in self.estimators.items()}
+        self.what = {"folds": folds, "seed": seed, "parameters": parameters}
+        self.settings = self.what
+
+    def score(self, run, domains):
+        """Return scores and predictions by name, and curves of training; a run keeps the folds."""
+        from .crossval import mean_history, run_folds, scores_of
+
+        scheduler, progress = self.how["scheduler"], self.how["progress"]
+        with on_cluster(scheduler), about_file(self.patches):
+            run_folds(
+                self.patches.absolute(),
+                list(self.estimators.values()),
+                self.splits,
+                self.classes,
+                run,
+                n_jobs=-1 if scheduler else self.how["jobs"],
+                verbose=shows_progress(progress),
+                lines=progress is None and not shows_progress(progress),
+            )
+        scored, histories = {}, {}
+        for i, method in enumerate(self.methods):
+            numbers = range(i * self.folds, (i + 1) * self.folds)
+            parts = [run.cells[number] for number in numbers]
+            scored[TITLES[method]] = scores_of(parts, self.found, self.classes, domains)
+            numbers = [len(self.methods) * self.folds + number for number in numbers]
+            if trained := [p for k in numbers if (p := run.cells.get(k)) is not None]:
+                title = f"{TITLES[method]}, mean of {len(trained)} folds"
+                histories[title] = mean_history(trained)
+        return scored, histories
+
+
+def _write_page(report, found, scored, histories, settings, job):
+    """Write the report of scores and predictions."""
+    from ..report import write_report
+
+    facts = found.facts
+    write_report(
+        report,
+        {name: scores for name, (scores, _) in scored.items()},
+        predictions={name: predictions for name, (_, predictions) in scored.items()},
+        y_true=found.y,
+        X=found.X,
+        centers=found.centers,
+        labels=job.classes,
+        names=found.groups,
+        groups=found.groups,
+        # Where the slides' own is 1, any unit will have done.
+        mpp=None if facts.get("slide_mpp") == 1 else facts.get("mpp"),
+        patch_size=job.patch_size,
+        histories=histories or None,
+        notes={
+            name: "; ".join(value) if name == "cautions" else str(value)
+            for name, value in settings.items()
+            if name != "parameters"
+        },
+    )
+
+
+def _show(results, has_domains):
+    """Print the tables of scores."""
+    from ..report import classification_table, domain_table, summary_table
+
+    tables = [classification_table, summary_table, *([domain_table] if has_domains else [])]
+    for number, made in enumerate(tables):
+        if number:
+            show("")
+        show(made(results))
 
 
 def _detect(
