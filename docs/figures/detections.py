@@ -2,7 +2,7 @@
 
     python docs/figures/detections.py FOLDER
 
-FOLDER keeps slides, patches, model and detections. The command runs for about two minutes on two
+FOLDER keeps slides, patches, model and detections. The command runs for two to four minutes on two
 cores; the picture is what ``stnclf hotspots --map`` draws, made smaller.
 """
 
