@@ -122,9 +122,16 @@ def classify(
     if is_there:
         say_complete(out)
         return
+    empty = {str(label) for label in estimator.classes_[~estimator.has_cell_]}
     labels = result["label"].tolist()
     n_empty = int(result["label"].isna().sum())
     counts = count_labels([label for label in labels if label == label and label is not None])
+    no_cells = {name: n for name, n in counts.items() if name in empty}
     counts = ", ".join(f"{n} {name}" for name, n in counts.items())
     text = f"{out}: {counted(len(labels), 'cell')} ({counts})"
+    for name, n in no_cells.items():
+        say(
+            f"caution: {counted(n, 'row')} of {name!r}, which the model knows as no cell: leave "
+            "them out before cells are counted"
+        )
     say(f"{text}; {n_empty} cannot be read" if n_empty else text)

@@ -110,7 +110,9 @@ def classify_cells(
     Patches are cut as `stnclf.slides.extract_patches` cuts them with ``max_offset=0``: whole
     pixels at `mpp`, the cell within half a pixel of the middle. The classes are those of
     ``predict_proba``, with the window where the localizer lays it: in the middle of a patch where
-    it sees one cell there. The position that is given is not imposed on it.
+    it sees one cell there. The position that is given is not imposed on it. A class of patches
+    without a cell (``has_cell_``) is a label like the others: leave its rows out before cells are
+    counted, as `scan` does.
 
     Examples
     --------

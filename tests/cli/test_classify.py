@@ -46,6 +46,17 @@ def test_the_table_has_the_cells_of_all_slides(road, tmp_path, invoke):
     assert alone["label"].tolist() == found[found["image"] == "ü.png"]["label"].tolist()
 
 
+def test_what_the_model_takes_for_no_cell_is_said(road, tmp_path, invoke):
+    estimator = stnclf.load(road / "model.safetensors")
+    estimator.has_cell_ = estimator.classes_ != "disc"
+    stnclf.save(estimator, tmp_path / "m.safetensors")
+    line = ("classify", tmp_path / "m.safetensors", road / "cells.sqlite", road / "slides", *MPP)
+    code, _, lines = invoke(*line, "-o", tmp_path / "c.csv")
+    n = (read_annotations(tmp_path / "c.csv")["label"] == "disc").sum()
+    assert (code, n > 1, len(lines)) == (0, True, 2), lines
+    assert lines[0].startswith(f"caution: {n} rows of 'disc', which the model knows as no cell")
+
+
 @NO_LIMIT
 def test_killed_classification_goes_on(road, tmp_path, invoke):
     line = ("classify", road / "model.safetensors", road / "cells.sqlite", road / "slides", *MPP)
