@@ -107,7 +107,7 @@ def resolve_image(root: PathLike, name: str) -> Path:
     """
     folder = Path(check_path("root", root))
     path, is_plain = _joined(folder, name)
-    if not is_plain or os.path.lexists(path):
+    if not is_plain or _is_taken(path):
         return path
     wanted = composed(path.name)
     return _only(folder, lambda other: composed(other) == wanted) or path
@@ -123,11 +123,21 @@ def _joined(root: Path, name: str | None) -> tuple[Path, bool]:
     return path_below(root, parts), len(parts) == 1
 
 
+def _is_taken(path: Path) -> bool:
+    """Whether a slide has a path; a folder has not, whose slide may be in it, of one name."""
+    return os.path.lexists(path) and not path.is_dir()
+
+
 def _only(root: Path, is_it: Callable[[str], bool]) -> Path | None:
-    """Find the one slide in the folders below `root` that has a name; None of none or several."""
+    """Find the one slide in the folders below `root` that has a name; None of none or several.
+
+    Links to one file are one slide.
+    """
     slides = slides_in_folders_below(root, SLIDE_ENDINGS) if root.is_dir() else []
     found = [path for path in slides if is_it(path.name)]
-    return found[0] if len(found) == 1 and found[0].is_file() else None
+    if len({os.path.realpath(path) for path in found}) > 1:
+        return None
+    return found[0] if found and found[0].is_file() else None
 
 
 def find_slide(slides: Path, name: str | None, *, below: bool = True) -> Path | None:
@@ -145,7 +155,7 @@ def find_slide(slides: Path, name: str | None, *, below: bool = True) -> Path | 
     except ValueError:
         return None
     below = below and is_plain
-    if below and not os.path.lexists(path):
+    if below and not _is_taken(path):
         plain = composed(path.name)
         path = _only(slides, lambda other: composed(other) == plain) or path
     if path.is_file():
@@ -158,6 +168,7 @@ def find_slide(slides: Path, name: str | None, *, below: bool = True) -> Path | 
         for entry in os.listdir(path.parent)
         if composed(stem_of(entry)) == stem and os.path.splitext(entry)[1].lower() in SLIDE_ENDINGS
     ]
+    found = [path for path in found if not path.is_dir()]
     if not found and below:
         return _only(slides, lambda other: composed(stem_of(other)) == stem)
     return found[0] if len(found) == 1 and found[0].is_file() else None

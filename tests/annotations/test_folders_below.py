@@ -53,6 +53,71 @@ def test_a_list_is_kept_until_a_folder_changes(tmp_path, monkeypatch):
     assert names(tmp_path) == ["a/1.svs", "b/2.svs", "b/3.svs", "b/4.svs"]
 
 
+def test_a_folder_that_cannot_be_listed_is_asked_again(tmp_path):
+    assert names(tmp_path / "later") == []
+    touch(tmp_path, "later/a/1.svs")
+    assert names(tmp_path / "later") == ["a/1.svs"]
+
+
+def test_a_list_is_that_of_some_endings(tmp_path):
+    touch(tmp_path, "a/1.svs", "a/2.tif")
+    for folder in (tmp_path, tmp_path / "a"):
+        os.utime(folder, (1e9, 1e9))
+    for ending, there in ((".svs", "1.svs"), (".tif", "2.tif")):
+        assert slides_in_folders_below(tmp_path, (ending,)) == [tmp_path / "a" / there]
+
+
+@pytest.mark.parametrize("is_fresh", [False, True])
+def test_a_list_of_many_folders_is_not_checked_at_every_call(tmp_path, monkeypatch, is_fresh):
+    touch(tmp_path, *(f"{k}/{k}.svs" for k in range(5)))
+    for folder in (tmp_path, *(tmp_path / f"{k}" for k in range(5))):
+        os.utime(folder, None if is_fresh else (1e9, 1e9))
+    clock, looks = [0.0], []
+    changed, walk = module._changed, os.walk
+    monkeypatch.setattr(module, "_MANY", 4)
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+
+    def look(real):
+        def seen(*args, **more):
+            looks.append(real)
+            clock[0] += 0.5
+            return real(*args, **more)
+
+        return seen
+
+    monkeypatch.setattr(module.os, "walk", look(walk))
+    monkeypatch.setattr(module, "_changed", look(changed))
+    for _ in range(3):
+        assert len(names(tmp_path)) == 5
+    assert looks == [walk]  # once, at 0 s: until 0.5 + 20 * 0.5 s nobody asks
+    touch(tmp_path, "4/5.svs")
+    clock[0] = 11.0
+    assert len(names(tmp_path)) == 6
+    assert len(looks) > 1
+
+
+def test_links_to_one_file_are_one_slide(tmp_path):
+    touch(tmp_path, "a/1.svs", "b/2.svs")
+    (tmp_path / "chosen").mkdir()
+    try:
+        (tmp_path / "chosen" / "1.svs").symlink_to(tmp_path / "a" / "1.svs")
+        (tmp_path / "chosen" / "2.svs").symlink_to(tmp_path / "a" / "1.svs")  # another slide's name
+    except OSError:
+        pytest.skip("no links here")
+    assert find_slide(tmp_path, "1.svs") == find_slide(tmp_path, "1") == tmp_path / "a" / "1.svs"
+    assert resolve_image(tmp_path, "1.svs") == tmp_path / "a" / "1.svs"
+    assert find_slide(tmp_path, "2.svs") is None
+
+
+def test_a_folder_of_the_name_of_its_slide_is_not_the_slide(tmp_path):
+    touch(tmp_path, "1.svs/1.svs", "2.svs/other.txt", "x/3.svs/3.svs")
+    for name in ("1.svs", "1"):
+        assert find_slide(tmp_path, name) == tmp_path / "1.svs" / "1.svs"
+    assert resolve_image(tmp_path, "1.svs") == tmp_path / "1.svs" / "1.svs"
+    assert find_slide(tmp_path, "2.svs") is None
+    assert find_slide(tmp_path, "3") == tmp_path / "x" / "3.svs" / "3.svs"
+
+
 def test_a_name_without_folder_is_found_in_the_one_folder_that_has_it(tmp_path):
     touch(tmp_path, "a/1.svs", "b/c/2.ome.tif", "x/3.svs", "y/3.svs", "x/4.svs", "4.svs", "5/5.svs")
     assert resolve_image(tmp_path, "1.svs") == find_slide(tmp_path, "1") == tmp_path / "a" / "1.svs"
