@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from .._utils.files import write_atomically
-from .._utils.names import base_name
+from .._utils.names import base_name, rows_named
 from .._utils.printable import counted, printable
 from .._version import __version__
 from ..annotations import write_annotations
@@ -90,7 +90,7 @@ def hotspots(
 ):
     """Find the fields of SLIDE with most DETECTIONS."""
     from ..scan import hotspots as find_hotspots
-    from ..scan._hotspots import AREA_MM2
+    from ..scan._hotspots import AREA_MM2, field_extent
     from ..slides import Slide
     from ..slides._tissue import metric_mpp
 
@@ -113,6 +113,10 @@ def hotspots(
     _check_slide(detections, table, slide)
     if label is not None and len(table):
         choose_labels([label], sorted(set(table["label"].dropna())))
+    with about_file(detections):
+        # Before rows are left out: of several images those of another one might be left alone.
+        if table["image"].nunique() > 1:
+            table = table[rows_named(table["image"], base_name(slide.name), "detections")]
     table = at_least(table, min_probability, detections)
     say_override({slide.name: slide}, slide_mpp)
     with Slide(slide, slide_mpp) as opened, about_file(detections):
@@ -139,10 +143,11 @@ def hotspots(
     area, width = how["area_mm2"], how["width_px"]
     if width is not None:
         size = f"{width:g} px wide"
-    elif is_metric or not len(fields):
+    elif is_metric:
         size = f"of {area:g} mm2"
     else:
-        size = f"of {fields['width'][0]:.4g} x {fields['height'][0]:.4g} px"
+        across, down = field_extent(1.0, area, None, how["aspect"])
+        size = f"of {across:.4g} x {down:.4g} px"
     say(f"{out or slide}: {len(fields)} field(s) {size}{most}")
 
 

@@ -60,6 +60,32 @@ def test_only_detections_of_the_probability_that_is_asked_for_count(road, tmp_pa
     assert hot(invoke, road, path, "--min-probability", 0.5)[0] == 0
 
 
+def test_what_is_left_out_leaves_no_cells_of_another_slide(road, tmp_path, invoke):
+    """A table of several slides, of which the chosen rows are all on another one."""
+    path, out, page = tmp_path / "cells.csv", tmp_path / "f.csv", tmp_path / "r.html"
+    rows = ["a b.tif,50,40,disc,0.3", *(f"ü.png,{60 + i},50,cross,0.9" for i in range(3))]
+    path.write_text("\n".join(["image,x,y,label,probability", *rows]) + "\n", encoding="utf-8")
+    for least in (["--min-probability", 0.5], ["--label", "cross"]):
+        more = ("--report", page, "-o", out, "--overwrite", *least)
+        code, _, lines = hot(invoke, road, path, *more)
+        assert (code, lines) == (0, [f"{out}: 0 field(s) of 0.001 mm2"])
+        (slide,) = embedded(page.read_text(encoding="utf-8"))["slides"]
+        assert slide["cells"] is None
+    path.write_text("\n".join(["image,x,y,label", "b.tif,1,1,m", "c.tif,1,1,m"]), encoding="utf-8")
+    code, _, lines = hot(invoke, road, path)
+    assert (code, len(lines)) == (1, 1)
+    assert "cells.csv: " in lines[0]
+    assert "none of its images is named 'a b.tif'" in lines[0]
+
+
+def test_fields_of_any_unit_are_in_pixels_even_if_there_are_none(tmp_path, invoke):
+    Image.new("RGB", (400, 300)).save(tmp_path / "a.png")
+    (tmp_path / "c.csv").write_text("image,x,y,label\n", encoding="utf-8")
+    line = ("hotspots", tmp_path / "c.csv", tmp_path / "a.png", "-o", tmp_path / "f.csv")
+    code, _, lines = invoke(*line, "--slide-mpp", 1, "--area", 0.012)
+    assert (code, lines) == (0, [f"{tmp_path / 'f.csv'}: 0 field(s) of 126.5 x 94.87 px"])
+
+
 @pytest.mark.parametrize(
     ("more", "code", "words"),
     [
