@@ -24,7 +24,7 @@ from ..slides._slide import name_of
 from ..slides._tissue import metric_mpp
 from .cautions import caution_about_unclassed, cautions_about_few_cells
 from .messages import say
-from .tables import by_base_name, first_few, read_table
+from .tables import by_base_name, first_few, is_one_of, read_table
 
 __all__ = [
     "detection_folds",
@@ -207,7 +207,7 @@ def slides_and_cells(found, slides, annotations, slide_mpp, **reading):
     """Open the slides of a patch set and read their cells, in micrometres."""
     names = np.unique(found.groups).tolist()
     opened = {name: Slide(resolve_image(slides, name), slide_mpp) for name in names}
-    how = {"mpp": slide_mpp, "slides": slides, "only": opened.__contains__}
+    how = {"mpp": slide_mpp, "slides": slides, "only": is_one_of(names)}
     cells = read_table(annotations, **how, **reading)[0]
     cells = by_base_name(cells)
     scale = {}

@@ -40,7 +40,7 @@ from .patch_folder import (
 )
 from .patch_set import load_patches, read_run, save_others
 from .resolutions import say_override, slides_below
-from .tables import first_few, format_option, read_table
+from .tables import first_few, format_option, is_one_of, read_table
 
 __all__ = ["mine"]
 
@@ -135,7 +135,7 @@ def mine(
     say_override(slides_below(slides, names), slide_mpp)
     slide_mpp = facts.get("slide_mpp") if slide_mpp is None else slide_mpp
     how = {"mpp": slide_mpp, "columns": columns, "slides": slides}
-    cells = read_table(annotations, format, only=set(names).__contains__, **how)[0]
+    cells = read_table(annotations, format, only=is_one_of(names), **how)[0]
     _check_annotated(found, cells, annotations, patches)
     if background_label in _classes_of_cells(found):
         raise click.BadParameter(

@@ -15,7 +15,7 @@ from .._utils.printable import quoted
 from ..annotations import read_annotations, resolve_image
 from ..annotations._folders_below import slides_in_folders_below
 from ..annotations._readers import READ
-from ..annotations._slide_facts import SLIDE_ENDINGS, find_slide, is_slide_of
+from ..annotations._slide_facts import SLIDE_ENDINGS, find_slide, is_slide_of, stem_of
 from ..annotations._table import DoesNotApply, NeedsLabel, NeedsResolution
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "check_images",
     "first_few",
     "format_option",
+    "is_one_of",
     "needs_resolution",
     "no_slide_found",
     "of_images",
@@ -98,6 +99,8 @@ def read_table(path, format="auto", *, mpp=None, labels=(), only=None, **how):
         root = Path(how.get("slides") or _folder(path))
         names = sorted({*every["image"]})
         wanted = [name for name in names if only is None or only(name)]
+        if names and not wanted:
+            return every, False
         below = how.get("slides") is not None
         is_one = root.is_file() and len(names) > 1  # it says nothing of other slides
         paths = {
@@ -133,6 +136,15 @@ def _name_slides(error, path, paths, known, root):
         return
     before = f"{path}: "
     error.args = (f"{before}{text}; {str(error).removeprefix(before)}",)
+
+
+def is_one_of(names):
+    """Return whether an image has one of some names, whichever folders both are written with.
+
+    For `only` of `read_table`, where rows are chosen by such names later.
+    """
+    plain = {base_name(name) for name in names}
+    return lambda name: base_name(name) in plain
 
 
 def _folder(path):
@@ -262,11 +274,26 @@ def without_files(missing, root):
     """Name images without a file, and the slides that there are in place of them."""
     if root.is_file():
         return f"{first_few([quoted(name) for name in missing])}, of which that slide is none"
+    names = first_few([quoted(name) for name in missing])
     there = [quoted(path.name) for path in slide_files(root)]
-    below = slides_in_folders_below(root, SLIDE_ENDINGS) if not there else []
-    there = there or [quoted(path.relative_to(root).as_posix()) for path in below]
-    here = f"; there are {first_few(there)}" if there else ", nor another slide"
-    return f"{first_few([quoted(name) for name in missing])}{here}"
+    below = slides_in_folders_below(root, SLIDE_ENDINGS)
+    for name in missing:
+        alike = [path for path in below if composed(name) in _names_of(path)]
+        if len(alike) > 1:
+            several = first_few(_shown_below(root, alike))
+            return f"{names}; {quoted(name)} may be any of {several}: wants its folder"
+    there = there or _shown_below(root, below)
+    return f"{names}; there are {first_few(there)}" if there else f"{names}, nor another slide"
+
+
+def _names_of(path):
+    """Return the names that a slide may have in a table."""
+    name = composed(path.name)
+    return name, stem_of(name)
+
+
+def _shown_below(root, paths):
+    return [quoted(path.relative_to(root).as_posix()) for path in paths]
 
 
 def no_slide_found(missing, root):

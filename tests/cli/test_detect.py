@@ -47,6 +47,20 @@ def test_no_slide_is_on_two_sides(n_folds):
     assert folds == detection_folds(groups, n_folds, 0) != detection_folds(groups, n_folds, 1)
 
 
+def test_a_slide_whose_folder_only_the_table_names_has_its_resolution(tmp_path):
+    (tmp_path / "day1").mkdir()
+    Image.new("RGB", (60, 40)).save(tmp_path / "day1" / "a.tif", dpi=(25400 / 0.25,) * 2)
+    Image.new("RGB", (60, 40)).save(tmp_path / "b.tif", dpi=(25400 / 0.5,) * 2)
+    head = "Image\tClass\tCentroid X µm\tCentroid Y µm"
+    rows = [head, "day1/a.tif\tm\t10\t5", "b.tif\tm\t20\t10", "gone.tif\tm\t1\t1"]
+    (tmp_path / "t.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    patches = SimpleNamespace(groups=np.array(["a.tif", "b.tif"]))
+    how = {"format": "auto", "columns": None}
+    _, cells = slides_and_cells(patches, tmp_path, tmp_path / "t.tsv", None, **how)
+    # QuPath counts from the corner of a pixel.
+    assert cells["x"].tolist() == [10 - 0.125, 20 - 0.25]
+
+
 def test_cells_without_a_class_are_counted_and_said(tmp_path, capsys):
     for name in "ab":
         Image.new("RGB", (60, 40)).save(tmp_path / f"{name}.png")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from stnclf.annotations import read_annotations, write_annotations
-from stnclf.cli.tables import by_base_name, check_images, read_table, read_tables
+from stnclf.cli.tables import by_base_name, check_images, is_one_of, read_table, read_tables
 from tests.cli.test_export import TABLE
 
 POINTS = {
@@ -143,6 +143,40 @@ def test_only_the_images_that_are_wanted_need_a_resolution(project, work):
     assert (table["x"][3], table["y"][3]) == (39.5, 9.5)
 
 
+def test_a_project_without_any_of_the_slides_is_read_but_for_its_resolution(project, work, invoke):
+    slides = work / "slides"
+    assert len(read_table(project, slides=slides, only=lambda name: False)[0]) == 4
+    (work / "x.csv").write_text("image,x,y,label,probability\nx.tif,1,1,m,0.9\n")
+    code, _, lines = invoke("score", work / "x.csv", project, "--slides", slides)
+    assert (code, len(lines)) == (1, 1)
+    assert "project.tsv: has no cell on the slides of" in lines[0]
+    other = work / "x.tif"
+    (slides / "a.tif").rename(other)
+    code, _, lines = invoke("hotspots", project, other, "--width-px", 60)
+    assert (code, len(lines)) == (1, 1)
+    assert "none of its images is named 'x.tif'" in lines[0]
+
+
+def test_names_are_compared_without_folders():
+    is_wanted = is_one_of(["day1/a.tif", "u\u0308.tif"])
+    names = ["a.tif", "day2\\a.tif", "\u00fc.tif", "b.tif", "a"]
+    assert [is_wanted(name) for name in names] == [True, True, True, False, False]
+
+
+def test_a_slide_that_several_folders_have_is_named(work, invoke):
+    slides = work / "slides"
+    for folder in ("one", "two"):
+        (slides / folder).mkdir()
+        Image.open(slides / "a.tif").save(slides / folder / "b.tif")
+    (work / "b.csv").write_text("image,x,y,label\nb.tif,150,100,m\n")
+    code, _, lines = invoke("patches", work / "b.csv", slides, "-o", work / "out")
+    assert (code, len(lines)) == (1, 1)
+    told = (
+        "1 of 1 images: 'b.tif'; 'b.tif' may be any of 'one/b.tif', 'two/b.tif': wants its folder"
+    )
+    assert told in lines[0]
+
+
 def test_one_slide_says_nothing_of_others(project, work, invoke):
     one = work / "slides" / "a.tif"
     code, _, lines = invoke("export", project, "-o", work / "b.csv", "--slides", one)
@@ -202,7 +236,7 @@ def test_slides_may_lie_in_a_folder_for_each_case(project, work, invoke):
     Image.new("RGB", (40, 40)).save(slides / "case c" / "b.tif")
     code, _, lines = invoke("patches", work / "project.tsv", slides, "-o", work / "x", *line)
     assert (code, len(lines)) == (1, 1)
-    there = "there are 'case a/a.tif', 'case b/b.tif', 'case c/b.tif'"
+    there = "'b.tif' may be any of 'case b/b.tif', 'case c/b.tif': wants its folder"
     assert f"no such file in {slides} for 1 of 2 images: 'b.tif'; {there}; column" in lines[0]
 
 
