@@ -9,6 +9,7 @@ import numpy as np
 from .._utils.names import base_name
 from .._utils.printable import counted
 from .._utils.run import read_sidecar
+from .._utils.values import is_missing
 from ..annotations._slide_facts import stem_of
 from .outputs import target
 from .tables import first_few
@@ -231,7 +232,7 @@ def caution_about_ignored(labels):
     str or None
         With the options that leave them out.
     """
-    names = sorted({str(label) for label in labels if label is not None and label == label})
+    names = sorted({str(label) for label in labels if not is_missing(label)})
     ignored = [name for name in names if is_ignored(name)]
     if not ignored:
         return None

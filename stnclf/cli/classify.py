@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .._utils.printable import counted
+from .._utils.values import is_missing
 from ..annotations import resolve_image
 from .common import (
     EXISTING,
@@ -125,7 +126,7 @@ def classify(
     empty = {str(label) for label in estimator.classes_[~estimator.has_cell_]}
     labels = result["label"].tolist()
     n_empty = int(result["label"].isna().sum())
-    counts = count_labels([label for label in labels if label == label and label is not None])
+    counts = count_labels([label for label in labels if not is_missing(label)])
     no_cells = {name: n for name, n in counts.items() if name in empty}
     counts = ", ".join(f"{n} {name}" for name, n in counts.items())
     text = f"{out}: {counted(len(labels), 'cell')} ({counts})"

@@ -18,6 +18,7 @@ from stnclf.cli.cautions import (
     caution_about_background,
     caution_about_balance,
     caution_about_doubles,
+    caution_about_ignored,
     cautions_about_few_cells,
     cautions_about_scores,
 )
@@ -222,3 +223,9 @@ def test_classes_that_qupath_ignores_are_named_until_someone_chooses(road, tmp_p
         assert not any("QuPath" in line for line in invoke(*line)[2])
     (facts,) = json.loads(invoke("info", "--json", truth, road / "slides", "--slide-mpp", 0.25)[1])
     assert words.removeprefix("caution: ") in facts["cautions"]
+
+
+def test_a_cell_without_a_class_is_of_none_that_qupath_ignores():
+    labels = ["a", pd.NA, None, float("nan")]
+    assert caution_about_ignored(labels) is None
+    assert caution_about_ignored([*labels, "x*"]).endswith("; --label a leaves it out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -229,6 +230,21 @@ def commands_in(page):
     text = (Path(stnclf.__file__).parents[1] / "docs" / page).read_text(encoding="utf-8")
     blocks = text.replace("\\\n", " ").split("```")[1::2]
     return [line for block in blocks for line in block.splitlines() if line.startswith("stnclf ")]
+
+
+def test_options_in_the_table_of_the_documentation_are_those_of_the_commands():
+    text = (Path(stnclf.__file__).parents[1] / "docs" / "command_line.md").read_text("utf-8")
+    documented = {}
+    for options, commands in re.findall(r"^\| (`--.*?) \| (`.*?) \|", text, flags=re.M):
+        for option in re.findall(r"--[a-z-]+", options):
+            documented.setdefault(option, set()).update(re.findall(r"`(\w+)`", commands))
+    assert len(documented) > 15
+    there = {option: set() for option in documented}
+    for name, command in main.commands.items():
+        options = {text for param in command.params for text in param.opts + param.secondary_opts}
+        for option in options & {*documented}:
+            there[option].add(name)
+    assert documented == there
 
 
 @pytest.mark.parametrize(
