@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +31,8 @@ class Context:
         Class of all rows.
     slides : Path, default=None
         Folder of the slides, or a slide. None is the folder of the file.
+    only : callable, default=None
+        Whether an image is wanted: of the others the resolution need not be known.
     skipped : Counter
         Gets what a reader leaves out: how many objects of which kind.
     numbered : bool
@@ -44,6 +47,7 @@ class Context:
     mpp: float | None = None
     label: str | None = None
     slides: Path | None = None
+    only: Callable[[str], bool] | None = None
     skipped: Counter[str] = field(default_factory=Counter)
     numbered: bool = False
     doubts: list[str] = field(default_factory=list)
@@ -66,6 +70,10 @@ class Context:
         """Numbers of a slide, None where it is not found or not read."""
         slide = self._slide(image)
         return None if slide is None else slide_facts(slide)
+
+    def is_wanted(self, image: str) -> bool:
+        """Whether the positions of an image must be right."""
+        return self.only is None or self.only(image)
 
     def is_other_slide(self, image: str) -> bool:
         """Whether `slides` is one slide, and of a name that is not that of an image."""

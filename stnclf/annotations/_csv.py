@@ -278,15 +278,18 @@ def _scales(source: dict[str, str], context: Context, images: Any) -> list[tuple
     if not all(units):
         raise ValueError(f"has {quoted(source['x'])} and {quoted(source['y'])} in different units.")
     by_image: dict[str, tuple[Any, Any]] = {}
+    several = len({*images}) > 1
     for image in images:
         if image in by_image:
             continue
         pair: tuple[Any, Any] = (context.mpp, context.mpp)
         if context.mpp is None:
             # One slide says nothing of the others; of a single image it may be a copy.
-            is_other = len({*images}) > 1 and context.is_other_slide(image)
+            is_other = several and context.is_other_slide(image)
             facts = None if is_other else context.facts(image)
             pair = (None, None) if facts is None or facts.mpp is None else facts.mpp
+        if pair[0] is None and not context.is_wanted(image):
+            pair = (1.0, 1.0)
         if pair[0] is None:
             raise NeedsResolution(
                 f"mpp must be the micrometres per pixel of {quoted(image)}, which no slide in "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,35 @@ default="auto"
     not mitotic figure    2714
     mitotic figure        1721
     """
+    how: Any = {"image": image, "columns": columns, "mpp": mpp, "label": label, "slides": slides}
+    return read_chosen(path, format, **how)
+
+
+def read_chosen(
+    path: PathLike,
+    format: str = "auto",
+    *,
+    image: str | None = None,
+    columns: dict[str, str] | None = None,
+    mpp: float | None = None,
+    label: str | None = None,
+    slides: PathLike | None = None,
+    only: Callable[[str], bool] | None = None,
+) -> Table:
+    """Read a file as `read_annotations` does, of which some images may be all that is wanted.
+
+    Parameters
+    ----------
+    path, format, image, columns, mpp, label, slides
+        As in `read_annotations`.
+    only : callable, default=None
+        Whether an image of that name is wanted. Of the others the resolution need not be known:
+        their positions mean nothing where it is not.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
     path = Path(check_path("path", path))
     if format != "auto" and format not in READ:
         raise ValueError(f"format must be 'auto' or one of {list(READ)}, got {format!r}.")
@@ -182,7 +211,7 @@ default="auto"
         raise FileNotFoundError(f"{path} does not exist.")
     if not path.is_file() and not path.is_dir():
         raise ValueError(f"{path}: is no regular file.")
-    context = Context(path, image, columns, mpp, label, folder)
+    context = Context(path, image, columns, mpp, label, folder, only)
     table = None
     try:
         files = files_of_folder(path, format)
@@ -200,7 +229,7 @@ default="auto"
         raise ValueError(printable(text)) from error
     if table is None:
         how: Any = {"columns": columns, "mpp": mpp, "label": label, "slides": slides}
-        tables = [read_annotations(file, format, **how) for file in files or ()]
+        tables = [read_chosen(file, format, **how, only=only) for file in files or ()]
         # One without rows has no columns but the first four, of no particular kind.
         tables = [table for table in tables if len(table)] or tables[:1]
         return pandas.concat(tables, ignore_index=True)
@@ -209,7 +238,7 @@ default="auto"
             raise ValueError(f"{path}: names its classes, so that label= does not apply.")
         table["label"] = [composed(label)] * len(table)
     for text in _doubts(table, context):
-        warnings.warn(printable(f"{path}: {shortened(text, _LONGEST)}"), stacklevel=2)
+        warnings.warn(printable(f"{path}: {shortened(text, _LONGEST)}"), stacklevel=3)
     return table
 
 

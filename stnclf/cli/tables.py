@@ -12,8 +12,9 @@ import click
 from .._utils.names import base_name, composed
 from .._utils.optional import import_pandas
 from .._utils.printable import quoted
-from ..annotations import read_annotations, resolve_image
+from ..annotations import resolve_image
 from ..annotations._folders_below import slides_in_folders_below
+from ..annotations._io import read_chosen
 from ..annotations._readers import READ
 from ..annotations._slide_facts import SLIDE_ENDINGS, find_slide, is_slide_of, stem_of
 from ..annotations._table import DoesNotApply, NeedsLabel, NeedsResolution
@@ -90,7 +91,7 @@ def read_table(path, format="auto", *, mpp=None, labels=(), only=None, **how):
         As `stnclf.annotations.read_annotations` does.
     """
     try:
-        return _read(path, format, mpp, labels, how)
+        return _read(path, format, mpp, labels, {**how, "only": only})
     except ValueError as error:
         if mpp is not None or not needs_resolution(error):
             raise
@@ -188,7 +189,7 @@ def _read(path, format, mpp, labels, how):
     more = {} if mpp is None else {"mpp": mpp}
     while True:
         try:
-            table = read_annotations(path, format, **how, **more)
+            table = read_chosen(path, format, **how, **more)
         except ValueError as error:
             cause = error.__cause__
             if isinstance(cause, DoesNotApply) and cause.name == "mpp" and "mpp" in more:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from stnclf.annotations import read_annotations, write_annotations
+from stnclf.cli import tables
 from stnclf.cli.tables import by_base_name, check_images, is_one_of, read_table, read_tables
 from tests.cli.test_export import TABLE
 
@@ -141,6 +142,19 @@ def test_only_the_images_that_are_wanted_need_a_resolution(project, work):
     # QuPath counts from the corner of a pixel.
     assert table["x"].tolist()[:2] == [10 / 0.25 - 0.5, 10 / 0.5 - 0.5]
     assert (table["x"][3], table["y"][3]) == (39.5, 9.5)
+
+
+def test_a_table_is_read_once_however_many_resolutions_its_slides_have(project, work, monkeypatch):
+    read, calls = tables.read_chosen, []
+
+    def counted(*args, **how):
+        calls.append(args)
+        return read(*args, **how)
+
+    monkeypatch.setattr(tables, "read_chosen", counted)
+    how = {"slides": work / "slides", "only": {"a.tif", "b.tif"}.__contains__}
+    assert read_table(project, **how)[0]["x"].tolist()[:2] == [39.5, 19.5]
+    assert len(calls) == 1
 
 
 def test_a_project_without_any_of_the_slides_is_read_but_for_its_resolution(project, work, invoke):
