@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from .._utils.names import composed
-from .._utils.values import is_missing
+from .._utils.values import check_positive, is_missing
 from ..metrics._detection import match_points
 from ..scan._density import adapted_sigma, cell_density, density_colours
 from ..scan._hotspots import rows_of
@@ -90,7 +90,8 @@ def _one_slide(name, parts, most_bytes, n_crops):
         if found is not None and len(found["x"]):
             sigma = adapted_sigma(slide.size, mpp, parts.get("fields"))
             data["density"] = _density(found, slide.size, sigma)
-        side = _crop_side(mpp, parts.get("radius_px"))
+        wide = parts.get("radius_px")
+        side = _crop_side(mpp, None if wide is None else _radius(name, wide, mpp))
         data["crops"] = _crops(slide, mpp, side, data["cells"], data["truth"], n_crops)
     data["fields"] = _fields(name, parts.get("fields"))
     return data
@@ -136,7 +137,7 @@ def _check_inside(name, part, table, size):
 
 def _radius(name, radius_px, mpp):
     if radius_px is not None:
-        return float(radius_px)
+        return check_positive(f"slides[{name!r}]['radius_px']", radius_px, "pixels")
     if mpp is None:
         raise ValueError(
             f"slides[{name!r}] must hold radius_px with truth: its resolution is not known."
@@ -214,7 +215,7 @@ def _crop_side(mpp, radius_px):
     if mpp is not None:
         return CROP_UM / mpp
     # The radius is half the width of a cell, where nobody knows more.
-    return max(CROP_PX, min(MOST_SIDE, round(CROP_UM / RADIUS_UM * float(radius_px or 0))))
+    return max(CROP_PX, min(MOST_SIDE, round(CROP_UM / RADIUS_UM * (radius_px or 0))))
 
 
 def _crops(slide, mpp, side, cells, truth, most):

@@ -104,6 +104,17 @@ def test_few_pictures_go_to_false_ones_by_half(monkeypatch):
     assert len(judged["crops"]["missed"]) == 5
 
 
+@pytest.mark.parametrize("truth", [None, {"x": [1], "y": [1], "label": ["a"]}])
+@pytest.mark.parametrize("radius", [-3, 0, np.nan, "wide"])
+def test_a_radius_that_is_none_is_named(radius, truth):
+    parts = {"slide": BLACK, "truth": truth, "radius_px": radius}
+    parts["detections"] = {"x": [1], "y": [1], "label": ["a"]}
+    with pytest.raises(
+        (TypeError, ValueError), match=r"^slides\['s'\]\['radius_px'\]: got .*pixels"
+    ):
+        slide_data([("s", parts)])
+
+
 def test_a_radius_wants_a_resolution():
     with pytest.raises(ValueError, match=r"slides\['s'\] must hold radius_px with truth"):
         slide_data(
