@@ -110,7 +110,7 @@ def _draw_field(
         ax.scatter(*place, facecolors="none", edgecolors=colour, linewidths=1.3, **style)
     ax.set(xlim=(0, size[0]), ylim=(size[1], 0), xticks=[], yticks=[])
     words = f"{number}: {counted(round(field.count), 'cell')}"
-    if hasattr(field, "per_mm2"):
+    if unit == "mm" and hasattr(field, "per_mm2"):
         interval = f"95 %: {_digits(field.per_mm2_low)} to {_digits(field.per_mm2_high)}"
         words = f"{words}, {_digits(field.per_mm2)} per mm$^2$\n{interval}"
     ax.set_title(words, fontsize="small")
