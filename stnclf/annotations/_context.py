@@ -66,8 +66,14 @@ class Context:
         slide = self._slide(stem)
         return stem if slide is None else slide.name
 
-    def facts(self, image: str) -> SlideFacts | None:
-        """Numbers of a slide, None where it is not found or not read."""
+    def facts(self, image: str, *, several: bool = False) -> SlideFacts | None:
+        """Numbers of a slide, None where it is not found or not read.
+
+        Where a file has `several` images, a single slide says nothing of those of other names;
+        of a file's only image it may be a copy.
+        """
+        if several and self._is_other_slide(image):
+            return None
         slide = self._slide(image)
         return None if slide is None else slide_facts(slide)
 
@@ -75,7 +81,7 @@ class Context:
         """Whether the positions of an image must be right."""
         return self.only is None or self.only(image)
 
-    def is_other_slide(self, image: str) -> bool:
+    def _is_other_slide(self, image: str) -> bool:
         """Whether `slides` is one slide, and of a name that is not that of an image."""
         return (
             self.slides is not None

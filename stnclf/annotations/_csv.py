@@ -284,9 +284,7 @@ def _scales(source: dict[str, str], context: Context, images: Any) -> list[tuple
             continue
         pair: tuple[Any, Any] = (context.mpp, context.mpp)
         if context.mpp is None:
-            # One slide says nothing of the others; of a single image it may be a copy.
-            is_other = several and context.is_other_slide(image)
-            facts = None if is_other else context.facts(image)
+            facts = context.facts(image, several=several)
             pair = (None, None) if facts is None or facts.mpp is None else facts.mpp
         if pair[0] is None and not context.is_wanted(image):
             pair = (1.0, 1.0)
@@ -326,8 +324,7 @@ def _count_from_bounds(rows: list[dict[str, Any]], context: Context) -> None:
         image = row["image"]
         if image not in bounds:
             known = image.lower().endswith(UNBOUNDED)
-            is_other = several and context.is_other_slide(image)
-            facts = None if known or is_other else context.facts(image)
+            facts = None if known else context.facts(image, several=several)
             bounds[image] = (0, 0) if known else None if facts is None else facts.bounds
         begin = bounds[image]
         if begin is None:

@@ -106,21 +106,24 @@ def resolve_image(root: PathLike, name: str) -> Path:
     ValueError: image must be a name below its folder, got '../../x.svs'.
     """
     folder = Path(check_path("root", root))
-    path, is_plain = _joined(folder, name)
-    if not is_plain or _is_taken(path):
-        return path
-    wanted = composed(path.name)
-    return _only(folder, lambda other: composed(other) == wanted) or path
+    return _placed(folder, name)[0]
 
 
-def _joined(root: Path, name: str | None) -> tuple[Path, bool]:
-    """Join a folder and a name, and tell whether that has no folder; see `resolve_image`."""
+def _placed(root: Path, name: str | None, *, below: bool = True) -> tuple[Path, bool]:
+    """Find the place of a name as `resolve_image` does, and tell whether it has no folder.
+
+    Without `below` folders below `root` are not looked into.
+    """
     inside = isinstance(name, str) and "\0" not in name and not PureWindowsPath(name).anchor
     parts = name.replace("\\", "/").split("/") if name is not None and inside else [".."]
     parts = [part for part in parts if part not in ("", ".")]
     if not parts or ".." in parts:
         raise ValueError(f"image must be a name below its folder, got {quoted(name)}.")
-    return path_below(root, parts), len(parts) == 1
+    path, is_plain = path_below(root, parts), len(parts) == 1
+    if below and is_plain and not _is_taken(path):
+        wanted = composed(path.name)
+        path = _only(root, lambda other: composed(other) == wanted) or path
+    return path, is_plain
 
 
 def _is_taken(path: Path) -> bool:
@@ -151,13 +154,9 @@ def find_slide(slides: Path, name: str | None, *, below: bool = True) -> Path | 
     if not slides.is_dir():
         return slides if slides.is_file() else None
     try:
-        path, is_plain = _joined(slides, name)
+        path, is_plain = _placed(slides, name, below=below)
     except ValueError:
         return None
-    below = below and is_plain
-    if below and not _is_taken(path):
-        plain = composed(path.name)
-        path = _only(slides, lambda other: composed(other) == plain) or path
     if path.is_file():
         return path if path.suffix.lower() in SLIDE_ENDINGS else None
     if path.suffix.lower() in SLIDE_ENDINGS or not path.parent.is_dir():
@@ -169,7 +168,7 @@ def find_slide(slides: Path, name: str | None, *, below: bool = True) -> Path | 
         if composed(stem_of(entry)) == stem and os.path.splitext(entry)[1].lower() in SLIDE_ENDINGS
     ]
     found = [path for path in found if not path.is_dir()]
-    if not found and below:
+    if not found and below and is_plain:
         return _only(slides, lambda other: composed(stem_of(other)) == stem)
     return found[0] if len(found) == 1 and found[0].is_file() else None
 

@@ -44,10 +44,13 @@ EXISTING = click.Path(exists=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-class _Positive(click.ParamType):
-    """A number above 0 that is finite, as a resolution is."""
+class _Number(click.ParamType):
+    """A number for which something holds; the message has its text in it."""
 
     name = "float"
+
+    def __init__(self, holds, message):
+        self.holds, self.message = holds, message
 
     def convert(self, value, param, ctx):
         """Read it."""
@@ -55,31 +58,15 @@ class _Positive(click.ParamType):
             number = float(value)
         except ValueError:
             number = math.nan
-        if not 0 < number < math.inf:
-            self.fail(f"got '{value}', wants a positive number.", param, ctx)
-        return number
-
-
-class _Probability(click.ParamType):
-    """A number from 0 to 1."""
-
-    name = "float"
-
-    def convert(self, value, param, ctx):
-        """Read it."""
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not 0 <= number <= 1:
-            self.fail(f"got {value}, wants a number from 0 to 1.", param, ctx)
+        if not self.holds(number):
+            self.fail(self.message.format(value), param, ctx)
         return number
 
 
 #: Of options for micrometres per pixel.
-POSITIVE = _Positive()
+POSITIVE = _Number(lambda number: 0 < number < math.inf, "got '{}', wants a positive number.")
 #: Of ``--min-probability``, where a table is chosen from.
-PROBABILITY = _Probability()
+PROBABILITY = _Number(lambda number: 0 <= number <= 1, "got {}, wants a number from 0 to 1.")
 
 #: Seconds to wait for the scheduler.
 _PATIENCE = 10

@@ -15,7 +15,8 @@ from sklearn.base import clone
 
 from .._utils.printable import counted
 from ..annotations import resolve_image
-from ..metrics import choose_thresholds, detection_curve
+from ..metrics import detection_curve
+from ..metrics._detection_curve import best_thresholds
 from ..persistence import load, save
 from ..report._detections import detection_intervals, score_slides
 from ..scan import scan_slides
@@ -135,8 +136,8 @@ def run_detection(estimator, found, folds, folder, opened, cells, radius_um, *, 
         everything = dict(zip(names, each))
         base = [name_of(opened[name]) for name in choosing]
         there = cells[cells["image"].isin(base)], _joined([everything[n] for n in choosing])
-        thresholds = choose_thresholds(*there, radius_px=radius_um)
         curves = detection_curve(*there, radius_px=radius_um)
+        thresholds = best_thresholds(curves)
         few = {
             label: text
             for label in sorted({*curves} & {*found.y.tolist()})

@@ -110,7 +110,8 @@ def score(
     All cells of these slides ought to be in TRUTH. Thresholds are chosen on slides that have not
     served for training; the detections must reach below them: scan with --min-probability 0.05.
     """
-    from ..metrics import choose_thresholds, detection_curve
+    from ..metrics import detection_curve
+    from ..metrics._detection_curve import best_thresholds
     from ..report._detections import detection_table, score_slides
 
     if (choose is None) != (model is None):
@@ -164,15 +165,15 @@ def score(
         if mpp == 1:  # of photographs that is any unit, and of slides as true
             unit = "px"
     how = {"radius_px": radius, "labels": labels}
+    curves = detection_curve(cells, found, **how)
     thresholds, caution, tuned = {}, None, None
     if min_probability is not None:
         thresholds = dict.fromkeys(labels, min_probability)
     elif choose is not None:
-        thresholds = choose_thresholds(cells, found, **how)
+        thresholds = best_thresholds(curves)
         caution = caution_about_choice(model, {*cells["image"], *found["image"]})
         tuned = _tuned(model, thresholds)
     scores = score_slides(cells, found, **how, thresholds=thresholds)
-    curves = detection_curve(cells, found, **how)
     picture = None if plot is None else _draw(curves, thresholds, plot)
     if tuned is not None:
         check_writable(model)

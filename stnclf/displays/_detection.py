@@ -9,7 +9,8 @@ import numpy as np
 
 from .._utils.plot_style import COLOURS, DASHES, MARKERS, import_pyplot
 from .._utils.typing import Table
-from ..metrics import choose_thresholds, detection_curve
+from ..metrics import detection_curve
+from ..metrics._detection_curve import best_thresholds
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -94,7 +95,7 @@ class DetectionCurveDisplay:
         how: dict[str, Any] = {"mpp": mpp, "radius_um": radius_um, "radius_px": radius_px}
         how["labels"] = labels
         curves = detection_curve(truth, detections, **how)
-        return cls(curves, thresholds=choose_thresholds(truth, detections, **how)).plot(axes=axes)
+        return cls(curves, thresholds=best_thresholds(curves)).plot(axes=axes)
 
     def plot(self, *, axes: Any = None) -> Self:
         """Draw the curves.

@@ -10,7 +10,7 @@ import numpy as np
 from .._utils.typing import Table
 from ._detection import matched_detections
 
-__all__ = ["choose_thresholds", "detection_curve"]
+__all__ = ["best_thresholds", "choose_thresholds", "detection_curve"]
 
 #: Tables hold probabilities with six digits.
 _DIGIT = 1e-6
@@ -128,6 +128,21 @@ def choose_thresholds(
     curves = detection_curve(
         truth, detections, mpp=mpp, radius_um=radius_um, radius_px=radius_px, labels=labels
     )
+    return best_thresholds(curves)
+
+
+def best_thresholds(curves: dict[Any, dict[str, Any]]) -> dict[Any, float]:
+    """Choose the thresholds that `choose_thresholds` does, from curves that are there.
+
+    Parameters
+    ----------
+    curves : dict of label to dict
+        What `detection_curve` returned.
+
+    Returns
+    -------
+    dict of label to float
+    """
     chosen = {}
     for label, curve in curves.items():
         if not curve["true_positives"].any():
