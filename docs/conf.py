@@ -114,6 +114,11 @@ def escape_shapes(app, what, name, item, options, lines):
     lines[:] = [re.sub(r"(?<=, )\*(?=\w)|(?<=\w)_(?=,?\))", r"\\\g<0>", line) for line in lines]
 
 
+def escape_initials(app, what, name, item, options, lines):
+    """Keep a reference that begins with an initial, as "R. Girshick", from becoming a list."""
+    lines[:] = [re.sub(r"^(\s*\.\. \[[^]]+\] )(?=[A-Z]\. )", r"\1\\", line) for line in lines]
+
+
 def lend_comment(app, what, name, item, options, lines):
     """Describe a constant that a package hands on by the comment in the module that defines it."""
     module, _, attribute = name.rpartition(".")
@@ -169,6 +174,7 @@ def setup(app):
     """Register what is not an extension of its own."""
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("autodoc-process-docstring", escape_shapes)
+    app.connect("autodoc-process-docstring", escape_initials)
     app.connect("autodoc-process-docstring", lend_comment)
     app.connect("missing-reference", find_by_name)
     app.connect("source-read", leave_out_missing)
