@@ -5,3 +5,42 @@ document.addEventListener("DOMContentLoaded", () => {
     button.setAttribute("aria-label", `Pages below ${page ? page.textContent.trim() : "this one"}`);
   }
 });
+
+// Long names break after a dot, an underscore and the like where they are wider than their place.
+const IN_CODE = /(?<=[._(=,])(?=[a-z])/i;
+const IN_NAMES = /(?<=[._])(?=[a-z])|(?<=[a-z])(?=[A-Z])/;
+
+function breakNames(element, where, longest) {
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  const nodes = [];
+  while (walker.nextNode()) nodes.push(walker.currentNode);
+  for (const node of nodes) {
+    const parts = node.data
+      .split(/(\s+)/)
+      .flatMap((word) => (word.length > longest ? word.split(where) : [word, ""]))
+      .flatMap((part) => (part ? [document.createElement("wbr"), part] : []));
+    if (parts.length > 2) node.replaceWith(...parts.slice(1));
+  }
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  const phone = matchMedia("(max-width: 599px)").matches;
+  for (const name of document.querySelectorAll(".bd-article :not(pre) > code .pre")) {
+    const wide = name.closest("td")
+      ? phone && name.textContent.length > 23 && !name.closest("td:first-child")
+      : name.offsetWidth > name.closest("p, dd, li, dt, div").clientWidth;
+    if (!wide) continue;
+    name.classList.add("stnclf-long");
+    breakNames(name, IN_CODE, 0);
+  }
+  for (const title of document.querySelectorAll(".bd-article h1")) {
+    if (title.scrollWidth > title.clientWidth) breakNames(title, IN_NAMES, 12);
+  }
+  for (const item of document.querySelectorAll(".field-list dl dt")) breakNames(item, IN_NAMES, 24);
+  for (const link of document.querySelectorAll(".bd-links a, .page-toc a, .prev-next-title")) {
+    breakNames(link, IN_NAMES, 16);
+  }
+  for (const end of document.querySelectorAll(".sig-prename, .sig-name + .sig-paren")) {
+    end.after(document.createElement("wbr"));
+  }
+});
