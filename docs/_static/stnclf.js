@@ -44,3 +44,14 @@ document.addEventListener("DOMContentLoaded", () => {
     end.after(document.createElement("wbr"));
   }
 });
+
+// Lines of commands wrap, but not at the hyphens of an option.
+document.addEventListener("DOMContentLoaded", () => {
+  const blocks = ".highlight-none pre, .highlight-console pre, .highlight-text pre";
+  for (const pre of document.querySelectorAll(blocks)) {
+    pre.innerHTML = pre.innerHTML.replace(
+      /(?<=\s)--?[A-Za-z][\w-]*/g,
+      '<span class="stnclf-option">$&</span>',
+    );
+  }
+});
