@@ -301,8 +301,9 @@ def sections(store):
             for method, seeds in methods.items()
         )
         headline = HEADLINES[data["headline"]]
+        heading = data["title"].replace("um/px", "µm per pixel")
         parts += [
-            f"## {data['title']}" + (" (a part of the set)" if "/max" in name else ""),
+            f"## {heading}" + (" (a part of the set)" if "/max" in name else ""),
             f"{data['n_samples']} cells from {data['n_groups']} images; {headline}: {best}.",
             *([means[name], "### Every run"] if several else []),
             summary_table(named, fmt="markdown"),
@@ -389,8 +390,9 @@ def whole_schedule(store):
     """Write a row for each data set and method that was trained for all the paper's epochs."""
     found = runs_by_fold(store, lambda row: row["method"] in PAPERS)
     lines = [
-        [rows[0]["protocol"], name, *fold_cells(rows, store.data[rows[0]["protocol"]]["headline"])]
+        [data["title"].partition(":")[0], name, *fold_cells(rows, data["headline"])]
         for name, rows in found
+        for data in [store.data[rows[0]["protocol"]]]
     ]
     header = ["data set", "method", *FOLD_COLUMNS]
     header[3] = "score"
