@@ -365,7 +365,7 @@ def test_rare_cells_are_scored_by_fold_and_found_ones_are_the_rare(tmp_path):
 
 def test_the_whole_schedule_has_the_score_of_its_data_set_and_all_cells(tmp_path):
     store = Store(tmp_path / "a.json", accuracy.KEY)
-    store.note("amibr", {"headline": "balanced_accuracy"})
+    store.note("amibr", {"title": "AMi-Br: mitoses", "headline": "balanced_accuracy"})
     row = {"protocol": "amibr", "method": "stn-paper-full", "seed": 0, "title": "STN as published"}
     row |= {"n_folds": 5, "max_samples": None, "labels": ["a", "b"], "settings": {}}
     row |= {"confusion": [[9, 1], [2, 2]], "errors": {"a": [10, 90], "b": [70]}}
@@ -374,7 +374,7 @@ def test_the_whole_schedule_has_the_score_of_its_data_set_and_all_cells(tmp_path
     store.put({**row, "method": "stn-paper", "fold": 0, "fit_cpu_seconds": 1.0})
     (text,) = accuracy.whole_schedule(store).values()
     cells = "all 5 | 0.700 (0.700 to 0.700) | 7.0 | 67 % | 7"
-    assert text.splitlines()[2:] == [f"| amibr | STN as published | {cells} |"]
+    assert text.splitlines()[2:] == [f"| AMi-Br | STN as published | {cells} |"]
 
 
 def test_where_the_published_localizer_looks_is_drawn_from_the_middle(tmp_path):
