@@ -445,7 +445,7 @@ def slides_table(store, rows):
                 ", ".join(f"{s['field']['true']} of {s['field']['best']}" for s in row["slides"]),
             ]
         )
-    header = ["method", "mm2/s", "windows/s", "threshold", "precision", "recall"]
+    header = ["method", "mm²/s", "windows/s", "threshold", "precision", "recall"]
     header += ["F1", "F1 at 0.5", "AP", "field"]
     names = sorted({slide["slide"] for row in rows for slide in row["slides"]})
     text = (
@@ -473,7 +473,7 @@ def speed_table(store, rows):
         ]
         for row in rows
     ]
-    header = ["method", "threads", "scan, mm2/s", "one pass, mm2/s", "times the pass"]
+    header = ["method", "threads", "scan, mm²/s", "one pass, mm²/s", "times the pass"]
     return f"{store.where(rows, lambda row: row['method'])}\n\n{table(header, lines)}"
 
 
