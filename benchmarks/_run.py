@@ -192,7 +192,7 @@ class Store:
         commits = ", ".join(sorted({str(row["commit"])[:10] for row in rows}))
         if len(machines) == 1 or name is None:
             return f"{'; '.join(machines)}; commit {commits}."
-        which = "; ".join(f"{machine} ({', '.join(names)})" for machine, names in machines.items())
+        which = "; ".join(f"{machine} ({'; '.join(names)})" for machine, names in machines.items())
         return f"{which}; commit {commits}. Times on different machines do not compare."
 
 

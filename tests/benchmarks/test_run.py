@@ -89,7 +89,7 @@ def test_where_tells_machines_apart(tmp_path, monkeypatch):
         monkeypatch.setattr(_run, "commit", lambda cpu=cpu: f"{cpu.lower()}-of-the-commits")
         store.put({"method": method, "seed": 0})
     assert store.where(store.rows, lambda row: row["method"]) == (
-        "One, 1 thread(s), torch 2.9 (a); Two, 1 thread(s), torch 2.9 (b, c); "
+        "One, 1 thread(s), torch 2.9 (a); Two, 1 thread(s), torch 2.9 (b; c); "
         "commit one-of-the, two-of-the. Times on different machines do not compare."
     )
     assert store.where(store.rows[1:]) == "Two, 1 thread(s), torch 2.9; commit two-of-the."
