@@ -64,7 +64,7 @@ class CiresanBaseline(BaseCellClassifier):
         all predictions are float32 in any case.
     compile : bool, default=False
         Compile the networks with ``torch.compile`` for training. On a GPU that takes some
-        seconds and makes steps about 1.4 times as fast; on processors it costs more than it
+        seconds and makes steps about 1.3 times as fast; on processors it costs more than it
         saves. Where it fails, a RuntimeWarning says so and training goes on without it.
     warm_start : bool, default=False
         Continue from the weights of the last fit instead of drawing new ones.

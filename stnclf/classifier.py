@@ -142,7 +142,7 @@ class STNCellClassifier(BaseCellClassifier):
         (compute capability 8) that are faster with it, else float32. Weights, theta, losses and
         all predictions are float32 in any case.
     compile : bool, default=False
-        Compile the networks with ``torch.compile`` for training: on a GPU steps are about 1.4
+        Compile the networks with ``torch.compile`` for training: on a GPU steps are 1.2 to 1.4
         times as fast, on processors it costs more than it saves. Where it fails, a RuntimeWarning
         says so and training goes on without it.
     warm_start : bool, default=False
