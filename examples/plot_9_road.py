@@ -1,11 +1,11 @@
 """
-The road: from annotations to detections that count
-===================================================
+Walk-through: from annotations to the hotspot
+=============================================
 
 A network that was trained on annotated cells knows these cells and nothing else of a slide. Here
 it is taught what is no cell, what its own worst mistakes are, and how sure is sure enough; after
 each step the mitotic figures that it finds on new slides are counted against the true ones. All
-slides are synthetic. :doc:`/road` goes the same road in the shell. This example takes longer than
+slides are synthetic. :doc:`/road` goes the same steps in the shell. This example takes longer than
 the others, four to ten minutes.
 """
 
