@@ -31,8 +31,8 @@ X, y, centers = X[240:], y[240:], centers[240:]
 # %%
 # Window and cell
 # ---------------
-# Right and wrong answers, drawn at random. The square is the window that the localizer chose, the
-# cross the annotated centre.
+# Right and wrong predictions, drawn at random. The square is the window that the localizer chose,
+# the cross the annotated centre.
 
 LocalizationDisplay.from_estimator(clf, X, y, centers=centers, random_state=0)
 plt.show()
@@ -61,7 +61,7 @@ plt.show()
 # %%
 # How far off?
 # ------------
-# Distances between the found and the annotated centre, beside those of the answer "in the middle
+# Distances between the found and the annotated centre, beside those of the guess "in the middle
 # of the image" every time.
 
 errors = localization_error(centers, clf.transform(X))

@@ -1,4 +1,4 @@
-"""What the fitted classifiers answer: classes, positions, windows."""
+"""What the fitted classifiers predict: classes, positions, windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Ensemble`: several fitted estimators that answer as one."""
+"""`Ensemble`: several fitted estimators that predict as one."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _SHARED_ARRAYS = {"classes_": "classes_", "has_cell_": "_has_cell"}
 
 
 class Ensemble(PredictionMixin, BaseEstimator):
-    """Several fitted estimators that answer as one: the mean of their probabilities.
+    """Several fitted estimators that predict as one: the mean of their probabilities.
 
     The models of the folds of a cross-validation are an ensemble [1]_: each has seen other data,
-    and where they disagree, the answer is less certain than any of them says. Where a fitted
+    and where they disagree, the prediction is less certain than any of them says. Where a fitted
     estimator goes, an ensemble goes: `stnclf.save`, `stnclf.scan.scan`, `stnclf.onnx.to_onnx`,
     the commands. Images are checked and converted once for all members.
 

@@ -276,7 +276,7 @@ def caution_about_unclassed(truth, n):
 
 
 def cautions_about_scores(results):
-    """Warn of localizers that are no better than the answer "in the middle" every time.
+    """Warn of localizers that are no better than the guess "in the middle" every time.
 
     Parameters
     ----------

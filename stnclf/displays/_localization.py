@@ -209,8 +209,8 @@ class LocalizationDisplay:
         Parameters
         ----------
         ax : array-like of Axes, shape (n_patches,), default=None
-            One patch is drawn into each, from the first sample on, with the answer as its title.
-            None makes a figure with correct and false examples.
+            One patch is drawn into each, from the first sample on, with the prediction as its
+            title. None makes a figure with correct and false examples.
         n_correct, n_false : int, default=5
             Number of examples of each kind in a new figure; fewer where there are fewer.
         n_columns : int, default=5

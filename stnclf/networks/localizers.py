@@ -119,9 +119,9 @@ class DenseLocalizer(nn.Module):
 class HeatmapLocalizer(nn.Module):
     """Localizer that scores positions: one of several candidate cells wins.
 
-    A dense head that regresses coordinates answers with the mean of the candidates. Here a
+    A dense head that regresses coordinates gives the mean of the candidates. Here a
     small convolutional network gives a logit to each position of a grid (a quarter of the
-    view); the answer is the soft-argmax over the 5 x 5 positions around the highest one. The
+    view); the position is the soft-argmax over the 5 x 5 positions around the highest one. The
     scale is the known one, the angle zero.
 
     Parameters

@@ -46,8 +46,8 @@ def _shown(data):
 def choose_patches(is_wrong, most, rng):
     """Choose which samples are shown where there are more than `most`.
 
-    Up to half of the places go to samples with a wrong answer, which are what one looks for; the
-    rest is drawn from the others.
+    Up to half of the places go to samples with a wrong prediction, which are what one looks for;
+    the rest is drawn from the others.
 
     Parameters
     ----------

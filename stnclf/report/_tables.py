@@ -83,7 +83,7 @@ def summary_table(results: Mapping[str, Scores], *, fmt: str = "text") -> str:
     table : str
         Accuracy, balanced accuracy, macro F1; mean and median distance between the predicted
         and the annotated centre in pixels and the share within the radius; seconds. A dash
-        stands where a method gives no answer. The last row is the guess that every cell is in
+        stands where a method gives no such value. The last row is the guess that every cell is in
         the middle of its image.
 
     Raises

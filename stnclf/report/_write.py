@@ -135,9 +135,9 @@ def write_report(
     The page has, as far as they are given: a summary, the scores by class (table 1 of the paper),
     by domain and by slide, confusion matrices, ROC and precision-recall curves with a threshold
     to move, reliability of the probabilities, localisation errors, training curves, a gallery of
-    patches that filters by class, answer and confidence, and slides with what was found on them.
-    It opens from the file system, and works with the keyboard, on small screens, in light and
-    dark.
+    patches that filters by class, correctness and confidence, and slides with what was found on
+    them. It opens from the file system, and works with the keyboard, on small screens, in light
+    and dark.
 
     Parameters
     ----------
