@@ -27,7 +27,7 @@ left.add_patch(Polygon(patch, fc="#e6cfdd", ec="black", ls="--"))
 left.add_patch(Polygon(window, fc="#cfa9c2", ec="black", lw=2))
 left.add_patch(plt.Circle(CENTER, 13, fc="#6b4a7d", ec="none"))
 left.annotate("", xytext=middle, xy=middle + turned([48, 0]), arrowprops=arrow)
-left.text(172, 122, "right of the patch:\n(cos a, sin a)", fontsize=8)
+left.text(172, 122, "right of\nthe patch:\n(cos a, sin a)", fontsize=8)
 left.text(5, 12, "image", va="center")
 left.set(xlim=(-4, IMAGE[1] + 3), ylim=(IMAGE[0] + 3, -4), aspect="equal")
 
@@ -42,4 +42,4 @@ right.set_title("the patch as the networks see it", fontsize=10)
 right.set(xlim=(-4, 99), ylim=(99, -4), aspect="equal")
 for axis in (left, right):
     axis.axis("off")
-figure.tight_layout()
+figure.tight_layout(rect=(0, 0.02, 1, 0.96))  # keeps the title off the edge
