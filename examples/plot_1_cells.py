@@ -2,7 +2,7 @@
 The cells
 =========
 
-What the networks are trained on: images around one annotated cell each, the name of that cell, and
+What the networks are trained on: images around one annotated cell each, the class of that cell, and
 where it is. The cells of the gallery are drawn by :func:`~stnclf.datasets.make_cells`, in the
 likeness of canine mast cell tumour in haematoxylin and eosin, so that every example runs without
 any data.
@@ -31,6 +31,7 @@ for row, name in zip(axes, CELL_TYPES):
         axis.imshow(image[middle, middle])
         axis.set(xticks=[], yticks=[])
     row[0].set_ylabel(name)
+figure.suptitle("synthetic cells of three classes")
 plt.show()
 
 # %%

@@ -68,6 +68,7 @@ figure, axis = plt.subplots(figsize=(4.8, 4), layout="constrained")
 ConfusionMatrixDisplay.from_predictions(
     y_test, y_pred, ax=axis, cmap="Blues", colorbar=False, xticks_rotation=20
 )
+axis.set_title("test cells by true and predicted class")
 plt.show()
 
 # %%
@@ -88,5 +89,6 @@ axis.hist(
     label=["right", "wrong"],
 )
 axis.set(xlabel="probability of the predicted class", ylabel="cells")
+axis.set_title("right and wrong predictions")
 axis.legend(frameon=False, loc="upper left")
 plt.show()

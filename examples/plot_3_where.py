@@ -73,6 +73,7 @@ bins = np.arange(0, 60, 2)
 axis.hist(guess, bins, color="tab:orange", alpha=0.5, label="in the middle every time")
 axis.hist(errors, bins, histtype="step", color="tab:blue", lw=1.8, label="localizer")
 axis.set(xlabel="distance from the annotated centre / px", ylabel="cells")
+axis.set_title("how far the window is off")
 axis.legend(frameon=False)
 plt.show()
 

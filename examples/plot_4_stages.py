@@ -55,8 +55,9 @@ plt.show()
 # %%
 # What happened meanwhile
 # -----------------------
-# ``history_`` has a row for each epoch. Each stage has its own loss: the class alone, the position
-# alone, and in the joint stage both.
+# ``history_`` has a row for each epoch. The first stage learns the class alone, the second the
+# position, the joint stage both. With the default networks, which share their first layers, the
+# second stage learns the class as well, so that these layers do not forget it.
 
 StageHistoryDisplay.from_estimator(clf)
 plt.show()

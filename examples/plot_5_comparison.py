@@ -79,11 +79,12 @@ for i, (name, scores) in enumerate(results.items()):
     axis.bar(place, f1, 0.25, color=colors[name], label=name)
 axis.set(xticks=range(len(labels)), xticklabels=labels, ylabel="F1", ylim=(0, 1))
 axis.legend(ncols=3, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1))
+figure.suptitle("F1 of each method by class")
 plt.show()
 
 # %%
 # The plain network has to learn from the labels alone what in a patch they are about, and with
 # these few images and epochs it gets least far. Hand-crafted features need few images, and on
 # synthetic cells, which leave little doubt where a nucleus ends, they are ahead of both networks.
-# On real cells they are not: docs/accuracy.md has this comparison on three public sets, with longer
-# training.
+# On real cells they are behind the STN: :doc:`/accuracy` has this comparison on public sets, with
+# longer training.

@@ -80,7 +80,7 @@ def draw_examples(
     right = true == pred
     blocks = [
         (f"Correct: {right.sum()} of {len(true)}", _choose(right, true, counts[0], rng)),
-        (f"False: {(~right).sum()} of {len(true)}", _choose(~right, true, counts[1], rng)),
+        (f"Incorrect: {(~right).sum()} of {len(true)}", _choose(~right, true, counts[1], rng)),
     ]
     blocks = [block for block, count in zip(blocks, counts) if count]
 

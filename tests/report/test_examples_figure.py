@@ -48,7 +48,7 @@ def test_figure_shows_right_and_wrong_examples_with_their_own_marks():
         np.testing.assert_array_equal(axes.lines[0].get_xydata()[0], centers[number])
     words = texts(figure)
     assert "Correct: 6 of 10" in words
-    assert "False: 4 of 10" in words
+    assert "Incorrect: 4 of 10" in words
     assert words.count("annotated: t") == 2
 
 
@@ -116,7 +116,7 @@ def test_figure_takes_grey_and_float_images(dtype, channels, tmp_path):
 
 def test_figure_of_a_perfect_method_has_no_false_examples():
     figure = plot_examples(patches(), Y_TRUE, Y_TRUE)
-    assert "False: 0 of 10" in texts(figure)
+    assert "Incorrect: 0 of 10" in texts(figure)
     assert len(figure.axes) == 5
 
 
