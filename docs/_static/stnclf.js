@@ -34,7 +34,11 @@ document.addEventListener("DOMContentLoaded", () => {
     breakNames(name, IN_CODE, 0);
   }
   for (const title of document.querySelectorAll(".bd-article h1")) {
-    if (title.scrollWidth > title.clientWidth) breakNames(title, IN_NAMES, 12);
+    const text = document.createRange();
+    text.selectNodeContents(title.firstChild);
+    if (text.getBoundingClientRect().right > title.getBoundingClientRect().right) {
+      breakNames(title, IN_NAMES, 12);
+    }
   }
   for (const item of document.querySelectorAll(".field-list dl dt")) breakNames(item, IN_NAMES, 24);
   for (const link of document.querySelectorAll(".bd-links a, .page-toc a, .prev-next-title")) {
