@@ -204,13 +204,13 @@ class LocalizationDisplay:
         title: str | None = None,
         random_state: RandomState = None,
     ) -> Self:
-        """Draw correct and false examples, or the first samples into axes that are given.
+        """Draw correct and incorrect examples, or the first samples into axes that are given.
 
         Parameters
         ----------
         ax : array-like of Axes, shape (n_patches,), default=None
             One patch is drawn into each, from the first sample on, with the prediction as its
-            title. None makes a figure with correct and false examples.
+            title. None makes a figure with correct and incorrect examples.
         n_correct, n_false : int, default=5
             Number of examples of each kind in a new figure; fewer where there are fewer.
         n_columns : int, default=5

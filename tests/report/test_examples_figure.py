@@ -1,4 +1,4 @@
-"""The picture of correct and false examples."""
+"""The picture of correct and incorrect examples."""
 
 import builtins
 import subprocess
