@@ -55,7 +55,8 @@ for name, line in {"from scratch": "o--", "from the old network": "s-"}.items():
     right.plot(counts, errors[name], line, label=name)
 left.axhline(100 / 3, ls=":", color="black", lw=1)
 left.set(ylabel="correct / %", ylim=(25, 100), title="classified (dotted: by chance)")
-right.set(ylabel="median distance / px", ylim=(0, None), title="found")
+top = 1.1 * np.max(list(errors.values()))
+right.set(ylabel="median distance / px", ylim=(0, top), title="found")
 for axis in (left, right):
     axis.set(xscale="log", xlabel="annotated cells of the new kind")
     axis.set_xticks(counts, counts)

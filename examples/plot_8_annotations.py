@@ -54,7 +54,7 @@ print(table.label.value_counts())
 # %%
 # Do they lie where they should?
 # ------------------------------
-# The one look that finds a swapped x and y, or a wrong image.
+# This picture shows whether x and y are swapped, or the image is another one.
 
 slide = Slide(folder / "case 7.png", mpp=mpp)
 overview, scale = slide.thumbnail(600)
@@ -86,8 +86,9 @@ plt.show()
 # Training images
 # ---------------
 # :func:`~stnclf.slides.extract_patches` cuts an image around each cell, all at the same
-# resolution, large enough that every patch that training can draw has real pixels. ``groups`` has
-# the image that each cell is from, for cross-validation by slide.
+# resolution, large enough that every patch that training can draw has real pixels; beyond the edge
+# of the slide they are white. ``groups`` has the image that each cell is from, for
+# cross-validation by slide.
 
 X, y, centers, groups = extract_patches(
     table,

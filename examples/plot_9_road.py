@@ -185,8 +185,8 @@ steps["with a threshold"]
 # What each step was worth
 # ------------------------
 # Most is gained by the background, then by the mistakes. The threshold that was chosen is near a
-# half here, and changes little: where a network is as sure on slides as in training, 0.5 is right,
-# and that is what the validation slides are asked. :doc:`/scan_results` has three seeds.
+# half here, and changes little: where a network is as sure on slides as in training, 0.5 is right.
+# The validation slides show whether it is. :doc:`/scan_results` has three seeds.
 
 table = pd.DataFrame(steps).T
 table.round(2)

@@ -68,7 +68,7 @@ cells["label"].value_counts()
 
 def other_cells(name, cells):
     with Slide(folder / name) as slide:
-        # At 1 um per pixel a nucleus is a minimum of brightness within 3 um.
+        # At 1 µm per pixel a nucleus is a minimum of brightness within 3 µm.
         zoom = 1 / slide.mpp
         width, height = (int(side / zoom) for side in slide.size)
         dark = slide.read_region(0, 0, width, height, 1.0).min(axis=2).astype(np.float32)
@@ -114,7 +114,7 @@ save(clf, folder / "model.safetensors")
 # ------------------------
 # The last of the small slides says from which probability on a detection is more often right than
 # it is worth: the least one that gives the best F1 there. A detection counts if it is within
-# 7.5 um of a mitotic figure, one for each.
+# 7.5 µm of a mitotic figure, one for each.
 
 seen = scan(clf, folder / names[-1], labels=[MITOSIS], min_probability=0.1)
 thresholds = np.linspace(0.1, 0.95, 18).round(2)
@@ -130,8 +130,8 @@ print(f"detections count from a probability of {least} on, F1 {max(f1):.2f}")
 # %%
 # Scan
 # ----
-# The localizer runs over whole tiles of the other slide, and the classifier tells the class of what
-# it finds.
+# The localizer runs over whole tiles of the other slide, and the classifier classifies the cells
+# that it finds.
 
 slide = Slide(folder / "slide.tif")
 found = scan(clf, slide, labels=[MITOSIS], min_probability=least, out=folder / "found.csv")
@@ -142,7 +142,7 @@ print(", ".join(f"{name} {score[name]:.3f}" for name in ("precision", "recall", 
 # %%
 # Hotspot
 # -------
-# The field with most mitotic figures. Ten high-power fields are 2.37 mm2, the default; on this
+# The field with most mitotic figures. Ten high-power fields are 2.37 mm², the default; on this
 # small slide it is one of them.
 
 fields = hotspots(found, slide, area_mm2=0.237, label=MITOSIS)
