@@ -59,3 +59,16 @@ document.addEventListener("DOMContentLoaded", () => {
     );
   }
 });
+
+// Figures of the gallery get a frame, in which a phone's screen can move over them.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const figure of document.querySelectorAll("img.sphx-glr-single-img")) {
+    const frame = document.createElement("div");
+    frame.className = "stnclf-figure";
+    figure.replaceWith(frame);
+    frame.append(figure);
+    const measure = () => frame.classList.toggle("stnclf-wide", figure.naturalWidth > 600);
+    figure.addEventListener("load", measure);
+    measure();
+  }
+});
