@@ -290,8 +290,8 @@ def _scales(source: dict[str, str], context: Context, images: Any) -> list[tuple
             pair = (1.0, 1.0)
         if pair[0] is None:
             raise NeedsResolution(
-                f"mpp must be the micrometres per pixel of {quoted(image)}, which no slide in "
-                f"{context.folder} says, got None: column {quoted(source['x'])} is not in pixels."
+                f"{quoted(image)}, which no slide in {context.folder} says",
+                f"column {quoted(source['x'])} is not in pixels",
             )
         by_image[image] = (
             EXACT.divide(units[0], to_decimal(pair[0])),

@@ -57,10 +57,7 @@ def points_table(document: dict[str, Any], context: Context) -> Table:
     if mpp is None:
         facts = context.facts(image)
         if facts is None or facts.mpp is None or facts.mpp[0] != facts.mpp[1]:
-            raise NeedsResolution(
-                "mpp must be the micrometres per pixel of the image, got None: points are in "
-                "millimetres."
-            )
+            raise NeedsResolution("the image", "points are in millimetres")
         mpp = facts.mpp[0]
     rows = []
     for i, (item, name) in enumerate(zip(points, names)):

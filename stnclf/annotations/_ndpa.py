@@ -66,7 +66,7 @@ def _conversion(context: Context, image: str) -> Any:
         )
     mpp = facts.mpp if context.mpp is None else (context.mpp, context.mpp)
     if mpp is None:
-        raise NeedsResolution("mpp must be the micrometres per pixel of the slide, got None.")
+        raise NeedsResolution("the slide", "points are in nanometres")
     center, size = facts.center, facts.size
 
     def convert(point: list[float]) -> list[float]:

@@ -62,7 +62,19 @@ class DoesNotApply(ArgumentError):
 
 
 class NeedsResolution(ArgumentError):
-    """A file does not count in pixels, and nobody knows how large these are."""
+    """A file does not count in pixels, and nobody knows how large these are.
+
+    Parameters
+    ----------
+    of : str
+        Whose pixels.
+    reason : str
+        What the file counts in.
+    """
+
+    def __init__(self, of: str, reason: str) -> None:
+        super().__init__(f"mpp must be the micrometres per pixel of {of}, got None: {reason}.")
+        self.reason = reason
 
 
 class NeedsLabel(ArgumentError):

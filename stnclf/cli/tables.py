@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from pathlib import Path
 
 import click
@@ -176,13 +175,14 @@ def _name_option(error):
     ctx = click.get_current_context(silent=True)
     params = {} if ctx is None else {param.name: param for param in ctx.command.params}
     option = next((params[name] for name in ("slide_mpp", "mpp") if name in params), None)
-    found = re.search(r"mpp must .*?, got None: (.*)\.$", str(error))
-    if option is None or found is None:
+    if option is None:
         return
     advice = f"pass {max(option.opts, key=len)}, micrometres per pixel"
     if "slides" in params:
         advice = f"{advice}, or --slides, if the slides say it"
-    error.args = (f"{str(error)[: found.start()]}{found[1]}: {advice}.",)
+    # Ahead of the reader's own words is the file, which may be one of a folder.
+    file = str(error).partition("mpp must ")[0]
+    error.args = (f"{file}{error.__cause__.reason}: {advice}.",)
 
 
 def _read(path, format, mpp, labels, how):
