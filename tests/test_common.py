@@ -26,7 +26,7 @@ ESTIMATORS = {
 #: As little training as tells a few blobs apart, and the checks that ask for that.
 ALONE = {"localizer_epochs": 0, "joint_epochs": 0}
 ENOUGH = {
-    "STNCellClassifier": {"classifier_epochs": 2, "batch_size": 8, **ALONE},
+    "STNCellClassifier": {"batch_size": 4, **ALONE},
     "CiresanBaseline": {"epochs": 4},
 }
 LEARNING = {
