@@ -21,7 +21,7 @@ X_test, y_test, centers_test = X[240:], y[240:], centers[240:]
 # %%
 # Training
 # --------
-# A few epochs on 240 synthetic cells, so that it takes seconds; the defaults, 80, 50 and 20 epochs,
+# A few epochs on 240 synthetic cells take a minute at most; the defaults, 80, 50 and 20 epochs,
 # are for real images. The networks see the central 96 pixels of each image and classify what is
 # in a window of 48.
 
