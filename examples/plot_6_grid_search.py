@@ -47,7 +47,7 @@ axis.set(
     xlabel="cell_size / px",
     ylabel="balanced accuracy",
     ylim=(0.3, 1),
-    title="dotted: by chance",
+    title="score by size of the window (dotted: by chance)",
 )
 plt.show()
 

@@ -112,9 +112,8 @@ save(clf, folder / "model.safetensors")
 # %%
 # How sure is sure enough?
 # ------------------------
-# The last of the small slides says from which probability on a detection is more often right than
-# it is worth: the least one that gives the best F1 there. A detection counts if it is within
-# 7.5 µm of a mitotic figure, one for each.
+# The last of the small slides says from which probability on to count: the least one that gives
+# the best F1 there. A detection is right if it is within 7.5 µm of a mitotic figure, one for each.
 
 seen = scan(clf, folder / names[-1], labels=[MITOSIS], min_probability=0.1)
 thresholds = np.linspace(0.1, 0.95, 18).round(2)
