@@ -110,7 +110,7 @@ def test_too_many_members_are_not_written(ensemble, tmp_path):
 
 def test_the_card_shows_all_members(ensemble):
     card = model_card(ensemble)
-    assert card.startswith("# Ensemble\n\nSeveral fitted estimators that answer as one")
+    assert card.startswith("# Ensemble\n\nSeveral fitted estimators that predict as one")
     assert dict(rows(card, "Input and output"))["members"] == "3"
     stages = [row[:2] for row in rows(card, "Training")]
     assert stages[0] == ["member 0, classifier", "1"]
