@@ -301,9 +301,8 @@ def sections(store):
             for method, seeds in methods.items()
         )
         headline = HEADLINES[data["headline"]]
-        heading = data["title"].replace("um/px", "µm per pixel")
         parts += [
-            f"## {heading}" + (" (a part of the set)" if "/max" in name else ""),
+            f"## {data['title']}" + (" (a part of the set)" if "/max" in name else ""),
             f"{data['n_samples']} cells from {data['n_groups']} images; {headline}: {best}.",
             *([means[name], "### Every run"] if several else []),
             summary_table(named, fmt="markdown"),

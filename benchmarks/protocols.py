@@ -311,7 +311,7 @@ PROTOCOLS = {
         ),
         Protocol(
             name="amibr",
-            title="AMi-Br: normal and atypical mitotic figures, 0.25 um/px",
+            title="AMi-Br: normal and atypical mitotic figures, 0.25 µm per pixel",
             image_size=128,
             patch_size=96,
             cell_size=64,
@@ -322,7 +322,7 @@ PROTOCOLS = {
         ),
         Protocol(
             name="crchisto",
-            title="CRCHistoPhenotypes: colorectal nuclei in four classes, 0.25 um/px",
+            title="CRCHistoPhenotypes: colorectal nuclei in four classes, 0.25 µm per pixel",
             image_size=160,
             patch_size=80,
             cell_size=48,

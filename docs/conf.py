@@ -109,14 +109,16 @@ def skip_foreign(app, what, name, item, skip, options):
     return True if module and not module.startswith("stnclf") else None
 
 
-def escape_shapes(app, what, name, item, options, lines):
-    """Keep (n, *size) from beginning an emphasis, and (n_features_in_,) from being a link."""
-    lines[:] = [re.sub(r"(?<=, )\*(?=\w)|(?<=\w)_(?=,?\))", r"\\\g<0>", line) for line in lines]
+#: Where a docstring's text would be taken for markup: the star of (n, *size), the last character of
+#: (n_features_in_,), and the initial of a reference, as "R. Girshick", which would begin a list.
+TEXT = re.compile(
+    r"(?<=, )(?=\*\w)|(?<=\w)(?=_,?\))|^(?P<reference>\s*\.\. \[[^]]+\] )(?=[A-Z]\. )"
+)
 
 
-def escape_initials(app, what, name, item, options, lines):
-    """Keep a reference that begins with an initial, as "R. Girshick", from becoming a list."""
-    lines[:] = [re.sub(r"^(\s*\.\. \[[^]]+\] )(?=[A-Z]\. )", r"\1\\", line) for line in lines]
+def escape_text(app, what, name, item, options, lines):
+    """Put a backslash before what is text and no markup."""
+    lines[:] = [TEXT.sub(lambda found: (found["reference"] or "") + "\\", line) for line in lines]
 
 
 def lend_comment(app, what, name, item, options, lines):
@@ -173,8 +175,7 @@ def leave_out_missing(app, docname, source):
 def setup(app):
     """Register what is not an extension of its own."""
     app.connect("autodoc-skip-member", skip_foreign)
-    app.connect("autodoc-process-docstring", escape_shapes)
-    app.connect("autodoc-process-docstring", escape_initials)
+    app.connect("autodoc-process-docstring", escape_text)
     app.connect("autodoc-process-docstring", lend_comment)
     app.connect("missing-reference", find_by_name)
     app.connect("source-read", leave_out_missing)

@@ -5,9 +5,9 @@ Walk-through: from annotations to the hotspot
 A network that was trained on annotated cells knows these cells and nothing else of a slide. Here
 it is taught what is no cell, what its own worst mistakes are, and how sure is sure enough; after
 each step the mitotic figures that it finds on new slides are counted against the true ones. All
-slides are synthetic. :doc:`The walk-through in the shell </road>` goes the same steps; its network
-meets the mistakes in another order, so that the last two rows differ. This example takes longer
-than the others, four to ten minutes.
+slides are synthetic. :doc:`The walk-through in the shell </road>` goes the same steps, with the
+mistakes at another place among the patches; the scores of the last two rows differ. This example
+takes longer than the others, four to ten minutes.
 """
 
 # %%
