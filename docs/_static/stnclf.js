@@ -41,9 +41,10 @@ document.addEventListener("DOMContentLoaded", () => {
     }
   }
   for (const item of document.querySelectorAll(".field-list dl dt")) breakNames(item, IN_NAMES, 24);
-  for (const link of document.querySelectorAll(".bd-links a, .page-toc a, .prev-next-title")) {
+  for (const link of document.querySelectorAll(".bd-links a, .page-toc a")) {
     breakNames(link, IN_NAMES, 16);
   }
+  for (const link of document.querySelectorAll(".prev-next-title")) breakNames(link, IN_NAMES, 12);
   for (const end of document.querySelectorAll(".sig-prename, .sig-name + .sig-paren")) {
     end.after(document.createElement("wbr"));
   }
