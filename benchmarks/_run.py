@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from stnclf._utils.checks import uses_bfloat16
 from stnclf._utils.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -198,8 +199,9 @@ class Store:
 
 def machine_of(environment):
     torch_version = environment["versions"]["torch"].split("+")[0]
-    name = environment.get("gpu") or environment["cpu"]
-    return f"{name}, {environment['threads']} thread(s), torch {torch_version}"
+    name, threads = environment.get("gpu") or environment["cpu"], environment["threads"]
+    name = f"{name} with bfloat16" if environment.get("bfloat16") else name
+    return f"{name}, {threads} thread{'s' * (threads != 1)}, torch {torch_version}"
 
 
 def canonical(settings):
@@ -285,6 +287,8 @@ def environment():
             versions[name] = None
     return {
         "cpu": _cpu(),
+        # Chips of one name may differ in it, and with it take half of the time.
+        "bfloat16": uses_bfloat16("auto", "cpu"),
         "n_cpus": os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "threads": torch.get_num_threads(),

@@ -5,6 +5,7 @@ import json
 
 import _run
 import pytest
+import torch
 from _evaluate import build
 
 from stnclf import CiresanBaseline, STNCellClassifier
@@ -89,10 +90,30 @@ def test_where_tells_machines_apart(tmp_path, monkeypatch):
         monkeypatch.setattr(_run, "commit", lambda cpu=cpu: f"{cpu.lower()}-of-the-commits")
         store.put({"method": method, "seed": 0})
     assert store.where(store.rows, lambda row: row["method"]) == (
-        "One, 1 thread(s), torch 2.9 (a); Two, 1 thread(s), torch 2.9 (b; c); "
+        "One, 1 thread, torch 2.9 (a); Two, 1 thread, torch 2.9 (b; c); "
         "commit one-of-the, two-of-the. Times on different machines do not compare."
     )
-    assert store.where(store.rows[1:]) == "Two, 1 thread(s), torch 2.9; commit two-of-the."
+    assert store.where(store.rows[1:]) == "Two, 1 thread, torch 2.9; commit two-of-the."
+
+
+def test_chips_of_one_name_differ_in_bfloat16(tmp_path, monkeypatch):
+    store = _run.Store(tmp_path / "a.json", KEY)
+    for has, method in [(True, "a"), (False, "b"), (None, "c")]:
+        here = {"cpu": "One", "threads": 2, "versions": {"torch": "2.9"}}
+        here |= {} if has is None else {"bfloat16": has}  # older rows do not say it
+        monkeypatch.setattr(_run, "environment", lambda here=here: here)
+        monkeypatch.setattr(_run, "commit", lambda: "0123456789ab")
+        store.put({"method": method, "seed": 0})
+    assert store.where(store.rows, lambda row: row["method"]) == (
+        "One with bfloat16, 2 threads, torch 2.9 (a); One, 2 threads, torch 2.9 (b; c); "
+        "commit 0123456789. Times on different machines do not compare."
+    )
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_environment_says_whether_training_computes_in_bfloat16(has, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has, raising=False)
+    assert _run.environment()["bfloat16"] is has
 
 
 def settings_at_1f0a5e9(method):

@@ -243,7 +243,7 @@ def test_the_table_has_means_over_slides(tmp_path):
     assert lines[lines.index(row) + 1].startswith("| baseline, map at 16 px | 0.500 | ")
     assert "75% of one slide of 8192 px" in lines[0]
     assert "8 more of 2048 px, with 75 mitotic" in lines[0]
-    assert lines[0].endswith("C, 1 thread(s), torch 2.9; commit 0123456789.")
+    assert lines[0].endswith("C, 1 thread, torch 2.9; commit 0123456789.")
 
 
 def test_the_table_of_real_images(tmp_path):
