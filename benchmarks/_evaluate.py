@@ -17,7 +17,7 @@ from stnclf.geometry import window_corners
 from stnclf.networks import FixedLocalizer, STNNet, WindowClassifier
 
 METHODS = (
-    *("stn", "stn-absent", "zoom", "cnn", "cnn-128", "cnn-160"),
+    *("stn", "stn-absent", "cnn", "cnn-128", "cnn-160"),
     *("stn-paper", "stn-paper-full", "ciresan", "ciresan-full", "svc", "rf"),
 )
 STAGE_EPOCHS = ("classifier_epochs", "localizer_epochs", "joint_epochs")
@@ -28,14 +28,13 @@ def build(method, patch_size, cell_size, *, seed, settings=None, n_jobs=1):
 
     Parameters
     ----------
-    method : {"stn", "stn-absent", "zoom", "cnn", "cnn-128", "cnn-160", "stn-paper", \
+    method : {"stn", "stn-absent", "cnn", "cnn-128", "cnn-160", "stn-paper", \
 "stn-paper-full", "ciresan", "ciresan-full", "svc", "rf"}
-        The network with a localizer; the same, told in which patches no cell is meant; the same
-        with three glimpses that its classifier refines; a modern network on the whole patch,
-        trained with the same augmentation and optimiser, which sees it at 64, 128 or 160 px; the
-        STN as published in 2017, and its plain network, for as many epochs as a table gives them or
-        for all of the paper's; or hand-crafted features under a support vector machine or a random
-        forest.
+        The network with a localizer; the same, told in which patches no cell is meant; a modern
+        network on the whole patch, trained with the same augmentation and optimiser, which sees it
+        at 64, 128 or 160 px; the STN as published in 2017, and its plain network, for as many
+        epochs as a table gives them or for all of the paper's; or hand-crafted features under a
+        support vector machine or a random forest.
     patch_size, cell_size : int
         Pixels.
     seed : int
@@ -80,7 +79,6 @@ def title(method, settings=None):
     names = {
         "stn": "STN",
         "stn-absent": "STN, told where no cell is meant",
-        "zoom": "STN, three glimpses refined",
         "cnn": "modern CNN on the whole patch",
         "cnn-128": "modern CNN on the whole patch, seen at 128 px",
         "cnn-160": "modern CNN on the whole patch, seen at 160 px",
@@ -149,7 +147,6 @@ class WholePatch160(WholePatch):
 _CHANGES = {
     "stn": {},
     "stn-absent": {},
-    "zoom": {"classifier": "zoom", "n_glimpses": 3},
     "stn-paper": PAPER,
     "stn-paper-full": PAPER,
 }

@@ -35,7 +35,6 @@ VARIANTS = {
         "optimizer__lr": (1e-3, 1e-3, 5e-4),
     },
     "three glimpses": {"n_glimpses": 3},
-    "three glimpses refined": {"classifier": "zoom", "n_glimpses": 3},
     "two networks, window and context": {"classifier": "context"},
     "the paper's classifier": {"classifier": "inception"},
     "the paper's localizer": {"localizer": "dense"},

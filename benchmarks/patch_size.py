@@ -1,6 +1,6 @@
 """Where looking pays: synthetic cells that get smaller in their patches.
 
-    python benchmarks/patch_size.py [--ratios 1.5 2 3 4] [--methods stn zoom context cnn ciresan]
+    python benchmarks/patch_size.py [--ratios 1.5 2 3 4] [--methods stn context cnn ciresan]
         [--n 400] [--seeds 0] [--threads N]
     python benchmarks/patch_size.py --page-only
 
@@ -25,13 +25,6 @@ CELL = 48
 RATIOS = (1.5, 2.0, 3.0, 4.0)
 EPOCHS = {
     "stn": {"classifier_epochs": 80, "localizer_epochs": 50, "joint_epochs": 20},
-    "zoom": {
-        "classifier": "zoom",
-        "n_glimpses": 3,
-        "classifier_epochs": 80,
-        "localizer_epochs": 40,
-        "joint_epochs": 30,
-    },
     "context": {
         "classifier": "context",
         "classifier_epochs": 80,
@@ -42,10 +35,7 @@ EPOCHS = {
     "cnn": {"classifier_epochs": 150},
     "ciresan": {"epochs": 150},
 }
-TITLES = {
-    "zoom": 'STN, classifier="zoom", n_glimpses=3',
-    "context": 'STN, classifier="context"',
-}
+TITLES = {"context": 'STN, classifier="context"'}
 
 
 def main(arguments=None):

@@ -20,16 +20,14 @@ from .networks import (
     SharedLocalizer,
     SharedNet,
     STNNet,
-    ZoomClassifier,
-    ZoomNet,
 )
 from .sampling import Augmentation
 from .training import Optimizer, guided_stages
 
 __all__ = ["PAPER", "STNCellClassifier"]
 
-#: Classifiers on the maps of the heatmap localizer's first layers.
-ON_MAPS = {"shared": (MapClassifier, SharedNet), "zoom": (ZoomClassifier, ZoomNet)}
+#: The classifier on the maps of the heatmap localizer's first layers.
+ON_MAPS = "shared"
 
 #: The configuration of the 2017 paper, for ``STNCellClassifier(**PAPER)``.
 PAPER = {
@@ -87,20 +85,17 @@ class STNCellClassifier(BaseCellClassifier):
     localizer : {"heatmap", "dense"}, default="heatmap"
         "dense" is the paper's network, which regresses theta. "heatmap" scores positions and
         takes the best: of several candidates it chooses one and not their mean.
-    classifier : {"auto", "shared", "zoom", "context", "inception"}, default="auto"
+    classifier : {"auto", "shared", "context", "inception"}, default="auto"
         The classifier network. "auto" is "shared" with the heatmap localizer, and "context" with
         the dense localizer or where the window is the whole patch. "shared" takes the heatmap
         localizer's first maps, in the window and in the whole patch [2]_ [3]_; one network is
-        trained in place of two. "zoom" sees the window itself through these layers, magnified,
-        and with ``n_glimpses`` compares several [4]_: meant for patches much wider than the
-        cell. Both need the heatmap localizer and a window smaller than the patch. The others look
-        at the pixels: "inception" is the paper's, "context" is made of batch-normalised
-        convolutions and sees the window and one of twice its size around it.
+        trained in place of two, which needs the heatmap localizer and a window smaller than the
+        patch. The others look at the pixels: "inception" is the paper's, "context" is made of
+        batch-normalised convolutions and sees the window and one of twice its size around it.
     n_glimpses : int, default=1
         How many peaks of the heatmap are classified; the class probabilities are averaged with
-        the peaks' weights. With ``classifier="zoom"`` the refined match contributes to the
-        weights, and the peak with the largest one is the predicted position. More than one needs
-        the heatmap localizer and a window smaller than the patch.
+        the peaks' weights. More than one needs the heatmap localizer and a window smaller than the
+        patch.
     classifier_epochs, localizer_epochs, joint_epochs : int, default=80, 50, 20
         Length of the three stages. The paper's are 50, 200 and 100.
     optimizer : {"default", "paper"} or Optimizer, default="default"
@@ -210,8 +205,6 @@ class STNCellClassifier(BaseCellClassifier):
     .. [2] M. Jaderberg, K. Simonyan, A. Zisserman, K. Kavukcuoglu, "Spatial Transformer
        Networks", NeurIPS 2015.
     .. [3] R. Girshick, "Fast R-CNN", ICCV 2015.
-    .. [4] S. Ren, K. He, R. Girshick, J. Sun, "Faster R-CNN: Towards Real-Time Object Detection
-       with Region Proposal Networks", NeurIPS 2015.
 
     Examples
     --------
@@ -230,7 +223,7 @@ class STNCellClassifier(BaseCellClassifier):
     _parameter_constraints: dict = {
         **BaseCellClassifier._parameter_constraints,
         "localizer": [StrOptions(set(LOCALIZERS))],
-        "classifier": [StrOptions({"auto", *ON_MAPS, *CLASSIFIERS})],
+        "classifier": [StrOptions({"auto", ON_MAPS, *CLASSIFIERS})],
         "n_glimpses": [Interval(Integral, 1, None, closed="left")],
         "classifier_epochs": _COUNT,
         "localizer_epochs": _COUNT,
@@ -373,14 +366,14 @@ class STNCellClassifier(BaseCellClassifier):
 
     def _stages(self):
         # Where the window is the whole patch, the stages of both kinds do the same.
-        return guided_stages(self, self._rates(), shared=self._kind() in ON_MAPS)
+        return guided_stages(self, self._rates(), shared=self._kind() == ON_MAPS)
 
     def _kind(self, frame=None):
         """Which classifier there is; `frame` tells whether the window is the whole patch."""
         if self.classifier != "auto":
             return self.classifier
         whole = frame is not None and frame.cell == frame.patch
-        return "shared" if "shared" in classifiers(self.localizer) and not whole else "context"
+        return ON_MAPS if LOCALIZERS[self.localizer].has_heatmap and not whole else "context"
 
     def _check_networks(self, frame):
         whole = frame.cell == frame.patch
@@ -390,7 +383,7 @@ class STNCellClassifier(BaseCellClassifier):
             why = "localizer='heatmap'"
         if not whole and LOCALIZERS[self.localizer].has_heatmap:
             return
-        if self.classifier in ON_MAPS:
+        if self.classifier == ON_MAPS:
             raise argument_error(
                 "classifier",
                 f"got {self.classifier!r}, which there is only where {why}; wants "
@@ -426,12 +419,11 @@ class STNCellClassifier(BaseCellClassifier):
             localizer = FixedLocalizer()
         else:
             scale = tuple(c / p for c, p in zip(frame.cell[::-1], frame.patch[::-1]))
-            made = SharedLocalizer if kind in ON_MAPS else LOCALIZERS[self.localizer]
+            made = SharedLocalizer if kind == ON_MAPS else LOCALIZERS[self.localizer]
             localizer = made(n_channels, frame.patch, scale)
         sizes = (frame.patch, frame.cell, mean, std)
-        if kind in ON_MAPS:
-            classifier, system = ON_MAPS[kind]
-            module = system(localizer, classifier(localizer.n_maps, n_classes), *sizes)
+        if kind == ON_MAPS:
+            module = SharedNet(localizer, MapClassifier(localizer.n_maps, n_classes), *sizes)
         else:
             module = STNNet(localizer, CLASSIFIERS[kind](n_channels, n_classes), *sizes)
         self._set_up(module)
@@ -460,5 +452,5 @@ def classifiers(localizer):
     -------
     list of str
     """
-    on_maps = ON_MAPS if LOCALIZERS[localizer].has_heatmap else ()
+    on_maps = [ON_MAPS] if LOCALIZERS[localizer].has_heatmap else []
     return [*on_maps, *CLASSIFIERS]

@@ -17,7 +17,6 @@ __all__ = [
     "guided_loss",
     "heatmap_loss",
     "localization_loss",
-    "match_loss",
     "objectness_loss",
 ]
 
@@ -197,40 +196,6 @@ def _squares(cells: Tensor, size: Sequence[int]) -> Tensor:
 def _peaks(squares: Tensor, sigma: float) -> Tensor:
     """Gaussians of height 1, the largest at each position: (n, height, width)."""
     return torch.exp(-squares.amin(1) / (2 * sigma**2))
-
-
-def match_loss(scores: Tensor, thetas: Tensor, theta: Tensor, reach: float = 0.4) -> Tensor:
-    """Cross-entropy of which of several places is that of the cell.
-
-    Parameters
-    ----------
-    scores : Tensor of shape (n, k)
-        Logits of the places.
-    thetas : Tensor of shape (n, k, 2, 3)
-        Transforms that lay the window on the places; only their translation is used.
-    theta : Tensor of shape (n, 2, 3)
-        True transforms.
-    reach : float, default=0.4
-        How far off, in halves of the window along x and y, a place may be to count as the cell's.
-
-    Returns
-    -------
-    Tensor of shape (n,)
-        ``-ln`` of the share of the nearest place; 0 where none is near enough.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from stnclf.losses import match_loss
-    >>> theta = torch.tensor([[[0.5, 0.0, 0.25], [0.0, 0.5, 0.0]]])
-    >>> elsewhere = theta + torch.tensor([0.0, 0.0, 0.25])
-    >>> match_loss(torch.zeros(1, 2), torch.stack([elsewhere, theta], 1), theta)
-    tensor([0.6931])
-    """
-    half = torch.stack([theta[:, 0, 0], theta[:, 1, 1]], dim=1)[:, None]
-    off = ((thetas[:, :, :, 2] - theta[:, None, :, 2]).abs() / half).amax(2)
-    nearest, which = off.min(1)
-    return F.cross_entropy(scores, which, reduction="none") * (nearest < reach)
 
 
 def _target(theta: Tensor, size: Sequence[int], sigma: float) -> Tensor:

@@ -10,7 +10,6 @@ from stnclf.losses import (
     guided_loss,
     heatmap_loss,
     localization_loss,
-    match_loss,
     objectness_loss,
 )
 
@@ -122,30 +121,6 @@ def best_heatmap(theta):
     x = torch.arange(8.0) - ((u + 1) * 4 - 0.5)
     y = torch.arange(4.0) - ((v + 1) * 2 - 0.5)
     return -(x**2 + y[:, None] ** 2) / 2
-
-
-def places(*centers, scale=(0.25, 0.5)):
-    """Transforms at normalised centres (x, y), of shape (1, k, 2, 3)."""
-    rows = [[[scale[0], 0.0, x], [0.0, scale[1], y]] for x, y in centers]
-    return torch.tensor([rows], dtype=torch.float64)
-
-
-def test_match_loss_by_hand():
-    true = places((0.1, -0.2))[:, 0]
-    scores = torch.tensor([[0.3, -1.0, 2.0]], dtype=torch.float64)
-    # 0.4 of half a window is 0.1 in x here, and 0.2 in y; of two that are near, the nearer counts.
-    thetas = places((0.1 + 0.09, -0.2), (0.1, -0.2 + 0.1), (0.9, 0.9))
-    expected = math.log(sum(math.exp(s) for s in (0.3, -1.0, 2.0))) + 1.0
-    assert match_loss(scores, thetas, true).item() == pytest.approx(expected, abs=1e-12)
-    far = places((0.1 + 0.11, -0.2), (0.1, -0.2 - 0.21), (0.9, 0.9))
-    assert match_loss(scores, far, true).item() == 0.0
-    assert match_loss(scores, far, true, reach=0.43).item() > 0
-
-
-def test_gradient_of_match_loss():
-    true, thetas = places((0.1, -0.2))[:, 0], places((0.5, 0.5), (0.1, -0.1))
-    scores = torch.tensor([[0.3, -1.0]], dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda s: match_loss(s, thetas, true), scores)
 
 
 def plain_objectness(logits, cells, known):

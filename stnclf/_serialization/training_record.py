@@ -16,7 +16,7 @@ _SCALARS = (bool, int, float, str, np.generic)
 #: What a continued training compares, or reports as numbers.
 _NUMBERS = ("epoch", "stage_epoch", "train_loss", "valid_loss", "lr", "dur")
 #: Parts of the loss, by the names that `stnclf.training._stage.stage_loss` gives them.
-LOSSES = ("localization_loss", "match_loss", "classification_loss")
+LOSSES = ("localization_loss", "classification_loss")
 
 
 class TrainingRecord(NamedTuple):

@@ -24,7 +24,6 @@ LOSS_TITLES = {
     "valid_loss": "validation",
     "classification_loss": "training, classes",
     "localization_loss": "training, position",
-    "match_loss": "training, which place",
 }
 
 

@@ -32,7 +32,7 @@ _OPTIONS = (
     ),
     click.option(
         "--classifier",
-        help="The network that tells its class: auto, shared, zoom, context, or inception as in "
+        help="The network that tells its class: auto, shared, context, or inception as in "
         "the paper (stn).  [default: auto]",
     ),
     click.option(

@@ -8,7 +8,6 @@ from ._ciresan import CiresanNet
 from ._ensemble import EnsembleNet, agreed_theta, mean_logits
 from ._shared import MapClassifier, SharedLocalizer, SharedNet, flips
 from ._stn import STNNet, System
-from ._zoom import Candidates, ZoomClassifier, ZoomNet
 from .layers import (
     SYMMETRIES,
     ConvPool,
@@ -41,7 +40,6 @@ __all__ = [
     "LOCALIZERS",
     "NEVER",
     "SYMMETRIES",
-    "Candidates",
     "CiresanNet",
     "ConvPool",
     "DenseLocalizer",
@@ -57,8 +55,6 @@ __all__ = [
     "SharedNet",
     "System",
     "WindowClassifier",
-    "ZoomClassifier",
-    "ZoomNet",
     "agreed_theta",
     "centred_theta",
     "compose",

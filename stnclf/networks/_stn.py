@@ -125,15 +125,13 @@ class STNNet(System):
         How many peaks of a heatmap are looked at, see `recognize`.
     tta : bool
         Whether predictions (`forward`) are averaged over the eight symmetries of the window.
-    compares : bool
-        Whether several positions are compared in training.
     objectness : bool
         Whether the heatmap learns an absolute probability that a cell is here.
     around : float or None
         How many cell sizes the classifier sees around a known cell; None is the patch.
     """
 
-    n_glimpses, tta, compares, objectness = 1, False, False, False
+    n_glimpses, tta, objectness = 1, False, False
     trunk = nn.Identity()  # a classifier of its own shares no layers with the localizer
 
     def __init__(self, localizer, classifier, patch_size, cell_size, mean, std):
@@ -146,11 +144,6 @@ class STNNet(System):
             reduction_for([scale * side for side in cell_size], classifier.view)
             for scale in classifier.scales
         ]
-
-    @property
-    def reader(self):
-        """What of the classifier learns in the first stage."""
-        return self.classifier
 
     def compile_networks(self):
         """Compile both networks with ``torch.compile``; sampling and losses stay as they are."""

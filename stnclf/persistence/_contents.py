@@ -258,6 +258,11 @@ def _unfitted(facts, frame):
             parameters = current_parameters(name, parameters, whole=whole)
             patience = parameters.pop("n_iter_no_change")
             parameters = _with_objects(kind, parameters)
+        if parameters.get("classifier") == "zoom":
+            raise ValueError(
+                "they have classifier='zoom', which this version does not have; train anew, "
+                "'context' is the nearest"
+            )
         unknown = sorted(set(parameters) - known)
         if unknown:
             raise ValueError(f"{unknown} are unknown ({writer})")

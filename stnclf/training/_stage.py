@@ -12,7 +12,6 @@ from ..losses import (
     guided_loss,
     heatmap_loss,
     localization_loss,
-    match_loss,
     objectness_loss,
 )
 from ..networks import Location
@@ -34,7 +33,7 @@ class Stage:
         Name by which ``fit(..., stages=...)`` and ``history_`` know it.
     learns : tuple of str
         Which networks' weights move: ``"localizer"``, ``"trunk"`` (the layers of it that are
-        shared), ``"classifier"``, ``"reader"`` (what of it learns first), or ``"all"``.
+        shared), ``"classifier"``, or ``"all"``.
     classifies : {"cell", "window", "patch", None}
         What the classifier is shown: the window on the true centre, the one that the
         localizer chose, the whole patch, or nothing.
@@ -95,7 +94,7 @@ def guided_stages(params, rates, shared):
         )
 
     stages = [
-        stage("classifier", ("trunk", "reader") if shared else ("classifier",), "cell", False),
+        stage("classifier", ("trunk", "classifier") if shared else ("classifier",), "cell", False),
         stage("localizer", both if shared else ("localizer",), "cell" if shared else None, True),
         stage("joint", both, "window", True),
     ]
@@ -119,22 +118,19 @@ def stage_loss(module, batch, stage):
     loss : Tensor of shape (n,)
         What is minimised.
     parts : dict of str to Tensor of shape (n,)
-        ``"localization_loss"``, ``"match_loss"`` and ``"classification_loss"``, those that there
-        are.
+        ``"localization_loss"`` and ``"classification_loss"``, those that there are.
     """
-    images, location, seen = batch.images(), Location(batch.shown, None), None
+    images, location = batch.images(), Location(batch.shown, None)
     drawn = batch.patch_theta, batch.color
     if stage.localizes or stage.classifies == "window":
         location = module.locate(images, *drawn)
-    if stage.localizes and module.compares:
-        seen = module.candidates(images, location, *drawn)
-    parts = {}
+    parts, located = {}, 0
     if stage.localizes:
-        parts = _localization_losses(batch, location, seen, module.objectness)
-    located = sum(parts.values())
+        located = _localization_loss(batch, location, module.objectness)
+        parts["localization_loss"] = located
     if not stage.classifies:
         return located, parts
-    logits = _logits(module, batch, images, stage, location, seen)
+    logits = _logits(module, batch, images, stage, location)
     classified = classification_loss(logits, batch.y, stage.label_smoothing)
     parts["classification_loss"] = classified
     if stage.localizes:
@@ -142,19 +138,13 @@ def stage_loss(module, batch, stage):
     return classified, parts
 
 
-def _localization_losses(batch, location, seen, objectness):
-    """Losses of where the cell is; `seen` are the candidates of a module that compares them."""
+def _localization_loss(batch, location, objectness):
+    """Loss of where the cell is."""
     if location.heatmap is None:
-        return {"localization_loss": localization_loss(location.theta, batch.theta)}
+        return localization_loss(location.theta, batch.theta)
     if objectness:
-        loss = _OBJECTNESS * objectness_loss(location.heatmap, *_all_cells(batch))
-        parts = {"localization_loss": loss}
-    else:
-        parts = {"localization_loss": heatmap_loss(location.heatmap, batch.theta)}
-    if seen is not None:
-        match = match_loss(seen.scores, seen.thetas, batch.theta)
-        parts["match_loss"] = match * batch.is_cell if objectness else match
-    return parts
+        return _OBJECTNESS * objectness_loss(location.heatmap, *_all_cells(batch))
+    return heatmap_loss(location.heatmap, batch.theta)
 
 
 def _all_cells(batch):
@@ -165,13 +155,11 @@ def _all_cells(batch):
     return cells, known
 
 
-def _logits(module, batch, images, stage, location, seen):
+def _logits(module, batch, images, stage, location):
     """Logits of the classes in what the stage shows."""
     drawn = batch.patch_theta, batch.color
     if stage.classifies == "cell" and not stage.localizes:
         return module.classify_known(images, batch.shown, *drawn)
-    if stage.classifies == "window" and seen is not None:
-        return seen.mixture()
     if stage.classifies == "cell":
         location = Location(batch.shown, None, features=location.features)
     return module.recognize(images, location, *drawn)

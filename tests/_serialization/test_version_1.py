@@ -7,7 +7,7 @@ from stnclf._serialization.version_1 import current_parameters
 STORED = {
     "patch_size": 64,
     "localizer": "heatmap",
-    "classifier": "zoom",
+    "classifier": "context",
     "n_glimpses": 3,
     "class_maps": False,
     "classifier_lr": 0.01,
@@ -26,7 +26,7 @@ STORED = {
 CURRENT = {
     "patch_size": 64,
     "localizer": "heatmap",
-    "classifier": "zoom",
+    "classifier": "context",
     "n_glimpses": 3,
     "kappa": 0.5,
     "augment__rotate": "copy",

@@ -64,7 +64,7 @@ KINDS = {
     "stn": STNCellClassifier(**QUICK),
     "dense": STNCellClassifier(localizer="dense", classifier="inception", **QUICK),
     "context": STNCellClassifier(classifier="context", n_glimpses=2, **QUICK),
-    "zoom": STNCellClassifier(classifier="zoom", n_glimpses=2, cell_size=8, **QUICK),
+    "glimpses": STNCellClassifier(n_glimpses=2, cell_size=8, **QUICK),
     "whole": STNCellClassifier(patch_size=20, cell_size=20, **QUICK),
     "baseline": CiresanBaseline(epochs=1, random_state=0),
 }

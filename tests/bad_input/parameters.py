@@ -216,15 +216,15 @@ STN_ONLY = [
     case("localizer: None", ValueError, "'heatmap'.*Got None", localizer=None),
     case("classifier: unknown", ValueError, "'inception'.*Got 'resnet'", classifier="resnet"),
     case("classifier: window", ValueError, "'context'.*Got 'window'", classifier="window"),
+    case("classifier: zoom", ValueError, "'context'.*Got 'zoom'", classifier="zoom"),
     *(
         case(
-            f"classifier: {classifier} {why}",
+            f"classifier: shared {why}",
             ValueError,
-            rf"classifier: got '{classifier}', .*only where {words}.*wants 'auto'",
-            classifier=classifier,
+            rf"classifier: got 'shared', .*only where {words}.*wants 'auto'",
+            classifier="shared",
             **changes,
         )
-        for classifier in ("shared", "zoom")
         for why, words, changes in WITHOUT_HEATMAP
     ),
     *(

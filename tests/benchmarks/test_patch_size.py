@@ -55,7 +55,7 @@ def test_the_mean_over_seeds_is_shown(tmp_path):
     assert last_lines([*rows, other], 2) == [expected, "| 2 | CNN | 0.900 | 3.0 | 20* | 1 |"]
     axes = patch_size.draw(store).axes
     drawn = [[len(line.get_xdata()) for line in axis.lines] for axis in axes]
-    assert drawn[0][:4] == [1, 0, 0, 1]  # STN, zoom, context, CNN
+    assert drawn[0][:4] == [1, 0, 1, 0]  # STN, context, CNN, Ciresan
     assert drawn[1][:4] == [1, 0, 0, 0]
 
 

@@ -43,11 +43,9 @@ def test_history_has_one_line_for_each_loss_and_stage():
 
 def test_history_has_a_line_for_each_loss_that_there_can_be(blobs):
     X, y, centers = blobs
-    stn = STNCellClassifier(classifier="zoom", n_glimpses=2, validation_fraction=0.2, **QUICK).fit(
-        X, y, centers=centers
-    )
+    stn = STNCellClassifier(validation_fraction=0.2, **QUICK).fit(X, y, centers=centers)
     losses = {key for row in stn.history_ for key in row if key.endswith("_loss")}
-    assert {"match_loss", "valid_loss"} < losses
+    assert {"localization_loss", "valid_loss"} < losses
     display = StageHistoryDisplay.from_estimator(stn)
     assert set(display.lines_) == losses
     styles = {(line.get_linestyle(), line.get_marker()) for line, *_ in display.lines_.values()}

@@ -76,7 +76,7 @@ def test_draws_are_those_of_the_amount_and_leave_the_others_as_they_are():
     assert len(np.unique(more.color[:, 2])) == 64 * 3
 
 
-@pytest.mark.parametrize("classifier", ["shared", "context", "zoom"])
+@pytest.mark.parametrize("classifier", ["shared", "context"])
 def test_training_sees_other_stains_and_is_the_same_for_a_seed(blobs, classifier):
     X, y, centers = blobs
     states = []

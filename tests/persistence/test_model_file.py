@@ -24,6 +24,7 @@ import stnclf
 from stnclf import Augmentation, CiresanBaseline, Optimizer, STNCellClassifier
 from stnclf.persistence import model_card
 from tests.conftest import QUICK
+from tests.persistence.mutations import File
 
 ROOT = Path(__file__).parents[2]
 ESTIMATORS = {
@@ -355,6 +356,15 @@ class Own(CiresanBaseline):
 def test_other_estimators_are_refused(estimator, tmp_path):
     with pytest.raises(TypeError, match=f"estimator: got {type(estimator).__name__}, wants one of"):
         stnclf.save(estimator, tmp_path / "model")
+
+
+def test_a_model_with_a_network_that_is_no_more_is_refused(all_fitted, tmp_path):
+    path = save_to(tmp_path / "model", all_fitted["heatmap"])
+    file = File(path.read_bytes())
+    file.facts["parameters"]["classifier"] = "zoom"
+    path.write_bytes(file.sign().join())
+    with pytest.raises(ValueError, match=r"model: .*classifier='zoom', which this version"):
+        stnclf.load(path)
 
 
 def test_what_cannot_be_loaded_is_not_saved_and_the_earlier_file_stays(blobs, tmp_path):

@@ -104,6 +104,16 @@ def test_a_model_with_a_localizer_loads_and_continues(blobs, tmp_path):
     assert np.array_equal(taken.fit(X, y, centers=centers).predict_proba(X), saved.predict_proba(X))
 
 
+def test_a_model_with_a_network_that_is_no_more_is_refused(blobs, tmp_path):
+    X, y, centers = blobs
+    clf = estimator().fit(X, y, centers=centers)
+    path = tmp_path / "model"
+    stnclf.save(clf, path)
+    to_version_1(path, clf.net_.module_, classifier="zoom")
+    with pytest.raises(ValueError, match="classifier='zoom', which this version does not have"):
+        stnclf.load(path)
+
+
 class Stop(Callback):
     """Stands for Ctrl-C in the third epoch."""
 

@@ -63,18 +63,16 @@ def heat(patches):
         batch_size=16,
         classifier_epochs=8,
         localizer_epochs=10,
-        tta=False,  # a scan takes long with it; `zoom` has it
+        tta=False,  # a scan takes long with it; `glimpses` has it
         random_state=0,
     )
     return clf.fit(X, y, centers=centers, stages=("classifier", "localizer"))
 
 
 @pytest.fixture(scope="module")
-def zoom(heat, patches):
+def glimpses(heat, patches):
     X, y, centers = patches
-    clf = clone(heat).set_params(
-        classifier="zoom", n_glimpses=2, tta=True, classifier_epochs=5, localizer_epochs=6
-    )
+    clf = clone(heat).set_params(classifier="context", n_glimpses=2, tta=True)
     return clf.fit(X, y, centers=centers, stages=("classifier", "localizer"))
 
 
@@ -123,9 +121,9 @@ def assert_same_cells(a, b):
     pd.testing.assert_frame_equal(by_place(a), by_place(b), rtol=0, atol=0.02)
 
 
-def test_a_second_look_finds_them_too(zoom, field):
+def test_windows_in_all_symmetries_find_them_too(glimpses, field):
     image, truth = field
-    found = scan(zoom, Slide(image, mpp=MPP), labels=["disc"], **HOW)
+    found = scan(glimpses, Slide(image, mpp=MPP), labels=["disc"], **HOW)
     score = detection_score(truth, found, mpp=MPP, radius_um=0.5, labels=["disc"])["disc"]
     assert score["recall"] == 1
     # Peaks on nothing, which training does not show, may be named too, but less surely.
@@ -162,7 +160,7 @@ def test_the_baselines_map_finds_them_too(baseline, field):
 
 WAYS = {
     "heat": ("heat", {}),
-    "zoom": ("zoom", {}),
+    "glimpses": ("glimpses", {}),
     "dense": ("dense", {}),
     "baseline": ("baseline", {}),
     "map": ("baseline", {"stride": 4}),
