@@ -82,7 +82,7 @@ def measure_fold(options, store, crops, variant, seed, fold):
 
 
 def sections(store):
-    """Write a row for each variant: means over folds, and differences to the default by fold.
+    """Write a table for each test set, means over folds and differences to the default, and times.
 
     A difference is that of the same fold and seed, in points, mean (least to most).
     """
@@ -93,33 +93,49 @@ def sections(store):
     default = found.get("default", {})
     if not default:
         return {"ablation": "Nothing is stored yet."}
-    names = [name for name in SETS if all(name in row["counts"] for row in default.values())]
-    header = ["variant", "folds"]
-    for name in names:
-        header += [f"{name}: balanced accuracy", "difference", "AUROC", "difference"]
-    header += ["fit (CPU s)", "predict (CPU s)"]
-    lines = []
+    pairs = {}  # of each variant: its rows, and those of the default on the same folds and seeds
     for variant in ("default", *IN_PREDICTION, *list(VARIANTS)[1:]):
         runs = sorted(set(found.get(variant, {})) & set(default))
-        if not runs:
-            continue
-        mine, base = ([rows[run] for run in runs] for rows in (found[variant], default))
-        cells = [variant, len(runs)]
-        for name in names:
-            for measure in ("balanced accuracy", "AUROC"):
-                values, others = (
-                    [amibr.scores([row], name)[measure] for row in rows] for rows in (mine, base)
-                )
-                change = "-" if variant == "default" else difference(values, others)
-                cells += [mean_and_range(values) if change == "-" else mean(values), change]
-        for part in ("fit", "predict"):
-            cells.append(f"{np.mean([row[f'{part}_cpu_seconds'] for row in mine]):.0f}")
+        if runs:
+            pairs[variant] = [[rows[run] for run in runs] for rows in (found[variant], default)]
+    made_on = store.where(store.rows, lambda row: row["variant"])
+    parts = [
+        f"**{name}**\n\n{scores_on(name, pairs)}"
+        for name in SETS
+        if all(name in row["counts"] for row in default.values())
+    ]
+    return {"ablation": "\n\n".join([made_on, *parts, f"**CPU time**\n\n{times(pairs)}"])}
+
+
+def scores_on(name, pairs):
+    """Write the table of a test set."""
+    lines = []
+    for variant, sides in pairs.items():
+        cells = [variant, len(sides[0])]
+        for measure in ("balanced accuracy", "AUROC"):
+            values, others = (
+                [amibr.scores([row], name)[measure] for row in rows] for rows in sides
+            )
+            if variant == "default":
+                cells += [mean_and_range(values), "-"]
+            else:
+                cells += [f"{np.mean(values):.3f}", difference(values, others)]
         lines.append(cells)
-    return {"ablation": f"{store.where(store.rows)}\n\n{table(header, lines)}"}
+    header = ["variant", "folds", "balanced accuracy", "difference", "AUROC", "difference"]
+    return table(header, lines)
 
 
-def mean(values):
-    return f"{np.mean(values):.3f}"
+def times(pairs):
+    """Write the table of times, means over folds."""
+    lines = [
+        [variant]
+        + [
+            f"{np.mean([row[f'{part}_cpu_seconds'] for row in rows]):.0f}"
+            for part in ("fit", "predict")
+        ]
+        for variant, (rows, _) in pairs.items()
+    ]
+    return table(["variant", "fit (CPU s)", "predict (CPU s)"], lines)
 
 
 def difference(values, others):
