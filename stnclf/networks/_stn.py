@@ -10,7 +10,6 @@ from torch import nn
 
 from ._stain import restained
 from .layers import SYMMETRIES, identity, reduction_for, sample
-from .localizers import Location
 
 __all__ = ["STNNet", "System"]
 
@@ -224,10 +223,6 @@ class STNNet(System):
         color = None if color is None else color.repeat(k, 1, 1)
         logits = self._classify(windows, color, tta).view(k, n, -1)
         return (logits.log_softmax(2) + weights.T[:, :, None]).logsumexp(0)
-
-    def classify_known(self, images, theta, patch_theta=None, color=None):
-        """Classify the cells in known windows ``theta`` (n, 2, 3): logits (n, n_classes)."""
-        return self.recognize(images, Location(theta, None), patch_theta, color)
 
     def _classify(self, windows, color, tta):
         if not tta:

@@ -157,12 +157,9 @@ def _all_cells(batch):
 
 def _logits(module, batch, images, stage, location):
     """Logits of the classes in what the stage shows."""
-    drawn = batch.patch_theta, batch.color
-    if stage.classifies == "cell" and not stage.localizes:
-        return module.classify_known(images, batch.shown, *drawn)
     if stage.classifies == "cell":
         location = Location(batch.shown, None, features=location.features)
-    return module.recognize(images, location, *drawn)
+    return module.recognize(images, location, batch.patch_theta, batch.color)
 
 
 def learning_rate(schedule, lr, progress):
