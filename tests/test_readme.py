@@ -50,7 +50,9 @@ STN, CNN = "STN", "modern CNN on the whole patch"
 
 
 def test_scores_on_the_three_sets_are_those_of_the_accuracy_page():
-    lines = re.findall(r"^\d+ cells from \d+ images; (.*)\.$", page("accuracy.md"), re.MULTILINE)
+    # The fourth set, of rare red cells, has a table of its own in the README.
+    text = page("accuracy.md").partition("## Chula")[0]
+    lines = re.findall(r"^\d+ cells from \d+ images; (.*)\.$", text, re.MULTILINE)
     scores = []  # of each set, by the name of the method, without its settings
     for line in lines:
         _, line = line.split(": ", 1)

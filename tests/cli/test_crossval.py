@@ -128,15 +128,15 @@ def test_folds_that_are_done_are_not_done_again(patches, tmp_path):
 
 def test_the_mean_history_is_that_of_the_folds_that_reached_an_epoch():
     a, nothing = _crossval._history_numbers([]), np.nan
-    # Index of the stage, epoch, train, valid, localization, match, classification.
+    # Index of the stage, epoch, train, valid, localization, classification.
     first = np.array(
         [
-            [0, 1, 3.0, nothing, nothing, nothing, 2.0],
-            [0, 2, 1.0, nothing, nothing, nothing, 0.5],
-            [1, 1, 4.0, nothing, 0.75, nothing, nothing],
+            [0, 1, 3.0, nothing, nothing, 2.0],
+            [0, 2, 1.0, nothing, nothing, 0.5],
+            [1, 1, 4.0, nothing, 0.75, nothing],
         ]
     )
-    second = first[[0, 2]] + [0, 0, 2, 0, 0.5, 0, 1]
+    second = first[[0, 2]] + [0, 0, 2, 0, 0.5, 1]
     assert mean_history([first, second, a]) == [
         {"stage": "classifier", "epoch": 1, "train_loss": 4.0, "classification_loss": 2.5},
         {"stage": "classifier", "epoch": 2, "train_loss": 1.0, "classification_loss": 0.5},

@@ -159,10 +159,10 @@ def test_control_characters_are_written_out_everywhere(tmp_path):
 
 def test_the_training_curves_show_every_loss_that_there_is(tmp_path):
     history = [
-        {"stage": "joint", "epoch": e, "match_loss": 2 / e, "localization_loss": e} for e in (1, 2)
+        {"stage": "joint", "epoch": e, "valid_loss": 2 / e, "localization_loss": e} for e in (1, 2)
     ]
     page = written(tmp_path / "r.html", histories={"STN": history})
-    assert "training, which place" in page
+    assert page.count(">validation<") == 1
     assert "training, classes" not in page
     assert "training, position" in page
 
