@@ -277,6 +277,13 @@ def mean_and_range(values, digits=3):
     return f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
+def seconds(values):
+    """Write times of folds: the mean, and the range where machines must have differed."""
+    values = list(values)
+    spread = max(values) > 1.5 * min(values)
+    return mean_and_range(values, 0) if spread else f"{np.mean(values):.0f}"
+
+
 def environment():
     """Describe the machine and the versions of what is measured with."""
     versions = {"python": platform.python_version()}

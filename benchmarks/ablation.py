@@ -11,7 +11,7 @@ same folds and seeds; several processes may share the file of results.
 import amibr
 import numpy as np
 from _evaluate import build
-from _run import carry_out, mean_and_range, needs_data, parameters, parser, table
+from _run import carry_out, mean_and_range, needs_data, parameters, parser, seconds, table
 
 KEY = ("variant", "seed", "fold", "max_samples")
 #: Name -> parameters that differ from the default. Each is trained.
@@ -127,12 +127,9 @@ def scores_on(name, pairs):
 
 def times(pairs):
     """Write the table of times, means over folds."""
+    parts = ("fit", "predict")
     lines = [
-        [variant]
-        + [
-            f"{np.mean([row[f'{part}_cpu_seconds'] for row in rows]):.0f}"
-            for part in ("fit", "predict")
-        ]
+        [variant, *(seconds(row[f"{part}_cpu_seconds"] for row in rows) for part in parts)]
         for variant, (rows, _) in pairs.items()
     ]
     return table(["variant", "fit (CPU s)", "predict (CPU s)"], lines)

@@ -26,6 +26,7 @@ from _run import (
     needs_data,
     parameters,
     parser,
+    seconds,
     table,
 )
 
@@ -429,7 +430,7 @@ def fold_cells(rows, score, label=None):
         errors = np.concatenate([values for part in parts for values in part.values()]) / 10
         where = [f"{np.median(errors):.1f}", f"{100 * np.mean(errors <= 8):.0f} %"]
     scores = mean_and_range([confusion_scores([row])[score] for row in rows])
-    return [which, scores, *where, f"{np.mean([row['fit_cpu_seconds'] for row in rows]):.0f}"]
+    return [which, scores, *where, seconds(row["fit_cpu_seconds"] for row in rows)]
 
 
 if __name__ == "__main__":

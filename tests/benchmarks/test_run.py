@@ -196,6 +196,11 @@ def test_a_mean_of_several_has_its_range():
     assert made.splitlines()[1] == "| --- | --- | ---: |"
 
 
+def test_times_have_a_range_where_machines_must_have_differed():
+    assert _run.seconds([100.0, 148.0]) == "124"
+    assert _run.seconds(x for x in [100.0, 151.0, 400.0]) == "217 (100 to 400)"
+
+
 def test_data_is_asked_for():
     import accuracy
 
