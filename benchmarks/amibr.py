@@ -37,6 +37,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score, roc_curve
 from sklearn.model_selection import StratifiedGroupKFold
 
+from stnclf._utils.printable import counted
+
 KEY = ("method", "seed", "fold", "max_samples")
 N_FOLDS = 5
 RARE, COMMON = "Atypical", "Normal"
@@ -248,7 +250,8 @@ def sections(store):
         title, seeds = METHODS[method][0], runs[method].values()
         rows = [row for mine in seeds for row in mine]
         seconds = f"{np.mean([row['fit_cpu_seconds'] for row in rows]):.0f}"
-        which = f"{len(rows)} fold models" + (f", {len(seeds)} seeds" if len(seeds) > 1 else "")
+        which = counted(len(rows), "fold model")
+        which += f", {len(seeds)} seeds" if len(seeds) > 1 else ""
         lines.append(line_of(f"{title}; {which}", names, [(([row]), 0.5) for row in rows], seconds))
         complete = [mine for mine in seeds if len(mine) == N_FOLDS]
         if complete:
