@@ -24,6 +24,7 @@ import torch
 
 from stnclf._utils.checks import uses_bfloat16
 from stnclf._utils.files import write_atomically
+from stnclf._utils.printable import counted
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
@@ -201,7 +202,7 @@ def machine_of(environment):
     torch_version = environment["versions"]["torch"].split("+")[0]
     name, threads = environment.get("gpu") or environment["cpu"], environment["threads"]
     name = f"{name} with bfloat16" if environment.get("bfloat16") else name
-    return f"{name}, {threads} thread{'s' * (threads != 1)}, torch {torch_version}"
+    return f"{name}, {counted(threads, 'thread')}, torch {torch_version}"
 
 
 def canonical(settings):

@@ -23,6 +23,7 @@ from _run import carry_out, parser, table
 
 from stnclf import CiresanBaseline, STNCellClassifier
 from stnclf._utils.checks import uses_bfloat16
+from stnclf._utils.printable import counted
 from stnclf._utils.threads import Workers
 from stnclf.sampling import Augmentation, CellDataset, Frame, TrainingBatches, patch_batches
 from stnclf.sampling._batch import as_float
@@ -197,8 +198,9 @@ def sections(store):
         lines.append([row["job"], *cells])
     facts = store.data["stages"]
     text = (
-        f"{facts['samples']} images of 192 px, patches of 128 px, {facts['epochs']} epoch(s), "
-        f"{facts['repeats']} repeats. {store.where(store.rows)}"
+        f"{facts['samples']} images of 192 px, patches of 128 px, "
+        f"{counted(facts['epochs'], 'epoch')}, {facts['repeats']} repeats. "
+        f"{store.where(store.rows)}"
     )
     header = ["job", *ways, "stnclf / bare", "stnclf / float32"]
     return {"stages": f"{text}\n\n{table(header, lines)}"}
