@@ -15,6 +15,7 @@ from stnclf.slides import Slide
 from tests.report.test_html import embedded
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
@@ -147,12 +148,24 @@ def names(browser):
 
 
 def wait(browser, condition):
-    return WebDriverWait(browser, 10, poll_frequency=0.05).until(lambda _: condition())
+    # What was found may be drawn anew before it is asked.
+    waiting = WebDriverWait(browser, 10, 0.05, [StaleElementReferenceException])
+    return waiting.until(lambda _: condition())
 
 
 def says(browser, name, start):
     """Wait until a text begins so; events reach the page a little later than they are sent."""
     wait(browser, lambda: get(browser, name).text.startswith(start))
+
+
+def focused(browser, start):
+    """Wait until what has the focus is labelled so; a dialog gives it back after it is closed."""
+
+    def label():
+        return browser.switch_to.active_element.get_attribute("aria-label") or ""
+
+    wait(browser, lambda: label().startswith(start))
+    return browser.switch_to.active_element
 
 
 def view(browser):
@@ -238,8 +251,8 @@ def test_the_threshold_moves_a_point_on_both_curves(opened, page):
     wait(opened, lambda: dots() != first)
     slider.send_keys(Keys.HOME)
     slider.send_keys(*[Keys.ARROW_RIGHT] * 30)
-    k = int(slider.get_property("value"))
-    assert k == 30
+    k = 30
+    wait(opened, lambda: int(slider.get_property("value")) == k)
     found, false = (one["methods"][0][key][k] for key in ("found", "false"))
     says(opened, "curve-value", f"{one['thresholds'][k] / 1e5:.2f}")
     precision = found / (found + false)
@@ -300,8 +313,7 @@ def test_patches_by_keyboard(opened):
     first = tiles(opened)[0]
     opened.execute_script("arguments[0].focus()", first)
     first.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
-    active = opened.switch_to.active_element
-    assert active.get_attribute("aria-label").startswith("Cell 2:")
+    active = focused(opened, "Cell 2:")
     assert active.value_of_css_property("outline-style") == "solid"
     active.send_keys(Keys.ENTER)
     says(opened, "large-title", "Cell 2: annotated tumour, predicted tumour")
@@ -314,7 +326,7 @@ def test_patches_by_keyboard(opened):
     says(opened, "large-place", f"4 of {N}")
     opened.switch_to.active_element.send_keys(Keys.ESCAPE)
     wait(opened, lambda: get(opened, "large").get_attribute("open") is None)
-    assert opened.switch_to.active_element.get_attribute("aria-label").startswith("Cell 3:")
+    focused(opened, "Cell 3:")
 
 
 def test_the_window_can_be_hidden_in_the_large_picture(opened):
@@ -479,7 +491,7 @@ def test_cells_of_the_slide_open_with_their_position(opened):
     says(opened, "cell-title", "Cell 4: tumour, missed")
     get(opened, "cell-show").click()
     wait(opened, lambda: view(opened)[:2].tolist() == [100.5, 50.5])
-    assert get(opened, "cell").get_attribute("open") is None
+    wait(opened, lambda: get(opened, "cell").get_attribute("open") is None)
     # A click on a cell of the slide opens it.
     get(opened, "slide-whole").click()
     x, y, zoom = view(opened)
