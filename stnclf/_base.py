@@ -32,6 +32,7 @@ from ._utils.checks import (
 from ._utils.errors import argument_error
 from ._utils.images import as_images, check_image_shape, check_size, naming
 from ._utils.neutral import neutral
+from ._utils.printable import counted
 from ._utils.sized_images import warn_of_context
 from .networks import initialize, positional_names
 from .sampling import Augmentation, CellDataset, Frame, channel_statistics
@@ -258,8 +259,9 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         if self._named("augment").stain and (X.shape[3] != 3 or self.pixel_unit_.full is None):
             raise argument_error(
                 "augment",
-                f"got stain={self._named('augment').stain:g} for {X.shape[3]} channel(s) of "
-                f"{self.pixel_unit_}; wants red, green and blue, of 8 or 16 bits or from 0 to 1.",
+                f"got stain={self._named('augment').stain:g} for "
+                f"{counted(X.shape[3], 'channel')} of {self.pixel_unit_}; wants red, "
+                "green and blue, of 8 or 16 bits or from 0 to 1.",
             )
         self._check_cells(given)
         return given
@@ -289,8 +291,9 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         if len(kept) < 2:
             raise argument_error(
                 "y",
-                f"got {len(kept)} class(es), {classes[kept].tolist()}; {type(self).__name__} "
-                "wants at least two classes (samples of weight zero do not count).",
+                f"got {counted(len(kept), 'class', 'classes')}, {classes[kept].tolist()}; "
+                f"{type(self).__name__} wants at least two classes (samples of weight zero "
+                "do not count).",
             )
         if going_on and self.random_state is None:
             seed = self.net_.seed  # the same samples stay held out

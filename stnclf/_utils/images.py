@@ -18,6 +18,7 @@ from .containers import is_table, plain, refuse_masked, with_names
 from .errors import argument_error
 from .image_files import load_images
 from .pixel_unit import PixelUnit, as_fitted
+from .printable import counted
 
 _FORMS = (
     "images of shape (n_samples, height, width, channels) or (n_samples, height, width), rows of "
@@ -185,7 +186,7 @@ def guess_image_shape(n_features):
 def describe(shape):
     """Words for the shape of an image."""
     height, width, channels = shape
-    return f"{height} x {width} px (height x width) with {channels} channel(s)"
+    return f"{height} x {width} px (height x width) with {counted(channels, 'channel')}"
 
 
 def _is_image_sequence(X):

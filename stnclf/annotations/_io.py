@@ -13,7 +13,7 @@ from typing import Any
 from .._utils.files import check_path, written_whole
 from .._utils.names import composed
 from .._utils.optional import import_pandas
-from .._utils.printable import printable, quoted, shortened
+from .._utils.printable import counted, printable, quoted, shortened
 from .._utils.typing import PathLike, Table
 from ._coco import midog_text
 from ._context import Context
@@ -388,7 +388,7 @@ def _doubts(table: Table, context: Context) -> Iterator[str]:
     if context.skipped:
         kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(context.skipped.items()))
         total = sum(context.skipped.values())
-        yield f"{total} object(s) left out, of {total + len(table)}: {kinds}."
+        yield f"{counted(total, 'object')} left out, of {total + len(table)}: {kinds}."
     if context.numbered:
         yield "names images and classes by their numbers only; rename them, or pass image=."
     yield from context.doubts
@@ -396,8 +396,8 @@ def _doubts(table: Table, context: Context) -> Iterator[str]:
     missing = labels[labels.isin(_MISSING)]
     if len(missing):
         yield (
-            f"has {len(missing)} label(s) {quoted(missing.iloc[0])}, which are taken for a "
-            "class; leave them empty where there is none."
+            f"has {counted(len(missing), 'label')} {quoted(missing.iloc[0])}, which are "
+            "taken for a class; leave them empty where there is none."
         )
     if labels.str.lstrip().str.startswith(("{", "[")).any():
         first = labels[labels.str.lstrip().str.startswith(("{", "["))].iloc[0]

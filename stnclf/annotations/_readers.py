@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._utils.printable import counted
 from .._utils.typing import Table
 from . import _asap, _imagescope, _ndpa
 from ._asap import read_asap
@@ -73,8 +74,8 @@ def _boxes(document: Any, context: Context, box_format: str = "auto") -> Table:
     crowds = sum(isinstance(item, dict) and scalar(item.get("iscrowd")) == 1 for item in items)
     if crowds:
         context.doubts.append(
-            f"{crowds} object(s) have iscrowd=1, by which COCO means a group; each is one cell "
-            "here. table[table.iscrowd == 0] leaves them out."
+            f"{counted(crowds, 'object')} with iscrowd=1, by which COCO means a group; each is one "
+            "cell here. table[table.iscrowd == 0] leaves them out."
         )
     return boxes_table(document, box_format, context.skipped)
 

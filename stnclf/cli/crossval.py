@@ -21,6 +21,7 @@ from tqdm import tqdm
 from .._serialization.training_record import LOSSES
 from .._utils.errors import argument_error
 from .._utils.images import naming
+from .._utils.printable import counted
 from ..report import evaluate
 from .patch_set import load_patches
 from .training_lines import FoldLines
@@ -60,9 +61,10 @@ def make_folds(y, groups, n_folds, seed, argument="folds"):
     ValueError
         If there are fewer slides, or fewer samples of each class, than folds.
     """
-    if groups is not None and len(np.unique(groups)) < n_folds:
+    n_slides = None if groups is None else len(np.unique(groups))
+    if n_slides is not None and n_slides < n_folds:
         raise argument_error(
-            argument, f"got {n_folds}, but the patches are of {len(np.unique(groups))} slide(s)."
+            argument, f"got {n_folds}, but the patches are of {counted(n_slides, 'slide')}."
         )
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     splitter = kind(n_folds, shuffle=True, random_state=seed)

@@ -66,8 +66,8 @@ def detection_folds(groups, n_folds, seed):
     names = np.unique(groups)
     if len(names) < max(3, n_folds):
         raise click.BadParameter(
-            f"got {n_folds}, but the patches are of {len(names)} slide(s); --detect wants as many "
-            "slides as folds, and three: to train, to choose the threshold, to score.",
+            f"got {n_folds}, but the patches are of {counted(len(names), 'slide')}; --detect wants "
+            "as many slides as folds, and three: to train, to choose the threshold, to score.",
             param_hint="'--folds'",
         )
     shuffled = np.random.default_rng(seed).permutation(names).tolist()

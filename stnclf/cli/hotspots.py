@@ -148,7 +148,7 @@ def hotspots(
     else:
         across, down = field_extent(1.0, area, None, how["aspect"])
         size = f"of {across:.4g} x {down:.4g} px"
-    say(f"{out or slide}: {len(fields)} field(s) {size}{most}")
+    say(f"{out or slide}: {counted(len(fields), 'field')} {size}{most}")
 
 
 def _names(slide):

@@ -249,7 +249,7 @@ def patches(
     n_out = n_rows + how["background"] - len(found.X)
     text = f"{text}; {n_out} of {n_rows} rows left out" if n_out else text
     n_skipped = len(found.facts.get("skipped", ()))
-    say(f"{text}; {n_skipped} region(s) that cannot be read" if n_skipped else text)
+    say(f"{text}; {counted(n_skipped, 'region')} that cannot be read" if n_skipped else text)
     if how["background"]:
         size, distance = found.facts["size"], how["background_distance"]
         distance = size / math.sqrt(2) if distance is None else distance

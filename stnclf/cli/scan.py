@@ -152,9 +152,9 @@ def scan_command(
             with contextlib.suppress(OSError):  # there are tables in it
                 out.rmdir()
     n_failed = len(slides) - n_done
-    text = f"{out}: {counted(n_cells, 'cell')} on {n_done} slide(s){_glass(left_out)}"
+    text = f"{out}: {counted(n_cells, 'cell')} on {counted(n_done, 'slide')}{_glass(left_out)}"
     if n_skipped:
-        text = f"{text}; {n_skipped} region(s) skipped that cannot be read (.skipped.csv)"
+        text = f"{text}; {counted(n_skipped, 'region')} skipped that cannot be read (.skipped.csv)"
     say(f"{text}; {n_failed} failed" if n_failed else text)
     if n_failed:
         raise click.exceptions.Exit(1)

@@ -12,7 +12,7 @@ import click
 from .._utils.files import check_writable, write_atomically
 from .._utils.names import base_name, composed
 from .._utils.optional import import_pandas
-from .._utils.printable import printable
+from .._utils.printable import counted, printable
 from .._utils.run import read_sidecar, write_sidecar
 from .._version import __version__
 from ..annotations import read_annotations, resolve_image
@@ -190,7 +190,7 @@ def score(
     for label, value in thresholds.items() if choose else ():
         show(printable(f"threshold of {label}: {value:.4f}"))
     show(printable(detection_table(scores), keep="\n"))
-    text = f"{len(scores['slides'])} slide(s), radius {radius:g} {unit}"
+    text = f"{counted(len(scores['slides']), 'slide')}, radius {radius:g} {unit}"
     if others:
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         text = f"{text}; {others[0]}{more} of {truth} not scanned, left out"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._utils.printable import counted
 from .cautions import is_ignored
 from .resolutions import SAME
 
@@ -352,10 +353,10 @@ def cautions_about_regions(table, decides=True):
     for label in sorted(set(labels[wide])):
         own = labels == label
         n, times = (wide & own).sum(), np.median(sides[wide & own]) / cell
-        text = f"{label!r} has {n} object(s) {times:.3g} times as wide as the cells"
+        text = f"{label!r} has {counted(n, 'object')} {times:.3g} times as wide as the cells"
         if decides:
-            counted = "not counted" if few[own].all() else "counted"
-            text = f"{text}, {counted} for the sizes"
+            part = "not counted" if few[own].all() else "counted"
+            text = f"{text}, {part} for the sizes"
         others = sorted({name for name in labels if not is_ignored(name)} - set(labels[wide]))
         if wide[own].all() and others:
             options = [f"--label {shlex.quote(other)}" for other in others]

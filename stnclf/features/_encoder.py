@@ -17,6 +17,7 @@ from .._utils.checks import check_centers, check_device
 from .._utils.errors import argument_error
 from .._utils.images import as_images, check_size
 from .._utils.pixel_unit import check_white
+from .._utils.printable import counted
 from .._utils.sized_images import warn_of_context
 from .._utils.typing import Images
 from ..geometry import cell_theta, patch_origin
@@ -350,9 +351,8 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
             fits = False
         if not fits or (name == "std" and (numbers <= 0).any()):
             kind = "a positive number" if name == "std" else "a number"
-            raise argument_error(
-                name, f"got {value!r}, wants {kind}, or one for each of {n_channels} channel(s)."
-            )
+            each = counted(n_channels, "channel")
+            raise argument_error(name, f"got {value!r}, wants {kind}, or one for each of {each}.")
         return torch.from_numpy(np.broadcast_to(numbers, (n_channels,)).copy())[:, None, None]
 
     def _encode(self, images, centers, n):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+from .._utils.printable import counted
 from ..ensemble import Ensemble, members_of
 
 __all__ = ["as_markdown"]
@@ -42,7 +43,10 @@ def as_markdown(estimator, versions):
             ("what", "value"),
             [
                 *count,
-                ("images", f"{height} x {width} px (height x width), {channels} channel(s)"),
+                (
+                    "images",
+                    f"{height} x {width} px (height x width), {counted(channels, 'channel')}",
+                ),
                 ("pixels", str(estimator.pixel_unit_ or "not known")),
                 ("um per pixel", "not known" if estimator.mpp is None else f"{estimator.mpp:g}"),
                 ("patch that the networks see", _size(estimator.patch_size_)),

@@ -20,6 +20,7 @@ from .._utils.errors import argument_error, check_utf8
 from .._utils.identity import describe_source, run_identity
 from .._utils.neutral import neutral
 from .._utils.optional import import_pandas
+from .._utils.printable import counted
 from .._utils.progress import Progress
 from .._utils.run import check_out
 from .._utils.thresholds import least_probabilities
@@ -277,7 +278,7 @@ def _say_skipped(table, skipped, out):
     write_skipped(out, skipped)
     if skipped:
         first = "{!r} at x, y, width, height = {}, {}, {}, {}".format(*skipped[0])
-        more = f" and {len(skipped) - 1} more region(s)" if len(skipped) > 1 else ""
+        more = f" and {counted(len(skipped) - 1, 'more region')}" if len(skipped) > 1 else ""
         warnings.warn(f"{first}{more} cannot be read and was skipped.", UserWarning, stacklevel=3)
 
 
@@ -411,7 +412,8 @@ def check_estimator(estimator):
     if estimator.image_shape_[2] != 3:
         raise argument_error(
             "estimator",
-            f"was trained on images of {estimator.image_shape_[2]} channel(s), slides have 3.",
+            f"was trained on images of {counted(estimator.image_shape_[2], 'channel')}, slides "
+            "have 3.",
         )
     unit = getattr(estimator, "pixel_unit_", None)
     try:

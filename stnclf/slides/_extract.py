@@ -15,6 +15,7 @@ from .._utils.errors import argument_error
 from .._utils.files import check_path
 from .._utils.identity import describe_source, run_identity
 from .._utils.part_file import PartFile
+from .._utils.printable import counted
 from .._utils.run import check_out, read_header
 from .._utils.sized_images import with_sizes
 from .._utils.typing import PathLike, RandomState, Table
@@ -322,7 +323,7 @@ def _without(lost, broken, names, n, out):
     if not lost:
         return None
     where = "{!r} at x, y, width, height = {}, {}, {}, {}".format(*regions[0])
-    more = f" and {len(regions) - 1} more region(s)" if len(regions) > 1 else ""
+    more = f" and {counted(len(regions) - 1, 'more region')}" if len(regions) > 1 else ""
     text = f"{len(lost)} of {n} patches are left out, which touch {where}{more}, not readable."
     warnings.warn(text, UserWarning, stacklevel=3)
     return np.setdiff1d(np.arange(n), sorted(lost))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.printable import counted
 from .._utils.typing import Pixels
 
 __all__ = ["BrokenTiles", "PatientReader", "SlideReadError", "open_again", "read_around"]
@@ -54,7 +55,7 @@ class SlideReadError(OSError):
         where = ""
         if regions:
             box = "x, y, width, height = {}, {}, {}, {}".format(*regions[0])
-            more = f" and {len(regions) - 1} more tile(s)" if len(regions) > 1 else ""
+            more = f" and {counted(len(regions) - 1, 'more tile')}" if len(regions) > 1 else ""
             where = f" at {box} (pixels of level 0){more}"
         super().__init__(f"{path!r}: cannot be read{where} ({reason}).")
         self.path, self.reason, self.regions = path, reason, tuple(regions)

@@ -322,7 +322,7 @@ def test_other_shapes_are_taken_for_what_they_say(shape):
         ((2, 40, 60, 3), "a tile or slide, use stnclf.scan.scan"),
         ((40, 60, 3), "a tile or slide, use stnclf.scan.scan"),
         ((12, 20, 3), r"X\[None\] is a single image\.$"),
-        ((2, 40, 10, 3), r"with 3 channel\(s\)\.$"),
+        ((2, 40, 10, 3), r"with 3 channels\.$"),
     ],
 )
 def test_images_of_another_size_may_be_meant_for_something_else(shape, hint):
@@ -345,7 +345,7 @@ def test_convention_sizes_are_height_width():
     assert check_size("patch_size", np.array([2, 7]), (1, 1), (4, 7), "images") == (2, 7)
     with pytest.raises(ValueError, match=r"patch_size: got \(7, 4\) .*larger than the images"):
         check_size("patch_size", (7, 4), (4, 7), (4, 7), "images")
-    assert describe((4, 7, 3)) == "4 x 7 px (height x width) with 3 channel(s)"
+    assert describe((4, 7, 3)) == "4 x 7 px (height x width) with 3 channels"
 
 
 def test_image_shape_is_checked():

@@ -61,7 +61,7 @@ def test_what_is_no_cell_is_counted(tmp_path):
         item("b", "Polygon", "t"),
         item("c", "Measurement", "t", (1, 2), (3, 4)),
     )
-    message = r"a\.xml: 2 object\(s\) left out, of 3: 1 measurements, 1 without a shape"
+    message = r"a\.xml: 2 objects left out, of 3: 1 measurements, 1 without a shape"
     with pytest.warns(UserWarning, match=message):
         assert len(read_annotations(path)) == 1
 

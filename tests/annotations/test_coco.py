@@ -278,7 +278,7 @@ def test_annotations_without_a_shape_are_left_out_and_counted(tmp_path):
     content = segments([], [[0, 0, 6, 0, 0, 12]], [], [[1, 2, 3]])
     content["annotations"][2]["bbox"] = None
     content["annotations"][3]["segmentation"] = [[1, 1, 7, 1, 1, 13]]
-    with pytest.warns(UserWarning, match=r"2 object\(s\) left out, of 4: 2 without a shape"):
+    with pytest.warns(UserWarning, match=r"2 objects left out, of 4: 2 without a shape"):
         table = read(tmp_path, content)
     assert table[["x", "y"]].to_numpy().tolist() == pytest.approx(
         np.array([[1.5, 3.5], [2.5, 4.5]])
@@ -330,7 +330,7 @@ def test_groups_of_cells_are_doubted(tmp_path):
     document = {"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "m"}]}
     path = tmp_path / "c.json"
     path.write_text(json.dumps({**document, "annotations": [crowd]}))
-    with pytest.warns(UserWarning, match=r"c\.json: 1 object\(s\) have iscrowd=1"):
+    with pytest.warns(UserWarning, match=r"c\.json: 1 object with iscrowd=1, "):
         assert read_annotations(path).iscrowd.tolist() == [1]
     path.write_text(json.dumps({**document, "annotations": None}))
     with pytest.raises(ValueError, match="'annotations' is no list"):

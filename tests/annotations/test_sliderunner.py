@@ -139,9 +139,7 @@ def test_deleted_rows_and_rows_without_a_position_are_left_out(tmp_path):
     extra += "UPDATE Annotations SET deleted = NULL WHERE uid = 3;"
     path = make(tmp_path / "a.sqlite", rows, extra=extra)
     # What people have deleted is no annotation; what has no position is one that cannot be read.
-    with pytest.warns(
-        UserWarning, match=r"a\.sqlite: 1 object\(s\) left out, of 3: 1 without a pos"
-    ):
+    with pytest.warns(UserWarning, match=r"a\.sqlite: 1 object left out, of 3: 1 without a pos"):
         assert read_annotations(path).id.tolist() == [1, 3]
 
 

@@ -166,7 +166,7 @@ def test_a_killed_run_goes_on(line, tmp_path, invoke):
 @pytest.mark.parametrize(
     ("more", "code", "words"),
     [
-        (["--folds", 4], 2, "'--folds': got 4, but the patches are of 3 slide(s)"),
+        (["--folds", 4], 2, "'--folds': got 4, but the patches are of 3 slides"),
         (["--method", "features"], 2, "'features' cannot scan"),
         (["--domain", "image"], 2, "--detect excludes --model and --domain"),
         (["--resume"], 2, "--resume needs --out"),

@@ -64,7 +64,7 @@ def test_cells_that_are_all_in_the_middle_get_a_note(road, tmp_path, invoke):
 def test_folds_have_no_slide_in_common(road, invoke):
     code, _, lines = invoke("evaluate", road / "patches", "--folds", 3, *QUICK)
     assert (code, len(lines)) == (1, 1)
-    assert "--folds: got 3, but the patches are of 2 slide(s)" in lines[0]
+    assert "--folds: got 3, but the patches are of 2 slides" in lines[0]
 
 
 def test_a_model_is_evaluated_as_it_is(road, tmp_path, invoke):

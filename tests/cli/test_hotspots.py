@@ -32,7 +32,7 @@ def test_hotspots_of_one_class(road, tmp_path, invoke):
     discs = table[table["label"] == "disc"]
     off_x, off_y = (discs["x"] - field["x"]).abs(), (discs["y"] - field["y"]).abs()
     assert ((off_x < field["width"] / 2) & (off_y < field["height"] / 2)).sum() == count[0]
-    assert lines == [f"{out}: 2 field(s) of 0.001 mm2, {count[0]:.0f} cells in the first"]
+    assert lines == [f"{out}: 2 fields of 0.001 mm2, {count[0]:.0f} cells in the first"]
     assert hot(invoke, road, path, "-o", out)[0] == 2
     page = tmp_path / "r.html"
     assert hot(invoke, road, path, "--report", page, "--label", "disc", "-n", 2)[0] == 0
@@ -51,7 +51,7 @@ def test_only_detections_of_the_probability_that_is_asked_for_count(road, tmp_pa
         more = ("--report", page, "-o", out, "--overwrite", *least)
         code, _, lines = hot(invoke, road, path, *more)
         assert code == 0, lines
-        assert lines == [f"{out}: 1 field(s) of 0.001 mm2, {n} cells in the first"]
+        assert lines == [f"{out}: 1 field of 0.001 mm2, {n} cells in the first"]
         assert read_annotations(out)["count"].tolist() == [n]
         (slide,) = embedded(page.read_text(encoding="utf-8"))["slides"]
         assert len(slide["cells"]["x"]) == n
@@ -68,7 +68,7 @@ def test_what_is_left_out_leaves_no_cells_of_another_slide(road, tmp_path, invok
     for least in (["--min-probability", 0.5], ["--label", "cross"]):
         more = ("--report", page, "-o", out, "--overwrite", *least)
         code, _, lines = hot(invoke, road, path, *more)
-        assert (code, lines) == (0, [f"{out}: 0 field(s) of 0.001 mm2"])
+        assert (code, lines) == (0, [f"{out}: 0 fields of 0.001 mm2"])
         (slide,) = embedded(page.read_text(encoding="utf-8"))["slides"]
         assert slide["cells"] is None
     path.write_text("\n".join(["image,x,y,label", "b.tif,1,1,m", "c.tif,1,1,m"]), encoding="utf-8")
@@ -83,7 +83,7 @@ def test_fields_of_any_unit_are_in_pixels_even_if_there_are_none(tmp_path, invok
     (tmp_path / "c.csv").write_text("image,x,y,label\n", encoding="utf-8")
     line = ("hotspots", tmp_path / "c.csv", tmp_path / "a.png", "-o", tmp_path / "f.csv")
     code, _, lines = invoke(*line, "--slide-mpp", 1, "--area", 0.012)
-    assert (code, lines) == (0, [f"{tmp_path / 'f.csv'}: 0 field(s) of 126.5 x 94.87 px"])
+    assert (code, lines) == (0, [f"{tmp_path / 'f.csv'}: 0 fields of 126.5 x 94.87 px"])
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_photograph_has_fields_in_pixels(road, tmp_path, invoke, monkeypatch):
     more = ("--width-px", 120, "--aspect", 1.5, "--map", tmp_path / "a.png")
     code, _, lines = invoke(*line, *more)
     assert code == 0, lines
-    assert "1 field(s) 120 px wide" in lines[0]
+    assert "1 field 120 px wide" in lines[0]
     assert "per_mm2" not in (tmp_path / "f.csv").read_text()
     assert min(Image.open(tmp_path / "a.png").size) > 800
     monkeypatch.setitem(sys.modules, "matplotlib", None)
@@ -134,13 +134,13 @@ def test_a_unit_that_is_no_micrometre_makes_no_millimetres(road, tmp_path, invok
     out, page = tmp_path / "f.csv", tmp_path / "r.html"
     code, _, lines = invoke(*line, "-o", out, "--report", page, "--area", 0.0192)
     assert code == 0, lines
-    assert "1 field(s) of 160 x 120 px" in lines[0]  # 0.0192 million pixels
+    assert "1 field of 160 x 120 px" in lines[0]  # 0.0192 million pixels
     assert "per_mm2" not in out.read_text()
     (slide,) = embedded(page.read_text(encoding="utf-8"))["slides"]
     assert slide["mpp"] is None
     assert "per_mm2" not in slide["fields"][0]
     code, printed, lines = invoke(*line, "--width-px", 160)
-    assert (code, "1 field(s) 160 px wide" in lines[0]) == (0, True)
+    assert (code, "1 field 160 px wide" in lines[0]) == (0, True)
     assert "per_mm2" not in printed
     # A file that says it is 1 has micrometres.
     picture = np.asarray(Image.open(road / "slides" / "ü.png"))
@@ -175,7 +175,7 @@ def test_cells_outside_the_slide_and_tables_of_nothing(road, tmp_path, invoke):
     assert str(path) in lines[0]
     path.write_text("image,x,y,label\n")
     code, _, lines = hot(invoke, road, path, "-o", tmp_path / "f.csv")
-    assert (code, lines) == (0, [f"{tmp_path / 'f.csv'}: 0 field(s) of 0.001 mm2"])
+    assert (code, lines) == (0, [f"{tmp_path / 'f.csv'}: 0 fields of 0.001 mm2"])
 
 
 def test_detections_of_another_slide_are_said(road, tmp_path, invoke):

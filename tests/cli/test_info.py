@@ -184,7 +184,7 @@ def test_a_region_is_named(invoke, tmp_path):
     path = tmp_path / "cells.csv"
     path.write_text("\n".join(["image,x,y,label,width,height", *rows]) + "\n", encoding="utf-8")
     text = (
-        "'Tumor' has 1 object(s) 20 times as wide as the cells, not counted for the sizes; "
+        "'Tumor' has 1 object 20 times as wide as the cells, not counted for the sizes; "
         "--label 'Körnige Zelle' leaves them out"
     )
     out = invoke("info", path, tmp_path)[1]

@@ -149,7 +149,7 @@ def test_the_whole_road(road, invoke, tmp_path):
     assert (code, printed) == (0, "")
     assert sorted(os.listdir(out)) == ["a b.csv", "a b.csv.json", "ü.csv", "ü.csv.json"]
     tables = [read_annotations(out / name) for name in ("a b.csv", "ü.csv")]
-    assert lines == [f"{out}: {sum(map(len, tables))} cells on 2 slide(s)"]
+    assert lines == [f"{out}: {sum(map(len, tables))} cells on 2 slides"]
     truth = read_annotations(road / "cells.sqlite")
     for table, slide in zip(tables, slides):
         assert set(table["image"]) == {slide.name}

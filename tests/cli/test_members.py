@@ -130,7 +130,7 @@ def test_what_is_no_ensemble_is_refused(ensemble, road, tmp_path, invoke):
     line = ("train", road / "patches", "-o", tmp_path / "m", *CNN)
     code, _, lines = invoke(*line, "--ensemble", 5)
     assert (code, len(lines)) == (1, 1)
-    assert "--ensemble: got 5, but the patches are of 2 slide(s)" in lines[0]
+    assert "--ensemble: got 5, but the patches are of 2 slides" in lines[0]
     code, _, lines = invoke(*line, "--set", f"init={ensemble}")
     assert (code, "it is an ensemble; wants one of its members" in lines[0]) == (1, True)
 

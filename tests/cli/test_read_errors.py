@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stnclf._utils.printable import counted
 from stnclf.annotations import write_annotations
 from stnclf.cli.patch_set import load_patches
 from stnclf.slides import Slide
@@ -209,7 +210,7 @@ def test_patches_skips_what_touches_the_tile_only(place, right, tmp_path, name):
     assert found.facts["skipped"] == [[f"{name}.tif", *TILE]]
     assert f"{name}.tif' at x, y, width, height = {', '.join(map(str, TILE))}" in lines[0]
     assert "8 patches of 24 px" in lines[-1]
-    assert "1 of 9 rows left out; 1 region(s) that cannot be read" in lines[-1]
+    assert "1 of 9 rows left out; 1 region that cannot be read" in lines[-1]
 
 
 def test_scan_skips_what_depends_on_the_tile(place, right, tmp_path):
@@ -218,7 +219,9 @@ def test_scan_skips_what_depends_on_the_tile(place, right, tmp_path):
     code, lines, _ = run(place, line, 10**9)
     assert code == 0, lines
     regions = read_skipped(out)
-    assert f"{len(regions)} region(s) skipped that cannot be read (.skipped.csv)" in lines[-1]
+    assert (
+        f"{counted(len(regions), 'region')} skipped that cannot be read (.skipped.csv)" in lines[-1]
+    )
     area = np.zeros((300, 420), bool)
     for image, x, y, width, height in regions:
         assert image == "openslide.tif"

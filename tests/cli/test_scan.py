@@ -155,12 +155,12 @@ def test_bad_slides_are_named_and_stop_nobody(make, road, tmp_path, invoke):
     assert (code, printed, len(lines)) == (1, "", 2)
     assert lines[0].startswith("stnclf scan: error: ")
     assert "bad.tif" in lines[0]
-    assert lines[1] == f"{out}: 0 cells on 0 slide(s); 1 failed"
+    assert lines[1] == f"{out}: 0 cells on 0 slides; 1 failed"
     assert sorted(os.listdir(tmp_path)) == names
     code, _, lines = invoke(*line, road / "slides" / "ü.png")
     assert code == 1
     assert [line for line in lines if "error" in line] == lines[:1]
-    assert lines[1].endswith("on 1 slide(s); 1 failed")
+    assert lines[1].endswith("on 1 slide; 1 failed")
     assert sorted(os.listdir(out)) == ["ü.csv", "ü.csv.json"]
 
 

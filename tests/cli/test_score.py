@@ -56,7 +56,7 @@ def test_scores_are_those_of_detection_score_and_of_a_count_by_hand(road, found,
     line = ("score", found, road / "cells.sqlite", "-o", out)
     code, printed, lines = invoke(*line, "--radius-px", 6)
     assert (code, len(lines)) == (0, 1), lines
-    assert lines[0] == f"{out}: 2 slide(s), radius 6 px"
+    assert lines[0] == f"{out}: 2 slides, radius 6 px"
     table = pd.concat(read_annotations(path) for path in sorted(found.glob("*.csv")))
     expected = detection_score(truth, table, radius_px=6)
     written = json.loads(out.read_text())
@@ -82,7 +82,7 @@ def test_scores_are_those_of_detection_score_and_of_a_count_by_hand(road, found,
         assert (curve["true_positives"][k], curve["n_detections"][k]) == (hits, n_found)
     # The radius in micrometres, by a number or by the slides themselves.
     _, _, lines = invoke(*line, "--radius", 6, "--slide-mpp", 1, "--overwrite")
-    assert lines[0] == f"{out}: 2 slide(s), radius 6 px"  # 1 is any unit
+    assert lines[0] == f"{out}: 2 slides, radius 6 px"  # 1 is any unit
     code, again, _ = invoke(*line, "--radius", 1.5, "--mpp", 0.25, "--overwrite")
     assert (code, again) == (0, printed)
     one = ("score", found / "a b.csv", road / "cells.sqlite")
@@ -383,7 +383,7 @@ def test_a_folder_of_tables_may_say_what_was_skipped_and_holds_no_table_twice(tm
     pd.concat([cells_of("a.tif"), cells_of("b.tif")]).to_csv(truth, index=False)
     (folder / "a.csv.skipped.csv").write_text("image,x,y,width,height\na.tif,0,0,9,9\n")
     code, printed, lines = invoke("score", folder, truth, "--radius-px", 5)
-    assert (code, lines) == (0, [f"{folder}: 2 slide(s), radius 5 px"])
+    assert (code, lines) == (0, [f"{folder}: 2 slides, radius 5 px"])
     assert printed.split("\n")[2].split()[:4] == ["all", "m", "8", "7"]
     found.to_csv(folder / "copy of a.csv", index=False)
     code, _, lines = invoke("score", folder, truth, "--radius-px", 5)

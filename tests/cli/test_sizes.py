@@ -130,7 +130,7 @@ def test_a_region_does_not_decide_the_sizes():
     assert recommend(both, 0.25) == recommend(cells, 0.25)
     (text,) = cautions_about_regions(both)
     assert text == (
-        "'tumour' has 1 object(s) 75 times as wide as the cells, not counted for the sizes; "
+        "'tumour' has 1 object 75 times as wide as the cells, not counted for the sizes; "
         "--label a leaves them out"
     )
     assert cautions_about_regions(cells) == []
@@ -138,7 +138,7 @@ def test_a_region_does_not_decide_the_sizes():
     both = pd.concat([cells, region.assign(label="a")])
     assert recommend(both, 0.25) == recommend(cells, 0.25)
     (text,) = cautions_about_regions(both, decides=False)
-    assert text.startswith("'a' has 1 object(s) 75 times as wide as the cells; if they are ")
+    assert text.startswith("'a' has 1 object 75 times as wide as the cells; if they are ")
     # Boxes around points stay boxes around points.
     drawn = cells.assign(width=50.0, height=50.0)
     assert recommend(pd.concat([drawn, region]), 0.5) == recommend(drawn, 0.5)
@@ -151,7 +151,7 @@ def test_wide_cells_decide_if_there_are_several():
     assert recommend(pd.concat([small, *large[:4]])).shrink == 1
     (text,) = cautions_about_regions(pd.concat([small, *large]))
     assert text == (
-        "'megakaryocyte' has 5 object(s) 10 times as wide as the cells, counted for the sizes; "
+        "'megakaryocyte' has 5 objects 10 times as wide as the cells, counted for the sizes; "
         "--label 'red cell' leaves them out"
     )
     # Eight times is not more than eight times.

@@ -83,7 +83,7 @@ def test_one_class_names_the_file(road, tmp_path, invoke):
     np.savez(tmp_path / "p.npz", X=found.X, y=np.full(60, "a"))
     code, _, lines = invoke("train", tmp_path / "p.npz", "-o", tmp_path / "m")
     assert (code, len(lines)) == (1, 1)
-    assert f"{tmp_path / 'p.npz'}: y: got 1 class(es)" in lines[0]
+    assert f"{tmp_path / 'p.npz'}: y: got 1 class, [" in lines[0]
 
 
 KILLED_TRAIN = """if True:

@@ -21,7 +21,7 @@ def test_the_card_of_an_stn(blobs):
     card = model_card(clf)
     assert card.startswith("# STNCellClassifier\n\nFind the cell in a patch")
     facts = dict(rows(card, "Input and output"))
-    assert facts["images"] == "24 x 36 px (height x width), 3 channel(s)"
+    assert facts["images"] == "24 x 36 px (height x width), 3 channels"
     assert facts["patch that the networks see"].startswith("20 x 30 px")
     assert facts["window on a cell"].startswith("10 x 15 px")
     assert facts["classes"] == "`'cross'`, `'disc'`"

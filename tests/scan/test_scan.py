@@ -495,6 +495,6 @@ def test_what_else_is_refused(heat, field, tmp_path):
         scan({}, slide)
     grey = STNCellClassifier(classifier_epochs=0, localizer_epochs=0, joint_epochs=0)
     grey.fit(np.zeros((4, 20, 20), np.uint8), [0, 1, 0, 1])
-    with pytest.raises(ValueError, match=r"estimator: .* 1 channel\(s\), slides have 3"):
+    with pytest.raises(ValueError, match=r"estimator: .* 1 channel, slides have 3"):
         scan(grey, slide)
     assert os.listdir(tmp_path) == []
