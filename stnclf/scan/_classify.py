@@ -20,13 +20,13 @@ from .._utils.run import check_out
 from .._utils.typing import PathLike, Pixels, Table
 from .._utils.values import check_positive
 from .._version import __version__
-from ..annotations import read_annotations
 from ..ensemble import Ensemble, class_columns
 from ..slides import Slide, SlideReadError
 from ..slides._cell_table import check_cells, on_level_0
 from ..slides._skipped import check_on_error
 from ..slides._slide import name_of, opened
 from ._finders import DIGITS
+from ._plane import numbers_of
 from ._scan import check_estimator, model_digest, plane_scale
 
 __all__ = ["classify_cells", "classify_table"]
@@ -194,7 +194,8 @@ def classify_table(estimator, slides, table, *, mpp, on_error, out, resume, verb
     proba = np.full((len(points), n_columns), np.nan)
     with Progress(out, header, resume) as progress:
         if progress.complete:
-            return read_annotations(out)
+            proba = numbers_of(out, first=5, n_columns=n_columns)
+            return _filled(table, proba, estimator.classes_)
         done = sum(len(cells) for cells in progress.cells.values())
         with tqdm(total=len(points), initial=done, unit="cell", disable=not verbose) as bar:
             for number, (name, here) in enumerate(parts):

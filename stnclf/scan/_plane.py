@@ -16,7 +16,15 @@ from ..slides._skipped import merged
 from ..slides._slide import name_of
 from ._finders import DIGITS, Block
 
-__all__ = ["Plane", "probable", "run", "table_of", "without_duplicates"]
+__all__ = [
+    "Plane",
+    "numbers_of",
+    "probable",
+    "run",
+    "table_of",
+    "table_of_run",
+    "without_duplicates",
+]
 
 #: Pixels of the plane: what cannot be read is left out in parts of about this side.
 _SMALLEST = 64
@@ -163,3 +171,60 @@ def table_of(cells, slide, classes):
     if cells.shape[1] > first:  # of an ensemble
         table["disagreement"] = cells[np.arange(len(cells)), first + cells[:, 2].astype(int)]
     return import_pandas().DataFrame(table)
+
+
+def table_of_run(out, slide, classes, n_columns):
+    """Read the table of a run that is complete as the run itself returned it.
+
+    Parameters
+    ----------
+    out : str
+        The file of `table_of`; who changes it makes it another run's, which is noticed before.
+    slide : Slide
+        What was scanned.
+    classes : ndarray of shape (n_classes,)
+        Labels of the model, of which the file has the text alone.
+    n_columns : int
+        Columns of the cells of such a run, see `table_of`.
+
+    Returns
+    -------
+    DataFrame
+    """
+    text, known = _texts(out), {str(name): name for name in classes.tolist()}
+    found = {}
+    for name in table_of(np.empty((0, n_columns)), slide, classes).columns:
+        values = text[str(name)].tolist()
+        if name == "label":
+            found[name] = [known[label] for label in values]
+        else:
+            found[name] = values if name == "image" else _numbers(values)
+    return import_pandas().DataFrame(found)
+
+
+def numbers_of(out, first, n_columns):
+    """Read numbers of the table of a run that is complete.
+
+    Parameters
+    ----------
+    out : str
+        The file.
+    first, n_columns : int
+        Column of the first of them, and how many there are.
+
+    Returns
+    -------
+    float64 ndarray of shape (n_rows, n_columns)
+        NaN where a cell of the table is empty.
+    """
+    columns = _texts(out).iloc[:, first : first + n_columns]
+    return np.stack([_numbers(columns[name]) for name in columns], axis=1)
+
+
+def _texts(out):
+    """Read a table of which nothing is guessed: every cell is a text."""
+    return import_pandas().read_csv(out, dtype=str, keep_default_na=False, encoding="utf-8")
+
+
+def _numbers(texts):
+    return np.array([text or "nan" for text in texts], dtype=np.float64)

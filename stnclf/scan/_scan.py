@@ -27,7 +27,6 @@ from .._utils.thresholds import least_probabilities
 from .._utils.typing import PathLike, Pixels, Table
 from .._utils.values import check_positive
 from .._version import __version__
-from ..annotations import read_annotations
 from ..ensemble import Ensemble, members_of
 from ..networks import CiresanNet, SharedNet
 from ..slides import Slide
@@ -39,7 +38,7 @@ from ._ensemble_finder import ScanNet, finder_for_ensemble
 from ._finders import PatchFinder, WindowFinder
 from ._heatmap_finder import HeatFinder, SharedFinder
 from ._map_finder import MapFinder
-from ._plane import Plane, probable, run, table_of, without_duplicates
+from ._plane import Plane, probable, run, table_of, table_of_run, without_duplicates
 
 __all__ = ["check_estimator", "identity", "model_digest", "plane_scale", "scan"]
 
@@ -255,18 +254,19 @@ def scan(
             header["slide"] = {name_of(slide): describe_source(slide._opener.source)}
             header = run_identity(**header, scale=scale)
         with Progress(out, header, resume) as progress:
+            n_columns = 3 + finder.per_class * len(estimator.classes_)
+            left_out = mask.left_out(slide.size, metric_mpp(slide))
             if progress.complete:
-                table = read_annotations(out)
-                table.attrs["skipped"] = read_skipped(out)
+                table = table_of_run(out, slide, estimator.classes_, n_columns)
+                table.attrs |= {"left_out": left_out, "skipped": read_skipped(out)}
                 return table
             skipped = run(plane, finder, tiles, progress, n_jobs, verbose, on_error)
             # An array without rows comes back without columns.
             parts = [cells for _, cells in progress.in_order() if len(cells)]
-            n_columns = 3 + finder.per_class * len(estimator.classes_)
             cells = np.concatenate([np.empty((0, n_columns)), *parts])
             cells = without_duplicates(probable(cells, least), radius)
             table = table_of(cells, slide, estimator.classes_)
-            table.attrs["left_out"] = mask.left_out(slide.size, metric_mpp(slide))
+            table.attrs["left_out"] = left_out
             _say_skipped(table, [(name_of(slide), *box) for box in skipped], out)
             progress.finish(table.to_csv(index=False, lineterminator="\n").encode())
     return table
