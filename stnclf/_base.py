@@ -163,6 +163,8 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         """
         for name, part in (key.split("__", 1) for key in params if "__" in key):
             value = params.get(name, getattr(self, name, None))
+            if name == "init":  # shared between clones
+                raise ValueError(f"init__{part}: init is used as it is, and none of it is set.")
             if name in self._NAMED and not hasattr(value, "set_params"):
                 raise ValueError(
                     f"{name}__{part}: got {name}={value!r}, wants an object that has it, "

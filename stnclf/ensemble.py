@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.exceptions import NotFittedError
 
 from ._base import BaseCellClassifier
 from ._prediction import PredictionMixin, log_proba_of
@@ -40,8 +40,8 @@ class Ensemble(PredictionMixin, BaseEstimator):
     ----------
     estimators : sequence of STNCellClassifier or CiresanBaseline
         The members: fitted, of images and patches of one size, and with the same classes. They are
-        used as they are, neither copied nor fitted again; `sklearn.base.clone` keeps them too, as
-        it does a `sklearn.frozen.FrozenEstimator`.
+        used as they are, neither copied nor fitted again; a clone of the ensemble has the same
+        ones.
 
     Attributes
     ----------
@@ -106,6 +106,12 @@ class Ensemble(PredictionMixin, BaseEstimator):
     def __init__(self, estimators: Sequence[BaseCellClassifier]) -> None:
         self.estimators = estimators
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Thresholds are those of the members that they were chosen for.
+        if name == "estimators" and value is not self.__dict__.get(name):
+            self.__dict__.pop("detection_thresholds_", None)
+        super().__setattr__(name, value)
+
     def fit(self, X: Images, y: ArrayLike | None = None, **params: Any) -> Ensemble:
         """Do nothing: the members are fitted already.
 
@@ -136,32 +142,7 @@ class Ensemble(PredictionMixin, BaseEstimator):
         ValueError
             If there are no members, or they do not fit together; the message says why.
         """
-        check_is_fitted(self)
         self._members()
-        return self
-
-    def set_params(self, **params: Any) -> Ensemble:
-        """Set the members.
-
-        Parameters
-        ----------
-        **params : dict
-            ``estimators``. Thresholds that were chosen for other members are dropped.
-
-        Returns
-        -------
-        Ensemble
-            The ensemble itself.
-
-        Raises
-        ------
-        ValueError
-            If there is no such parameter.
-        """
-        before = self.estimators
-        super().set_params(**params)
-        if self.estimators is not before:
-            self.__dict__.pop("detection_thresholds_", None)
         return self
 
     @neutral()
@@ -253,9 +234,8 @@ class Ensemble(PredictionMixin, BaseEstimator):
 
     def _members(self) -> list[BaseCellClassifier]:
         """Return the members, which are fitted and fit together."""
-        members = self._known_members()
+        members = self._fitted_members()
         for i, member in enumerate(members):
-            check_is_fitted(member)
             for name, own in _SHARED_ARRAYS.items():
                 if not same_labels(getattr(members[0], own), getattr(member, own)):
                     self._refuse(i, name, lambda m, own=own: getattr(m, own).tolist())
@@ -291,8 +271,19 @@ class Ensemble(PredictionMixin, BaseEstimator):
                 )
         return members
 
+    def _fitted_members(self) -> list[BaseCellClassifier]:
+        """Return the members, which are fitted; nothing is known of how they fit together."""
+        members = self._known_members()
+        for i, member in enumerate(members):
+            if not member.__sklearn_is_fitted__():
+                raise NotFittedError(
+                    f"estimators[{i}]: got a {type(member).__name__} that is not fitted, wants "
+                    "fitted ones; an ensemble fits none of them."
+                )
+        return members
+
     def _refuse(self, i, name, value):
-        first, other = (value(self.estimators[k]) for k in (0, i))
+        first, other = (value(self._known_members()[k]) for k in (0, i))
         raise argument_error(
             f"estimators[{i}]",
             f"has {name} {other}, but estimators[0] has {first}; wants members with the same.",
@@ -305,9 +296,12 @@ class Ensemble(PredictionMixin, BaseEstimator):
         shared = (*_SHARED, *_SHARED_ARRAYS, "n_features_in_", "feature_names_in_")
         if name not in (*shared, "objectness_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if not self.__sklearn_is_fitted__():
-            raise AttributeError(f"{name}: there is none before all members are fitted.")
-        members = self._members()
+        try:
+            members = self._members()
+        except NotFittedError as error:
+            raise AttributeError(
+                f"{name}: there is none before all members are fitted ({error})."
+            ) from error
         if name == "objectness_":
             return all(getattr(member, name, False) for member in members)
         return getattr(members[0], _SHARED_ARRAYS.get(name, name))
@@ -331,10 +325,14 @@ class Ensemble(PredictionMixin, BaseEstimator):
         return EnsembleNet(modules, self.patch_size_, self.cell_size_)
 
     def __sklearn_clone__(self) -> Ensemble:
-        return self
+        # Not the ensemble itself: who sets other members of the clone leaves this one alone.
+        other = type(self)(self.estimators)
+        if self.detection_thresholds_:
+            other.detection_thresholds_ = dict(self.detection_thresholds_)
+        return other
 
     def __sklearn_is_fitted__(self) -> bool:
-        return all(member.__sklearn_is_fitted__() for member in self._known_members())
+        return len(self._fitted_members()) > 0  # an error says which one is not
 
     def __sklearn_tags__(self) -> Any:
         return self._known_members()[0].__sklearn_tags__()

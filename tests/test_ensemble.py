@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import FixedThresholdClassifier, cross_validate
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, cross_validate
 from sklearn.utils.validation import check_is_fitted
 
 import stnclf
 from stnclf import CiresanBaseline, Ensemble, STNCellClassifier
 from stnclf._base import BaseCellClassifier
 from stnclf.ensemble import class_columns, members_of
+from stnclf.scan import scan
 from stnclf.scan._scan import _check_labels
 from tests.conftest import QUICK
 
@@ -107,7 +108,15 @@ def test_one_line_makes_one_of_a_cross_validation(blobs):
 def test_it_is_prefit(members, blobs):
     X, y = (array[:12] for array in blobs[:2])
     ensemble = Ensemble(members["stn"])
-    assert clone(ensemble) is ensemble
+    ensemble.detection_thresholds_ = {"disc": 0.7}
+    cloned = clone(ensemble)
+    assert cloned.estimators is ensemble.estimators
+    assert cloned.detection_thresholds_ == {"disc": 0.7}
+    cloned.detection_thresholds_["disc"] = 0.1
+    cloned.estimators = members["stn"][:1]
+    assert cloned.detection_thresholds_ == {}
+    assert ensemble.estimators == members["stn"]
+    assert ensemble.detection_thresholds_ == {"disc": 0.7}
     assert ensemble.get_params() == {"estimators": members["stn"]}
     before = ensemble.predict_proba(X)
     assert ensemble.fit(X[:5], y[:5]) is ensemble
@@ -131,6 +140,40 @@ def test_thresholds_are_those_of_its_members(members):
     assert ensemble.set_params(estimators=members["stn"][:2]).detection_thresholds_ == {}
     ensemble.detection_thresholds_ = {"disc": 0.6}
     assert ensemble.detection_thresholds_ == {"disc": 0.6}
+
+
+def test_a_search_over_members_leaves_the_ensemble_as_it_is(members, blobs):
+    X, y, _ = (array[:12] for array in blobs)
+    ensemble = Ensemble(members["stn"])
+    before = ensemble.predict_proba(X)
+    # scikit-learn clones what a grid holds, and members so lose what they have learned.
+    grid = {"estimators": [members["stn"][:1], members["stn"][:2]]}
+    with pytest.raises(ValueError, match=r"estimators\[0\]: got a STNCellClassifier that is not"):
+        GridSearchCV(ensemble, grid, cv=2, error_score="raise").fit(X, y)
+    assert np.array_equal(ensemble.predict_proba(X), before)
+
+
+def test_a_member_that_is_not_fitted_is_named(members, blobs, tmp_path):
+    ensemble = Ensemble([members["stn"][0], clone(members["stn"][1])])
+    words = r"estimators\[1\]: got a STNCellClassifier that is not fitted, wants fitted ones"
+    for call in (
+        ensemble.predict,
+        ensemble.fit,
+        lambda X: stnclf.save(ensemble, tmp_path / "a.safetensors"),
+        lambda X: scan(ensemble, X[0]),
+    ):
+        with pytest.raises(NotFittedError, match=words):
+            call(blobs[0][:2])
+    assert not hasattr(ensemble, "classes_")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_member_may_be_there_twice(members, blobs, tmp_path):
+    one, two = members["stn"][:2]
+    ensemble = Ensemble([one, two, one])
+    stnclf.save(ensemble, tmp_path / "a.safetensors")
+    found = stnclf.load(tmp_path / "a.safetensors").predict_proba(blobs[0][:6])
+    assert np.array_equal(found, ensemble.predict_proba(blobs[0][:6]))
 
 
 def test_a_threshold_goes_on_top(members, blobs):
@@ -183,7 +226,7 @@ def test_what_does_not_fit_together_is_refused(members, blobs):
     scaled = CiresanBaseline(mpp=0.5, epochs=0).fit(X, y)
     with pytest.raises(ValueError, match=r"estimators\[1\]: has mpp 0.5, but"):
         Ensemble([first, scaled]).predict(X)
-    with pytest.raises(NotFittedError, match="Ensemble"):
+    with pytest.raises(NotFittedError, match=r"estimators\[1\]: got a STNCellClassifier that"):
         Ensemble([first, STNCellClassifier()]).predict(X)
     assert not hasattr(Ensemble([first, STNCellClassifier()]), "classes_")
     with pytest.raises(NotFittedError):

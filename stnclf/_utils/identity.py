@@ -215,8 +215,14 @@ def _short(value):
 
 def _inside(folder):
     """List the files below a folder: names within it, and paths."""
-    found = []
-    for place, folders, names in os.walk(folder):
+    found, seen = [], set()
+    # Through links, as the readers go, and into each folder once.
+    for place, folders, names in os.walk(folder, followlinks=True):
+        facts = os.stat(place)
+        if (facts.st_dev, facts.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((facts.st_dev, facts.st_ino))
         folders.sort()
         for name in names:
             path = os.path.join(place, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from .._utils.typing import Images
 from ..geometry import cell_theta, patch_origin
 from ..networks import identity, reduction_for, sample
 from ..sampling._batch import as_float
-from ._frozen import evaluating, load_program
+from ._frozen import in_evaluation, load_program
 
 __all__ = ["EncoderFeatures"]
 
@@ -93,8 +94,9 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
     Beyond the edges of an image, a window around a cell sees its reflection.
 
     The module computes in evaluation mode without gradients, in the dtype of its weights unless
-    the caller has set torch's autocast; whether its parts were training is afterwards as it was.
-    A clone of the transformer shares the module and the localizer.
+    the caller has set torch's autocast. One that is training stays so, and a copy of it computes:
+    ``module.eval()`` beforehand saves the memory. A clone of the transformer shares the module and
+    the localizer, so that parameters of the localizer are not among those of the transformer.
 
     Examples
     --------
@@ -192,6 +194,7 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
             or if 16-bit pixels are that dark that they may be of 12 bits.
         """
         before = dict(self.__dict__)
+        self.__dict__.pop("_program", None)  # its file may be another by now
         try:
             given = as_images(self, X, self.image_shape, reset=True)
             check_white(self.pixel_unit_, self.image_shape_)
@@ -268,6 +271,48 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
             As `fit` and `transform` do.
         """
         return self.fit(X, y, centers=centers).transform(X, centers=centers)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters of the transformer.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Ignored: module and localizer are used as they are, and shared between clones.
+
+        Returns
+        -------
+        dict
+            Parameters by name.
+        """
+        return super().get_params(deep=False)
+
+    def set_params(self, **params: Any) -> EncoderFeatures:
+        """Set parameters of the transformer.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name; none of the localizer's, which is used as it is.
+
+        Returns
+        -------
+        EncoderFeatures
+            The transformer itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        for name in params:
+            if "__" in name:
+                raise argument_error(
+                    name,
+                    "module and localizer are used as they are, and shared between clones; wants "
+                    "a parameter of EncoderFeatures itself.",
+                )
+        return super().set_params(**params)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Return the names of the columns that `transform` returns.
@@ -362,7 +407,7 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         std = self._statistics("std", 1.0, n_channels)
         module, place = self._ready_module()
         results = []
-        with evaluating(module):
+        with torch.no_grad():
             for start in range(0, n, self.batch_size):
                 rows = slice(start, min(start + self.batch_size, n))
                 batch = as_float(torch.from_numpy(np.array(images[rows], order="C")))
@@ -414,7 +459,7 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
             wanted = torch.device(check_device(self.device))
             if wanted != device:
                 module, device = copy.deepcopy(module).to(wanted), wanted
-        return module, {"device": device, "dtype": dtype}
+        return in_evaluation(module), {"device": device, "dtype": dtype}
 
     def __getstate__(self):
         # Loaded programs cannot be pickled, and are loaded again.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 import zipfile
-from contextlib import contextmanager, suppress
 
 import torch
 
 from .._utils.errors import argument_error
 
-__all__ = ["evaluating", "load_program"]
+__all__ = ["in_evaluation", "load_program"]
 
 
 def load_program(path):
@@ -58,23 +58,38 @@ def load_program(path):
     )
 
 
-@contextmanager
-def evaluating(module):
-    """Put a module into evaluation mode without gradients; leave all its parts as they were.
+def in_evaluation(module):
+    """Return a module in evaluation mode, and leave it as it is: other threads may use it.
 
     Parameters
     ----------
     module : nn.Module
-        Those that torch.export has made are what they are, and stay so.
+        What torch.export has made is one mode alone, and says that it is training.
+
+    Returns
+    -------
+    nn.Module
+        The module itself where no part is training; else a copy.
+
+    Raises
+    ------
+    ValueError
+        If the module is training and cannot be copied.
     """
-    parts = [(part, part.training) for part in module.modules()]
+    # Modules of torch.export have an `eval` of their own, which raises.
+    if "eval" in vars(module) or not any(part.training for part in module.modules()):
+        return module
     try:
-        if any(training for _, training in parts):
-            with suppress(NotImplementedError):  # of torch.export
-                module.eval()
-        with torch.no_grad():
-            yield
-    finally:
-        for part, training in parts:
-            if part.training != training:
-                part.training = training
+        copied = copy.deepcopy(module)  # its weights too: some merge them when they change mode
+    except Exception as error:  # whatever is in it
+        raise argument_error(
+            "module",
+            f"is in training mode and cannot be copied ({type(error).__name__}: {error}); put it "
+            "into evaluation mode with module.eval().",
+        ) from error
+    try:
+        return copied.eval()
+    except NotImplementedError:  # it is in a part of torch.export
+        for part in copied.modules():
+            part.training = False
+        return copied

@@ -75,12 +75,16 @@ def versions():
 
 def weights(estimator):
     """Return the tensors of a file: of an ensemble, names begin with the number of the member."""
-    members = members_of(estimator)
-    return {
-        f"{_prefix(estimator, i)}{name}": tensor.cpu().contiguous()
-        for i, member in enumerate(members)
-        for name, tensor in member.net_.module_.state_dict().items()
-    }
+    found, seen = {}, set()
+    for i, member in enumerate(members_of(estimator)):
+        for name, tensor in member.net_.module_.state_dict().items():
+            tensor = tensor.cpu().contiguous()
+            # A member may be there twice, and no two tensors of a file may share their memory.
+            if tensor.data_ptr() in seen:
+                tensor = tensor.clone()
+            seen.add(tensor.data_ptr())
+            found[f"{_prefix(estimator, i)}{name}"] = tensor
+    return found
 
 
 def _prefix(estimator, i):

@@ -71,6 +71,18 @@ def test_folders_are_the_names_and_contents_of_their_files(tmp_path):
     assert describe_file(tmp_path) != one
 
 
+def test_folders_are_followed_through_links_and_each_once(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a").write_bytes(b"a")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "one").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "round").symlink_to(tmp_path / "linked")
+    before = describe_file(tmp_path / "linked")
+    assert before["files"]["number"] == 1
+    (tmp_path / "real" / "a").write_bytes(b"b")
+    assert describe_file(tmp_path / "linked") != before
+
+
 @pytest.mark.parametrize(
     ("slide", "part"), [("x.mrxs", "x/Data0001.dat"), ("x.vms", "y.jpg"), ("x.dcm", "z.dcm")]
 )

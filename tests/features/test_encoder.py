@@ -1,11 +1,13 @@
 """Features of a frozen module are what the module says of the pixels that it should see."""
 
 import pickle
+import threading
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from joblib import Parallel, delayed
 from sklearn import __version__ as sklearn_version
 from sklearn import config_context
 from sklearn.base import clone
@@ -17,9 +19,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version
 from torch import nn
 
-from stnclf import CiresanBaseline
+from stnclf import CiresanBaseline, STNCellClassifier
 from stnclf._utils.sized_images import with_sizes
 from stnclf.features import EncoderFeatures
+from stnclf.features._frozen import in_evaluation
 
 
 class Corners(nn.Module):
@@ -166,6 +169,44 @@ def test_the_module_is_as_it_was():
     assert not hasattr(bad, "image_shape_")
 
 
+def test_threads_share_a_module_that_is_training():
+    net = nn.Sequential(Net(), nn.BatchNorm2d(4)).train()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    want = EncoderFeatures(net, batch_size=1).fit_transform(ramp())
+    found = Parallel(n_jobs=4, backend="threading")(
+        delayed(EncoderFeatures(net, batch_size=1).fit_transform)(ramp()) for _ in range(12)
+    )
+    assert all(np.array_equal(one, want) for one in found)
+    assert all(part.training for part in net.modules())
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+
+
+def test_a_module_is_copied_only_if_it_is_training():
+    net = Net()
+    assert in_evaluation(net.eval()) is net
+    copied = in_evaluation(net.train())
+    assert copied is not net
+    assert not any(part.training for part in copied.modules())
+    net.lock = threading.Lock()
+    with pytest.raises(
+        ValueError, match=r"module: is in training mode and cannot be copied \(Type"
+    ):
+        EncoderFeatures(net).fit(ramp())
+    EncoderFeatures(net.eval()).fit(ramp())
+
+
+def test_a_search_has_no_parameters_of_the_localizer(blobs):
+    X, y, centers = blobs
+    clf = STNCellClassifier(
+        classifier_epochs=1, localizer_epochs=1, joint_epochs=1, tta=False, random_state=0
+    ).fit(X[:8], y[:8], centers=centers[:8])
+    encoder = EncoderFeatures(Corners(), window="cell", localizer=clf, view=8)
+    assert not [name for name in encoder.get_params() if "__" in name]
+    with pytest.raises(ValueError, match="localizer__tta: module and localizer are used as they"):
+        encoder.set_params(localizer__tta=True)
+    assert clf.tta is False
+
+
 def test_a_module_gets_images_of_its_own_dtype():
     found = EncoderFeatures(Net().to(torch.bfloat16)).fit_transform(ramp())
     assert found.dtype == np.float32
@@ -204,6 +245,29 @@ def test_files_of_programs(write, tmp_path):
     np.testing.assert_allclose(found, EncoderFeatures(Net()).fit_transform(ramp()), atol=1e-6)
     assert np.array_equal(pickle.loads(pickle.dumps(encoder)).transform(ramp()), found)
     assert np.array_equal(clone(encoder).fit(ramp()).transform(ramp()), found)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_an_exported_program_within_a_module_that_is_training(tmp_path):
+    exported(Net(), tmp_path / "net.pt2")
+    program = torch.export.load(tmp_path / "net.pt2").module()
+    net = nn.Sequential(program, nn.Dropout(0.9))
+    found = EncoderFeatures(net, batch_size=4).fit_transform(ramp())
+    np.testing.assert_allclose(found, EncoderFeatures(Net()).fit_transform(ramp()), atol=1e-6)
+    assert net[1].training
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_fit_reads_the_file_of_a_program_anew(tmp_path):
+    encoder = EncoderFeatures(tmp_path / "net", batch_size=4)
+    found = []
+    for bias in (0.0, 1.0):
+        net = Net()
+        net.conv.bias.data += bias
+        scripted(net, tmp_path / "net")
+        found.append(encoder.fit_transform(ramp()))
+        assert np.array_equal(found[-1], EncoderFeatures(net, batch_size=4).fit_transform(ramp()))
+    assert not np.allclose(*found)
 
 
 def test_in_pipelines_and_searches(blobs):

@@ -90,6 +90,8 @@ def test_a_narrower_or_other_network_gives_what_agrees(source, blobs):
 def test_clone_and_cross_validation_keep_the_start(source, three):
     X, y, centers = three
     clf = STNCellClassifier(**QUICK, init=source)
+    with pytest.raises(ValueError, match="init__tta: init is used as it is"):
+        clf.set_params(init__tta=False)
     assert clone(clf).init is source
     assert clone(STNCellClassifier()).init is None
     scores = cross_val_score(clf, X, y, cv=2, params={"centers": centers}, error_score="raise")
