@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from numbers import Integral
 from typing import Any
 
@@ -14,6 +15,7 @@ from .._utils.containers import column_of
 from .._utils.errors import argument_error
 from .._utils.names import composed, rows_named
 from .._utils.optional import import_pandas
+from .._utils.printable import listed
 from .._utils.typing import PathLike, Pixels, Table
 from .._utils.values import check_positive
 from ..annotations._slide_facts import slide_facts
@@ -206,6 +208,15 @@ def points_of(detections, slide, label):
             "detections", f"wants a table with numbers x and y and with label ({error!r})."
         ) from error
     points = np.stack([x, y], axis=1)[rows_of(detections, slide, label)]
+    if label is not None and len(x) and f"probability_{label}" not in detections:
+        names = {_one_form(name): name for name in columns[2]}
+        if _one_form(label) not in names:
+            warnings.warn(
+                f"label: got {label!r}, of which the table has no cell; it has "
+                f"{listed(names.values())}.",
+                UserWarning,
+                stacklevel=3,
+            )
     inside = ((points >= -0.5) & (points <= np.array(slide.size) - 0.5)).all(axis=1)
     if not inside.all():
         raise argument_error(
@@ -279,8 +290,9 @@ def _best_place(edges, places, extent, step, taken):
     Counts at the step say which places between them could have more, and only these are swept.
     """
     counts = _count_everywhere(edges, places, extent)
-    # No corner from one place to the next has more than a field that is larger by the step.
-    most = _count_everywhere(edges, places, extent + step)
+    # No corner from one place to the next has more than a field that is larger by the step, and
+    # by what floats may lose.
+    most = _count_everywhere(edges, places, extent + step + 10.0**-_DIGITS)
     for corner in taken:
         near = [np.abs(p - c) < e for p, c, e in zip(places, corner, extent)]
         counts[np.ix_(near[1], near[0])] = 0
@@ -354,7 +366,9 @@ def _count_everywhere(edges, places, extent):
     """Count the points in the field at every place: (n_y, n_x), from the places of each point."""
     first, last = [], []
     for axis in (0, 1):
-        first.append(np.searchsorted(places[axis], edges[:, axis] - extent[axis], side="right"))
+        # The very sum of `_in_field`: that of a difference is another float.
+        ends = places[axis] + extent[axis]
+        first.append(np.searchsorted(ends, edges[:, axis], side="right"))
         last.append(np.searchsorted(places[axis], edges[:, axis], side="right"))
     change = np.zeros((len(places[1]) + 1, len(places[0]) + 1), dtype=np.int32)
     for x, y, sign in ((first, first, 1), (last, first, -1), (first, last, -1), (last, last, 1)):

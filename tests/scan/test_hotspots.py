@@ -149,6 +149,18 @@ def test_no_place_at_all_is_better(seed, area):
         taken = np.concatenate([taken, corner[None]])
 
 
+def test_cells_as_far_apart_as_a_field_is_wide_by_what_floats_say():
+    # 78.6 - 60 < 18.6 and 18.6 + 60 == 78.6: the field at 18.6 has not the second, one before has.
+    (field,) = hotspots(table([[19.6, 20], [78.1, 20]]), blank(120, 90), width_px=60).itertuples()
+    assert field.count == 2
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        points = np.round(rng.integers(0, (200, 150), (25, 2)) * 0.6 - 0.5, 1)
+        (field,) = hotspots(table(points), blank(120, 90), width_px=60, aspect=1.5).itertuples()
+        best = best_of_all(points + 0.5, (120, 90), np.array([60, 40.0]), np.empty((0, 2)))
+        assert field.count == best
+
+
 def test_small_fields_are_found_between_the_steps():
     # A field of 4 x 3 px and cells in a row: at a step of 4 px it would hold those of one place.
     points = [(10.9, 20), (12.1, 20), (13.4, 20.6), (14.2, 21.5), (40, 30), (41.5, 30), (46, 33)]
@@ -211,7 +223,12 @@ def test_only_the_label_counts():
     cells = pd.concat([table([[100, 100]] * 5, "a"), table([[700, 600]] * 2, "b")])
     assert hotspots(cells, blank(), area_mm2=0.02, label="b").loc[0, "count"] == 2
     assert hotspots(cells, blank(), area_mm2=0.02).loc[0, "x"] == 100
-    assert len(hotspots(cells, blank(), area_mm2=0.02, label="c")) == 0
+    with pytest.warns(
+        UserWarning, match=r"label: got 'c', of which .* no cell; it has \['a', 'b'\]"
+    ):
+        assert len(hotspots(cells, blank(), area_mm2=0.02, label="c")) == 0
+    known = cells.assign(probability_c=0.1)  # a class of the model, not found
+    assert len(hotspots(known, blank(), area_mm2=0.02, label="c")) == 0
     assert len(hotspots(table([]), blank(), area_mm2=0.02)) == 0
 
 
