@@ -190,7 +190,7 @@ def check_planes(pages: list[Directory], kind: Kind) -> str:
             "the one that is meant",
         )
     n_same = 1 + sum(page.size == first.size for page in others)
-    channels, planes = _declared(first.text)
+    channels, planes = _declared(first.text, kind.samples)
     if kind.colours == 1 and (channels or n_same) > 1:
         n = channels or n_same
         raise refusal(
@@ -202,8 +202,11 @@ def check_planes(pages: list[Directory], kind: Kind) -> str:
     return f"has {n} images of one size; the first is read." if n > 1 else ""
 
 
-def _declared(text: str) -> tuple[int, int]:
-    """Channels and planes in all that a description declares; 0 channels if it does not."""
+def _declared(text: str, samples: int) -> tuple[int, int]:
+    """Channels and planes in all that a description declares; 0 channels if it does not.
+
+    Those that are samples of one image lie behind its sides or, apart, before them.
+    """
     if text.startswith("ImageJ="):
         found = {key: int(n) for key, n in re.findall(r"^(\w+)=(\d{1,9})\s*$", text, re.MULTILINE)}
         n = found.get("images", 1)
@@ -220,7 +223,8 @@ def _declared(text: str) -> tuple[int, int]:
     if text.startswith('{"shape":'):
         try:
             shape = json.loads(text)["shape"]
-            n = int(np.prod(shape[:-3] if shape[-1] in (3, 4) else shape[:-2]))
+            is_inside = samples > 1 and samples in (shape[-1], *shape[-3:-2])
+            n = int(np.prod(shape[:-3] if is_inside else shape[:-2]))
             return 0, max(1, n)
         except (ValueError, TypeError, KeyError, IndexError):
             return 0, 1

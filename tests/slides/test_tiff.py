@@ -278,6 +278,17 @@ def test_other_pixels_are_refused(write, pixels, how, words):
     assert "\n" not in text
 
 
+def test_samples_apart_from_each_other_are_one_image(tmp_path):
+    """tifffile describes them as [3, height, width], three images of them as [3, 3, ...]."""
+    apart = np.moveaxis(RGB, 2, 0).copy()
+    how = {"photometric": "rgb", "planarconfig": "separate"}
+    tifffile.imwrite(tmp_path / "one.tif", apart, **how)
+    check(tmp_path / "one.tif", RGB)
+    tifffile.imwrite(tmp_path / "two.tif", np.stack([apart] * 2), **how)
+    with pytest.warns(UserWarning, match="has 2 images of one size; the first is read"):
+        check(tmp_path / "two.tif", RGB)
+
+
 @pytest.mark.parametrize("kind", ["ome", "imagej", "pages", "ome grey stack", "rgb pages"])
 def test_channels_as_pages(tmp_path, kind):
     path = tmp_path / "image.ome.tif"
