@@ -12,7 +12,7 @@ import os
 import numpy as np
 
 from .files import open_as
-from .run import Run
+from .run import Run, unwritable
 
 __all__ = ["PartFile"]
 
@@ -112,9 +112,7 @@ class PartFile(Run):
     def _shorten(self, kept):
         """Put an array of some rows in the place of that of all."""
         short = f"{self._part}.short"
-        open_as(short, self.out).close()
-        shape = (len(kept), *self.shape[1:])
-        X = np.lib.format.open_memmap(short, "w+", dtype=np.uint8, shape=shape)
+        X = self._array(short, (len(kept), *self.shape[1:]))
         for row, old in enumerate(kept):
             X[row] = self.X[old]
         X.flush()
@@ -130,13 +128,23 @@ class PartFile(Run):
         self._drop_notes()
         with contextlib.suppress(FileNotFoundError):
             os.remove(self._part)
-        open_as(self._part, self.out).close()
-        self.X = np.lib.format.open_memmap(self._part, "w+", dtype=np.uint8, shape=self.shape)
         try:
-            _reserve(self._part)
+            self.X = self._array(self._part, self.shape)
         except OSError:
             self.discard()
             raise
+
+    def _array(self, path, shape):
+        """Make a file for an array, with all the room that it takes."""
+        open_as(path, self.out).close()
+        try:
+            X = np.lib.format.open_memmap(path, "w+", dtype=np.uint8, shape=shape)
+            _reserve(path)
+        except OSError as error:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(path)
+            raise unwritable(error, self.out) from error
+        return X
 
     def _open(self):
         """Open what is there; False where it is not whole."""

@@ -28,6 +28,7 @@ __all__ = [
     "read_header",
     "read_sidecar",
     "sidecar",
+    "unwritable",
     "write_sidecar",
 ]
 
@@ -127,7 +128,7 @@ class Run:
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.remove(draft)
-            raise _unwritable(error, self._path) from error
+            raise unwritable(error, self._path) from error
         sync_folder(os.path.dirname(self._path))
 
     def __enter__(self):
@@ -186,7 +187,7 @@ class Run:
                         os.truncate(self._path, end)
                         raise
             except OSError as error:
-                raise _unwritable(error, self._path) from error
+                raise unwritable(error, self._path) from error
             self._fresh, self._last = [], time.monotonic()
 
     def finish(self, data, more=None):
@@ -343,7 +344,7 @@ def _first_line(path):
     return first.get("run", first), first.get("id")
 
 
-def _unwritable(error, path):
+def unwritable(error, path):
     return OSError(error.errno, f"could not be written: {error.strerror}", path)
 
 

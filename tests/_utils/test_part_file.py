@@ -207,8 +207,20 @@ def test_a_full_disk_is_an_error_before_anything_is_done(out, tmp_path, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"could not be written: No space left.*'.*X\.npy'"):
         PartFile(out, SHAPE, 6, RUN, False)
+    assert not os.listdir(tmp_path)
+
+
+def test_an_error_of_the_system_names_the_file(out, tmp_path):
+    resource = pytest.importorskip("resource", reason="there are no limits of file sizes")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"could not be written: .*'.*X\.npy'"):
+            PartFile(out, (300, 10, 10, 3), 6, RUN, False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not os.listdir(tmp_path)
 
 
