@@ -14,3 +14,14 @@ def import_pandas() -> Any:
             "stnclf.annotations needs pandas; install it with: pip install 'stnclf[slides]'"
         ) from error
     return pandas
+
+
+def import_yaml() -> Any:
+    """Import PyYAML, or name the extra that brings it."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise ImportError(
+            "YOLO's data.yaml needs PyYAML; install it with: pip install 'stnclf[slides]'"
+        ) from error
+    return yaml

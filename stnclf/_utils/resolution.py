@@ -11,6 +11,8 @@ from .tiff_tags import Directory, Tag
 
 __all__ = [
     "Resolution",
+    "micrometres_of_unit",
+    "micrometres_of_word",
     "resolution_of_dpi",
     "resolution_of_pair",
     "resolution_of_tiff",
@@ -147,7 +149,7 @@ def resolution_of_tiff(page: Directory) -> Resolution:
     if page.text.startswith("ImageJ="):
         # The numbers stand in the tags, their unit here; the tag of the unit means nothing.
         unit = re.search(r"^unit=(.*)$", page.text, re.MULTILINE)
-        factor = _micrometres(_unescaped(unit[1])) if unit else None
+        factor = micrometres_of_unit(_unescaped(unit[1])) if unit else None
         if factor is None or not x or not y:
             return Resolution()
         return resolution_of_pair(factor / x, factor / y, "ImageJ's description")
@@ -171,7 +173,7 @@ def _of_ome(text: str) -> Resolution | None:
         return None
     sizes = []
     for axis in "XY":
-        factor = _micrometres(pixels.get(f"PhysicalSize{axis}Unit", "um"))
+        factor = micrometres_of_unit(pixels.get(f"PhysicalSize{axis}Unit", "um"))
         try:
             sizes.append(float(pixels[f"PhysicalSize{axis}"]) * factor)  # type: ignore[operator]
         except (KeyError, TypeError, ValueError):
@@ -179,11 +181,16 @@ def _of_ome(text: str) -> Resolution | None:
     return resolution_of_pair(sizes[0], sizes[1], "OME-XML")
 
 
-def _micrometres(unit: str) -> float | None:
+def micrometres_of_unit(unit: str) -> float | None:
     """Micrometres in one unit of length; None of what is none, such as "pixel"."""
-    word = unit.lower()
+    return _UNITS.get(unit) or micrometres_of_word(unit)
+
+
+def micrometres_of_word(word: str) -> float | None:
+    """Micrometres in one unit of length that is spelled out; None of any other word."""
+    word = word.lower()
     singular = word.removesuffix("es") if word.endswith("ches") else word.removesuffix("s")
-    return _UNITS.get(unit) or _WORDS.get(singular)
+    return _WORDS.get(singular)
 
 
 def _unescaped(unit: str) -> str:

@@ -50,8 +50,8 @@ Masks of COCO count pixels, its polygons edges. On a slide of which a part was s
 is the corner of that part (``openslide.bounds-x``, ``-y``). Hamamatsu's slides say where the
 middle of their image lies on the glass, ``X``; then x is
 ``(file's x - X) / (1000 * mpp) + image_width / 2 - 0.5``. Columns of a table whose names say that
-they are in micrometres, millimetres or nanometres are converted with `mpp` first, and with them
-``width`` and ``height``, which are in the same unit.
+they are in nanometres, micrometres, millimetres or centimetres are converted with `mpp` first, and
+with them ``width`` and ``height``, which are in the same unit.
 
 pandas comes with ``pip install 'stnclf[slides]'``.
 """

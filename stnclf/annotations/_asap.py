@@ -5,26 +5,33 @@ Coordinates run along the edges of pixels of level 0, as on the viewer's canvas.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from .._utils.printable import quoted, shortened
+from .._utils.printable import quoted
 from .._utils.typing import Table
 from ._context import Context
-from ._files import read_xml
+from ._files import expect_inside, read_root
 from ._outlines import Outlines
 from ._shapes import point_of, shape_row
 from ._table import make_table
 
 ROOT = "ASAP_Annotations"
+#: What lies in it; some files have it for a root, as those of ImageScope do.
+LIST = "Annotations"
+#: Whether XML with that root shows by its beginning that it is ASAP's.
+is_list = re.compile(rb"<Coordinates?\b|\bPartOfGroup=").search
 _KINDS = {"Dot": "spot", "PointSet": "spots", "Rectangle": "area", "Polygon": "polygon"}
 _KINDS |= {"Spline": "polygon"}
 
 
 def read_asap(context: Context) -> Table:
     """Read annotations; the group of each is its class."""
-    root = read_xml(context.path)
-    if root.tag != ROOT:
-        raise ValueError(f"is no file of ASAP: its root is <{shortened(root.tag)}>, not <{ROOT}>.")
+    root = read_root(context.path, "ASAP", ROOT, LIST)
+    if root.tag == ROOT:
+        expect_inside(root, "ASAP", LIST, "AnnotationGroups", "Annotation")
+    for parent in root.iter(LIST):
+        expect_inside(parent, "ASAP", "Annotation")
     rows: list[dict[str, Any]] = []
     outlines = Outlines(-0.5)
     image = context.image_name()

@@ -6,7 +6,6 @@ import csv
 import io
 import math
 import re
-import unicodedata
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -28,6 +27,7 @@ from ._table import (
     make_table,
     parse_list,
 )
+from ._units import micrometres_of_column, names_unit, plain_name
 
 WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
 # Not "007": leading zeros belong to a name.
@@ -36,22 +36,13 @@ NUMBER = re.compile(
     # Java, and with it QuPath, writes NaN and Infinity.
     r"|(?i:nan|[+-]?inf(inity)?)"
 )
-_DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)(?:[eE][+-]?\d+)?")
+_decimal_comma = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?").fullmatch
+#: What may be a number of thousands as well.
+_thousands = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}").fullmatch
 #: The line with which a table says to Excel what separates its cells.
 _separator = re.compile(r"sep=(.)\r?\n").match
 TRUTH = {"True": True, "False": False}
 
-#: Micrometres in the units that the name of a column may end with.
-UNITS: dict[str, Decimal | int] = {
-    "px": 0,
-    "\u03bcm": 1,
-    "um": 1,
-    "micron": 1,
-    "microns": 1,
-    "mm": 1000,
-    "nm": Decimal("0.001"),
-}
-_unit = re.compile(rf"[ _.(\[]({'|'.join(UNITS)})[)\]]?$", re.IGNORECASE).search
 #: Columns of QuPath, which counts along the edges of pixels as in its GeoJSON.
 _qupath = re.compile(r"(?:.*: )?Centroid ([XY])(?: .*)?").fullmatch
 #: Names of the corners of boxes, low x and y, then high, without case and what joins words.
@@ -99,7 +90,7 @@ def read_csv(context: Context) -> Table:
     table["image"] = images
     if "label" not in table:
         table["label"] = [None] * len(lines)
-    by_qupath = all(_qupath(_plain(source[axis])) for axis in "xy")
+    by_qupath = all(_qupath(plain_name(source[axis])) for axis in "xy")
     scales = _scales(source, context, images)
     for axis, i in (("x", 0), ("y", 1)):
         shift = "-0.5" if by_qupath else "0"
@@ -154,7 +145,8 @@ def _with_points(
 ) -> dict[str, tuple[str, ...]]:
     """Write numbers with a point where a table that commas do not separate has decimal commas.
 
-    Three digits behind a comma may be thousands, unless another number shows that they are not.
+    Three digits behind a comma and one to three before it may be thousands, unless another number
+    shows that they are not.
     """
     numbers = {source["x"], source["y"], "width", "height", *(corners or ())}
     numbers |= {source[side] for side in ("width", "height") if side in source}
@@ -164,17 +156,14 @@ def _with_points(
     names = {source.get("image"), source.get("label"), *LISTS}
     result = {}
     for name, texts in cells.items():
-        plain = tuple(
-            text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text for text in texts
-        )
+        plain = tuple(text.replace(",", ".") if _decimal_comma(text) else text for text in texts)
         is_numbers = all(NUMBER.fullmatch(text) for text in plain if text)
         result[name] = plain if name not in names and is_numbers else texts
     return result
 
 
 def _surely_decimal(text: str) -> bool:
-    found = _DECIMAL_COMMA.fullmatch(text)
-    return found is not None and (len(found[2]) != 3 or found[1].lstrip("+-") == "0")
+    return _decimal_comma(text) is not None and not _thousands(text)
 
 
 def _columns(header: list[str], lines: list[list[str]]) -> dict[str, tuple[str, ...]]:
@@ -193,7 +182,7 @@ def _source(header: list[str], context: Context) -> dict[str, str]:
     source = {name: name for name in CORE}
     if not set(CORE) & set(header):
         for name in header:
-            found = _qupath(_plain(name))
+            found = _qupath(plain_name(name))
             if found and ":" not in name:
                 source[found[1].lower()] = name
         for core, names in _QUPATH_NAMES.items():
@@ -218,7 +207,7 @@ def _corners(header: list[str], source: dict[str, str], context: Context) -> lis
         return None
     by_form: dict[str, list[str]] = {}
     for name in header:
-        form = re.sub(r"[ _.-]", "", _plain(name)).lower()
+        form = re.sub(r"[ _.-]", "", plain_name(name)).lower()
         by_form.setdefault(form.removeprefix("bbox"), []).append(name)
     found = [forms for forms in _CORNERS if all(len(by_form.get(f, ())) == 1 for f in forms)]
     return [by_form[form][0] for form in found[0]] if len(found) == 1 else None
@@ -253,17 +242,13 @@ def _as_boxes(cells: dict[str, tuple[str, ...]], corners: list[str]) -> dict[str
     return result
 
 
-def _plain(name: str) -> str:
-    """Name of a column with one kind of mu."""
-    return unicodedata.normalize("NFKC", name).strip()
-
-
 def _scales(source: dict[str, str], context: Context, images: Any) -> list[tuple[Any, Any] | None]:
     """Pixels per unit of the file along x and y, by row; None where it counts in pixels."""
-    units: list[Any] = [_micrometres(source[axis]) for axis in "xy"]
+    units: list[Any] = [micrometres_of_column(source[axis]) for axis in "xy"]
     for side in ("width", "height"):
-        said = side in source and _unit(_plain(source[side]))
-        if said and _micrometres(source[side]) != units[0]:
+        if side not in source or not names_unit(source[side]):
+            continue
+        if micrometres_of_column(source[side]) != units[0]:
             raise ValueError(
                 f"has {quoted(source['x'])} and {quoted(source[side])} in different units."
             )
@@ -298,12 +283,6 @@ def _scales(source: dict[str, str], context: Context, images: Any) -> list[tuple
             EXACT.divide(units[1], to_decimal(pair[1])),
         )
     return [by_image[image] for image in images]
-
-
-def _micrometres(column: str) -> Decimal | None:
-    """Micrometres of the unit that the name of a column says; None for pixels or no unit."""
-    found = _unit(_plain(column))
-    return Decimal(UNITS[found[1].lower()]) or None if found else None
 
 
 def _converted(value: float, by: tuple[Any, Any] | None, axis: int, shift: str) -> float:

@@ -12,6 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from .._utils.printable import listed, shortened
+
 GZIP = b"\x1f\x8b"
 #: How text of UTF-16 begins, as Excel's "Unicode text" is.
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -114,6 +116,40 @@ def read_xml(path: Path) -> ElementTree.Element:
         return ElementTree.fromstring(read_bytes(path), parser)
     except (ElementTree.ParseError, LookupError) as error:  # an encoding that nobody knows
         raise ValueError(str(error)) from error
+
+
+def read_root(path: Path, program: str, *tags: str) -> ElementTree.Element:
+    """Parse the XML of a program and give its root, which has one of these tags.
+
+    Raises
+    ------
+    ValueError
+        If it is no XML, or that of another program. The message names the first of the tags.
+    """
+    root = read_xml(path)
+    if root.tag not in tags:
+        raise ValueError(
+            f"is no file of {program}: its root is <{shortened(root.tag)}>, not <{tags[0]}>."
+        )
+    return root
+
+
+def expect_inside(parent: ElementTree.Element, program: str, *tags: str, advice: str = "") -> None:
+    """Refuse an element that holds others, but none of those that a program writes there.
+
+    Several programs call the root of their files alike, and what is not known looks like nothing.
+
+    Raises
+    ------
+    ValueError
+        If it is so. The message names the first of the tags, and gives the advice.
+    """
+    found = {child.tag: None for child in parent}
+    if found and not found.keys() & {*tags}:
+        raise ValueError(
+            f"is no file of {program}: <{parent.tag}> holds {listed(found)}, wants <{tags[0]}>."
+            f"{advice} Of XML that of ASAP, ImageScope, NDPA and Pascal VOC is read."
+        )
 
 
 def parse_json(

@@ -113,9 +113,12 @@ class GeoJSON:
         table : DataFrame
             One row for each annotation.
         """
-        if isinstance(self.document, dict):
-            features = self.document.get("features")
-            if not (features is None or isinstance(features, list)):
+        document = self.document
+        if isinstance(document, dict) and document.get("type") == "FeatureCollection":
+            if "features" not in document:
+                raise ValueError(f"has no 'features'; it has {listed(document)}.")
+            # Those that were read have left None behind.
+            if not (self._number or isinstance(document["features"], list)):
                 raise ValueError("'features' is no list.")
         self._outlines.finish()
         about = self._about()

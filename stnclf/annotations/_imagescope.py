@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from .._utils.printable import quoted, shortened
+from .._utils.printable import quoted
 from .._utils.typing import Table
 from ._context import Context
-from ._files import read_xml
+from ._files import expect_inside, read_root
 from ._outlines import Outlines
 from ._shapes import point_of, shape_row
 from ._table import make_table
@@ -23,15 +23,15 @@ _NOT_CELLS = {"3": "arrows", "4": "rulers"}
 
 def read_imagescope(context: Context) -> Table:
     """Read regions; the name of their layer is their class."""
-    root = read_xml(context.path)
-    if root.tag != ROOT:
-        raise ValueError(
-            f"is no file of ImageScope: its root is <{shortened(root.tag)}>, not <{ROOT}>."
-        )
+    root = read_root(context.path, "ImageScope", ROOT)
+    expect_inside(root, "ImageScope", "Annotation")
     rows: list[dict[str, Any]] = []
     outlines = Outlines(-0.5)
     image = context.image_name()
     for layer in root.iter("Annotation"):
+        expect_inside(layer, "ImageScope", "Regions", "Region", "Attributes", "Plots")
+        for regions in layer.iter("Regions"):
+            expect_inside(regions, "ImageScope", "Region", "RegionAttributeHeaders")
         label = _class_of(layer)
         for region in layer.iter("Region"):
             number = region.get("Id") or "without Id"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 from .._utils.files import check_path, written_whole
 from .._utils.names import composed
 from .._utils.optional import import_pandas
-from .._utils.printable import counted, printable, quoted, shortened
+from .._utils.printable import printable, quoted, shortened
 from .._utils.typing import PathLike, Table
 from ._coco import midog_text
 from ._context import Context
 from ._csv import csv_text
+from ._doubts import doubts, names_with_blanks
 from ._geojson import geojson_text
 from ._grand_challenge import points_text
 from ._readers import READ, files_of_folder, read
@@ -42,15 +43,8 @@ _WRITES_WITH = {
     "mpp": ("grand-challenge",),
     "slides": ("qupath",),
 }
-#: Rows from which on labels that all differ are a sign that they are no classes: with numbers in
-#: them, and of any kind.
-_FEW, _MANY = 3, 10
-
 #: Characters of a message: a file may have names of any length, and any number of them.
 _LONGEST = 500
-
-#: What programs make of a label that is missing.
-_MISSING = ("nan", "NaN", "None", "null", "NULL", "<NA>", "NA", "N/A", "undefined")
 
 
 def read_annotations(
@@ -89,8 +83,8 @@ default="auto"
         "qupath": ``{"label": ...}``, the attribute or property that holds the class.
     mpp : float, default=None
         Micrometres per pixel of the images, for files that do not count in pixels:
-        "grand-challenge", "ndpa", and tables whose columns say so by their names, as
-        ``Centroid X µm`` or ``x_mm``. None takes it from the slide.
+        "grand-challenge", "ndpa", and tables whose columns say so at the end of their names, as
+        ``Centroid X µm``, ``x_mm`` or ``x_micrometers``. None takes it from the slide.
     label : str, default=None
         Class of all cells, for a file that names none.
     slides : path-like, default=None
@@ -119,8 +113,9 @@ default="auto"
     -----
     UserWarning
         If something in the file was left out, with the number of objects of each kind; if labels
-        differ in every row, look like JSON or like missing ones; if GeoJSON has no classes where
-        QuPath writes them; if results of COCO name images by number.
+        differ in every row, look like JSON or like missing ones; if labels or images differ only by
+        blanks at their ends; if GeoJSON has no classes where QuPath writes them; if results of COCO
+        name images by number.
 
     Notes
     -----
@@ -132,7 +127,8 @@ default="auto"
 
     An object of several points, lines or polygons in QuPath [3]_ is one row for each, but for
     one that QuPath calls a cell. Objects within others are rows of their own. Outlines are
-    reduced to their centroid and the size of their bounding box.
+    reduced to their centroid and the size of their bounding box. Where an outline crosses itself so
+    that its centroid lies outside of that box, the middle of the box takes its place.
 
     On slides of which a part was scanned (MRXS, SCN) QuPath counts from the corner of that part.
     Positions are moved to level 0 if the slide is found; else the column ``origin`` is "bounds",
@@ -232,12 +228,15 @@ def read_chosen(
         tables = [read_chosen(file, format, **how, only=only) for file in files or ()]
         # One without rows has no columns but the first four, of no particular kind.
         tables = [table for table in tables if len(table)] or tables[:1]
-        return pandas.concat(tables, ignore_index=True)
-    if label is not None:
-        if table["label"].notna().any():
-            raise ValueError(f"{path}: names its classes, so that label= does not apply.")
-        table["label"] = [composed(label)] * len(table)
-    for text in _doubts(table, context):
+        table = pandas.concat(tables, ignore_index=True)
+        found = names_with_blanks(table)
+    else:
+        if label is not None:
+            if table["label"].notna().any():
+                raise ValueError(f"{path}: names its classes, so that label= does not apply.")
+            table["label"] = [composed(label)] * len(table)
+        found = doubts(table, context)
+    for text in found:
         warnings.warn(printable(f"{path}: {shortened(text, _LONGEST)}"), stacklevel=3)
     return table
 
@@ -381,34 +380,6 @@ def write_annotations(
     with written_whole(path) as part:
         part.write_bytes(data)
     return path
-
-
-def _doubts(table: Table, context: Context) -> Iterator[str]:
-    """Sentences on what was left out and on what looks as if the file was read wrongly."""
-    if context.skipped:
-        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(context.skipped.items()))
-        total = sum(context.skipped.values())
-        yield f"{counted(total, 'object')} left out, of {total + len(table)}: {kinds}."
-    if context.numbered:
-        yield "names images and classes by their numbers only; rename them, or pass image=."
-    yield from context.doubts
-    labels = table["label"].dropna().astype(str)
-    missing = labels[labels.isin(_MISSING)]
-    if len(missing):
-        yield (
-            f"has {counted(len(missing), 'label')} {quoted(missing.iloc[0])}, which are "
-            "taken for a class; leave them empty where there is none."
-        )
-    if labels.str.lstrip().str.startswith(("{", "[")).any():
-        first = labels[labels.str.lstrip().str.startswith(("{", "["))].iloc[0]
-        yield f"has labels that look like JSON, as {shortened(first)}: is that the class?"
-    elif len(labels) == len(table) == labels.nunique() and (
-        len(labels) >= (_FEW if labels.str.contains(r"\d").all() else _MANY)
-    ):
-        yield (
-            f"has {len(labels)} rows and as many different labels, as {quoted(labels.iloc[0])}: "
-            "is that the class?"
-        )
 
 
 def _bounds(image: str, folder: Path, *, below: bool) -> tuple[int, int]:

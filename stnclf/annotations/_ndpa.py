@@ -9,23 +9,26 @@ from __future__ import annotations
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from .._utils.printable import quoted, shortened
+from .._utils.printable import quoted
 from .._utils.typing import Table
 from ._context import Context
-from ._files import read_xml
+from ._files import expect_inside, read_root
 from ._outlines import Outlines
 from ._shapes import number_of, shape_row
 from ._table import NeedsResolution, make_table
 
 ROOT = "annotations"
+#: What lies in the root, of the same name, of a file of CVAT, and what to do about it.
+_OF_CVAT = ("image", "track", "meta")
+_CVAT = " It looks like a file of CVAT: export it there as COCO."
 _NOT_CELLS = {"linearmeasure": "rulers", "pointer": "arrows"}
 
 
 def read_ndpa(context: Context) -> Table:
     """Read annotations; the title of each is its class."""
-    root = read_xml(context.path)
-    if root.tag != ROOT:
-        raise ValueError(f"is no NDPA file: its root is <{shortened(root.tag)}>, not <{ROOT}>.")
+    root = read_root(context.path, "NDPA", ROOT)
+    is_cvat = any(root.find(tag) is not None for tag in _OF_CVAT)
+    expect_inside(root, "NDPA", "ndpviewstate", advice=_CVAT if is_cvat else "")
     image = context.image_name()
     views = root.findall("ndpviewstate")
     convert = _conversion(context, image) if views else None

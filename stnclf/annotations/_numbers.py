@@ -59,8 +59,20 @@ def is_box(points: Sequence[tuple[Any, ...]]) -> bool:
     return len(corners) == 4 and len(xs) == 2 and len(ys) == 2 and len(points) in (4, 5)
 
 
+def outside(points: Any, low: Any, high: Any) -> Any:
+    """Whether centroids lie outside of their boxes.
+
+    Those of outlines that cross themselves do, where areas of both directions nearly cancel.
+    """
+    beyond = ((points < low) | (points > high)).any(axis=-1)
+    return beyond & np.isfinite(points).all(axis=-1)
+
+
 def moments(points: Sequence[Sequence[Any]]) -> tuple[float, Any]:
-    """Area and centroid of an outline, closed or not; the area has the sign of its direction."""
+    """Area and centroid of an outline, closed or not; the area has the sign of its direction.
+
+    Without an area, and where the centroid lies `outside`, it is the middle of the box.
+    """
     outline = np.array([[float(value) for value in point[:2]] for point in points])
     origin = outline[0].copy()
     a = outline - origin  # far from (0, 0) the products below would cancel
@@ -68,6 +80,6 @@ def moments(points: Sequence[Sequence[Any]]) -> tuple[float, Any]:
     with np.errstate(over="ignore", invalid="ignore"):  # absurd positions end as no position
         cross = a[:, 0] * b[:, 1] - b[:, 0] * a[:, 1]
         area = cross.sum() / 2
-        if area == 0:
-            return 0.0, (outline.min(axis=0) + outline.max(axis=0)) / 2
-        return area, origin + ((a + b) * cross[:, None]).sum(axis=0) / (6 * area)
+        center = origin + ((a + b) * cross[:, None]).sum(axis=0) / (6 * area if area else 1)
+        low, high = outline.min(axis=0), outline.max(axis=0)
+        return area, (low + high) / 2 if area == 0 or outside(center, low, high) else center

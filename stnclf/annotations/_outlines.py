@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ._numbers import middle
+from ._numbers import middle, outside
 
 #: Points that are kept until their outlines are computed: enough for NumPy, and little memory.
 _ENOUGH = 2**16
@@ -87,14 +87,15 @@ class Outlines:
             raise ValueError(f"{self._names[owners[ring]]} has a point that is not two numbers.")
         low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
         with np.errstate(over="ignore", invalid="ignore"):  # absurd positions end as no position
-            area, center = _moments(points, starts, lengths, (low + high) / 2)
+            area, center = _moments(points, starts, lengths, low, high)
         first = np.flatnonzero(np.diff(owners, prepend=-1))
         weights = np.abs(area) * np.array(self._signs)
+        low, high = np.minimum.reduceat(low, first), np.maximum.reduceat(high, first)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             total = np.add.reduceat(weights, first)
             mean = np.add.reduceat(weights[:, None] * center, first) / total[:, None]
-        mean = np.where((total > 0)[:, None], mean, center[first]) + self._shift
-        low, high = np.minimum.reduceat(low, first), np.maximum.reduceat(high, first)
+            lost = ~(total > 0) | outside(mean, low, high)
+        mean = np.where(lost[:, None], center[first], mean) + self._shift
         for row, (x, y), (left, top), (right, bottom) in zip(
             self._rows, mean.tolist(), low.tolist(), high.tolist()
         ):
@@ -103,8 +104,8 @@ class Outlines:
         self._clear()
 
 
-def _moments(points: Any, starts: Any, lengths: Any, middles: Any) -> tuple[Any, Any]:
-    """Area of each ring, with the sign of its direction, and centroid."""
+def _moments(points: Any, starts: Any, lengths: Any, low: Any, high: Any) -> tuple[Any, Any]:
+    """Area of each ring, with the sign of its direction, and centroid, as in `moments`."""
     a = points - np.repeat(points[starts], lengths, axis=0)  # far from (0, 0) products would cancel
     following = np.arange(1, len(points) + 1)
     following[starts + lengths - 1] = starts
@@ -114,4 +115,5 @@ def _moments(points: Any, starts: Any, lengths: Any, middles: Any) -> tuple[Any,
     sums = np.add.reduceat((a + b) * cross[:, None], starts)
     flat = area == 0
     center = points[starts] + sums / (6 * np.where(flat, 1, area))[:, None]
-    return area, np.where(flat[:, None], middles, center)
+    lost = flat | outside(center, low, high)
+    return area, np.where(lost[:, None], (low + high) / 2, center)

@@ -281,9 +281,11 @@ def _is_yolo(head: bytes) -> bool:
 
 
 def _root(head: bytes) -> str:
-    """Name of the root of XML, by how it begins."""
-    tag = _tag(re.sub(rb"<!--.*?-->", b"", head.replace(b"\0", b""), flags=re.DOTALL))
-    return tag[1].decode() if tag else ""
+    """Name of the root of XML, by how it begins; that of ASAP where only the root is missing."""
+    head = re.sub(rb"<!--.*?-->", b"", head.replace(b"\0", b""), flags=re.DOTALL)
+    tag = _tag(head)
+    name = tag[1].decode() if tag else ""
+    return _asap.ROOT if name == _asap.LIST and _asap.is_list(head) else name
 
 
 def recognise(path: Path) -> str:

@@ -7,12 +7,13 @@ name, nothing that is not needed has to be there, and a file is opened without t
 
 from __future__ import annotations
 
+import errno
 import math
 import sqlite3
 import struct
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -123,7 +124,7 @@ def write_slide_runner(
             labels.append((person, codes.get(vote, 0), uid))
 
     _refuse_to_replace(path, overwrite)
-    with written_whole(path) as part, closing(sqlite3.connect(part)) as database:
+    with written_whole(path) as part, _system_errors(), closing(sqlite3.connect(part)) as database:
         database.executescript(SCHEMA)
         for target, values in (
             (
@@ -147,6 +148,15 @@ def write_slide_runner(
         database.commit()
         database.close()  # before the file gets its name
         _refuse_to_replace(path, overwrite)
+
+
+@contextmanager
+def _system_errors() -> Iterator[None]:
+    """Turn what SQLite says of a full disk into the system's kind of error, as any file's is."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise OSError(errno.EIO, str(error)) from error
 
 
 def _open(path: Path) -> sqlite3.Connection:

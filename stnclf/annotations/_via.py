@@ -114,9 +114,15 @@ def _shape(shape: dict[str, Any], name: str) -> tuple[str, list[list[float]]]:
         return "area", [[x, y], [x + width, y + height]]
     if kind == "point":
         return "spot", [read("cx", "cy")]
-    if kind in ("circle", "ellipse"):
-        x, y, *radii = read("cx", "cy", *(("r", "r") if kind == "circle" else ("rx", "ry")))
-        return "circle", [[x - radii[0], y - radii[1]], [x + radii[0], y + radii[1]]]
+    if kind == "circle":
+        x, y, radius = read("cx", "cy", "r")
+        return "circle", [[x - radius, y - radius], [x + radius, y + radius]]
+    if kind == "ellipse":
+        x, y, rx, ry = read("cx", "cy", "rx", "ry")
+        (angle,) = read("theta") if shape.get("theta") is not None else (0.0,)
+        cos, sin = math.cos(angle), math.sin(angle)
+        across, down = math.hypot(rx * cos, ry * sin), math.hypot(rx * sin, ry * cos)
+        return "circle", [[x - across, y - down], [x + across, y + down]]
     if kind not in ("polygon", "polyline"):
         raise ValueError(f"{name} is of type {quoted(kind)}, which is not read.")
     lists: list[Any] = [shape.get(f"all_points_{axis}") for axis in "xy"]

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from .._utils.printable import quoted, shortened
+from .._utils.printable import quoted
 from .._utils.typing import Table
-from ._files import read_xml
+from ._files import expect_inside, read_root
 from ._table import read_files
+
+#: What a file says of an image without objects.
+_ABOUT = ("filename", "folder", "path", "size", "source")
 
 
 def voc_files(path: Path) -> list[Path]:
@@ -27,38 +30,41 @@ def read_voc(path: Path) -> Table:
 
 
 def _voc_rows(file: Path) -> Iterator[dict[str, Any]]:
-    root = read_xml(file)
-    if root.tag != "annotation":
-        raise ValueError(
-            f"is no Pascal VOC file: its root is <{shortened(root.tag)}>, not <annotation>."
-        )
-    image = root.findtext("filename") or file.stem
+    root = read_root(file, "Pascal VOC", "annotation")
+    expect_inside(root, "Pascal VOC", "object", *_ABOUT)
+    image = _text(root, "filename") or file.stem
     for i, item in enumerate(root.findall("object")):
         left, top, right, bottom = (
             _number(item, f"bndbox/{side}", i) for side in ("xmin", "ymin", "xmax", "ymax")
         )
         if right < left or bottom < top:
             raise ValueError(f"object {i} has a box that ends before it begins.")
-        if not item.findtext("name"):
+        label = _text(item, "name")
+        if not label:
             raise ValueError(f"object {i} has no name.")
         row: dict[str, Any] = {
             "image": image,
             "x": (left + right) / 2 - 1,
             "y": (top + bottom) / 2 - 1,
-            "label": item.findtext("name"),
+            "label": label,
             "width": right - left + 1,
             "height": bottom - top + 1,
         }
         for name in ("truncated", "difficult"):
-            row[name] = {"0": False, "1": True}.get(item.findtext(name, ""))
+            row[name] = {"0": False, "1": True}.get(_text(item, name))
         for name in ("width", "height"):
-            text = root.findtext(f"size/{name}", "")
+            text = _text(root, f"size/{name}")
             row[f"image_{name}"] = int(text) if re.fullmatch("[1-9][0-9]{0,9}", text) else None
         yield row
 
 
+def _text(item: Element, name: str) -> str:
+    """Text of an element without the blanks of programs that indent it; "" if there is none."""
+    return item.findtext(name, "").strip()
+
+
 def _number(item: Element, name: str, i: int) -> float:
-    text = item.findtext(name, "")
-    if not re.fullmatch(r"\s*[+-]?[0-9]+(\.[0-9]*)?\s*", text):
+    text = _text(item, name)
+    if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?", text):
         raise ValueError(f"object {i} has {quoted(text)} for {name}, which is no number.")
     return float(text)

@@ -18,9 +18,11 @@ from ._outlines import Outlines
 from ._shapes import number_of
 from ._slide_facts import find_slide, slide_facts
 from ._table import make_table
+from ._yaml import class_names_of_yaml
 
 #: Files beside the lists that hold the names of the classes.
 _NAMES = ("classes.txt", "obj.names")
+_YAML = "data.yaml"
 _line = re.compile(r"\s*\d+(\s+[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?){4,}\s*").fullmatch
 
 
@@ -117,33 +119,15 @@ def _image(context: Context, file: Path) -> tuple[str, tuple[int, int]]:
 
 def _class_names(folder: Path) -> dict[int, str]:
     for parent in (folder, folder.parent):
-        for name in _NAMES:
+        for name in (*_NAMES, _YAML):
             path = parent / name
-            if path.is_file():
-                lines = read_text(path).split("\n")
-                return {i: line.strip() for i, line in enumerate(lines) if line.strip()}
-        path = parent / "data.yaml"
-        if path.is_file():
-            return _yaml_names(read_text(path))
+            if not path.is_file():
+                continue
+            try:
+                text = read_text(path)
+                if name == _YAML:
+                    return class_names_of_yaml(text)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+            return {i: line.strip() for i, line in enumerate(text.split("\n")) if line.strip()}
     return {}
-
-
-def _yaml_names(text: str) -> dict[int, str]:
-    """Names in the part ``names`` of data.yaml: a list or numbered, in one line or several."""
-    match = re.search(r"^names:[ \t]*(.*)((?:\n(?:[ \t]+.*|- .*|[ \t]*))*)", text, re.MULTILINE)
-    if match is None:
-        return {}
-    inline = match[1].split(" #")[0].strip()
-    if inline:
-        items = inline.strip("[]{}").split(",")
-    else:
-        items = [line for line in match[2].split("\n") if line.strip()]
-    found = {}
-    for i, item in enumerate(items):
-        item = item.strip().removeprefix("- ")
-        numbered = re.fullmatch(r"(\d+)\s*:\s*(.*)", item)
-        key, name = (int(numbered[1]), numbered[2]) if numbered else (i, item)
-        name = name.strip().strip("'\"")
-        if name:
-            found[key] = name
-    return found

@@ -302,3 +302,13 @@ def test_the_image_is_not_given_twice(tmp_path):
     text = "slide,x,y,label\na,1,2,m\n"
     with pytest.raises(ValueError, match="image= does not apply: columns= says where 'image' is"):
         read(tmp_path, text, image="b", columns={"image": "slide"})
+
+
+def test_decimal_commas_behind_what_cannot_be_thousands(tmp_path):
+    """A number with thousands begins with one to three digits, and not with 0."""
+    for first in ("1234,567", "-1234,567", "0,250", "1,234e2"):
+        table = read(tmp_path, f"image;x;y;label\na;{first};2,125;m\n")
+        assert table.x.tolist() == [float(first.replace(",", "."))]
+        assert table.y.tolist() == [2.125]
+    with pytest.raises(ValueError, match="row 0 has '123,456' for x"):
+        read(tmp_path, "image;x;y;label\na;123,456;2,125;m\n")

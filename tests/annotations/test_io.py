@@ -400,13 +400,6 @@ def test_names_out_of_a_database_are_kept_for_the_check(tmp_path):
             resolve_image(tmp_path, name)
 
 
-def test_labels_that_look_like_missing_ones_are_said(tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text("image,x,y,label\na.tif,1,2,nan\na.tif,3,4,m\na.tif,5,6,\na.tif,5,6,None\n")
-    with pytest.warns(UserWarning, match=r"a\.csv: has 2 labels 'nan', which are taken for a class"):
-        assert read_annotations(path).label.dropna().tolist() == ["nan", "m", "None"]
-
-
 @pytest.mark.parametrize("format", WRITERS)
 def test_names_in_two_forms_of_unicode_are_one(format, tmp_path):
     nfd = [unicodedata.normalize("NFD", text) for text in ("K\u00f6rner", "\u00e4.svs")]

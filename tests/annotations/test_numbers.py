@@ -51,3 +51,20 @@ def test_an_outline_without_area_has_the_middle_of_its_box():
     area, center = moments([(0, 0), (4, 8), (0, 0)])
     assert area == 0
     assert center.tolist() == [2, 4]
+
+
+#: Crosses itself, so that two areas nearly cancel.
+CROSSED = [[1000, 1000], [1020, 1020], [1020, 1000], [1000, 1020.05], [1000, 1000]]
+
+
+def test_an_outline_that_crosses_itself_has_its_position_in_its_box():
+    for ring in (CROSSED, CROSSED[::-1], [point[::-1] for point in CROSSED]):
+        center = moments(ring)[1]
+        np.testing.assert_allclose(sorted(center), [1010, 1010.025])
+
+
+def test_thin_outlines_keep_their_centroid():
+    a, b = np.array([100.0, 200.0]), np.array([900.0, 700.0])
+    across = np.array([-5.0, 8.0]) * 1e-4
+    wedge = [a, b + across, b - across]
+    np.testing.assert_allclose(moments(wedge)[1], (a + 2 * b) / 3)

@@ -6,6 +6,7 @@ import pytest
 from stnclf.annotations import _outlines
 from stnclf.annotations._numbers import moments
 from stnclf.annotations._outlines import Outlines
+from tests.annotations.test_numbers import CROSSED
 
 
 def outline(rng, n):
@@ -58,3 +59,19 @@ def test_numbers_that_are_not_finite_are_named_in_the_end(value):
     outlines.add({}, [[[[1, 2]]]], "shape 8")
     with pytest.raises(ValueError, match="shape 7 has a point"):
         outlines.finish()
+
+
+def test_an_outline_that_crosses_itself_has_its_position_in_its_box():
+    far, whole = [[5, 0], [15, 0], [15, 10], [5, 10]], [[5, 0], [25, 0], [25, 10], [5, 10]]
+    beside = [[10, 0], [30, 0], [30, 9.999], [10, 9.999]]
+    alone, parts, hole = {}, {}, {}
+    outlines = Outlines(-0.5)
+    outlines.add(alone, [[CROSSED]], "a")
+    outlines.add(parts, [[CROSSED], [far]], "b")
+    outlines.add(hole, [[whole, beside]], "c")
+    outlines.finish()
+    assert (alone["x"], alone["y"]) == (1009.5, pytest.approx(1009.525))
+    assert (alone["width"], alone["height"]) == (20, 20.05)
+    assert 9.5 <= parts["x"] <= 1009.5
+    # A hole of nearly the same area and another position.
+    assert (hole["x"], hole["y"]) == (14.5, 4.5)

@@ -63,18 +63,6 @@ def test_a_class_may_be_given_where_a_file_has_none(tmp_path):
             read_annotations(path, label=bad)
 
 
-def test_labels_that_are_no_classes_are_pointed_out(tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text("image,x,y,label\n" + "".join(f"a,{i},2,cell {i}\n" for i in range(3)))
-    with pytest.warns(UserWarning, match=r"a\.csv: has 3 rows and as many different labels, as 'c"):
-        assert len(read_annotations(path)) == 3
-    path.write_text('image,x,y,label\na,1,2,"{""name"": ""m""}"\na,1,2,m\n')
-    with pytest.warns(UserWarning, match=r'a\.csv: has labels that look like JSON, as {"name": "m'):
-        read_annotations(path)
-    path.write_text("image,x,y,label\na,1,2,m\na,1,2,n\na,2,2,k\n")
-    assert len(read_annotations(path)) == 3  # three classes, and nothing is said
-
-
 def test_fifos_are_refused(tmp_path):
     os.mkfifo(tmp_path / "a.csv")
     with pytest.raises(ValueError, match=r"a\.csv: is no regular file"):
@@ -228,3 +216,115 @@ def test_messages_quote_little_of_a_file(name, text, tmp_path):
         read_annotations(path)
     assert len(str(caught.value).removeprefix(f"{path}: ")) < 520
     assert str(caught.value).count("w") < 220
+
+
+CVAT = (
+    '<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><meta/>'
+    '<image id="0" name="a.png" width="64" height="48"><box label="m" xtl="1" ytl="2" xbr="3" '
+    'ybr="4"/><points label="m" points="1,2;3,4"/></image></annotations>'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "format", "message"),
+    [
+        (CVAT, "ndpa", r"no file of NDPA: .*'version', 'meta', 'image'.* CVAT: .* COCO"),
+        (CVAT.replace("image", "track"), "ndpa", r"no file of NDPA: .*'track'.* CVAT"),
+        (
+            "<annotations><note>x</note></annotations>",
+            "ndpa",
+            r"no file of NDPA: <annotations> holds \['note'\], wants <ndpviewstate>\. Of XML",
+        ),
+        (
+            "<Annotations><image/></Annotations>",
+            "imagescope",
+            r"no file of ImageScope: <Annotations> holds \['image'\], wants <Annotation>",
+        ),
+        (
+            "<Annotations><Annotation><Shapes/></Annotation></Annotations>",
+            "imagescope",
+            r"no file of ImageScope: <Annotation> holds \['Shapes'\], wants <Regions>",
+        ),
+        (
+            "<Annotations><Annotation><Regions><Shape/></Regions></Annotation></Annotations>",
+            "imagescope",
+            r"no file of ImageScope: <Regions> holds \['Shape'\], wants <Region>",
+        ),
+        (
+            "<ASAP_Annotations><Shapes/></ASAP_Annotations>",
+            "asap",
+            r"no file of ASAP: <ASAP_Annotations> holds \['Shapes'\], wants <Annotations>",
+        ),
+        (
+            "<ASAP_Annotations><Annotations><Dot/></Annotations></ASAP_Annotations>",
+            "asap",
+            r"no file of ASAP: <Annotations> holds \['Dot'\], wants <Annotation>",
+        ),
+        (
+            "<annotation><points/></annotation>",
+            "voc",
+            r"no file of Pascal VOC: <annotation> holds \['points'\], wants <object>",
+        ),
+    ],
+)
+def test_xml_of_another_program_is_no_empty_table(text, format, message, tmp_path):
+    """Some programs call the root of their files by the same name as another."""
+    path = tmp_path / "a.xml"
+    path.write_text(text)
+    for told in ("auto", format):
+        with pytest.raises(ValueError, match=rf"a\.xml: is {message}") as caught:
+            read_annotations(path, told)
+        assert str(caught.value).count("ASAP, ImageScope, NDPA and Pascal VOC") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "format"),
+    [
+        ("<annotations/>", "ndpa"),
+        ("<Annotations/>", "imagescope"),
+        ("<Annotations><Annotation/></Annotations>", "imagescope"),
+        ("<Annotations><Annotation><Regions/></Annotation></Annotations>", "imagescope"),
+        ("<Annotations><Annotation><Attributes/><Plots/></Annotation></Annotations>", "imagescope"),
+        ("<ASAP_Annotations/>", "asap"),
+        ("<ASAP_Annotations><Annotations/><AnnotationGroups/></ASAP_Annotations>", "asap"),
+        ("<annotation/>", "voc"),
+        ("<annotation><filename>a.png</filename><size/></annotation>", "voc"),
+    ],
+)
+def test_xml_without_annotations_is_an_empty_table(text, format, tmp_path):
+    path = tmp_path / "a.xml"
+    path.write_text(text)
+    for told in ("auto", format):
+        assert len(read_annotations(path, told)) == 0
+
+
+def test_asap_without_its_outermost_element_is_asap(tmp_path):
+    path = tmp_path / "a.xml"
+    path.write_text(ASAP.format(x=3.5))
+    table = read_annotations(path)
+    path.write_text(
+        ASAP.format(x=3.5).replace("<ASAP_Annotations>", "")[: -len("</ASAP_Annotations>")]
+    )
+    for format in ("auto", "asap"):
+        pd.testing.assert_frame_equal(read_annotations(path, format), table)
+    with pytest.raises(ValueError, match="is no file of imagescope: it looks like asap"):
+        read_annotations(path, "imagescope")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("", r"has no 'features'; it has \['type'\]"),
+        (', "Features": [1]', r"has no 'features'; it has \['type', 'Features'\]"),
+        (', "features": null', "'features' is no list"),
+        (', "features": {}', "'features' is no list"),
+    ],
+)
+def test_a_collection_without_features_is_refused(more, message, tmp_path):
+    path = tmp_path / "a.geojson"
+    path.write_text(f'{{"type": "FeatureCollection"{more}}}')
+    for format in ("auto", "qupath"):
+        with pytest.raises(ValueError, match=rf"a\.geojson: {message}"):
+            read_annotations(path, format)
+    path.write_text('{"type": "FeatureCollection", "features": []}')
+    assert len(read_annotations(path)) == 0

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import stat
+import subprocess
 import sys
 from collections import Counter
 from contextlib import closing
@@ -13,6 +14,7 @@ import pytest
 
 from stnclf.annotations import _sliderunner, read_annotations, write_annotations
 from tests.annotations.test_io import cells
+from tests.annotations.test_numbers import CROSSED
 
 OLD = """
 CREATE TABLE Slides (uid INTEGER PRIMARY KEY, filename TEXT, width INTEGER, height INTEGER);
@@ -477,3 +479,36 @@ def test_a_database_that_is_open_elsewhere_is_kept(tmp_path):
 def test_equal_tables_give_equal_files(tmp_path):
     first = write_annotations(cells(), tmp_path / "a.db").read_bytes()
     assert write_annotations(cells(), tmp_path / "b.db").read_bytes() == first
+
+
+def test_an_outline_that_crosses_itself_has_its_position_in_its_box(tmp_path):
+    path = write_annotations(cells(type="polygon", width=2.0, height=2.0), tmp_path / "a.db")
+    with sqlite3.connect(path) as database:
+        database.execute("DELETE FROM Annotations_coordinates WHERE annoId = 1")
+        query = "INSERT INTO Annotations_coordinates (coordinateX, coordinateY, orderIdx, annoId)"
+        for i, (x, y) in enumerate(CROSSED):
+            database.execute(f"{query} VALUES (?, ?, ?, 1)", (x, y, i))
+    database.close()
+    assert read_annotations(path).loc[0, ["x", "y"]].tolist() == pytest.approx([1010, 1010.025])
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
+    """As of any other file that is written, and nothing is left of it."""
+    path = tmp_path / "full.sqlite"
+    code = f"""
+import resource, signal
+import pandas as pd
+from stnclf.annotations import write_annotations
+
+table = pd.DataFrame({{"image": "a.svs", "x": range(20000), "y": 1.0, "label": "m"}})
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+try:
+    write_annotations(table, {str(path)!r})
+except OSError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "could not be written: " in done.stdout
+    assert str(path) in done.stdout
+    assert os.listdir(tmp_path) == []

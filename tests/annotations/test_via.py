@@ -1,6 +1,7 @@
 """JSON of the VGG Image Annotator."""
 
 import json
+import math
 
 import pytest
 
@@ -90,3 +91,24 @@ def test_regions_of_version_1_have_numbers(tmp_path):
 def test_broken_regions_are_refused(bad, message, tmp_path):
     with pytest.raises(ValueError, match=rf"via\.json: image 'a\.png5', .*{message}"):
         read(tmp_path, image("a.png", bad))
+
+
+@pytest.mark.parametrize(
+    ("theta", "width", "height"),
+    [
+        (0, 8, 12),
+        (math.pi / 2, 12, 8),
+        (1.57, 12, 8),
+        (-math.pi, 8, 12),
+        (math.pi / 4, 2 * math.sqrt(26), 2 * math.sqrt(26)),
+        (None, 8, 12),
+    ],
+)
+def test_ellipses_are_turned(theta, width, height, tmp_path):
+    ellipse = region({}, name="ellipse", cx=30, cy=20, rx=4, ry=6, theta=theta)
+    table = read(tmp_path, image("a.png", ellipse))
+    assert table[["x", "y"]].to_numpy()[0] == pytest.approx([29.5, 19.5])
+    assert table[["width", "height"]].to_numpy()[0] == pytest.approx([width, height], abs=1e-4)
+    turned = region({}, name="ellipse", cx=30, cy=20, rx=4, ry=6, theta="1")
+    with pytest.raises(ValueError, match=r"region 0 has no number for one of \['theta'\]"):
+        read(tmp_path, image("a.png", turned))

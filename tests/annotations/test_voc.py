@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from stnclf.annotations import read_annotations
@@ -77,7 +78,7 @@ def test_a_folder_of_other_files_is_refused(format, tmp_path):
 
 def test_other_xml_is_refused(tmp_path):
     (tmp_path / "a.xml").write_text("<html/>")
-    with pytest.raises(ValueError, match=r"a\.xml: is no Pascal VOC file: its root is <html>"):
+    with pytest.raises(ValueError, match=r"a\.xml: is no file of Pascal VOC: its root is <html>"):
         read_annotations(tmp_path)
 
 
@@ -119,3 +120,23 @@ def test_the_real_blood_cells(shared_data):
     np.testing.assert_array_equal(table.y, (np.array(top) + bottom) / 2 - 1)
     inside = (table.x - table.width / 2 >= -0.5) & (table.x + table.width / 2 <= 639.5)
     assert inside.all()
+
+
+def test_blanks_around_text_are_those_of_a_program_that_indents(tmp_path):
+    plain = "<filename>a.jpg</filename><size><width>640</width><height>480</height></size>"
+    path = voc(tmp_path / "a.xml", ("m", 1, 2, 5, 6), head=plain)
+    table = read_annotations(path)
+    spaced = path.read_text().replace("</", "\n </").replace(">a", ">\n\ta").replace(">m", ">\n m")
+    for digit in "1234568":
+        spaced = spaced.replace(f">{digit}", f">\n  {digit}")
+    path.write_text(spaced)
+    pd.testing.assert_frame_equal(read_annotations(path), table)
+    assert table.loc[0, ["image", "label", "truncated", "image_width"]].tolist() == [
+        "a.jpg",
+        "m",
+        True,
+        640,
+    ]
+    voc(tmp_path / "a.xml", ("\n ", 1, 2, 5, 6), head=plain)
+    with pytest.raises(ValueError, match="object 0 has no name"):
+        read_annotations(path)

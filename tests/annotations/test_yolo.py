@@ -80,3 +80,13 @@ def test_a_table_of_text_is_no_list(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("image\tx\ty\tlabel\na.svs\t1\t2\tm\n")
     assert read_annotations(path).x.tolist() == [1]
+
+
+def test_names_that_are_not_understood_are_an_error(folder):
+    (folder / "data.yaml").write_text("nc: 2\nnames: {mitosis: 1, cell: 0}\n")
+    with pytest.raises(ValueError, match=r"labels: data\.yaml: .*'names'") as caught:
+        read_annotations(folder / "labels")
+    assert "\n" not in str(caught.value)
+    (folder / "data.yaml").write_text("names: ['tumour, big', 'mitosis']  # two\n")
+    table = read_annotations(folder / "labels")
+    assert table.label.tolist() == ["tumour, big", "mitosis", "mitosis"]
