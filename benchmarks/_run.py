@@ -99,6 +99,8 @@ def carry_out(options, key, measure, sections, page):
 def needs_data(options):
     if options.data is None:
         raise SystemExit("--data is needed, unless --page-only is given")
+    if not options.data.is_dir():
+        raise SystemExit(f"--data: there is no folder {str(options.data)!r}")
 
 
 class Store:

@@ -47,7 +47,8 @@ SETS = amibr.PUBLISHED_SETS[:2]
 def main(arguments=None):
     line = parser(__doc__, "ablation.json")
     line.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
-    line.add_argument("--folds", nargs="+", type=int, default=range(amibr.N_FOLDS), metavar="FOLD")
+    folds = range(amibr.N_FOLDS)
+    line.add_argument("--folds", nargs="+", type=int, choices=folds, default=folds)
     carry_out(line.parse_args(arguments), KEY, measure, sections, "ablation.md")
 
 

@@ -101,7 +101,8 @@ def main(arguments=None):
     line = parser(__doc__, "accuracy.json", protocols=list(protocols.PROTOCOLS), methods=USUAL)
     line.add_argument("--protocols", nargs="+", choices=protocols.ALL_SIZES, metavar="NAME")
     line.add_argument("--methods", nargs="+", choices=METHODS, metavar="NAME")
-    line.add_argument("--folds", nargs="+", type=int, default=range(N_FOLDS), metavar="FOLD")
+    folds = range(N_FOLDS)
+    line.add_argument("--folds", nargs="+", type=int, choices=folds, default=folds)
     options = line.parse_args(arguments)
     carry_out(options, KEY, measure, sections, "accuracy.md")
     if options.out == options.kept:

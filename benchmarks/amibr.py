@@ -70,7 +70,8 @@ README = ROOT / "README.md"
 def main(arguments=None):
     line = parser(__doc__, "amibr.json")
     line.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    line.add_argument("--folds", nargs="+", type=int, default=range(N_FOLDS), metavar="FOLD")
+    folds = range(N_FOLDS)
+    line.add_argument("--folds", nargs="+", type=int, choices=folds, default=folds)
     options = line.parse_args(arguments)
     carry_out(options, KEY, measure, sections, "amibr.md")
     if options.out == options.kept:

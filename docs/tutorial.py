@@ -15,9 +15,10 @@
 #
 # The whole way on two public data sets: photographs of blood, whose cells are found, classified
 # and taken to QuPath, and crops of mitotic figures, which are classified and compared with
-# hand-crafted features. Below each piece of code is what it printed when this page was made; your
-# run should print nearly the same. Pictures are not shown here: your run draws them. All of it
-# takes less than ten minutes on two cores.
+# hand-crafted features. Below each piece of code is what it printed when this page was made. Your
+# run differs a little, since other processors round otherwise; a threshold that is chosen on five
+# photographs may differ much, and the numbers of cells with it. Pictures are not shown here: your
+# run draws them. All of it takes about ten minutes on two cores.
 #
 # ## Get ready
 #
