@@ -277,8 +277,8 @@ class Ensemble(PredictionMixin, BaseEstimator):
         for i, member in enumerate(members):
             if not member.__sklearn_is_fitted__():
                 raise NotFittedError(
-                    f"estimators[{i}]: got a {type(member).__name__} that is not fitted, wants "
-                    "fitted ones; an ensemble fits none of them."
+                    f"This Ensemble is not fitted: estimators[{i}] is a {type(member).__name__} "
+                    "that is not; wants fitted members, it fits none itself."
                 )
         return members
 

@@ -148,14 +148,16 @@ def test_a_search_over_members_leaves_the_ensemble_as_it_is(members, blobs):
     before = ensemble.predict_proba(X)
     # scikit-learn clones what a grid holds, and members so lose what they have learned.
     grid = {"estimators": [members["stn"][:1], members["stn"][:2]]}
-    with pytest.raises(ValueError, match=r"estimators\[0\]: got a STNCellClassifier that is not"):
+    with pytest.raises(ValueError, match=r"estimators\[0\] is a STNCellClassifier that is not"):
         GridSearchCV(ensemble, grid, cv=2, error_score="raise").fit(X, y)
     assert np.array_equal(ensemble.predict_proba(X), before)
 
 
 def test_a_member_that_is_not_fitted_is_named(members, blobs, tmp_path):
     ensemble = Ensemble([members["stn"][0], clone(members["stn"][1])])
-    words = r"estimators\[1\]: got a STNCellClassifier that is not fitted, wants fitted ones"
+    words = (
+        r"This Ensemble is not fitted: estimators\[1\] is a STNCellClassifier that is not; wants"
+    )
     for call in (
         ensemble.predict,
         ensemble.fit,
@@ -226,7 +228,7 @@ def test_what_does_not_fit_together_is_refused(members, blobs):
     scaled = CiresanBaseline(mpp=0.5, epochs=0).fit(X, y)
     with pytest.raises(ValueError, match=r"estimators\[1\]: has mpp 0.5, but"):
         Ensemble([first, scaled]).predict(X)
-    with pytest.raises(NotFittedError, match=r"estimators\[1\]: got a STNCellClassifier that"):
+    with pytest.raises(NotFittedError, match=r"estimators\[1\] is a STNCellClassifier that"):
         Ensemble([first, STNCellClassifier()]).predict(X)
     assert not hasattr(Ensemble([first, STNCellClassifier()]), "classes_")
     with pytest.raises(NotFittedError):

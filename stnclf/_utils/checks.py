@@ -7,7 +7,6 @@ import warnings
 from numbers import Real
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -22,9 +21,8 @@ from sklearn.utils.validation import (
 from .containers import check_real, refuse_masked
 from .errors import argument_error
 from .images import naming
-from .names import composed
+from .labels import check_kind, check_names, refuse_missing
 from .points import points_by_name
-from .values import is_missing
 
 __all__ = [
     "check_callbacks",
@@ -49,43 +47,13 @@ def check_y(X, y, name):
     with naming("y", "one label for each image, of one kind, none missing"):
         check_consistent_length(X, y)
         refuse_masked("y", y)
-        _refuse_missing(y)
+        refuse_missing("y", y)
         y = column_or_1d(y, warn=True)
-        if y.dtype.kind in "SO" and any(isinstance(label, bytes) for label in y):
-            raise TypeError("labels are bytes")
-        if y.dtype.kind == "f":
-            assert_all_finite(y, input_name="y")
+        check_kind("y", y)
         check_classification_targets(y)
-        classes, y = np.unique(y, return_inverse=True)
-    _check_names(classes, y)
-    return classes, y.astype(np.int64)
-
-
-def _check_names(classes, y):
-    """Refuse classes that no table can hold, and two that look the same.
-
-    Not one of both: `predict` returns labels as `fit` was given them.
-    """
-    seen = {}
-    for index, label in enumerate(classes.tolist()):
-        if not isinstance(label, str):
-            continue
-        try:
-            label.encode()
-        except UnicodeEncodeError:
-            raise argument_error(
-                "y",
-                f"got the label {label!a} with half a character (a lone surrogate), the first at "
-                f"index {int((y == index).argmax())}; wants text that UTF-8 can hold.",
-            ) from None
-        other = seen.setdefault(composed(label), label)
-        if other != label:
-            both = sorted((other, label), key=len)
-            raise argument_error(
-                "y",
-                f"{both[0]!a} and {both[1]!a} are one name in two forms of Unicode; wants one "
-                "form, as of unicodedata.normalize('NFC', label).",
-            )
+        classes, index = np.unique(y, return_inverse=True)
+    check_names("y", classes, index)
+    return classes, index.astype(np.int64)
 
 
 def same_labels(one, other):
@@ -95,26 +63,6 @@ def same_labels(one, other):
         for labels in (one, other)
     ]
     return bool(np.array_equal(one, other)) and kinds[0] == kinds[1]
-
-
-def _refuse_missing(y):
-    """Refuse labels that are None, NaN, pandas' NA or NaT, and name the first one's index."""
-    if sparse.issparse(y):
-        return  # scikit-learn has words for it
-    # NumPy would make the word "nan" of one among strings in a list.
-    labels = y if isinstance(y, (list, tuple)) else np.asarray(y)
-    if not isinstance(labels, np.ndarray) or labels.dtype.kind == "O":
-        missing = [is_missing(label) for label in labels]
-    elif labels.dtype.kind in "fmM":
-        missing = labels != labels
-        missing = missing.reshape(len(missing), -1).any(axis=1)
-    else:
-        return
-    if np.any(missing):
-        raise ValueError(
-            f"Input y contains NaN, None or other missing labels: {int(np.sum(missing))} of "
-            f"{len(missing)}, the first at index {int(np.argmax(missing))}"
-        )
 
 
 def check_device(device):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from sklearn.utils import validation
 
@@ -11,6 +13,7 @@ __all__ = [
     "as_floats",
     "check_real",
     "column_of",
+    "columns_by_name",
     "is_table",
     "plain",
     "refuse_masked",
@@ -72,6 +75,35 @@ def column_of(table, name):
     if names is not None and not callable(names) and name not in list(names):
         raise KeyError(name)
     return list(table[name])
+
+
+def columns_by_name(values):
+    """Find the columns of what has names.
+
+    Parameters
+    ----------
+    values : object
+        A table, mapping, structured array, or list of mappings or named tuples.
+
+    Returns
+    -------
+    (list, callable) or None
+        The names, and what gives the column of a name; None for what has no names.
+    """
+    if hasattr(getattr(values, "struct", None), "unnest"):  # a column of polars
+        values = values.struct.unnest()
+    first = values[0] if isinstance(values, (list, tuple)) and len(values) else None
+    if isinstance(values, Mapping):
+        return list(values), values.__getitem__
+    if is_table(values):
+        return list(getattr(values, "column_names", values.columns)), values.__getitem__
+    if getattr(getattr(values, "dtype", None), "names", None):
+        return list(values.dtype.names), values.__getitem__
+    if isinstance(first, Mapping):
+        return list(first), lambda name: [row[name] for row in values]
+    if hasattr(first, "_fields"):  # named tuples
+        return list(first._fields), lambda name: [getattr(row, name) for row in values]
+    return None
 
 
 def plain(X):

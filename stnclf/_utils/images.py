@@ -334,7 +334,8 @@ def naming(argument, wants):
     try:
         yield
     except (TypeError, ValueError) as error:
-        if re.search(rf"\b{argument}\b", str(error)):
+        # An argument may be part of another: predictions['CNN'].
+        if re.search(rf"(?<!\w){re.escape(argument)}(?!\w)", str(error)):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         problem = f"{str(error).strip(' .')}; wants {wants}."

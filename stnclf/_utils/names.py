@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 
 from .errors import argument_error
 
-__all__ = ["base_name", "composed", "path_below", "rows_named", "same_name"]
+__all__ = ["base_name", "composed", "path_below", "rows_named", "same_but_for_place", "same_name"]
 
 
 def composed(text: str) -> str:
@@ -93,6 +94,46 @@ def same_name(names: Iterable[Any], wanted: str) -> str:
         return wanted
     plain = composed(wanted)
     return next((n for n in names if isinstance(n, str) and composed(n) == plain), wanted)
+
+
+def same_but_for_place(names: Iterable[Any], others: Iterable[Any]) -> tuple[Any, Any] | None:
+    """Find two names that differ in folders, ending or type alone.
+
+    Parameters
+    ----------
+    names, others : iterable
+        Names of images. One with folders is no other name of one with other folders.
+
+    Returns
+    -------
+    tuple of (name, other), or None
+        The first pair.
+
+    Examples
+    --------
+    >>> from stnclf._utils.names import same_but_for_place
+    >>> same_but_for_place(["b.svs", "a.svs"], ["c", "day1/a.tif"])
+    ('a.svs', 'day1/a.tif')
+    >>> same_but_for_place(["day1/a.svs"], ["day2/a.svs"])
+    """
+    known: dict[str, list[Any]] = {}
+    for other in others:
+        known.setdefault(_parts(other)[-1], []).append(other)
+    for name in names:
+        parts = _parts(name)
+        for other in known.get(parts[-1], ()):
+            least = min(len(parts), len(_parts(other)))
+            if parts[-least:] == _parts(other)[-least:]:
+                return name, other
+    return None
+
+
+def _parts(name: Any) -> list[str]:
+    """Part a name into folders and what it is without its ending."""
+    parts = composed(str(name)).replace("\\", "/").split("/")
+    # Not "c.1": an ending begins with a letter.
+    parts[-1] = re.sub(r"(?<=.)(\.ome)?\.[a-z]\w{0,6}$", "", parts[-1], flags=re.IGNORECASE)
+    return parts
 
 
 def path_below(folder: Path, parts: Sequence[str]) -> Path:

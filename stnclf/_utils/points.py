@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .containers import as_floats, check_real, is_table, refuse_masked
+from .containers import as_floats, check_real, columns_by_name, refuse_masked
 from .errors import argument_error
 
 __all__ = ["as_points", "points_by_name"]
@@ -39,24 +39,10 @@ def points_by_name(argument, points):
     refuse_masked(argument, points)
     if hasattr(points, "detach"):  # a tensor, maybe with gradients, or not on the CPU
         return points.detach().cpu().numpy()
-    if hasattr(getattr(points, "struct", None), "unnest"):  # a column of polars
-        points = points.struct.unnest()
-    first = points[0] if isinstance(points, (list, tuple)) and len(points) else None
-    if isinstance(points, Mapping):
-        names, column = list(points), points.__getitem__
-    elif is_table(points):
-        names = list(getattr(points, "column_names", points.columns))
-        column = points.__getitem__
-    elif getattr(getattr(points, "dtype", None), "names", None):
-        names, column = list(points.dtype.names), points.__getitem__
-    elif isinstance(first, Mapping):
-        names = list(first)
-        column = lambda name: [row[name] for row in points]  # noqa: E731
-    elif hasattr(first, "_fields"):  # named tuples
-        names = list(first._fields)
-        column = lambda name: [getattr(row, name) for row in points]  # noqa: E731
-    else:
+    found = columns_by_name(points)
+    if found is None:
         return points
+    names, column = found
     if not any(isinstance(name, str) for name in names) and not isinstance(points, Mapping):
         return points
     for wanted in _COLUMNS:

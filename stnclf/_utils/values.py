@@ -85,7 +85,7 @@ def check_positive(name, value, unit):
 
 
 def is_missing(label):
-    """Say whether a label is none: None, NaN, NaT, or pandas' NA.
+    """Say whether a label is none: None, NaN, NaT, pandas' NA, or masked.
 
     Parameters
     ----------
@@ -96,8 +96,10 @@ def is_missing(label):
     -------
     bool
     """
+    if label is None or label is np.ma.masked:
+        return True
     try:
-        return label is None or bool(label != label)  # NaN is the one that differs from itself
+        return bool(label != label)  # NaN is the one that differs from itself
     except TypeError:  # pandas.NA says neither
         return True
     except ValueError:  # an array of several

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from contextlib import suppress
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._utils.containers import as_floats
+from .._utils.containers import as_floats, column_of
+from .._utils.errors import argument_error
+from .._utils.labels import refuse_lookalikes
+from .._utils.names import composed
+from .._utils.printable import quoted
 from .._utils.typing import Table
+from .._utils.values import is_missing
 
 __all__ = ["annotator_agreement", "fleiss_kappa"]
 
@@ -76,9 +82,10 @@ def annotator_agreement(annotations: Table) -> dict[str, Any]:
     Parameters
     ----------
     annotations : DataFrame or mapping of columns
-        Cells with ``votes``, a tuple of classes per cell, and ``voters``, the names of those who
-        gave them, as `stnclf.annotations.read_annotations` reads them from databases of SlideRunner
-        and files of MIDOG. A vote of None is none. Without ``voters`` nothing is known of pairs.
+        Cells with ``votes``, a tuple, list or array of classes per cell, and ``voters``, the names
+        of those who gave them, as `stnclf.annotations.read_annotations` reads them from databases
+        of SlideRunner and files of MIDOG, or the text of such a list in JSON, as CSV files have it.
+        A vote of None or NaN is none. Without ``voters`` nothing is known of pairs.
 
     Returns
     -------
@@ -92,7 +99,8 @@ def annotator_agreement(annotations: Table) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If there is no column ``votes``, or the voters of a cell are not as many as its votes.
+        If there is no column ``votes``, if a cell holds no list of names, if votes read the same
+        and are not, 1 and "1", or if the voters of a cell are not as many as its votes.
 
     Notes
     -----
@@ -119,14 +127,18 @@ def annotator_agreement(annotations: Table) -> dict[str, Any]:
     if votes is None:
         raise ValueError("annotations must have a column votes.")
     voters = _lists(annotations, "voters")
+    if voters is None:
+        voters = [[None] * len(said) for said in votes]
+    if len(voters) != len(votes):
+        raise ValueError(f"voters must have {len(votes)} rows, got {len(voters)}.")
     cells: list[list[tuple[Any, Any]]] = []
-    for i, said in enumerate(votes):
-        who: Sequence[Any] = [None] * len(said) if voters is None else voters[i]
+    for i, (said, who) in enumerate(zip(votes, voters)):
         if len(who) != len(said):
             raise ValueError(
                 f"voters must name one for each vote, got {len(who)} for {len(said)}, row {i}."
             )
         cells.append([(name, vote) for name, vote in zip(who, said) if vote is not None])
+    refuse_lookalikes({"votes": (vote for cell in cells for _, vote in cell)})
     several = [cell for cell in cells if len(cell) > 1]
     classes = sorted({vote for cell in several for _, vote in cell}, key=str)
     counts = [[sum(vote == k for _, vote in cell) for k in classes] for cell in several]
@@ -169,8 +181,33 @@ def _beyond_chance(agreeing: float, by_chance: float) -> float:
     return (agreeing - by_chance) / (1 - by_chance) if by_chance < 1 else float("nan")
 
 
-def _lists(table: Any, name: str) -> list[tuple[Any, ...]] | None:
-    """Return a column of tuples; what is missing is empty."""
-    if name not in table:
+def _lists(table: Any, name: str) -> list[list[Any]] | None:
+    """Return a column of lists, None for what is missing in them; a cell without one is empty."""
+    try:
+        column = column_of(table, name)
+    except (KeyError, IndexError, TypeError):
         return None
-    return [tuple(value) if isinstance(value, (tuple, list)) else () for value in table[name]]
+    return [_names(value, name, i) for i, value in enumerate(column)]
+
+
+def _names(value: Any, name: str, row: int) -> list[Any]:
+    names: Any = value
+    if isinstance(value, str):  # as `write_annotations` writes tuples into a CSV file
+        with suppress(ValueError):
+            names = json.loads(value)
+    elif isinstance(value, np.ndarray):  # as pandas reads lists from Parquet
+        names = value.tolist()
+    elif hasattr(value, "to_list"):  # polars
+        names = value.to_list()
+    elif isinstance(value, tuple):
+        names = list(value)
+    elif is_missing(value):
+        return []
+    if not isinstance(names, list) or not all(is_missing(n) or np.isscalar(n) for n in names):
+        raise argument_error(
+            f"annotations[{name!r}]",
+            f"got {quoted(names)}, wants a tuple or list of names.",
+            where=f"row {row}",
+        )
+    plain = (n.item() if isinstance(n, np.generic) else n for n in names)
+    return [None if is_missing(n) else composed(n) if isinstance(n, str) else n for n in plain]

@@ -1,4 +1,4 @@
-"""How far probabilities can be trusted: confidence against the share that is right. NumPy only."""
+"""How far probabilities can be trusted: confidence against the share that is right."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._utils.containers import as_floats
+from .._utils.labels import as_labels, refuse_lookalikes
+from .._utils.probabilities import proba_by_name
 from .._utils.typing import Floats
 
 __all__ = ["expected_calibration_error", "reliability_curve"]
@@ -27,9 +30,10 @@ def reliability_curve(
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
-        Annotated classes.
-    proba : array-like of shape (n_samples, n_classes)
-        Probabilities from 0 to 1; rows sum to one.
+        Annotated classes, none missing.
+    proba : array-like of shape (n_samples, n_classes), or table
+        Probabilities from 0 to 1; rows sum to one. Columns with names are taken by them, in any
+        order: a label, or ``probability_`` and a label, as in the tables of ``stnclf predict``.
     labels : array-like of shape (n_classes,), default=None
         Class of each column of `proba`, in order; None takes the sorted classes of `y_true`.
     n_bins : int, default=10
@@ -46,8 +50,9 @@ def reliability_curve(
     Raises
     ------
     ValueError
-        If the arguments do not fit each other, if `proba` does not hold probabilities, or if
-        `n_bins` is not a whole number of at least 1.
+        If a label is missing, if the arguments do not fit each other, if `proba` does not hold
+        probabilities or has columns of other names than the classes, or if `n_bins` is not a whole
+        number of at least 1.
 
     Notes
     -----
@@ -89,9 +94,10 @@ def expected_calibration_error(
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
-        Annotated classes.
-    proba : array-like of shape (n_samples, n_classes)
-        Probabilities from 0 to 1; rows sum to one.
+        Annotated classes, none missing.
+    proba : array-like of shape (n_samples, n_classes), or table
+        Probabilities from 0 to 1; rows sum to one. Columns with names are taken by them, in any
+        order: a label, or ``probability_`` and a label, as in the tables of ``stnclf predict``.
     labels : array-like of shape (n_classes,), default=None
         Class of each column of `proba`, in order; None takes the sorted classes of `y_true`.
     n_bins : int, default=10
@@ -135,19 +141,15 @@ def expected_calibration_error(
 def _checked(
     y_true: ArrayLike, proba: ArrayLike, labels: ArrayLike | None
 ) -> tuple[NDArray[Any], Floats, NDArray[Any]]:
-    true = np.asarray(y_true)
-    if true.ndim != 1 or not len(true):
-        raise ValueError(f"y_true must be 1-D and not empty, got shape {true.shape}.")
-    labels = np.unique(true) if labels is None else np.asarray(labels)
-    if labels.ndim != 1 or len(np.unique(labels)) != len(labels):
+    true = as_labels(y_true, "y_true")
+    labels = np.unique(true) if labels is None else as_labels(labels, "labels")
+    if len(np.unique(labels)) != len(labels):
         raise ValueError(f"labels must be 1-D without repetitions, got {labels.tolist()!r:.80}.")
+    refuse_lookalikes({"y_true": set(true.tolist()), "labels": labels.tolist()})
     unknown = sorted(set(true.tolist()) - set(labels.tolist()))
     if unknown:
         raise ValueError(f"labels must hold every class of y_true, but lacks {unknown}.")
-    try:
-        values = np.asarray(proba, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"proba must be an array of numbers, got {proba!r:.80}.") from error
+    values = as_floats(proba_by_name("proba", proba, labels), "proba")
     if values.shape != (len(true), len(labels)):
         raise ValueError(
             f"proba must have shape {(len(true), len(labels))}, a column for each of "

@@ -1,10 +1,11 @@
-"""What is gained by leaving the least certain predictions to a person. NumPy only."""
+"""What is gained by leaving the least certain predictions to a person."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._utils.containers import as_floats
 from .._utils.typing import Floats
 from ._calibration import _checked
 
@@ -23,9 +24,10 @@ def coverage_curve(
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
-        Annotated classes.
-    proba : array-like of shape (n_samples, n_classes)
-        Probabilities from 0 to 1; rows sum to one. The prediction is the most probable class.
+        Annotated classes, none missing.
+    proba : array-like of shape (n_samples, n_classes), or table
+        Probabilities from 0 to 1; rows sum to one. Columns with names are taken by them, as
+        `reliability_curve` does. The prediction is the most probable class.
     labels : array-like of shape (n_classes,), default=None
         Class of each column of `proba`, in order; None takes the sorted classes of `y_true`.
     certainty : array-like of shape (n_samples,), default=None
@@ -43,7 +45,8 @@ def coverage_curve(
     Raises
     ------
     ValueError
-        If the arguments do not fit each other, or hold no probabilities or numbers.
+        If a label is missing, or if the arguments do not fit each other, or hold no probabilities
+        or numbers.
 
     Notes
     -----
@@ -67,10 +70,7 @@ def coverage_curve(
     if certainty is None:
         certain = values.max(axis=1)
     else:
-        try:
-            certain = np.asarray(certainty, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"certainty must hold numbers, got {certainty!r:.80}.") from error
+        certain = as_floats(certainty, "certainty")
         if certain.shape != true.shape or not np.isfinite(certain).all():
             raise ValueError(
                 f"certainty must hold {len(true)} finite numbers, got {certainty!r:.80}."

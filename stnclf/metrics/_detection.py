@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -10,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._utils.containers import as_floats, column_of
-from .._utils.names import composed
+from .._utils.errors import argument_error
+from .._utils.labels import refuse_lookalikes, refuse_missing
+from .._utils.names import composed, same_but_for_place
+from .._utils.printable import listed
 from .._utils.typing import Floats, Table
 from .._utils.values import is_missing
 
-__all__ = ["detection_score", "match_points", "matched_detections"]
+__all__ = ["detection_score", "match_points", "matched_detections", "scores_of"]
 
 
 def detection_score(
@@ -41,7 +45,7 @@ def detection_score(
     detections : DataFrame or mapping of columns
         Cells that were found: the same, and ``probability``, from the most to the least certain
         ones without it. If both tables have a column ``image``, cells of different images are
-        kept apart.
+        kept apart; the names must be the same in both, with their folder and ending.
     mpp : float, default=None
         Micrometres per pixel of level 0, of all images; needed unless the radius is in pixels. Of
         slides that differ, multiply ``x`` and ``y`` of both tables by the resolution of each, and
@@ -65,8 +69,15 @@ def detection_score(
     Raises
     ------
     ValueError
-        If a table lacks a column, holds NaN or infinity for a position or probability, if `mpp`
-        or the radius is not a positive number, both radii are given, or `labels` is no sequence.
+        If a table lacks a column, holds NaN or infinity for a position or probability, or lacks
+        the image of some cells; if no image is in both tables and one has another name in each,
+        ``a.svs`` and ``a.tif``; if labels read the same and are not, 1 and "1"; if `mpp` or the
+        radius is not a positive number, both radii are given, or `labels` is no sequence.
+
+    Warns
+    -----
+    UserWarning
+        If both tables name images, and not one is in both.
 
     Notes
     -----
@@ -93,7 +104,7 @@ def detection_score(
     (0.3333333333333333, 0.5, 0.4)
     """
     matched = matched_detections(truth, detections, mpp, radius_um, radius_px, labels)
-    return {label: _scores(*found) for label, found in matched.items()}
+    return {label: scores_of(*found) for label, found in matched.items()}
 
 
 def matched_detections(
@@ -115,17 +126,30 @@ def matched_detections(
     -------
     dict of label to tuple
         Probability of each detection, whether it found a cell, and the number of cells.
+
+    Raises
+    ------
+    ValueError
+        As `detection_score`.
     """
     radius = _radius(mpp, radius_um, radius_px)
     cells, found = _as_cells(truth, "truth"), _as_cells(detections, "detections")
     if cells["image"] is None or found["image"] is None:
         for table in (cells, found):
             table["image"] = [None] * len(table["label"])
+    else:
+        for name, table in (("truth", cells), ("detections", found)):
+            refuse_missing(f"{name}['image']", table["image"])
+        _check_images({*cells["image"]}, {*found["image"]})
     if isinstance(labels, str) or not (labels is None or np.iterable(labels)):
         raise ValueError(f"labels must be a sequence of classes, got {labels!r}.")
+    labels = None if labels is None else list(labels)
+    refuse_missing("labels", labels or [])
+    named = {"truth": {*cells["label"]} - {None}, "detections": {*found["label"]} - {None}}
+    refuse_lookalikes({**named, "labels": map(_one_form, labels or ())})
     if labels is None:
-        named = set(cells["label"] + found["label"]) - {None}
-        labels = sorted(named, key=lambda label: (isinstance(label, str), label))
+        either = named["truth"] | named["detections"]
+        labels = sorted(either, key=lambda label: (isinstance(label, str), label))
     unknown = _by_image(cells, None)
     return {
         label: _match_images(
@@ -136,6 +160,29 @@ def matched_detections(
         )
         for label in labels
     }
+
+
+def _check_images(truth: set[Any], detections: set[Any]) -> None:
+    """Refuse tables that call the same images by other names; warn if no image is in both.
+
+    That alone is no mistake: of two slides, one may have cells, and the other what is found.
+    """
+    if not truth or not detections or truth & detections:
+        return
+    cells, found = sorted(truth, key=str), sorted(detections, key=str)
+    same = same_but_for_place(cells, found)
+    if same is not None:
+        raise argument_error(
+            "detections",
+            f"got the image {same[1]!r}, but truth has {same[0]!r}, and no image is in both; wants "
+            "the same names in both tables.",
+        )
+    warnings.warn(
+        f"truth and detections have no image in common: truth is on {listed(cells)}, detections on "
+        f"{listed(found)}; all detections count as false, and all cells as missed.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def _radius(mpp: float | None, radius_um: float | None, radius_px: float | None) -> float:
@@ -175,7 +222,8 @@ def _match_images(
     return np.concatenate(probability), np.concatenate(is_true), n_truth
 
 
-def _scores(probability: Floats, is_true: NDArray[np.bool_], n_truth: int) -> dict[str, Any]:
+def scores_of(probability: Floats, is_true: NDArray[np.bool_], n_truth: int) -> dict[str, Any]:
+    """Compute the scores of a class from what `matched_detections` returned for it."""
     n_found, hits = len(is_true), int(is_true.sum())
     return {
         "n_truth": n_truth,
@@ -264,9 +312,12 @@ def _as_cells(table: Table, name: str) -> dict[str, Any]:
             f"{name} holds NaN or infinity in {broken.sum()} of {n_cells} rows, first in row "
             f"{broken.argmax()}."
         )
+    images = columns["image"]
+    if images and all(map(is_missing, images)):
+        images = None
     return {
         "label": [None if is_missing(label) else _one_form(label) for label in columns["label"]],
-        "image": columns["image"] and [_one_form(image) for image in columns["image"]],
+        "image": images and [_one_form(image) for image in images],
         "points": points,
         "probability": certainty,
     }

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._utils.typing import RandomState
-from ..metrics import detection_score
+from ..metrics._detection import matched_detections, scores_of
 from ._intervals import ENDS
 from ._tables import layout, with_interval
 
@@ -46,26 +46,26 @@ def score_slides(
         ``pooled``: label -> scores of `stnclf.metrics.detection_score`; ``slides``: name of the
         slide -> the same.
     """
-    kept = detections
-    if thresholds:
-        least = np.array([thresholds.get(label, -np.inf) for label in detections["label"]])
-        kept = detections[detections["probability"].to_numpy() >= least]
-    how: dict[str, Any] = {"radius_px": radius_px, "labels": labels}
+    least = thresholds or {}
 
-    def scored(truth: Any, everything: Any, kept: Any) -> dict[Any, dict[str, Any]]:
-        scores = detection_score(truth, kept, **how)
-        for label, all_of_them in detection_score(truth, everything, **how).items():
-            scores[label]["average_precision"] = all_of_them["average_precision"]
+    def scored(truth: Any, detections: Any) -> dict[Any, dict[str, Any]]:
+        scores = {}
+        # The most certain ones choose first, so that what is kept has the partners that it has.
+        matched = matched_detections(truth, detections, None, None, radius_px, labels)
+        for label, (probability, is_true, n_truth) in matched.items():
+            kept = probability >= least.get(label, -np.inf)
+            scores[label] = scores_of(probability[kept], is_true[kept], n_truth)
+            every = scores_of(probability, is_true, n_truth)
+            scores[label]["average_precision"] = every["average_precision"]
         return scores
 
     names = sorted({*truth["image"], *detections["image"]})
-    parts = {
-        name: [table[table["image"] == name] for table in (truth, detections, kept)]
-        for name in names
-    }
     return {
-        "pooled": scored(truth, detections, kept),
-        "slides": {name: scored(*tables) for name, tables in parts.items()},
+        "pooled": scored(truth, detections),
+        "slides": {
+            name: scored(*(table[table["image"] == name] for table in (truth, detections)))
+            for name in names
+        },
     }
 
 

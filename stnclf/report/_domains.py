@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
+from .._utils.labels import as_labels
 from .._utils.typing import RandomState, Scores
 from ._intervals import MEASURES, Pairs, measures
 from ._tables import _check_results, layout, with_interval
@@ -52,7 +53,7 @@ def scores_by_part(
     Raises
     ------
     ValueError
-        If there is not one group and one domain for each sample.
+        If there is not one group and one domain for each sample, or one is missing.
     """
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
     pairs = Pairs(true, pred, labels, n_bootstrap, seed)
@@ -81,7 +82,7 @@ def scores_by_part(
 
 
 def _names(values: ArrayLike, name: str, true: NDArray[Any]) -> NDArray[Any]:
-    names = np.asarray(values)
+    names = as_labels(values, name)
     if names.shape != true.shape:
         raise ValueError(f"{name} must have shape {true.shape}, got {names.shape}.")
     return names
@@ -144,7 +145,8 @@ def domain_rows(results: Mapping[str, Scores]) -> tuple[list[str], list[list[str
     rows = []
     for name, scores in known.items():
         whole = {**scores, "n_groups": len(scores.get("groups") or ())}
-        for i, (domain, line) in enumerate([*scores["domains"].items(), ("all", whole)]):
+        parts = scores["domains"]
+        for i, (domain, line) in enumerate([*parts.items(), (_all_of(parts), whole)]):
             n_slides = [str(line.get("n_groups") or "-")] if with_slides else []
             found = [_with_interval(line, key) for key in MEASURES[1:]]
             rows.append([name if i == 0 else "", domain, *n_slides, str(line["n"]), *found])
@@ -158,10 +160,16 @@ def group_rows(results: Mapping[str, Scores]) -> tuple[list[str], list[list[str]
     rows = []
     for name, scores in results.items():
         groups = scores.get("groups")
-        for i, (slide, line) in enumerate([("all", scores), *groups.items()] if groups else []):
+        lines = [(_all_of(groups), scores), *groups.items()] if groups else []
+        for i, (slide, line) in enumerate(lines):
             found = [_with_interval(line, key) for key in MEASURES]
             rows.append([name if i == 0 else "", slide, str(line["n"]), *found])
     return header, rows
+
+
+def _all_of(parts: Mapping[str, Any]) -> str:
+    """Name of the row of all parts together, which is none of theirs."""
+    return "all" if "all" not in parts else "all together"
 
 
 def _with_interval(line: Scores, key: str) -> str:

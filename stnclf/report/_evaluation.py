@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from .._utils.containers import as_floats
+from .._utils.labels import as_labels, refuse_lookalikes
 from .._utils.points import as_points
+from .._utils.probabilities import proba_by_name
 from .._utils.typing import Floats, RandomState, Scores, Size
 from ..metrics import (
     coverage_curve,
@@ -24,7 +26,6 @@ from ..metrics import (
 from ._domains import scores_by_part
 
 __all__ = [
-    "as_labels",
     "central_size",
     "check_count",
     "check_image_array",
@@ -58,9 +59,10 @@ def evaluate(
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_samples,)
-        Annotated and predicted classes.
-    proba : array-like of shape (n_samples, n_classes), default=None
-        Class probabilities, columns in the order of `labels`.
+        Annotated and predicted classes, none missing.
+    proba : array-like of shape (n_samples, n_classes), or table, default=None
+        Class probabilities, columns in the order of `labels`. Columns with names are taken by
+        them, in any order: a label, or ``probability_`` and a label.
     labels : array-like of shape (n_classes,), default=None
         Classes in the order of the table; None sorts those that occur.
     centers_true, centers_pred : array-like of shape (n_samples, 2), default=None
@@ -85,7 +87,8 @@ def evaluate(
     Returns
     -------
     scores : dict
-        Plain numbers, ready for JSON: ``n``, ``accuracy``, ``balanced_accuracy``, ``macro_f1``;
+        Plain numbers, ready for JSON: ``n``, ``accuracy``, ``balanced_accuracy``, over the
+        classes that are annotated, ``macro_f1``, over those that are annotated or predicted;
         ``classes`` (by class ``precision``, ``recall``, ``f1``, ``support``); ``average``, the
         same weighted by support; ``labels`` and ``confusion`` (rows annotated, columns
         predicted); ``localization`` and ``center_guess`` (`stnclf.metrics.error_summary`, and
@@ -102,9 +105,10 @@ def evaluate(
     Raises
     ------
     ValueError
-        If the arguments are empty, differ in length or hold a class that `labels` lacks, if
-        `proba` does not hold probabilities for each of the classes, if there is not one domain
-        and one group for each sample, or if `centers_pred` comes without `centers_true`.
+        If the arguments are empty, differ in length or hold a class that `labels` lacks, if a
+        label, a domain or a group is missing or masked, if `proba` does not hold probabilities for
+        each of the classes, or names others, if there is not one domain and one group for each
+        sample, or if `centers_pred` comes without `centers_true`.
 
     Notes
     -----
@@ -123,8 +127,10 @@ def evaluate(
     """
     true, pred = as_labels(y_true, "y_true"), as_labels(y_pred, "y_pred")
     check_length(pred, "y_pred", len(true))
+    refuse_lookalikes({"y_true": set(true.tolist()), "y_pred": set(pred.tolist())})
     seen = np.unique(np.concatenate([true, pred]))
     labels = seen if labels is None else as_labels(labels, "labels")
+    refuse_lookalikes({"y_true": set(true.tolist()), "labels": labels.tolist()})
     unknown = sorted(set(seen.tolist()) - set(labels.tolist()))
     if unknown:
         raise ValueError(f"labels must hold every class that occurs, but lacks {unknown}.")
@@ -135,6 +141,8 @@ def evaluate(
             raise ValueError(f"{name} must be a number of seconds, got {seconds!r}.")
 
     check_count("n_bootstrap", n_bootstrap, 1)
+    if proba is not None:
+        proba = proba_by_name("proba", proba, labels)
     columns = {"labels": labels, "zero_division": 0}
     by_class = precision_recall_fscore_support(true, pred, **columns)
     average = precision_recall_fscore_support(true, pred, average="weighted", **columns)
@@ -147,7 +155,7 @@ def evaluate(
         "n": len(true),
         "accuracy": float((true == pred).mean()),
         "balanced_accuracy": float(recall[support > 0].mean()),
-        "macro_f1": float(f1.mean()),
+        "macro_f1": float(f1[(support > 0) | np.isin(labels, pred)].mean()),
         "average": _class_scores(average[:3], len(true)),
         "classes": {str(c): _class_scores(row, row[3]) for c, *row in rows},
         "labels": [str(c) for c in labels.tolist()],
@@ -217,13 +225,6 @@ def _coverage(true: NDArray[Any], proba: ArrayLike, labels: NDArray[Any]) -> Sco
 def _class_scores(values: Sequence[Any], support: int) -> Scores:
     scores = {name: float(value) for name, value in zip(("precision", "recall", "f1"), values)}
     return {**scores, "support": int(support)}
-
-
-def as_labels(values: ArrayLike, name: str) -> NDArray[Any]:
-    labels = np.asarray(values)
-    if labels.ndim != 1 or not len(labels):
-        raise ValueError(f"{name} must be 1-D and not empty, got shape {labels.shape}.")
-    return labels
 
 
 def check_length(values: Sized, name: str, n: int) -> None:

@@ -3,9 +3,10 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
+from .._utils.labels import as_labels, refuse_lookalikes
 from .._utils.points import as_points
+from .._utils.probabilities import proba_by_name
 from ._evaluation import (
-    as_labels,
     central_size,
     check_image_array,
     check_length,
@@ -31,11 +32,12 @@ def check_examples(X, y_true, y_pred, proba, classes, corners, centers, patch_si
     true, pred = as_labels(y_true, "y_true"), as_labels(y_pred, "y_pred")
     check_length(true, "y_true", n)
     check_length(pred, "y_pred", n)
+    refuse_lookalikes({"y_true": set(true.tolist()), "y_pred": set(pred.tolist())})
     if proba is not None:
         if classes is None:
             raise ValueError("classes must be given with proba, to name its columns.")
         classes = as_labels(classes, "classes")
-        proba = check_shape(proba, "proba", (n, len(classes)))
+        proba = check_shape(proba_by_name("proba", proba, classes), "proba", (n, len(classes)))
     if corners is not None:
         corners = check_shape(corners, "corners", (n, 4, 2))
     if centers is not None:

@@ -56,9 +56,10 @@ def plot_examples(
     X : ndarray of shape (n_samples, height, width, 3), (..., 1) or (n_samples, height, width)
         Images, uint8 or float from 0 to 1.
     y_true, y_pred : array-like of shape (n_samples,)
-        Annotated and predicted classes.
-    proba : array-like of shape (n_samples, n_classes), default=None
-        Class probabilities, drawn as bars under each patch; at most the six largest.
+        Annotated and predicted classes, none missing.
+    proba : array-like of shape (n_samples, n_classes), or table, default=None
+        Class probabilities, drawn as bars under each patch; at most the six largest. Columns with
+        names are taken by them, as `evaluate` does.
     classes : array-like of shape (n_classes,), default=None
         Class of each column of `proba`; needed with it.
     corners : array-like of shape (n_samples, 4, 2), default=None
@@ -148,10 +149,10 @@ def write_report(
         `predictions` and `y_true`.
     predictions : dict, default=None
         Name of the method -> dict of its test vectors, in the order of `y_true`: ``y_pred``
-        (n_samples,); ``proba`` (n_samples, n_classes), columns in the order of `labels`, which
-        makes ``y_pred`` unnecessary; ``theta`` (n_samples, 2, 3), what ``localize`` gave;
-        ``centers`` (n_samples, 2), what ``transform`` gave, for a method without theta. All but
-        one of ``y_pred`` and ``proba`` may be missing or None.
+        (n_samples,); ``proba`` (n_samples, n_classes), columns in the order of `labels` or with
+        their names, which makes ``y_pred`` unnecessary; ``theta`` (n_samples, 2, 3), what
+        ``localize`` gave; ``centers`` (n_samples, 2), what ``transform`` gave, for a method without
+        theta. All but one of ``y_pred`` and ``proba`` may be missing or None.
     y_true : array-like of shape (n_samples,), default=None
         Annotated classes; wanted with `predictions`.
     X : ndarray of shape (n_samples, height, width, 3), (..., 1) or (n_samples, height, width), \

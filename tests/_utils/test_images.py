@@ -368,6 +368,13 @@ def test_naming_adds_the_name_where_it_is_missing():
         naming("centers", "points"),
     ):
         raise TypeError("no good")
+    # Of an argument that is a part of another, too.
+    part = "predictions['CNN (2)']"
+    with (
+        pytest.raises(ValueError, match=r"^bad predictions\['CNN \(2\)'\]$"),
+        naming(part, "points"),
+    ):
+        raise ValueError(f"bad {part}")
     # Named already, and other errors: as they are.
     with pytest.raises(ValueError, match=r"^bad centers$"), naming("centers", "points"):
         raise ValueError("bad centers")

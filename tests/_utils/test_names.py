@@ -4,7 +4,14 @@ import unicodedata
 
 import pytest
 
-from stnclf._utils.names import base_name, composed, path_below, rows_named, same_name
+from stnclf._utils.names import (
+    base_name,
+    composed,
+    path_below,
+    rows_named,
+    same_but_for_place,
+    same_name,
+)
 
 NFC = "Pr\u00e4parat \u00d6"
 NFD = unicodedata.normalize("NFD", NFC)
@@ -46,3 +53,24 @@ def test_folders_count_for_nothing_where_one_image_has_the_name():
         rows_named(["x/a.png", "y/a.png", "y/a.png"], "a.png", "t")
     with pytest.raises(ValueError, match=r"t: none of its images is named 'd.png'"):
         rows_named(names, "d.png", "t")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("a.svs", "a.tif", True),
+        ("a", "a.ome.TIF", True),
+        ("day1/a.svs", "a", True),
+        ("day1/a.svs", "x\\day1\\a.png", True),
+        (f"{NFC}.svs", NFD, True),
+        (7, "7", True),
+        ("day1/a.svs", "day2/a.svs", False),
+        ("c.1", "c.2", False),
+        ("a.svs", "ab.svs", False),
+        (".svs", ".tif", False),
+        ("", "a", False),
+    ],
+)
+def test_names_of_one_image_in_two_places(one, other, same):
+    assert same_but_for_place(["b.svs", one], ["d.svs", other]) == ((one, other) if same else None)
+    assert same_but_for_place([other, "b.svs"], [one]) == ((other, one) if same else None)

@@ -53,7 +53,7 @@ def test_a_number_is_no_word(value):
         check_positive("mpp", value, "micrometres")
 
 
-@pytest.mark.parametrize("label", [None, np.nan, float("nan"), np.datetime64("NaT")])
+@pytest.mark.parametrize("label", [None, np.nan, float("nan"), np.datetime64("NaT"), np.ma.masked])
 def test_what_stands_for_no_label(label):
     assert is_missing(label)
 

@@ -1,8 +1,10 @@
 """Agreement of annotators, against published examples and counts by hand."""
 
+import json
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
@@ -127,3 +129,89 @@ def test_bad_tables_are_refused():
         annotator_agreement({"x": [1]})
     with pytest.raises(ValueError, match="got 1 for 2, row 0"):
         annotator_agreement({"votes": [("m", "n")], "voters": [("A",)]})
+
+
+VOTES = [("a", "b"), ("a", "a"), ("b", "b", "a")]
+VOTERS = [("x", "y"), ("x", "y"), ("y", "x", "z")]
+
+
+def forms():
+    pl = pytest.importorskip("polars", reason="needs polars")
+    return {
+        "tuples": (VOTES, VOTERS),
+        "lists": ([list(v) for v in VOTES], [list(v) for v in VOTERS]),
+        "arrays": ([np.array(v) for v in VOTES], [np.array(v, dtype=object) for v in VOTERS]),
+        "a table": [pd.Series([np.array(v) for v in column]) for column in (VOTES, VOTERS)],
+        "polars": [pl.Series([list(v) for v in column]) for column in (VOTES, VOTERS)],
+        "text of a CSV file": [[json.dumps(v) for v in column] for column in (VOTES, VOTERS)],
+        "two forms of Unicode": (
+            [("a\u0308", "b"), ("\u00e4", "a\u0308"), ("b", "b", "\u00e4")],
+            VOTERS,
+        ),
+    }
+
+
+@pytest.mark.parametrize("form", forms())
+def test_votes_are_read_in_every_form(form):
+    votes, voters = forms()[form]
+    found = annotator_agreement({"votes": votes, "voters": voters})
+    assert found == annotator_agreement({"votes": VOTES, "voters": VOTERS})
+    assert (found["n_cells"], found["agreed"]) == (3, pytest.approx(1 / 3))
+    assert [pair["voters"] for pair in found["pairs"]] == [("x", "y"), ("x", "z"), ("y", "z")]
+    assert [pair["n_cells"] for pair in found["pairs"]] == [3, 1, 1]
+    json.dumps(found, allow_nan=True)
+
+
+def test_tables_of_other_libraries():
+    pl = pytest.importorskip("polars", reason="needs polars")
+    columns = {"votes": [list(v) for v in VOTES], "voters": [list(v) for v in VOTERS]}
+    expected = annotator_agreement({"votes": VOTES, "voters": VOTERS})
+    for table in (pl.DataFrame(columns), pd.DataFrame(columns), pd.DataFrame(columns, [7, 8, 9])):
+        assert annotator_agreement(table) == expected
+    assert annotator_agreement(pl.DataFrame(columns).drop("voters"))["pairs"] == []
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_missing_vote_is_none(missing):
+    table = {"votes": [("a", missing), ("a", "a"), missing], "voters": [("x", "y")] * 3}
+    table["voters"][2] = missing
+    found = annotator_agreement(table)
+    assert (found["n_cells"], found["agreed"]) == (1, 1.0)
+    assert [(pair["voters"], pair["n_cells"]) for pair in found["pairs"]] == [(("x", "y"), 1)]
+    # Of whom nobody knows the name, there is a vote, and no pair.
+    unknown = annotator_agreement({"votes": [("a", "b")], "voters": [("x", missing)]})
+    assert (unknown["n_cells"], unknown["pairs"]) == (1, [])
+    nothing = annotator_agreement({"votes": [("a", missing), missing]})
+    assert nothing == {"n_cells": 0, "agreed": None, "fleiss_kappa": None, "pairs": []}
+    masked = np.ma.array(["a", "b"], mask=[False, True])
+    assert annotator_agreement({"votes": [masked, ("a", "a")]})["n_cells"] == 1
+
+
+@pytest.mark.parametrize("name", ["votes", "voters"])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("mitosis", "'mitosis'"),
+        ('{"a": 1}', "{'a'"),
+        ('["a"', "'"),
+        (3, "3"),
+        ({"a", "b"}, "{'"),
+        ({"a": 1}, "{'a'"),
+        (np.zeros((2, 2)), r"\[\[0.0"),
+        ([["a"], ["b"]], r"\[\['a'\]"),
+    ],
+)
+def test_what_is_no_list_of_names_is_refused(name, value, words):
+    table = {"votes": [("a", "b")] * 2, "voters": [("x", "y")] * 2}
+    table[name][1] = value
+    with pytest.raises(ValueError, match=rf"^annotations\['{name}'\], row 1: got .*{words}.*wants"):
+        annotator_agreement(table)
+
+
+def test_columns_are_of_one_length_and_votes_of_one_type():
+    with pytest.raises(ValueError, match="voters must have 2 rows, got 1"):
+        annotator_agreement({"votes": VOTES[:2], "voters": VOTERS[:1]})
+    with pytest.raises(ValueError, match=r"votes.*got the label '1', but votes has 1"):
+        annotator_agreement({"votes": [(1, "1")]})
+    with pytest.raises(ValueError, match="annotations must have a column votes"):
+        annotator_agreement([1, 2])

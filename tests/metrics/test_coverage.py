@@ -31,8 +31,8 @@ def test_the_curve_is_that_of_a_loop():
 
 @pytest.mark.parametrize(
     ("certainty", "words"),
-    [([1.0], "2 finite numbers"), ([0, np.nan], "2 finite"), (["x", "y"], "must hold numbers")],
+    [([1.0], "2 finite numbers"), ([0, np.nan], "2 finite"), (["x", "y"], "an array of numbers")],
 )
 def test_bad_certainties_are_refused(certainty, words):
-    with pytest.raises(ValueError, match=f"certainty must hold .*{words}|{words}"):
+    with pytest.raises(ValueError, match=f"certainty must .*{words}"):
         coverage_curve(["a", "b"], [[1, 0], [0, 1]], certainty=certainty)

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from stnclf.metrics import (
-    detection_score,
-)
+from stnclf.metrics import choose_thresholds, detection_curve, detection_score
 
 
 def plain_matching(truth, found, radius):
@@ -159,7 +157,8 @@ def test_tables_of_pandas_without_labels_or_images():
     assert list(scores) == ["m"]
     assert (scores["m"]["n_truth"], scores["m"]["true_positives"]) == (1, 1)
     assert scores["m"]["n_detections"] == 1  # the other one is on a cell without a label
-    both = detection_score(truth.assign(image="b.svs"), found, mpp=1)
+    with pytest.warns(UserWarning, match="no image in common"):
+        both = detection_score(truth.assign(image="b.svs"), found, mpp=1)
     assert both["m"]["true_positives"] == 0
     numbers = detection_score({"x": [0], "y": [0], "label": [3]}, found, mpp=1)
     assert list(numbers) == [3, "m"]
@@ -199,3 +198,101 @@ def test_names_are_the_same_in_either_form_of_unicode():
     assert [score["f1"] for score in detection_score(truth, found, radius_px=3).values()] == [1, 1]
     score = detection_score(truth, found, radius_px=3, labels=["a\u0308"])
     assert score["a\u0308"]["f1"] == 1
+
+
+CELLS = {"x": [10, 90], "y": [20, 20], "label": ["m", "m"], "image": ["a.svs", "b.svs"]}
+NOTHING = {"x": [], "y": [], "label": [], "image": []}
+
+
+@pytest.mark.parametrize(
+    ("images", "one", "other"),
+    [
+        (["a.tif", "c.tif"], "'a.svs'", "'a.tif'"),
+        (["b", "c"], "'b.svs'", "'b'"),
+        (["day1/a.svs", "b.SVS"], "'a.svs'", "'day1/a.svs'"),
+        (["C:\\x\\b.ome.tiff", "c"], "'b.svs'", r"'C:\\\\x\\\\b.ome.tiff'"),
+    ],
+)
+@pytest.mark.parametrize("function", [detection_score, detection_curve, choose_thresholds])
+def test_images_that_only_have_other_names_are_refused(function, images, one, other):
+    found = {**CELLS, "image": images}
+    words = f"detections: got the image {other}, but truth has {one}, and no image is in both"
+    with pytest.raises(ValueError, match=words):
+        function(CELLS, found, radius_px=5)
+    # One that both have says that names are names.
+    both = {name: [*values, values[0]] for name, values in found.items()}
+    both["image"][-1] = "a.svs"
+    assert detection_score(CELLS, both, radius_px=5)["m"]["true_positives"] == 1
+
+
+def test_numbers_of_images_are_no_text():
+    truth = {**CELLS, "image": [1, 2]}
+    with pytest.raises(ValueError, match="detections: got the image '1', but truth has 1, and no"):
+        detection_score(truth, {**CELLS, "image": ["1", "2"]}, radius_px=5)
+    assert detection_score(truth, {**CELLS, "image": [1.0, 2.0]}, radius_px=5)["m"]["f1"] == 1
+
+
+@pytest.mark.parametrize(
+    "images", [["c.svs", "d.svs"], ["day1/x.svs", "day2/b.1"], ["aa.svs", "a.1"]]
+)
+@pytest.mark.parametrize("function", [detection_score, detection_curve, choose_thresholds])
+def test_images_of_which_none_is_in_both_tables_are_warned_of(function, images):
+    # Of two slides the one may have cells, and the other what is found: that is no mistake.
+    found = {**CELLS, "image": images}
+    words = rf"no image in common: truth is on \['a.svs', 'b.svs'\], detections .*{images[0]}"
+    with pytest.warns(UserWarning, match=words) as caught:
+        scores = function(CELLS, found, radius_px=5)
+    assert len(caught) == 1
+    if function is detection_score:
+        assert (scores["m"]["false_positives"], scores["m"]["false_negatives"]) == (2, 2)
+
+
+def test_paths_of_two_folders_are_no_other_names_of_one_image():
+    truth = {**CELLS, "image": ["day1/a.svs", "day1/b.svs"]}
+    with pytest.warns(UserWarning, match="no image in common"):
+        detection_score(truth, {**CELLS, "image": ["day2/a.svs"] * 2}, radius_px=5)
+
+
+def test_tables_without_rows_or_images_have_nothing_in_common_and_may():
+    assert detection_score(CELLS, NOTHING, radius_px=5)["m"]["false_negatives"] == 2
+    assert detection_score(NOTHING, CELLS, radius_px=5)["m"]["false_positives"] == 2
+    some = {**CELLS, "image": ["a.svs", "c.svs"]}
+    assert detection_score(CELLS, some, radius_px=5)["m"]["true_positives"] == 1
+    bare = {name: values for name, values in CELLS.items() if name != "image"}
+    assert detection_score(bare, {**CELLS, "image": ["a", "b"]}, radius_px=5)["m"]["f1"] == 1
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_a_cell_is_on_an_image(missing):
+    some = {**CELLS, "image": ["a.svs", missing]}
+    with pytest.raises(ValueError, match=r"truth\['image'\] .* 1 of 2, the first at index 1"):
+        detection_score(some, CELLS, radius_px=5)
+    with pytest.raises(ValueError, match=r"detections\['image'\] .* the first at index 1"):
+        detection_score(CELLS, some, radius_px=5)
+    # A column with nothing in it is none.
+    assert detection_score({**CELLS, "image": [missing] * 2}, CELLS, radius_px=5)["m"]["f1"] == 1
+
+
+@pytest.mark.parametrize("function", [detection_score, detection_curve, choose_thresholds])
+def test_labels_that_read_the_same_are_refused(function):
+    truth, found = {**CELLS, "label": [1, 2]}, {**CELLS, "label": ["1", "3"]}
+    with pytest.raises(ValueError, match="detections: got the label '1', but truth has 1, which"):
+        function(truth, found, radius_px=5)
+    with pytest.raises(ValueError, match="labels: got the label '1', but truth has 1, which"):
+        function(truth, truth, radius_px=5, labels=["1"])
+    floats = {**CELLS, "label": [1.0, 2.0]}  # as pandas makes them, beside a missing one
+    with pytest.raises(ValueError, match=r"detections: got the label '1', but truth has 1\.0"):
+        function(floats, found, radius_px=5)
+    assert list(detection_score(truth, floats, radius_px=5)) == [1, 2]
+
+
+def test_a_class_to_report_is_not_missing():
+    with pytest.raises(ValueError, match=r"labels.* 1 of 2, the first at index 1"):
+        detection_score(CELLS, CELLS, radius_px=5, labels=["m", None])
+
+
+def test_masked_labels_are_missing():
+    truth = {**CELLS, "label": np.ma.array(["m", "n"], mask=[False, True])}
+    score = detection_score(truth, CELLS, radius_px=5)
+    assert list(score) == ["m"]
+    assert (score["m"]["n_truth"], score["m"]["n_detections"]) == (1, 1)

@@ -57,6 +57,36 @@ def test_the_table_has_a_row_for_each_slide_and_class():
     assert detection_table(scores, fmt="markdown").startswith("| slide")
 
 
+@pytest.mark.parametrize("threshold", [0, 0.3, 0.55, 0.9, 2])
+def test_scores_above_a_threshold_are_those_of_what_is_kept(threshold):
+    rng = np.random.default_rng(2)
+    tables = []
+    for n in (150, 250):
+        table = pd.DataFrame(rng.uniform(0, 150, (n, 2)), columns=["x", "y"])
+        table["label"] = rng.choice(np.array(["m", "n", None], dtype=object), n)
+        table["image"] = rng.choice(["a", "b"], n)
+        tables.append(table)
+    truth, found = tables
+    found["probability"] = rng.uniform(0, 1, 250).round(1)  # with equal ones
+    how = {"radius_px": 9, "labels": ["m", "n"]}
+    scores = score_slides(truth, found, **how, thresholds={"m": threshold})
+    kept = found[(found["label"] != "m") | (found["probability"] >= threshold)]
+    for name, block in {"": scores["pooled"], **scores["slides"]}.items():
+        here = [t[t["image"] == name] if name else t for t in (truth, kept, found)]
+        expected, every = (detection_score(here[0], table, **how) for table in here[1:])
+        for label in ("m", "n"):
+            every[label] = {"average_precision": every[label]["average_precision"]}
+            assert block[label] == {**expected[label], **every[label]}
+
+
+def test_slides_of_which_only_others_have_cells_are_no_mistake_of_a_threshold():
+    # Above 0.45 something is found on c alone, where there is no cell.
+    found = FOUND.assign(probability=[0.3, 0.4, 0.2, 0.5])
+    score = score_slides(TRUTH, found, radius_px=5, labels=["m"], thresholds={"m": 0.45})
+    assert (score["pooled"]["m"]["n_detections"], score["pooled"]["m"]["f1"]) == (1, 0)
+
+
+@pytest.mark.filterwarnings("ignore:truth and detections have no image in common")
 def test_intervals_are_those_of_a_loop_over_slides():
     scores = score_slides(TRUTH, FOUND, radius_px=5, labels=["m"])
     found = detection_intervals(scores, n_bootstrap=40, random_state=3)["m"]

@@ -67,3 +67,21 @@ def test_what_has_no_domains_is_refused():
         domain_table({"A": evaluate(Y_TRUE, Y_PRED)})
     with pytest.raises(ValueError, match=r"groups must have shape \(10,\), got \(1,\)"):
         evaluate(Y_TRUE, Y_PRED, groups=["s"])
+
+
+def test_a_class_that_does_not_occur_counts_nowhere():
+    """The model knows it, these patches lack it: all and their only domain have the same scores."""
+    scores = evaluate(
+        list("aabb"), list("aaba"), labels=list("abc"), domains=["x"] * 4, groups=list("pqpq")
+    )
+    want = f1_score(list("aabb"), list("aaba"), average="macro")
+    assert scores["macro_f1"] == scores["domains"]["x"]["macro_f1"] == pytest.approx(want)
+    low, high = scores["intervals"]["macro_f1"]
+    assert low <= want <= high
+
+
+def test_a_part_that_is_called_all_is_another_row():
+    parts = ["all", "b"] * 5
+    scores = evaluate(Y_TRUE, Y_PRED, domains=parts, groups=parts)
+    assert [row[1] for row in domain_rows({"A": scores})[1]] == ["all", "b", "all together"]
+    assert [row[1] for row in group_rows({"A": scores})[1]] == ["all together", "all", "b"]

@@ -176,11 +176,11 @@ ENSEMBLES += [
         lambda r: Ensemble([r.clf, r.grey]).fit(r.X),
     ),
     refused(
-        "Ensemble.set_params",
-        "parameters: unknown",
+        "EncoderFeatures.set_params",
+        "localizer__tta: of another estimator",
         ValueError,
-        "'members'",
-        lambda r: Ensemble([r.clf]).set_params(members=[r.clf]),
+        "module and localizer are used as they are",
+        lambda r: EncoderFeatures(FLAT, localizer=r.clf).set_params(localizer__tta=True),
     ),
     refused(
         "Ensemble.get_feature_names_out",
