@@ -20,6 +20,7 @@ import stnclf
 from stnclf.annotations import read_annotations
 from stnclf.scan import hard_negatives, scan_slides
 from stnclf.slides import Slide
+from tests.cli.lines import with_options
 from tests.cli.test_main import SCAN
 from tests.conftest import QUICK, make_blobs
 
@@ -130,7 +131,7 @@ def test_mining_takes_an_address(cluster, mine_line, tmp_path, invoke):
 
 
 def test_scores_of_detections_take_an_address(cluster, detect_line, tmp_path, invoke):
-    line = (*detect_line, "--classifier-epochs", 2, "--localizer-epochs", 3, "-o")
+    line = with_options(detect_line, "--classifier-epochs", 2, "--localizer-epochs", 3, "-o")
     assert invoke(*line, tmp_path / "a.json")[0] == 0
     address = ("--scheduler", cluster.scheduler_address)
     code, _, lines = invoke(*line, tmp_path / "b.json", *address)

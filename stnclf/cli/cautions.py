@@ -22,6 +22,7 @@ __all__ = [
     "caution_about_doubles",
     "caution_about_ignored",
     "caution_about_unclassed",
+    "cautions_about_balance",
     "cautions_about_few_cells",
     "cautions_about_model",
     "cautions_about_scores",
@@ -169,8 +170,26 @@ def caution_about_background(patches, distance, window):
     )
 
 
-def caution_about_balance(y, balance):
+def cautions_about_balance(y, estimators):
     """Warn of a rare class to whose size training deletes most of the others.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Classes of the patches.
+    estimators : iterable of estimator
+        What is trained; what has no parameter ``balance`` sees all patches.
+
+    Returns
+    -------
+    list of str
+    """
+    found = [caution_about_balance(y, getattr(each, "balance", False)) for each in estimators]
+    return [text for text in dict.fromkeys(found) if text is not None]
+
+
+def caution_about_balance(y, balance):
+    """Warn of a rare class as `cautions_about_balance` does, by a parameter ``balance``.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from .._utils.names import same_name
 from .._utils.printable import listed
@@ -22,21 +23,26 @@ __all__ = [
     "FILE",
     "POSITIVE",
     "PROBABILITY",
+    "RATIO",
+    "SEED",
     "Command",
     "Main",
     "cell_width_option",
-    "check_jobs",
+    "check_counts",
     "choose_labels",
     "column_option",
     "count_labels",
     "debug_option",
     "examples",
+    "given_options",
+    "jobs_option",
     "long_options",
     "on_cluster",
     "on_error_option",
     "out_option",
     "overwrite_option",
     "shows_progress",
+    "tile_size_option",
 ]
 
 #: Arguments that name something which is there, and a file which is there.
@@ -49,24 +55,39 @@ class _Number(click.ParamType):
 
     name = "float"
 
-    def __init__(self, holds, message):
-        self.holds, self.message = holds, message
+    def __init__(self, holds, message, read=float):
+        self.holds, self.message, self.read = holds, message, read
 
     def convert(self, value, param, ctx):
         """Read it."""
         try:
-            number = float(value)
-        except ValueError:
+            number = self.read(value)
+        except (ValueError, ZeroDivisionError):
             number = math.nan
         if not self.holds(number):
             self.fail(self.message.format(value), param, ctx)
         return number
 
 
+def _ratio(value):
+    """Read a number, or a fraction such as 4/3."""
+    above, slash, below = str(value).partition("/")
+    return float(above) / (float(below) if slash else 1)
+
+
 #: Of options for micrometres per pixel.
 POSITIVE = _Number(lambda number: 0 < number < math.inf, "got '{}', wants a positive number.")
 #: Of ``--min-probability``, where a table is chosen from.
 PROBABILITY = _Number(lambda number: 0 <= number <= 1, "got {}, wants a number from 0 to 1.")
+#: Of ``--aspect``.
+RATIO = _Number(
+    lambda number: 0 < number < math.inf,
+    "got '{}', wants a positive number, or a fraction such as 4/3.",
+    _ratio,
+)
+
+#: Of ``--seed``: what generators of random numbers take.
+SEED = click.IntRange(0, 2**32 - 1)
 
 #: Seconds to wait for the scheduler.
 _PATIENCE = 10
@@ -78,6 +99,19 @@ class Command(click.Command):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.params.append(debug_option())
+
+    def parse_args(self, ctx, args):
+        """Read the command line; refuse an option of one value that is given twice."""
+        given = list(args)
+        left = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:
+            _, _, order = self.make_parser(ctx).parse_args(args=given)
+            for param in self.get_params(ctx):
+                if order.count(param) > 1 and _takes_one_value(param):
+                    raise click.BadParameter(
+                        f"given {order.count(param)} times, wants one value.", ctx, param
+                    )
+        return left
 
     def invoke(self, ctx):
         """Run the command."""
@@ -93,6 +127,12 @@ class Command(click.Command):
             failure = click.ClickException(describe(error, self.params))
             failure.ctx = ctx
             raise failure from error
+
+
+def _takes_one_value(param):
+    """Whether an option keeps one value, of those that a command line gives it the last."""
+    is_option = isinstance(param, click.Option)
+    return is_option and not (param.multiple or param.is_flag or param.count)
 
 
 class Main(click.Group):
@@ -125,6 +165,37 @@ class Main(click.Group):
                 code = 128 + received[0]
                 say(f"{prog_name}: stopped by {signal.Signals(received[0]).name}")
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def given_options():
+    """Return the options that the command line has, by the names of their parameters."""
+    ctx = click.get_current_context()
+    return {
+        param.name: max(param.opts, key=len)
+        for param in ctx.command.params
+        if isinstance(param, click.Option)
+        and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
+    }
+
+
+def check_counts(condition, *names):
+    """Refuse options that count only together with something that is not given.
+
+    Parameters
+    ----------
+    condition : str
+        What it is, for the message.
+    *names : str
+        Names of the parameters.
+
+    Raises
+    ------
+    click.UsageError
+        If one of them is on the command line.
+    """
+    for name, option in given_options().items():
+        if name in names:
+            raise click.UsageError(f"{option} counts only with {condition}.")
 
 
 def debug_option():
@@ -172,6 +243,17 @@ on_error_option = click.option(
 )
 
 
+#: How much of a slide a job works on at a time.
+tile_size_option = click.option(
+    "--tile-size",
+    type=int,
+    default=1024,
+    show_default=True,
+    help="Side in px, as the network sees them, of the square that a job works on at a time; a "
+    "larger one takes more memory.",
+)
+
+
 def long_options(command):
     """Add what every long command has: ``--overwrite``, ``--resume``, ``--progress``."""
     for option in (
@@ -197,10 +279,21 @@ def shows_progress(progress):
     return int(sys.stderr.isatty() if progress is None else progress)
 
 
-def check_jobs(ctx, param, value):
-    """Check a number of jobs (a callback of click's)."""
+def jobs_option(text):
+    """Make the option ``--jobs``, with its help."""
+    return click.option(
+        "--jobs",
+        type=int,
+        default=1,
+        show_default=True,
+        callback=_check_jobs,
+        help=f"{text}; -1: all cores.",
+    )
+
+
+def _check_jobs(ctx, param, value):
     if value == 0:
-        raise click.BadParameter("wants a number of jobs, or -1 for one a processor.")
+        raise click.BadParameter("wants a number of jobs, or -1 for all cores.")
     return value
 
 
@@ -215,6 +308,8 @@ def _columns(ctx, param, values):
         name, _, column = text.partition("=")
         if name not in NAMED or not column:
             raise click.BadParameter(f"got '{text}', wants NAME=COLUMN, NAME one of {list(NAMED)}.")
+        if name in columns:
+            raise click.BadParameter(f"'{name}' is given twice.")
         columns[name] = column
     return columns
 

@@ -59,16 +59,24 @@ def make_folds(y, groups, n_folds, seed, argument="folds"):
     Raises
     ------
     ValueError
-        If there are fewer slides, or fewer samples of each class, than folds.
+        If there are fewer slides, or fewer samples of each class, than folds; or `y` is not names
+        of classes.
     """
     n_slides = None if groups is None else len(np.unique(groups))
     if n_slides is not None and n_slides < n_folds:
         raise argument_error(
             argument, f"got {n_folds}, but the patches are of {counted(n_slides, 'slide')}."
         )
+    most = int(np.unique(y, return_counts=True)[1].max())
+    if most < n_folds:
+        raise argument_error(
+            argument,
+            f"got {n_folds}, but no class has more than {counted(most, 'sample')}; wants as many "
+            "of one class.",
+        )
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     splitter = kind(n_folds, shuffle=True, random_state=seed)
-    with naming(argument, "at least one sample of each class for every fold"):
+    with naming("y", "names of classes"):
         return list(splitter.split(np.zeros(len(y)), y, groups))
 
 

@@ -10,20 +10,26 @@ from pathlib import Path
 
 import click
 import numpy as np
-from click.core import ParameterSource
 
 from .._utils.identity import describe_file, run_identity
 from .._utils.printable import counted, printable
 from .._version import __version__
-from .cautions import all_in_the_middle, cautions_about_model, cautions_about_scores
+from .cautions import (
+    all_in_the_middle,
+    cautions_about_balance,
+    cautions_about_model,
+    cautions_about_scores,
+)
 from .common import (
     EXISTING,
     FILE,
     POSITIVE,
     Command,
-    check_jobs,
+    check_counts,
     column_option,
     examples,
+    given_options,
+    jobs_option,
     long_options,
     on_cluster,
     out_option,
@@ -32,7 +38,7 @@ from .common import (
 from .domains import domains_of
 from .messages import about_file, say, show
 from .methods import TITLES, build, method_options, patch_size_of
-from .outputs import beside, check_output, replacing_only_if, say_complete, target
+from .outputs import PAGES, beside, check_output, replacing_only_if, say_complete, target
 from .patch_set import load_patches
 from .resolutions import say_override, slides_below
 from .tables import format_option
@@ -98,14 +104,7 @@ _USED_WITH_A_MODEL += ("domain", "slide_table")
     show_default=True,
     help="Largest distance in micrometres of a detection from its cell.",
 )
-@click.option(
-    "--jobs",
-    type=int,
-    default=1,
-    show_default=True,
-    callback=check_jobs,
-    help="Folds at a time; with --detect, tiles at a time.",
-)
+@jobs_option("Folds at a time, with --detect tiles")
 @click.option("--scheduler", metavar="ADDRESS", help="Run the folds on a Dask cluster.")
 @method_options
 @long_options
@@ -145,11 +144,14 @@ def evaluate(
         raise click.UsageError("--slide-table needs --domain: which of its columns counts.")
     if (detect is None) != (annotations is None):
         raise click.UsageError("--detect and --annotations go together.")
+    if detect is None:
+        check_counts("--detect", "radius_um", "slide_mpp", "format", "columns")
     if out is not None:
         unfinished = [beside(out, ".progress"), beside(out, ".folds")]
         check_output(out, overwrite=overwrite, resume=resume, unfinished=unfinished)
     if report is not None:
-        check_output(report, overwrite=overwrite or resume, option="--report")
+        allowed = overwrite or resume
+        check_output(report, overwrite=allowed, option="--report", endings=PAGES)
     found = load_patches(patches)
     if detect is not None:
         if model is not None or domain is not None:
@@ -182,6 +184,9 @@ def evaluate(
         if run.complete:
             say_complete(out)
             return
+        if out is not None:  # what an unfinished run with --detect has left
+            shutil.rmtree(beside(out, ".folds"), ignore_errors=True)
+        _say_cautions(job.cautions)  # before what takes long
         scored, histories = job.score(run, domains)
         # All files first: whoever listens on standard output may be gone.
         results = {name: scores for name, (scores, _) in scored.items()}
@@ -189,7 +194,8 @@ def evaluate(
             cautions += cautions_about_model(model, made_of)
         cautions += [] if centred else cautions_about_scores(results)
         settings = {"patches": printable(str(patches)), "stnclf": __version__, **job.settings}
-        settings |= {"cautions": cautions} if cautions else {}
+        known = [*job.cautions, *cautions]
+        settings |= {"cautions": known} if known else {}
         text = json.dumps(
             {**settings, "results": results, "run": header}, indent=2, ensure_ascii=False
         )
@@ -198,16 +204,21 @@ def evaluate(
             _write_page(report, found, scored, histories, settings, job)
         run.forget()
     _show(results, domains is not None)
+    _say_cautions(cautions)
+    best = max(results, key=lambda name: results[name]["macro_f1"])
+    score = f"{'best ' if len(results) > 1 else ''}macro F1 {results[best]['macro_f1']:.3f}"
+    say(f"{out or patches}: {counted(len(found.X), 'patch', 'patches')}; {score} ({best})")
+
+
+def _say_cautions(cautions):
     for caution in cautions:
         say(f"caution: {caution}")
-    best = max(results, key=lambda name: results[name]["macro_f1"])
-    score = results[best]["macro_f1"]
-    n = counted(len(found.X), "patch", "patches")
-    say(f"{out or patches}: {n}; macro F1 {score:.3f} ({best})")
 
 
 class _OneModel:
     """A trained model, scored on all patches as it is."""
+
+    cautions = ()
 
     def __init__(self, model, patches, found, device):
         from ..persistence import load
@@ -240,10 +251,12 @@ class _Folds:
         self.methods = list(dict.fromkeys(methods or ["stn"]))
         self.folds, self.patches, self.found, self.how = folds, patches, found, how
         self.estimators = build(self.methods, found.facts, **options)
+        self.cautions = cautions_about_balance(found.y, self.estimators.values())
         self.classes = np.unique(found.y)
         self.patch_size = patch_size_of(self.estimators[self.methods[0]])
         seed = options["random_state"]
-        self.splits = make_folds(found.y, found.groups, folds, seed)
+        with about_file(patches):
+            self.splits = make_folds(found.y, found.groups, folds, seed)
         parameters = {name: repr(est.get_params()) for name, est in self.estimators.items()}
         self.what = {"folds": folds, "seed": seed, "parameters": parameters}
         self.settings = self.what
@@ -357,6 +370,7 @@ def _detect(
         radius_um=radius_um,
         **what,
     )
+    goes_on = resume and beside(out, ".progress").exists()
     with contextlib.ExitStack() as stack:
         stack.enter_context(replacing_only_if(overwrite))
         run = stack.enter_context(Run(target(out), header, resume, lambda: _read_run(out)))
@@ -367,11 +381,13 @@ def _detect(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         else:
             folder = beside(out, ".folds")
-            if not resume:
+            if not goes_on:  # they do not say of which run they are
                 shutil.rmtree(folder, ignore_errors=True)
         with about_file(annotations):
             place = slides_and_cells(found, slides, annotations, slide_mpp, **reading)
         folder.mkdir(exist_ok=True)
+        balance = cautions_about_balance(found.y, estimators.values())
+        _say_cautions(balance)
         with on_cluster(scheduler), about_file(patches):
             results, shown = evaluate_detection(
                 {TITLES[method]: estimators[method] for method in methods},
@@ -384,21 +400,22 @@ def _detect(
                 cluster=scheduler is not None,
             )
         cautions = [text for scores in results.values() for text in scores["cautions"]]
+        known = [*balance, *cautions]
         text = {"patches": printable(str(patches)), "stnclf": __version__, **what}
+        text |= {"cautions": balance} if balance else {}
         text |= {"detection": results, "run": header}
         run.write(f"{json.dumps(text, indent=2, ensure_ascii=False)}\n".encode())
         if report is not None:
             notes = {"patches": text["patches"], "folds": folds, "seed": what["seed"]}
             notes |= {"stnclf": __version__, "thresholds": "chosen on other slides"}
-            notes |= {"cautions": "; ".join(cautions)} if cautions else {}
+            notes |= {"cautions": "; ".join(known)} if known else {}
             title = "Evaluation of cell detection"
             write_report(report, detection=results, slides=shown, title=title, notes=notes)
         run.forget()
         shutil.rmtree(folder, ignore_errors=True)
     for title, scores in results.items():
         show(printable(f"{title}\n{detection_table(scores)}\n", keep="\n"))
-    for caution in cautions:
-        say(f"caution: {caution}")
+    _say_cautions(cautions)
     n_slides = len(np.unique(found.groups))
     radius = f"{radius_um:g} {next(iter(results.values()))['unit']}"
     say(f"{out or patches}: {n_slides} slides, radius {radius}, thresholds of other slides")
@@ -422,9 +439,6 @@ def _read_run(out):
 
 def _refuse_unused(used):
     """Refuse options that say how to train, where nothing is trained."""
-    context = click.get_current_context()
-    for param in context.command.params:
-        given = context.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
-        if given and param.param_type_name == "option" and param.name not in used:
-            option = max(param.opts, key=len)
+    for name, option in given_options().items():
+        if name not in used:
             raise click.UsageError(f"--model and {option} exclude each other: nothing is trained.")

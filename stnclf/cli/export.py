@@ -49,7 +49,11 @@ _NO_CLASS = "--label chooses classes, or names that of all cells if the file nam
 @click.option(
     "--min-probability", type=PROBABILITY, help="Only cells of at least this probability."
 )
-@click.option("--image", help="Only cells of this image; or its name, if the table has none.")
+@click.option(
+    "--image",
+    help="Only cells of this image, for a format with a file for each, such as GeoJSON; or its "
+    "name, if the table has none.",
+)
 @column_option
 @click.option(
     "--size",
@@ -101,6 +105,8 @@ def export(
         label, _, color = text.rpartition("=")
         if not label:
             raise click.BadParameter(f"got '{text}', wants LABEL=#RRGGBB.", param_hint="'--color'")
+        if label in pairs:
+            raise click.BadParameter(f"'{label}' is given twice.", param_hint="'--color'")
         pairs[label] = color
     table = table.reset_index(drop=True)
     try:

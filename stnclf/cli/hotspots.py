@@ -18,6 +18,7 @@ from .common import (
     FILE,
     POSITIVE,
     PROBABILITY,
+    RATIO,
     Command,
     choose_labels,
     examples,
@@ -25,11 +26,13 @@ from .common import (
     overwrite_option,
 )
 from .messages import about_file, say, write_data
-from .outputs import check_output
+from .outputs import PAGES, check_output
 from .resolutions import say_override
 from .tables import at_least, read_table
 
 __all__ = ["hotspots"]
+
+_OF_CLASS = "probability_"
 
 
 @click.command(
@@ -55,7 +58,9 @@ __all__ = ["hotspots"]
     type=click.Path(path_type=Path),
     help="HTML page to look at the slide, its cells from any threshold on, and the fields.",
 )
-@click.option("--label", help="The class that counts.  [default: all]")
+@click.option(
+    "--label", "labels", multiple=True, help="Count this class; may be repeated.  [default: all]"
+)
 @click.option(
     "--min-probability",
     type=PROBABILITY,
@@ -70,7 +75,12 @@ __all__ = ["hotspots"]
 @click.option(
     "--width-px", type=float, help="Width of a field in pixels of level 0; needs no resolution."
 )
-@click.option("--aspect", type=float, default=4 / 3, help="Width over height.  [default: 4/3]")
+@click.option(
+    "--aspect",
+    type=RATIO,
+    default=4 / 3,
+    help="Width over height, a number or a fraction.  [default: 4/3]",
+)
 @click.option(
     "-n", "--number", "n", type=int, default=1, show_default=True, help="Number of fields."
 )
@@ -82,7 +92,7 @@ def hotspots(
     out,
     map_file,
     report,
-    label,
+    labels,
     min_probability,
     slide_mpp,
     overwrite,
@@ -100,34 +110,31 @@ def hotspots(
         how["area_mm2"] = AREA_MM2
     writes = {".csv": "csv", ".geojson": "qupath", ".json": None}
     if out is not None:
-        check_output(out, overwrite=overwrite)
-        if out.suffix.lower() not in writes:
-            raise click.BadParameter(
-                f"'{out}' ends with none of {', '.join(writes)}.", param_hint="'--out'"
-            )
+        check_output(out, overwrite=overwrite, endings=tuple(writes))
     if map_file is not None:
-        check_output(map_file, overwrite=overwrite, option="--map")
+        check_output(map_file, overwrite=overwrite, option="--map", endings=(".png",))
     if report is not None:
-        check_output(report, overwrite=overwrite, option="--report")
+        check_output(report, overwrite=overwrite, option="--report", endings=PAGES)
     table = read_table(detections, mpp=slide_mpp, slides=slide, only=_names(slide))[0]
     _check_slide(detections, table, slide)
-    if label is not None and len(table):
-        choose_labels([label], sorted(set(table["label"].dropna())))
+    wanted = choose_labels(labels, _classes(table)) if len(table) else None
     with about_file(detections):
         # Before rows are left out: of several images those of another one might be left alone.
         if table["image"].nunique() > 1:
             table = table[rows_named(table["image"], base_name(slide.name), "detections")]
+    if wanted:
+        table = table[table["label"].isin(wanted)]
     table = at_least(table, min_probability, detections)
     say_override({slide.name: slide}, slide_mpp)
     with Slide(slide, slide_mpp) as opened, about_file(detections):
-        fields = find_hotspots(table, opened, label=label, **how)
+        fields = find_hotspots(table, opened, **how)
         is_metric = metric_mpp(opened) is not None
         if not is_metric:
             fields = fields[[name for name in fields if not name.startswith("per_mm2")]]
         if map_file is not None:
-            picture = _draw(table, opened, fields, label)
+            picture = _draw(table, opened, fields)
         if report is not None:
-            _write_page(report, table, opened, fields, label, detections)
+            _write_page(report, table, opened, fields, detections)
     if map_file is not None:
         write_atomically(map_file, picture)
     if out is None:
@@ -164,18 +171,25 @@ def _check_slide(detections, table, slide):
         say(f"{detections}: its cells are of {names[0]!r}, taken for those of {name!r}")
 
 
-def _write_page(path, table, slide, fields, label, detections):
+def _classes(table):
+    """List the classes of a table, and those of its model, of which nothing was found."""
+    found = set(table["label"].dropna())
+    columns = [name for name in table if name.startswith(_OF_CLASS)]
+    known = {name.removeprefix(_OF_CLASS) for name in columns} - set(map(str, found))
+    return sorted({*found, *known}, key=str)
+
+
+def _write_page(path, table, slide, fields, detections):
     """Write the page of --report."""
     from ..report import write_report
 
-    counts = table["label"].notna() if label is None else table["label"] == label
     name = os.path.basename(slide.path)
-    parts = {"slide": slide, "detections": table[counts], "fields": fields}
+    parts = {"slide": slide, "detections": table[table["label"].notna()], "fields": fields}
     notes = {"detections": printable(str(detections)), "stnclf": __version__}
     write_report(path, slides={name: parts}, title=f"Cells of {printable(name)}", notes=notes)
 
 
-def _draw(table, slide, fields, label):
+def _draw(table, slide, fields):
     """Draw the map as PNG; without matplotlib the density alone."""
     data = io.BytesIO()
     try:
@@ -185,12 +199,12 @@ def _draw(table, slide, fields, label):
 
         from ..scan import density_map
 
-        image, _ = density_map(table, slide, label=label, fields=fields)
+        image, _ = density_map(table, slide, fields=fields)
         Image.fromarray(image).save(data, format="PNG")
         say("the map has no cells, counts and scale: pip install 'stnclf[plot]' draws them")
     else:
         from ..displays._field_map import field_map
 
-        figure = field_map(table, slide, fields, label=label)
+        figure = field_map(table, slide, fields, label=None)
         figure.savefig(data, format="png", dpi=150)
     return data.getvalue()

@@ -18,6 +18,7 @@ from .common import (
     POSITIVE,
     Command,
     cell_width_option,
+    check_counts,
     column_option,
     count_labels,
     examples,
@@ -81,7 +82,7 @@ _SIZE_FACTS = (
 )
 @click.argument("files", nargs=-1, required=True, type=EXISTING)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a list with an object a file.")
-@format_option("Format of the annotations, where the name of the file does not say it.")
+@format_option("Format of the annotations, needed where the ending is no usual one of theirs.")
 @column_option
 @slides_option
 @click.option("--mpp", type=POSITIVE, help="Micrometres per pixel, for positions in millimetres.")
@@ -91,7 +92,9 @@ _SIZE_FACTS = (
     "--tissue",
     "picture",
     type=click.Path(path_type=Path),
-    help="PNG of a slide, alone in FILES, in which all that a scan takes for glass is blue.",
+    metavar="PNG",
+    help="Write a picture of the slide, alone in FILES, in which all that a scan takes for glass "
+    "is blue.",
 )
 def info(files, as_json, format, columns, slides, mpp, slide_mpp, cell_width, picture):
     """Say what slides, annotation files, patches and model files hold.
@@ -105,6 +108,9 @@ def info(files, as_json, format, columns, slides, mpp, slide_mpp, cell_width, pi
     found, used = zip(*(_facts(path, as_json, how, **more) for path in files))
     if mpp is not None and not any(used):
         raise click.BadParameter("all files count in pixels.", param_hint="'--mpp'")
+    if not any(facts["kind"] == "annotations" for facts in found):
+        unused = ["cell_width", "slides", "columns", *(["slide_mpp"] if picture is None else [])]
+        check_counts("a file of annotations", *unused)
     found = [{"file": str(path), **facts} for path, facts in zip(files, found)]
     if picture is not None:
         if len(files) > 1 or found[0]["kind"] != "slide":
@@ -134,7 +140,7 @@ def _draw_tissue(path, slide_mpp, picture):
     from ..slides import Slide
     from ..slides._tissue import draw_tissue, find_slide_tissue, has_glass, metric_mpp
 
-    check_output(picture, overwrite=False, option="--tissue")
+    check_output(picture, overwrite=False, option="--tissue", endings=(".png",))
     say_override({path.name: path}, slide_mpp)
     with Slide(path, slide_mpp) as slide:
         tissue = find_slide_tissue(slide, True)
@@ -304,14 +310,15 @@ def _size_facts(path, table, how, slide_mpp, cell_width):
     else:
         more = {"slide_mpp": slide_mpp, "outside": outside}
         more |= {"columns": how["columns"], "format": how["format"]}
+        small = None if there is None else caution_about_small_images(sizes, there, "mirror")
+        more |= {"edge": "white" if small is None else "mirror"}
         # patches wants the folder of a slide.
         folder = root.parent if root is not None and root.is_file() else root
         facts["recommended"] = patches_line(sizes, path, folder, **more)
         cautions += cautions_about_regions(cells, cell_width is None)
         if cell_width is None:
             cautions.append(caution_about_points(cells, mpp))
-        if there is not None:
-            cautions.append(caution_about_small_images(sizes, there))
+        cautions.append(small)
         if missing:
             names = first_few([repr(name) for name in missing])
             n = len(missing) + facts["slides_found"]
@@ -329,8 +336,27 @@ def _that_are_cut(table):
     return table[known] if known.any() else table
 
 
+def _patches_in_words(facts):
+    """Write for people how patches were cut: what was left to a default, what was left out."""
+    words = dict(facts)
+    if "slide_mpp" in facts and facts["slide_mpp"] is None:
+        words["slide_mpp"] = "as the files say"
+    if "background_distance" in facts and facts["background_distance"] is None:
+        words["background_distance"] = "half the diagonal (default)"
+    if not facts.get("background", 1):  # there is none that could be far or called something
+        words = {k: v for k, v in words.items() if not k.startswith("background_")}
+    if "skipped" in facts:
+        n = len(facts["skipped"])
+        words["skipped"] = f"{counted(n, 'region')} that cannot be read" if n else "none"
+    return words
+
+
 def _in_words(facts):
     """Write for people what JSON has as numbers."""
+    if facts["kind"] == "patches":
+        facts = _patches_in_words(facts)
+    if facts["kind"] != "annotations":
+        return {name: "not known" if value is None else value for name, value in facts.items()}
     if "agreement" in facts:
         facts = _agreement_in_words(facts)
     if "boxes_px" not in facts and "slides_found" not in facts:

@@ -6,6 +6,9 @@ import ast
 import difflib
 
 import click
+from click.core import ParameterSource
+
+from .common import SEED
 
 __all__ = ["TITLES", "build", "method_options", "patch_size_of", "read_settings"]
 
@@ -27,13 +30,13 @@ _OPTIONS = (
     ),
     click.option(
         "--localizer",
-        help="The network that finds the cell: heatmap, or dense as in the paper (stn).  "
-        "[default: heatmap]",
+        type=click.Choice(["heatmap", "dense"]),
+        help="The network that finds the cell; dense is the paper's (stn).  [default: heatmap]",
     ),
     click.option(
         "--classifier",
-        help="The network that tells its class: auto, shared, context, or inception as in "
-        "the paper (stn).  [default: auto]",
+        type=click.Choice(["auto", "shared", "context", "inception"]),
+        help="The network that tells its class; inception is the paper's (stn).  [default: auto]",
     ),
     click.option(
         "--classifier-epochs",
@@ -59,13 +62,13 @@ _OPTIONS = (
     ),
     click.option(
         "--device",
-        help="Where to compute: cpu, cuda, cuda:N, or auto, a GPU if there is one.  "
-        "[default: auto]",
+        metavar="cpu|cuda|cuda:N|auto",
+        help="Where to compute; auto: on a GPU if there is one.  [default: auto]",
     ),
     click.option(
         "--precision",
-        help="How training computes: float32, bfloat16, or auto, bfloat16 where it is faster.  "
-        "[default: auto]",
+        type=click.Choice(["auto", "float32", "bfloat16"]),
+        help="How training computes; auto: bfloat16 where it is faster.  [default: auto]",
     ),
 )
 
@@ -76,7 +79,7 @@ def method_options(command):
         click.option("--paper", is_flag=True, help="The configuration of the 2017 paper."),
         *_OPTIONS,
         click.option(
-            "--seed", "random_state", type=int, default=0, show_default=True, help="Random seed."
+            "--seed", "random_state", type=SEED, default=0, show_default=True, help="Random seed."
         ),
         click.option(
             "--set",
@@ -106,7 +109,7 @@ def read_settings(texts):
     Raises
     ------
     click.BadParameter
-        If there is no name.
+        If there is no name, or one twice.
 
     Examples
     --------
@@ -119,6 +122,8 @@ def read_settings(texts):
         name, equals, value = text.partition("=")
         if not (name and equals):
             raise click.BadParameter(f"got '{text}', wants NAME=VALUE.", param_hint="'--set'")
+        if name in settings:
+            raise click.BadParameter(f"'{name}' is given twice.", param_hint="'--set'")
         try:
             settings[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
@@ -151,10 +156,17 @@ def build(methods, facts, *, paper, settings, **options):
     ------
     click.BadParameter
         If none has a parameter that was given.
+    click.UsageError
+        If a parameter was given in two ways.
     """
+    if paper and not {"stn", "cnn"} & {*methods}:
+        raise click.UsageError("--paper counts only with --method stn or cnn.")
     given = {name: value for name, value in options.items() if value is not None}
     sources = {name: f"--{name.replace('_', '-')}" for name in given}
+    sources["random_state"] = "--seed"
     for name, value in read_settings(settings).items():
+        if name in given and not _is_default(name):
+            raise click.UsageError(f"{sources[name]} and --set {name} exclude each other.")
         given[name], sources[name] = value, "--set"
     names = {"patch_size": "size", "cell_size": "cell_size", "mpp": "mpp"}
     known_facts = {name: facts.get(fact) for name, fact in names.items()}
@@ -178,6 +190,12 @@ def build(methods, facts, *, paper, settings, **options):
                 estimator.set_params(**{name: estimator._named(name)})
             estimator.set_params(**own)
     return estimators
+
+
+def _is_default(name):
+    """Whether a value is an option's own, of which the command line says nothing."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and ctx.get_parameter_source(name) is ParameterSource.DEFAULT
 
 
 def patch_size_of(estimator):

@@ -19,15 +19,16 @@ from .common import (
     FILE,
     POSITIVE,
     Command,
-    check_jobs,
     choose_labels,
     column_option,
     count_labels,
     examples,
+    jobs_option,
     long_options,
     on_cluster,
     out_option,
     shows_progress,
+    tile_size_option,
 )
 from .messages import say
 from .outputs import beside, check_output, pinned_options, replacing_only_if, say_complete, target
@@ -71,7 +72,9 @@ _CHUNK = 256
     help="Micrometres from every annotated cell beyond which a detection is false.  [default: half"
     " the cell window]",
 )
-@click.option("--label", "labels", multiple=True, help="Only false detections of this class.")
+@click.option(
+    "--label", "labels", multiple=True, help="Only false detections of this class; may be repeated."
+)
 @click.option(
     "--min-probability", type=float, help="Only those of at least this.  [default: as scan]"
 )
@@ -81,11 +84,9 @@ _CHUNK = 256
 @click.option("--slide-mpp", type=POSITIVE, help="Micrometres per pixel of the slides themselves.")
 @format_option("Format of --annotations.")
 @column_option
-@click.option("--tile-size", type=int, default=1024, show_default=True, help="Pixels at a time.")
+@tile_size_option
 @click.option("--device", help="cpu, cuda or cuda:N.  [default: as in MODEL]")
-@click.option(
-    "--jobs", type=int, default=1, show_default=True, callback=check_jobs, help="Tiles at a time."
-)
+@jobs_option("Tiles at a time")
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Share the slides out on a Dask cluster, one a job."
 )

@@ -11,6 +11,7 @@ from .._utils.run import new_only
 from .messages import say
 
 __all__ = [
+    "PAGES",
     "beside",
     "check_output",
     "pinned_options",
@@ -18,6 +19,10 @@ __all__ = [
     "say_complete",
     "target",
 ]
+
+
+#: Endings of pages.
+PAGES = (".html", ".htm")
 
 
 def target(out):
@@ -58,7 +63,9 @@ def say_complete(out):
     say(f"{out} is complete already, and left as it is")
 
 
-def check_output(out, *, overwrite, resume=False, unfinished=(), option="--out", folder=False):
+def check_output(
+    out, *, overwrite, resume=False, unfinished=(), option="--out", folder=False, endings=()
+):
     """Check, before any work, where a result goes.
 
     Parameters
@@ -73,6 +80,8 @@ def check_output(out, *, overwrite, resume=False, unfinished=(), option="--out",
         Where the name comes from.
     folder : bool, default=False
         Whether a folder may be what is there.
+    endings : sequence of str, default=()
+        Those that its name may have; empty is any.
 
     Raises
     ------
@@ -89,6 +98,10 @@ def check_output(out, *, overwrite, resume=False, unfinished=(), option="--out",
         raise click.BadParameter(f"'{out}' is {kind}, wants the name of a file.", param_hint=hint)
     if not folder:
         _refuse_other_roles(out, option)
+    if endings and out.suffix.lower() not in endings:
+        raise click.BadParameter(
+            f"'{out}' ends with none of {', '.join(endings)}.", param_hint=hint
+        )
     if overwrite or resume:
         return
     if out.exists():

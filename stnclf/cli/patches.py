@@ -17,13 +17,16 @@ from .cautions import caution_about_background, caution_about_doubles, caution_a
 from .common import (
     EXISTING,
     POSITIVE,
+    SEED,
     Command,
     cell_width_option,
-    check_jobs,
+    check_counts,
     choose_labels,
     column_option,
     count_labels,
     examples,
+    given_options,
+    jobs_option,
     long_options,
     on_error_option,
     out_option,
@@ -69,11 +72,16 @@ class _SideOrAuto(click.ParamType):
     default=128,
     show_default=True,
     help="Side of the patch in px; auto takes what `stnclf info` recommends, and with it "
-    "--cell-size, --mpp and --max-offset.",
+    "--cell-size, --mpp, --max-offset and --edge.",
 )
 @click.option("--cell-size", type=int, help="Side of the cell's window in px.  [default: half]")
 @cell_width_option
-@click.option("--image-size", type=int, help="Side of the images, with context around the patch.")
+@click.option(
+    "--image-size",
+    type=int,
+    help="Side of the images in px, with context around the patch.  [default: as much as training "
+    "needs to move and turn the patch]",
+)
 @click.option(
     "--mpp", type=POSITIVE, help="Micrometres per pixel of the patches.  [default: as level 0]"
 )
@@ -128,10 +136,8 @@ class _SideOrAuto(click.ParamType):
     help="List the other cells of ANNOTATIONS in each patch: all of them are taught in training.",
 )
 @on_error_option
-@click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
-@click.option(
-    "--jobs", type=int, default=1, show_default=True, callback=check_jobs, help="Number of threads."
-)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Random seed.")
+@jobs_option("Threads at a time")
 @long_options
 def patches(
     annotations,
@@ -163,6 +169,10 @@ def patches(
     check_output(out, overwrite=overwrite, resume=resume, unfinished=begun, folder=True)
     check_ours(out)
     check_ours(work)
+    if not how["background"]:
+        check_counts("--background", "background_distance", "background_label")
+    if how["size"] != "auto":
+        check_counts("--size auto", "cell_width")
     table, _ = read_table(
         annotations,
         format,
@@ -191,8 +201,6 @@ def patches(
         sizes, more = _sizes(table, root, how, cell_width)
         cautions += more
         how |= sizes
-    elif cell_width is not None:
-        raise click.UsageError("--cell-width needs --size auto, which takes it.")
     elif how["max_offset"] is None:
         how["max_offset"] = how["size"] / 8
     header = run_identity(
@@ -300,8 +308,11 @@ def _sizes(table, root, how, cell_width):
     if how["max_offset"] is not None:
         chosen["max_offset"] = how["max_offset"]
     words = [f"--{name.replace('_', '-')} {value:g}" for name, value in chosen.items() if value]
+    if "edge" not in given_options() and caution_about_small_images(sizes, there) is not None:
+        chosen["edge"] = "mirror"
+        words.append("--edge mirror")
     say(f"--size auto is {' '.join(words)}")
-    cautions = [caution_about_small_images(sizes, there)]
+    cautions = [caution_about_small_images(sizes, there, chosen.get("edge", how["edge"]))]
     if cell_width is None:
         cautions.append(caution_about_points(table, mpp))
     return chosen, cautions

@@ -14,14 +14,15 @@ from .common import (
     FILE,
     POSITIVE,
     Command,
-    check_jobs,
     choose_labels,
     examples,
+    jobs_option,
     long_options,
     on_cluster,
     on_error_option,
     out_option,
     shows_progress,
+    tile_size_option,
 )
 from .messages import describe, report, say
 from .outputs import beside, check_output, say_complete, target
@@ -63,10 +64,16 @@ __all__ = ["scan_command"]
 @click.option(
     "--tta/--no-tta",
     default=None,
-    help="Average over each cell's symmetries: slower.  [default: where the first look is unsure]",
+    help="Average over each cell's symmetries: slower.  [default: where the first pass is "
+    "undecided]",
 )
-@click.option("--stride", type=int, help="Pixels from patch to patch, where there is no heatmap.")
-@click.option("--tile-size", type=int, default=1024, show_default=True, help="Pixels at a time.")
+@click.option(
+    "--stride",
+    type=int,
+    help="Px at the resolution of training from patch to patch, for a MODEL without heatmap.  "
+    "[default: patch less window]",
+)
+@tile_size_option
 @click.option(
     "--tissue/--no-tissue",
     default=None,
@@ -74,9 +81,7 @@ __all__ = ["scan_command"]
     "on photographs]",
 )
 @click.option("--device", help="cpu, cuda or cuda:N.  [default: as in MODEL]")
-@click.option(
-    "--jobs", type=int, default=1, show_default=True, callback=check_jobs, help="Tiles at a time."
-)
+@jobs_option("Tiles at a time")
 @on_error_option
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Share the slides out on a Dask cluster, one a job."

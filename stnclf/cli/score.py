@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import click
+import numpy as np
 
 from .._utils.files import check_writable, write_atomically
 from .._utils.names import base_name, composed
@@ -44,6 +45,9 @@ from .tables import by_base_name, first_few, format_option, of_images, read_tabl
 __all__ = ["score"]
 
 _PICTURES = (".pdf", ".png", ".svg")
+#: Where there is no detection between the limit of the scan and so much more, there are hardly any
+#: below it.
+_CLEARLY = 0.05
 
 
 @click.command(
@@ -120,13 +124,9 @@ def score(
         raise click.UsageError("--choose and --min-probability exclude each other.")
     if radius_um is not None and radius_px is not None:
         raise click.UsageError("--radius and --radius-px exclude each other.")
-    for path, option in ((out, "--out"), (plot, "--plot")):
+    for path, option, endings in ((out, "--out", ()), (plot, "--plot", _PICTURES)):
         if path is not None:
-            check_output(path, overwrite=overwrite, option=option)
-    if plot is not None and plot.suffix.lower() not in _PICTURES:
-        raise click.BadParameter(
-            f"'{plot}' ends with none of {', '.join(_PICTURES)}.", param_hint="'--plot'"
-        )
+            check_output(path, overwrite=overwrite, option=option, endings=endings)
     found, scanned = _read_detections(detections)
     with about_file(detections):
         found = by_base_name(found)
@@ -202,7 +202,7 @@ def score(
     for text in (caution, caution_about_unclassed(truth, len(unclassed)), ignored, *few):
         if text is not None:
             say(f"caution: {text}")
-    for label in _at_the_end(curves, thresholds) if choose else ():
+    for label in _at_the_end(curves, thresholds, _limit(detections)) if choose else ():
         say(
             f"{label}: the best threshold is below all probabilities of the table; scan with a "
             "lower --min-probability to see whether there is a better one"
@@ -231,11 +231,7 @@ def _read_detections(path):
 
     A table of several slides does not say on which of them nothing was found: None.
     """
-    paths = [path]
-    if path.is_dir():
-        paths = [one for one in sorted(path.iterdir()) if one.suffix.lower() == ".csv"]
-        # What `scan --on-error skip` writes beside a table is none.
-        paths = [one for one in paths if not one.name.lower().endswith(BESIDE_TABLES)]
+    paths = _tables_in(path)
     if not paths:
         raise ValueError(f"{path}: a folder without tables (.csv).")
     tables, scanned, seen = [], set(), {}
@@ -259,6 +255,22 @@ def _read_detections(path):
     filled = [table for table in tables if len(table)] or tables[:1]
     table = filled[0] if len(filled) == 1 else import_pandas().concat(filled, ignore_index=True)
     return (table if "probability" in table else table.assign(probability=[])), scanned
+
+
+def _tables_in(path):
+    """List the tables of a folder; a file is one itself."""
+    if not path.is_dir():
+        return [path]
+    paths = [one for one in sorted(path.iterdir()) if one.suffix.lower() == ".csv"]
+    # What `scan --on-error skip` writes beside a table is none.
+    return [one for one in paths if not one.name.lower().endswith(BESIDE_TABLES)]
+
+
+def _limit(path):
+    """Return the probability from which on tables of `scan` have all detections, if it is known."""
+    limits = [(read_sidecar(target(one)) or {}).get("min_probability") for one in _tables_in(path)]
+    # A scan with a limit for each class has a list of them.
+    return None if None in limits else max(float(np.max(limit)) for limit in limits)
 
 
 def _check_origin(cells, found, truth, detections):
@@ -364,10 +376,11 @@ def _save(estimator, path):
         write_sidecar(target(path), made_of)
 
 
-def _at_the_end(curves, thresholds):
-    """Yield the classes whose threshold keeps all detections that the table has."""
+def _at_the_end(curves, thresholds, limit):
+    """Yield the classes whose threshold keeps all detections, where a scan may find more below."""
     for label, value in thresholds.items():
-        if value <= curves[label]["threshold"][-1]:
+        least = curves[label]["threshold"][-1]
+        if value <= least and (limit is None or least < limit + _CLEARLY):
             yield label
 
 

@@ -411,7 +411,7 @@ def caution_about_outside(slides, n_cells):
     return f"{text} px: are these the positions of these images, at this resolution?"
 
 
-def caution_about_small_images(sizes, slides):
+def caution_about_small_images(sizes, slides, edge="white"):
     """Warn of patches that are larger than images.
 
     Parameters
@@ -420,6 +420,8 @@ def caution_about_small_images(sizes, slides):
         Sizes of the patches.
     slides : Slides
         What is known of the images.
+    edge : {"white", "mirror"}, default="white"
+        How patches are cut, or will be.
 
     Returns
     -------
@@ -436,10 +438,12 @@ def caution_about_small_images(sizes, slides):
         return None
     name, ((width, height), side) = min(small.items(), key=lambda item: min(item[1][0]))
     of_it = "" if abs(side - sizes.size) < 0.5 else f", of which a patch takes {side:.0f}"
+    beyond = "white, or with --edge mirror their mirror image"
+    if edge == "mirror":
+        beyond = "their mirror image (--edge mirror)"
     return (
         f"{len(small)} of {len(slides.sizes)} images are smaller than a patch of {sizes.size} px, "
-        f"{name!r} has {width} x {height} px{of_it}: what lies beyond their edges is white, or "
-        "with --edge mirror their mirror image"
+        f"{name!r} has {width} x {height} px{of_it}: what lies beyond their edges is {beyond}"
     )
 
 
@@ -452,6 +456,7 @@ def patches_line(
     columns=None,
     format="auto",
     outside=False,
+    edge="white",
 ):
     """Write the command that cuts patches of these sizes.
 
@@ -471,6 +476,8 @@ def patches_line(
         What the user said about its format.
     outside : bool, default=False
         Whether some cells lie outside their image.
+    edge : {"white", "mirror"}, default="white"
+        What is to lie beyond the edges of the images.
 
     Returns
     -------
@@ -489,4 +496,5 @@ def patches_line(
         words += ["--column", f"{name}={column}"]
     words += [] if format == "auto" else ["--from", format]
     words += ["--outside", "skip"] if outside else []
+    words += ["--edge", edge] if edge != "white" else []
     return shlex.join(map(str, words))

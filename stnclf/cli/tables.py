@@ -45,8 +45,14 @@ _NAMES = 3
 
 def format_option(text):
     """Make the option for the format of a table, with its help."""
-    choice = click.Choice(["auto", *READ])
-    return click.option("--from", "format", type=choice, default="auto", help=text)
+    return click.option(
+        "--from",
+        "format",
+        type=click.Choice(["auto", *READ]),
+        default="auto",
+        show_default=True,
+        help=f"{text} auto looks into the file, not only at its name.",
+    )
 
 
 #: Where the slides of annotation files lie.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 from functools import partial
 
 import click
@@ -12,7 +14,7 @@ from .._utils.identity import describe_file
 from .._utils.lock import Lock
 from .._utils.printable import counted
 from .._utils.run import read_sidecar, write_sidecar
-from .cautions import caution_about_balance, slide_names
+from .cautions import cautions_about_balance, slide_names
 from .common import EXISTING, Command, examples, long_options, out_option, shows_progress
 from .messages import about_file, say
 from .methods import TITLES, build, method_options
@@ -20,6 +22,8 @@ from .outputs import beside, check_output, say_complete, target
 from .patch_set import load_patches
 
 __all__ = ["train"]
+
+_COMPLETE = "is complete, but was made"
 
 
 @click.command(
@@ -56,9 +60,10 @@ def train(patches, out, method, stages, ensemble, overwrite, resume, progress, *
     The models of an ensemble are those of `stnclf evaluate` with as many folds and the same seed.
     It takes as much time, and N times that of one model to predict.
     """
-    endings = [""] if ensemble is None else [f"-{i}" for i in range(ensemble)]
+    unfinished = [path for paths in _begun(out).values() for path in paths]
+    check_output(out, overwrite=overwrite, resume=resume, unfinished=unfinished)
+    endings = [""] if ensemble is None else [f"-{i}-of-{ensemble}" for i in range(ensemble)]
     checkpoints = [beside(out, f".checkpoint{ending}") for ending in endings]
-    check_output(out, overwrite=overwrite, resume=resume, unfinished=checkpoints)
     made_of = {"patches": describe_file(patches)}
     found = load_patches(patches)
     (estimator,) = build([method], found.facts, **options).values()
@@ -69,10 +74,15 @@ def train(patches, out, method, stages, ensemble, overwrite, resume, progress, *
         from .members import folds_of_members
 
         made_of["ensemble"] = ensemble
-        folds = folds_of_members(found, ensemble, options["random_state"])
+        with about_file(patches):
+            folds = folds_of_members(found, ensemble, options["random_state"])
     lock = Lock(target(out))
     try:
-        if resume and out.exists() and not any(path.exists() for path in checkpoints):
+        begun = _begun(out)
+        if resume:
+            for other in begun.keys() - {ensemble}:
+                raise _other_run(out, "was begun", _with_members(other), _with_members(ensemble))
+        if resume and out.exists() and not begun:
             _check_same_model(out, estimator, ensemble)
             _check_same_inputs(out, made_of)
             say_complete(out)
@@ -80,9 +90,8 @@ def train(patches, out, method, stages, ensemble, overwrite, resume, progress, *
         # Another run may have finished since the first look.
         check_output(out, overwrite=overwrite, resume=resume)
         if not resume:
-            _remove(checkpoints)
-        caution = caution_about_balance(found.y, getattr(estimator, "balance", False))
-        if caution is not None:
+            _remove(path for paths in begun.values() for path in paths)
+        for caution in cautions_about_balance(found.y, [estimator]):
             say(f"caution: {caution}")
         fit = partial(_fit, estimator, found, how, progress, patches)
         if ensemble is None:
@@ -128,9 +137,38 @@ def _save(model, out, made_of, lock):
     write_sidecar(target(out), made_of)
 
 
+def _begun(out):
+    """List the checkpoints beside a result by the --ensemble of their run, None without one."""
+    single, found = beside(out, ".checkpoint"), {}
+    pattern = re.compile(rf"{re.escape(single.name)}(-\d+(?:-of-(\d+))?)?")
+    for path in sorted(single.parent.glob(f"{glob.escape(single.name)}*")):
+        match = pattern.fullmatch(path.name)
+        if match is not None:
+            # An older version named no number of members: 0.
+            members = None if match[1] is None else int(match[2] or 0)
+            found.setdefault(members, []).append(path)
+    return found
+
+
 def _remove(checkpoints):
     for path in checkpoints:
         path.unlink(missing_ok=True)
+        # Of a run that was killed; nobody else writes here, for the lock of the result is ours.
+        path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+
+
+def _with_members(ensemble):
+    if ensemble is None:
+        return "without --ensemble"
+    return f"with --ensemble {ensemble}" if ensemble else "with --ensemble"
+
+
+def _other_run(out, state, there, here):
+    """Make the error that what is there is of another run."""
+    return argument_error(
+        "out",
+        f"{out} {state} {there}, and this run is {here}; resume with the same, or begin anew.",
+    )
 
 
 def _check_same_inputs(out, made_of):
@@ -149,14 +187,18 @@ def _check_same_inputs(out, made_of):
 
 def _check_same_model(out, estimator, ensemble):
     """Refuse a model that is complete, but of other parameters."""
+    from ..baseline import CiresanBaseline
     from ..ensemble import Ensemble
     from ..persistence import load
 
     there, here = load(out), estimator
-    if isinstance(there, Ensemble) and len(there.estimators) == ensemble:
-        there = there.estimators[0]
+    members = len(there.estimators) if isinstance(there, Ensemble) else None
+    if members != ensemble:
+        raise _other_run(out, _COMPLETE, _with_members(members), _with_members(ensemble))
+    there = there if members is None else there.estimators[0]
     if type(there) is not type(here):
-        raise argument_error("out", f"{out} is complete, but a {type(there).__name__}; begin anew.")
+        names = ["cnn" if isinstance(one, CiresanBaseline) else "stn" for one in (there, here)]
+        raise _other_run(out, _COMPLETE, *(f"with --method {name}" for name in names))
     old, new = there.get_params(deep=False), here.get_params(deep=False)
     free = ("callbacks", "checkpoint", "device", "init", "verbose", "warm_start")
     other = [name for name in new if name not in free and repr(old[name]) != repr(new[name])]

@@ -11,6 +11,7 @@ import stnclf
 from stnclf.annotations import read_annotations
 from stnclf.scan import classify_cells
 from stnclf.slides import Slide
+from tests.cli.lines import with_options
 from tests.cli.processes import KILLED, NO_LIMIT, kill, n_lines
 
 MPP = ("--mpp", 0.25, "--slide-mpp", 0.25)
@@ -83,7 +84,7 @@ def test_killed_classification_goes_on(road, tmp_path, invoke):
 def test_wrong_options_are_named(slides, more, code, words, road, tmp_path, invoke, monkeypatch):
     monkeypatch.chdir(tmp_path)
     line = ("classify", road / "model.safetensors", road / "cells.sqlite", road / slides)
-    status, printed, lines = invoke(*line, *MPP, "-o", "c.csv", *more)
+    status, printed, lines = invoke(*with_options((*line, *MPP, "-o", "c.csv"), *more))
     assert (status, printed, len(lines)) == (code, "", 1), lines
     assert words in lines[0]
     assert os.listdir(tmp_path) == []

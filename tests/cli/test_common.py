@@ -10,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from stnclf.cli import main as commands
 from stnclf.cli.common import (
     Command,
     Main,
@@ -100,6 +101,60 @@ def test_labels_are_found_by_their_names():
 def test_a_bar_is_for_terminals_and_for_who_asks(monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
     assert [shows_progress(value) for value in (None, True, False)] == [0, 1, 0]
+
+
+def go(*arguments):
+    """Run a command with an option of each kind; give its values, or the error."""
+    params = [
+        click.Option(["-s", "--size", "--side"], type=int),
+        click.Option(["--label"], multiple=True),
+        click.Option(["--fast/--slow"]),
+        click.Option(["--dry"], is_flag=True),
+        click.Option(["-v"], count=True),
+        click.Argument(["files"], nargs=-1),
+    ]
+    main = Main("stnclf", params=[debug_option()])
+    main.add_command(Command("go", params=params, callback=lambda **values: click.echo(values)))
+    result = CliRunner().invoke(main, ["go", *arguments])
+    return result.exit_code, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "n"),
+    [
+        (["--size", "1", "--size", "1"], 2),
+        (["--size=1", "a", "--size=2"], 2),
+        (["-s1", "--side", "2", "--size=3"], 3),
+    ],
+)
+def test_an_option_of_one_value_is_given_once(arguments, n):
+    code, text = go(*arguments)
+    assert code == 2
+    assert text.endswith(f"Invalid value for '-s' / '--size' / '--side': given {n} times, wants "
+                         "one value.\n")  # fmt: skip
+
+
+def test_other_options_and_arguments_may_be_repeated():
+    line = "--size 1 --label a --label b --fast --slow --dry --dry -v -v --debug --debug a a"
+    assert go(*line.split())[0] == 0
+    code, text = go("--size", "1", "--", "--size", "2")  # arguments
+    assert (code, "('--size', '2')" in text) == (0, True)
+    assert go("--size", "1", "--size", "2", "--help")[0] == 0
+
+
+def test_every_command_refuses_a_repeated_option(tmp_path, invoke):
+    line = ("info", tmp_path, "--from", "csv", "--from", "csv")
+    code, _, lines = invoke(*line)
+    assert (code, "'--from': given 2 times, wants one value" in lines[0]) == (2, True)
+    assert all(isinstance(command, Command) for command in commands.commands.values())
+
+
+@pytest.mark.parametrize("value", ["-1", str(2**32), "1.5"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "patches"])
+def test_a_seed_is_one_that_generators_take(command, value, tmp_path, invoke):
+    inputs = [tmp_path] * (2 if command == "patches" else 1)
+    code, _, lines = invoke(command, *inputs, "--seed", value, "-o", tmp_path / "o")
+    assert (code, len(lines), "'--seed': " in lines[0]) == (2, 1, True)
 
 
 def test_examples_are_not_wrapped():

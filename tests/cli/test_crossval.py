@@ -57,8 +57,15 @@ def test_no_group_is_on_both_sides(patches):
 
 def test_without_groups_every_sample_is_one(patches):
     folds = make_folds(patches.y, None, 4, 0)
-    with pytest.raises(ValueError, match="folds: "):
-        make_folds(patches.y, None, 29, 0)
+    most = np.unique(patches.y, return_counts=True)[1].max()
+    words = (
+        f"members: got 29, but no class has more than {most} samples; wants as many of one class"
+    )
+    with pytest.raises(ValueError, match=words):
+        make_folds(patches.y, None, 29, 0, argument="members")
+    # What is wrong with something else is not said of their number.
+    with pytest.raises(ValueError, match=r"^y: .*continuous"):
+        make_folds(np.arange(30) / 7 % 1.5, None, 2, 0)
     assert sorted(np.concatenate([test for _, test in folds])) == list(range(30))
 
 

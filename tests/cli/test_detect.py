@@ -22,6 +22,7 @@ from stnclf.report._slides import slide_data
 from stnclf.scan import scan
 from stnclf.slides import Slide
 from stnclf.slides._slide import name_of
+from tests.cli.lines import with_options
 from tests.cli.processes import KILLED, NO_LIMIT, kill
 from tests.conftest import SHORT
 from tests.report.test_html import embedded
@@ -163,6 +164,29 @@ def test_a_killed_run_goes_on(line, tmp_path, invoke):
     assert sorted(os.listdir(tmp_path)) == ["s.json", "whole.json"]
 
 
+def test_models_of_another_run_are_not_taken(line, tmp_path, invoke, monkeypatch):
+    out, there = tmp_path / "s.json", []
+    model = tmp_path / "s.json.folds" / "m.safetensors"
+
+    def interrupted(*_, folder, **__):
+        there.append(os.listdir(folder))
+        model.write_text("this run")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stnclf.cli.detect.evaluate_detection", interrupted)
+    # A run that failed, or a cross-validation that replaced its result, notes nothing any more.
+    model.parent.mkdir()
+    model.write_text("another run")
+    assert invoke(*line, "-o", out, "--resume")[0] == 130
+    assert invoke(*line, "-o", out, "--resume")[0] == 130
+    assert there == [[], ["m.safetensors"]]
+    plain = ("evaluate", line[1], "--method", "features", "--folds", 2, "-o", out)
+    code, _, lines = invoke(*plain, "--resume")
+    assert (code, "was begun with another command" in lines[0]) == (1, True)
+    assert invoke(*plain, "--overwrite")[0] == 0
+    assert os.listdir(tmp_path) == ["s.json"]
+
+
 @pytest.mark.parametrize(
     ("more", "code", "words"),
     [
@@ -174,7 +198,7 @@ def test_a_killed_run_goes_on(line, tmp_path, invoke):
 )
 def test_wrong_options_are_named(more, code, words, line, tmp_path, invoke, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    status, printed, lines = invoke(*line, *more)
+    status, printed, lines = invoke(*with_options(line, *more))
     assert (status, printed, len(lines)) == (code, "", 1), lines
     assert words in lines[0]
     assert os.listdir(tmp_path) == []

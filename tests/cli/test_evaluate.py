@@ -32,7 +32,7 @@ def test_evaluate_prints_the_tables_and_keeps_the_scores(road, tmp_path, invoke)
     best = scores["results"]["features + SVC"]["macro_f1"]
     # One epoch of a baseline finds nothing, and that is said.
     assert [text.partition(" finds")[0] for text in lines[:-1]] == ["caution: CNN (Ciresan)"]
-    assert lines[-1] == f"{out}: 60 patches; macro F1 {best:.3f} (features + SVC)"
+    assert lines[-1] == f"{out}: 60 patches; best macro F1 {best:.3f} (features + SVC)"
     assert best > 0.6
     text = page.read_text(encoding="utf-8")
     assert text.startswith("<!DOCTYPE html>") or text.lower().startswith("<!doctype html>")
@@ -145,3 +145,51 @@ def test_an_interrupted_evaluation_goes_on(road, tmp_path, invoke, monkeypatch):
         del scores["fit_seconds"], scores["predict_seconds"]
     assert again == whole
     assert os.listdir(tmp_path) == ["s.json"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--radius", 5], "--radius counts only with --detect."),
+        (["--slide-mpp", 0.5], "--slide-mpp counts only with --detect."),
+        (["--from", "csv"], "--from counts only with --detect."),
+        (["--column", "x=a"], "--column counts only with --detect."),
+        (["--report", "b.pdf"], "'--report': 'b.pdf' ends with none of .html, .htm."),
+        (["--slide-table", "t.csv"], "--slide-table needs --domain"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(
+    more, words, road, tmp_path, invoke, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").touch()
+    code, printed, lines = invoke("evaluate", road / "patches", *more)
+    assert (code, printed, len(lines)) == (2, "", 1)
+    assert words in lines[0]
+    assert os.listdir(tmp_path) == ["t.csv"]
+
+
+@pytest.mark.parametrize("methods", [["cnn"], ["features"], ["cnn", "features", "stn"]])
+def test_what_balance_leaves_out_is_said(methods, road, tmp_path, invoke):
+    """As `train` says it, before the work, in the file and on the page."""
+    patches, out, page = tmp_path / "p", tmp_path / "s.json", tmp_path / "r.html"
+    shutil.copytree(road / "patches", patches)
+    y = np.load(patches / "y.npy")
+    y[::20] = "rare"  # 3 of 60
+    np.save(patches / "y.npy", y)
+    line = ("evaluate", patches, "--folds", 2, "-o", out, "--report", page)
+    line += tuple(word for method in methods for word in ("--method", method))
+    epochs = {"cnn": ("--epochs", 1), "stn": QUICK, "features": ()}
+    line += tuple(word for method in methods for word in epochs[method])
+    code, _, lines = invoke(*line)
+    assert code == 0, lines
+    said = [text for text in lines if "has no more" in text]
+    if methods == ["features"]:
+        assert said == []
+    else:
+        assert len(said) == 1
+        assert said[0].startswith("caution: an epoch shows 9 of 60 patches, 3 of each class, for ")
+        assert said[0].removeprefix("caution: ") in json.loads(out.read_text())["cautions"]
+        assert "an epoch shows 9 of 60 patches" in page.read_text(encoding="utf-8")
+    assert ("; best macro F1 " in lines[-1]) == (len(methods) > 1)
+    assert "macro F1 " in lines[-1]

@@ -11,12 +11,13 @@ from PIL import Image
 
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.slides import write_pyramid_tiff
+from tests.cli.lines import with_options
 from tests.report.test_html import embedded
 
 
 def hot(invoke, road, table, *more):
     slide = road / "slides" / "a b.tif"
-    return invoke("hotspots", table, slide, "--area", 0.001, *more)
+    return invoke(*with_options(("hotspots", table, slide, "--area", 0.001), *more))
 
 
 def test_hotspots_of_one_class(road, tmp_path, invoke):
@@ -41,6 +42,41 @@ def test_hotspots_of_one_class(road, tmp_path, invoke):
     assert len(slide["cells"]["x"]) == len(discs)
     assert [field["count"] for field in slide["fields"]] == count
     assert hot(invoke, road, path, "-o", out, "--overwrite")[0] == 0
+
+
+def test_cells_of_any_of_several_classes_count(road, tmp_path, invoke):
+    """Three discs, two crosses and four others in one place; in another, five of the others."""
+    rows = [f"a b.tif,{50 + i},40,{name}" for i, name in enumerate("dddccoooo")]
+    rows += [f"a b.tif,{350 + i},240,o" for i in range(5)]
+    path, page = tmp_path / "cells.csv", tmp_path / "r.html"
+    path.write_text("\n".join(["image,x,y,label", *rows]) + "\n", encoding="utf-8")
+    for labels, n in (("dc", 5), ("cd", 5), ("d", 3), ("o", 5), ("co", 6), ("", 9)):
+        more = [word for label in labels for word in ("--label", label)]
+        code, _, lines = hot(invoke, road, path, *more, "--report", page, "--overwrite")
+        assert code == 0, lines
+        assert lines[-1].endswith(f"1 field of 0.001 mm2, {n} cells in the first"), labels
+        (slide,) = embedded(page.read_text(encoding="utf-8"))["slides"]
+        assert slide["labels"] == sorted(labels or "cdo")
+    code, _, lines = hot(invoke, road, path, "--label", "d", "--label", "x")
+    assert (code, "'--label': 'x' is none of 'c', 'd', 'o'" in lines[0]) == (2, True)
+    # A scan of a model that knows "x", and found none of it.
+    head, *found = path.read_text(encoding="utf-8").splitlines()
+    rows = [f"{head},probability_x", *(f"{row},0.1" for row in found)]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    code, _, lines = hot(invoke, road, path, "--label", "x")
+    assert (code, lines[-1].endswith("0 fields of 0.001 mm2")) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "ratio"), [("4/3", 4 / 3), ("1.5", 1.5), ("3/2", 1.5), ("0.5/2", 0.25)]
+)
+def test_an_aspect_is_a_number_or_a_fraction(aspect, ratio, road, tmp_path, invoke):
+    path, out = tmp_path / "cells.csv", tmp_path / "f.csv"
+    path.write_text("image,x,y,label\na b.tif,50,40,disc\n", encoding="utf-8")
+    code, _, lines = hot(invoke, road, path, "--aspect", aspect, "-o", out)
+    assert code == 0, lines
+    fields = read_annotations(out)
+    assert fields["width"][0] / fields["height"][0] == pytest.approx(ratio, rel=1e-3)
 
 
 def test_only_detections_of_the_probability_that_is_asked_for_count(road, tmp_path, invoke):
@@ -95,7 +131,12 @@ def test_fields_of_any_unit_are_in_pixels_even_if_there_are_none(tmp_path, invok
         (["--min-probability", 1.5], 2, "'--min-probability': got 1.5, wants a number from 0 to 1"),
         (["--min-probability", 0.5], 2, "cells.sqlite' has no column probability"),
         (["-n", 0], 1, "--number: got 0"),
+        (["--aspect", "4/0"], 2, "'--aspect': got '4/0', wants a positive number, or a fraction"),
+        (["--aspect", "-1"], 2, "'--aspect': got '-1', wants a positive number"),
+        (["--aspect", "4/"], 2, "'--aspect': got '4/', wants a positive number"),
         (["-o", "x.odd"], 2, "'--out'"),
+        (["--map", "x.pdf"], 2, "'--map': 'x.pdf' ends with none of .png"),
+        (["--report", "x.pdf"], 2, "'--report': 'x.pdf' ends with none of .html, .htm"),
         (["--map", "no/x.png"], 2, "'--map': the folder of"),
         (["--report", "no/x.html"], 2, "'--report': the folder of"),
     ],

@@ -279,7 +279,7 @@ def test_somebody_measured_how_wide_cells_are(cells, invoke, tmp_path):
     assert "--size 112 --cell-size 56 --max-offset 14" in facts["recommended"]
     line = ("patches", points, tmp_path / "slides", "-o", tmp_path / "p", "--cell-width", 40)
     code, _, lines = invoke(*line, "--size", 64)
-    assert (code, "--cell-width needs --size auto" in lines[-1]) == (2, True)
+    assert (code, "--cell-width counts only with --size auto" in lines[-1]) == (2, True)
     code, _, lines = invoke(*line, "--size", "auto")
     assert (code, lines[0]) == (0, "--size auto is --size 112 --cell-size 56 --max-offset 14")
 
@@ -328,6 +328,8 @@ def test_tissue_is_drawn_and_measured(road, invoke, tmp_path):
     assert (drawn[:, 400] != 255).any(axis=1).all()
     code, _, lines = invoke(*line)
     assert (code, "'--tissue': '" in lines[0]) == (2, True)
+    code, _, lines = invoke("info", tmp_path / "half.png", "--tissue", tmp_path / "t.jpg")
+    assert (code, "t.jpg' ends with none of .png" in lines[0]) == (2, True)
     Image.fromarray(pixels).save(tmp_path / "photograph.png")
     line = ("info", tmp_path / "photograph.png", *line[2:-1], tmp_path / "u.png")
     code, out, _ = invoke(*line, "--slide-mpp", 1)
@@ -396,3 +398,65 @@ def test_the_format_can_be_said(cells, invoke, tmp_path):
     code, _, lines = invoke("info", path, "--from", "asap")
     assert code == 1
     assert "cells.dat" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    "option", [("--cell-width", 30), ("--slide-mpp", 0.5), ("--column", "x=a"), ("--slides", ".")]
+)
+def test_options_about_cells_want_annotations(option, road, invoke):
+    code, _, lines = invoke("info", road / "slides" / "ü.png", *option)
+    assert (code, len(lines)) == (2, 1)
+    assert f"{option[0]} counts only with a file of annotations." in lines[0]
+
+
+def test_images_smaller_than_a_patch_are_mirrored(tmp_path, invoke):
+    """`info` recommends it, `patches --size auto` does it, and a user may want white."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "s").mkdir()
+    Image.fromarray(rng.integers(0, 99, (120, 96, 3), dtype=np.uint8)).save(tmp_path / "s/a.png")
+    cells = tmp_path / "c.csv"
+    rows = ["a.png,10,20,m,40,38", "a.png,50,60,n,44,40"]
+    cells.write_text("\n".join(["image,x,y,label,width,height", *rows]) + "\n", encoding="utf-8")
+    (facts,) = json.loads(invoke("info", "--json", cells, tmp_path / "s")[1])
+    assert facts["recommended"].endswith("--size 112 --cell-size 56 --max-offset 14 --edge mirror")
+    small = "1 of 1 images are smaller than a patch of 112 px, 'a.png' has 96 x 120 px: what lies "
+    small += "beyond their edges is "
+    assert facts["cautions"] == [f"{small}their mirror image (--edge mirror)"]
+    line = shlex.split(facts["recommended"])[1:]
+    line[line.index("patches", 1)] = tmp_path / "by hand"
+    assert invoke(*line)[0] == 0
+    auto = ("patches", cells, tmp_path / "s", "--size", "auto", "-o")
+    code, _, lines = invoke(*auto, tmp_path / "auto")
+    assert code == 0, lines
+    assert lines[0] == "--size auto is --size 112 --cell-size 56 --max-offset 14 --edge mirror"
+    assert f"caution: {small}their mirror image (--edge mirror)" in lines
+    a, b = (load_patches(tmp_path / name) for name in ("by hand", "auto"))
+    np.testing.assert_array_equal(a.X, b.X)
+    assert a.facts == b.facts
+    assert a.facts["edge"] == "mirror"
+    code, _, lines = invoke(*auto, tmp_path / "white", "--edge", "white")
+    assert lines[0] == "--size auto is --size 112 --cell-size 56 --max-offset 14"
+    assert f"caution: {small}white, or with --edge mirror their mirror image" in lines
+    assert load_patches(tmp_path / "white").facts["edge"] == "white"
+
+
+def test_how_patches_were_cut_is_in_words(road, tmp_path, invoke):
+    code, out, _ = invoke("info", road / "patches", road / "slides" / "ü.png")
+    assert code == 0
+    assert "None" not in out
+    assert "[]" not in out
+    lines = dict(text.split(maxsplit=1) for text in out.splitlines() if text)
+    assert lines["skipped"] == "none"
+    assert lines["slide_mpp"] == "as the files say"
+    assert lines["mpp"] == "not known"
+    assert "background_distance" not in lines
+    facts = {"background": 3, "background_distance": None, "background_label": "b"}
+    facts["skipped"] = [["a.svs", 1, 2, 3, 4]]
+    for distance, words in ((None, "half the diagonal (default)"), (17, "17")):
+        shutil.copytree(road / "patches", tmp_path / words)
+        facts["background_distance"] = distance
+        (tmp_path / words / "patches.json").write_text(json.dumps(facts))
+        out = invoke("info", tmp_path / words)[1]
+        lines = dict(text.split(maxsplit=1) for text in out.splitlines() if text)
+        assert (lines["background_distance"], lines["background_label"]) == (words, "b")
+        assert lines["skipped"] == "1 region that cannot be read"

@@ -111,7 +111,7 @@ def test_an_interrupted_training_goes_on(ensemble, road, tmp_path, invoke, monke
 
     monkeypatch.setattr(stnclf.CiresanBaseline, "fit", interrupted)
     assert invoke(*line)[0] == 130
-    assert "e.safetensors.checkpoint-0" in os.listdir(tmp_path)
+    assert "e.safetensors.checkpoint-0-of-2" in os.listdir(tmp_path)
     code, _, lines = invoke(*line)
     assert (code, "--resume" in lines[0]) == (2, True)
     assert invoke(*line, "--resume")[0] == 0
@@ -122,8 +122,90 @@ def test_an_interrupted_training_goes_on(ensemble, road, tmp_path, invoke, monke
     assert sorted(os.listdir(tmp_path)) == ["e.safetensors", "e.safetensors.json"]
     code, _, lines = invoke(*line, "--resume")
     assert (code, "complete already" in lines[0]) == (0, True)
+    before = out.read_bytes()
     code, _, lines = invoke(*line[:-2], "--resume")
-    assert (code, "complete, but a Ensemble" in lines[0]) == (1, True)
+    assert code == 1
+    assert "--out: " in lines[0]
+    assert "was made with --ensemble 2, and this run is without --ensemble; " in lines[0]
+    monkeypatch.setattr("stnclf.cli.members.folds_of_members", lambda *_: [])
+    code, _, lines = invoke(*line[:-1], 4, "--resume")
+    assert code == 1
+    assert "was made with --ensemble 2, and this run is with --ensemble 4; " in lines[0]
+    assert out.read_bytes() == before
+
+
+@pytest.fixture
+def begun(road, tmp_path, invoke, monkeypatch):
+    """Give a function that begins a training, and is interrupted in its second epoch or model."""
+    from stnclf.training._checkpoint import CheckpointKeeper
+
+    line = ("train", road / "patches", "-o", tmp_path / "k.safetensors", *CNN)
+
+    def begin(*more):
+        end = CheckpointKeeper.on_epoch_end
+        left = [3 if more else 1]
+
+        def stop(self, net, **how):
+            end(self, net, **how)
+            left[0] -= 1
+            if not left[0]:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(CheckpointKeeper, "on_epoch_end", stop)
+            assert invoke(*line, *more)[0] == 130
+        return line
+
+    return begin
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "words"),
+    [
+        (("--ensemble", 2), (), "begun with --ensemble 2, and this run is without --ensemble"),
+        ((), ("--ensemble", 2), "begun without --ensemble, and this run is with --ensemble 2"),
+    ],
+)
+def test_only_a_run_of_as_many_models_is_resumed(first, then, words, begun, tmp_path, invoke):
+    line = begun(*first)
+    there = sorted(os.listdir(tmp_path))
+    assert "k.safetensors" not in there
+    code, _, lines = invoke(*line, *then, "--resume")
+    assert (code, len(lines)) == (1, 1)
+    assert f"--out: {tmp_path / 'k.safetensors'} was {words}; resume with the same" in lines[0]
+    code, _, lines = invoke(*line, *then)
+    assert (code, "was begun and not finished" in lines[0]) == (2, True)
+    assert sorted(os.listdir(tmp_path)) == there
+    # What is begun anew leaves nothing of the other.
+    assert invoke(*line, *then, "--overwrite")[0] == 0
+    assert sorted(os.listdir(tmp_path)) == ["k.safetensors", "k.safetensors.json"]
+
+
+def test_of_other_many_models_neither(begun, tmp_path, invoke, monkeypatch):
+    line = begun("--ensemble", 2)
+    monkeypatch.setattr("stnclf.cli.members.folds_of_members", lambda *_: [])
+    code, _, lines = invoke(*line, "--ensemble", 3, "--resume")
+    assert code == 1
+    assert "was begun with --ensemble 2, and this run is with --ensemble 3" in lines[0]
+    # An older version did not note of how many models a checkpoint is one.
+    (tmp_path / "k.safetensors.checkpoint-0-of-2").rename(tmp_path / "k.safetensors.checkpoint-0")
+    (tmp_path / "k.safetensors.checkpoint-1-of-2").unlink()
+    code, _, lines = invoke(*line, "--resume")
+    assert code == 1
+    assert "was begun with --ensemble, and this run is without --ensemble" in lines[0]
+
+
+def test_a_complete_model_stays_where_another_kind_was_begun(begun, tmp_path, invoke):
+    line = begun()
+    assert invoke(*line, "--resume")[0] == 0
+    before = (tmp_path / "k.safetensors").read_bytes()
+    code, _, lines = invoke(*line, "--ensemble", 2, "--resume")
+    assert code == 1
+    assert "was made without --ensemble, and this run is with --ensemble 2" in lines[0]
+    code, _, lines = invoke(*line[:4], "--method", "stn", "--resume")
+    assert code == 1
+    assert "was made with --method cnn, and this run is with --method stn" in lines[0]
+    assert (tmp_path / "k.safetensors").read_bytes() == before
 
 
 def test_what_is_no_ensemble_is_refused(ensemble, road, tmp_path, invoke):

@@ -96,3 +96,40 @@ def test_an_option_that_no_method_has_is_named():
     with pytest.raises(click.BadParameter) as caught:
         make(["stn"], epochs=3)
     assert "--epochs" in caught.value.format_message()
+
+
+def test_a_parameter_is_given_in_one_way():
+    with pytest.raises(
+        click.UsageError, match="--classifier-epochs and --set classifier_epochs ex"
+    ):
+        make(["stn"], settings=["classifier_epochs=1"], classifier_epochs=2)
+    with pytest.raises(click.BadParameter, match="'kappa' is given twice"):
+        make(["stn"], settings=["kappa=1", "tta=False", "kappa=2"])
+
+
+@pytest.mark.parametrize(("words", "seed"), [([], 5), (["--seed", "3"], None)])
+def test_a_default_seed_gives_way(words, seed):
+    @click.command()
+    @method_options
+    def command(**options):
+        assert build(["stn"], {}, **options)["stn"].random_state == seed
+
+    line = [*words, "--set", "random_state=5"]
+    if seed is None:
+        with pytest.raises(click.UsageError, match="--seed and --set random_state exclude"):
+            command(line, standalone_mode=False)
+    else:
+        command(line, standalone_mode=False)
+
+
+def test_the_paper_has_networks():
+    with pytest.raises(click.UsageError, match="--paper counts only with --method stn or cnn"):
+        make(["features"], paper=True)
+    assert make(["features", "cnn"], paper=True)["cnn"].balance == "fixed"
+
+
+@pytest.mark.parametrize("name", ["localizer", "classifier", "precision"])
+def test_choices_are_those_of_the_estimator(name):
+    options = {option.name: option for option in method_options(click.command()(print)).params}
+    (constraint,) = STNCellClassifier._parameter_constraints[name]
+    assert {*options[name].type.choices} == constraint.options

@@ -13,6 +13,7 @@ from stnclf.annotations import read_annotations
 from stnclf.cli.patch_set import load_patches
 from stnclf.scan import hard_negatives
 from stnclf.slides import Slide, extract_patches
+from tests.cli.lines import with_options
 from tests.cli.processes import KILLED, NO_LIMIT, kill, n_lines
 from tests.conftest import SHORT
 
@@ -69,7 +70,7 @@ def test_annotations_must_have_the_cells_of_all_slides(images, line, road, tmp_p
     names = dict(zip(("a b.tif", "ü.png"), images))
     path = tmp_path / "cells.csv"
     table.assign(image=table["image"].map(names)).to_csv(path, index=False)
-    code, _, lines = invoke(*line, "--annotations", path, "-o", tmp_path / "p2")
+    code, _, lines = invoke(*with_options(line, "--annotations", path, "-o", tmp_path / "p2"))
     assert code == 1
     missing = "'a b.tif', 'ü.png'" if images[0] == "other.tif" else "'ü.png'"
     assert f"cells.csv: has no cell on {missing}, of which" in lines[0]
@@ -112,7 +113,7 @@ def test_killed_mining_goes_on(line, tmp_path, invoke):
 )
 def test_wrong_options_are_named(more, code, words, line, tmp_path, invoke, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    status, printed, lines = invoke(*line, "-o", "p2", *more)
+    status, printed, lines = invoke(*with_options((*line, "-o", "p2"), *more))
     assert (status, printed, len(lines)) == (code, "", 1), lines
     assert words in lines[0]
     assert code == 0 or os.listdir(tmp_path) == []

@@ -33,6 +33,12 @@ def test_a_folder_that_is_missing_names_the_option(out):
     assert "'--map': the folder of" in refused(out / "x.png", overwrite=True, option="--map")
 
 
+def test_an_ending_is_one_of_those_that_are_written(out):
+    how = {"overwrite": False, "option": "--report", "endings": (".html", ".htm")}
+    assert "out.csv' ends with none of .html, .htm." in refused(out, **how)
+    check_output(out.with_suffix(".HTM"), **how)
+
+
 def test_what_is_there_stays(out):
     out.touch()
     assert "--overwrite" in refused(out, overwrite=False)

@@ -18,6 +18,7 @@ from stnclf._utils import part_file
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.cli.patch_set import load_patches
 from stnclf.slides import _extract, extract_patches
+from tests.cli.lines import with_options
 from tests.cli.processes import KILLED, NO_LIMIT, kill, n_lines
 from tests.conftest import CUT, SHORT, write_enormous
 
@@ -35,9 +36,8 @@ def work(road, tmp_path):
 
 
 def cut(invoke, work, *more):
-    return invoke(
-        "patches", work / "cells.sqlite", work / "slides", "-o", work / "out", *CUT, *more
-    )
+    line = ("patches", work / "cells.sqlite", work / "slides", "-o", work / "out", *CUT)
+    return invoke(*with_options(line, *more))
 
 
 def test_patches_are_those_of_extract_patches(road):
@@ -374,7 +374,7 @@ def test_neighbours_are_all_other_annotated_cells_and_are_taught(work, invoke):
     assert (kinds == 1).sum() > 20 < (kinds == -1).sum()
     packed = ("patches", work / "cells.sqlite", work / "slides", "-o", work / "out.npz", *CUT)
     more = ("--background", 8, "--background-distance", 20)
-    assert invoke(*packed, *line, *more)[0] == 0
+    assert invoke(*with_options(packed, *line, *more))[0] == 0
     np.testing.assert_array_equal(load_patches(work / "out.npz").neighbors, expected)
     model = work / "m.safetensors"
     code, _, lines = invoke("train", work / "out", "-o", model, *SHORT)
@@ -416,3 +416,12 @@ def test_mined_patches_have_neighbours_where_the_others_have(work, invoke):
         for x, y, _ in cells[~np.isnan(cells[:, 0])]:
             if 1 <= x < 98 and 1 <= y < 98:
                 assert image[round(y), round(x), 0] > 150
+
+
+@pytest.mark.parametrize("option", [("--background-distance", 9), ("--background-label", "none")])
+def test_options_about_background_want_some(option, road, tmp_path, invoke):
+    line = ("patches", road / "cells.sqlite", road / "slides", *option, "-o", tmp_path / "p")
+    code, _, lines = invoke(*line)
+    assert (code, len(lines)) == (2, 1)
+    assert f"{option[0]} counts only with --background." in lines[0]
+    assert not os.listdir(tmp_path)

@@ -16,6 +16,7 @@ from stnclf.cli.resolutions import (
     span,
     stated,
 )
+from tests.cli.lines import with_options
 
 
 def test_files_say_what_they_know(tmp_path):
@@ -88,9 +89,9 @@ def test_commands_that_know_the_patches_say_it_too(mine_line, detect_line, tmp_p
     other.write_text("image,x,y,label\nother.png,1,2,disc\n", encoding="utf-8")
     for line in (
         (*mine_line, "-o", tmp_path / "p", "--label", "nobody"),
-        (*detect_line, "--annotations", other),
+        with_options(detect_line, "--annotations", other),
     ):
-        code, _, lines = invoke(*line, "--slide-mpp", 0.5)
+        code, _, lines = invoke(*with_options(line, "--slide-mpp", 0.5))
         assert code != 0  # which costs no time
         assert "caution: --slide-mpp 0.5 " in lines[0]
         assert "0.25 ('a b.tif')" in lines[0]

@@ -76,7 +76,7 @@ def test_patches_that_are_only_to_be_packed_are_those_that_were_asked_for(
         patch.setattr(patch_folder, "save_npz", interrupted)
         assert invoke(*line)[0] == 130
     refused(invoke, (*line, "--resume", "--seed", 3), "options ('seed'")
-    refused(invoke, (*line, "--resume", "--size", 30), "options ('size'")
+    refused(invoke, (*line, "--resume", "--cell-size", 10), "options ('--cell-size'")
     shutil.copy(work / "cells.sqlite", work / "kept.sqlite")
     table = read_annotations(work / "cells.sqlite")
     write_annotations(table[::-1], work / "cells.sqlite", overwrite=True)

@@ -16,6 +16,7 @@ from stnclf._utils.files import write_atomically
 from stnclf.annotations import read_annotations
 from stnclf.scan import scan
 from stnclf.slides import Slide
+from tests.cli.lines import with_options
 from tests.cli.processes import KILLED, NO_LIMIT, kill, n_lines
 from tests.cli.test_main import SCAN
 from tests.conftest import write_enormous
@@ -178,7 +179,7 @@ def test_bad_slides_are_named_and_stop_nobody(make, road, tmp_path, invoke):
 )
 def test_wrong_options_are_named(more, code, words, road, tmp_path, invoke):
     line = ("scan", road / "model.safetensors", road / "slides" / "ü.png", *SCAN)
-    status, _, lines = invoke(*line, "-o", tmp_path / "x.csv", *more)
+    status, _, lines = invoke(*with_options((*line, "-o", tmp_path / "x.csv"), *more))
     assert status == code
     assert words in lines[0]
     assert os.listdir(tmp_path) == []

@@ -14,6 +14,7 @@ from PIL import Image
 
 import stnclf
 from stnclf._utils.files import write_atomically
+from stnclf._utils.run import write_sidecar
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.metrics import detection_score
 from stnclf.persistence import load
@@ -448,3 +449,21 @@ def test_the_resolution_is_named_as_in_scan(tmp_path, invoke):
         for mpp, recall in ((0.5, "1.000"), (2, "0.000")):
             printed = invoke(*line, option, mpp)[1]
             assert dict(zip(*map(str.split, printed.splitlines()[::2])))["recall"] == recall
+
+
+def test_a_lower_scan_is_advised_where_there_may_be_more_below(road, tmp_path, invoke):
+    """Every detection is right, so that the best threshold keeps all."""
+    shutil.copy(road / "model.safetensors", tmp_path / "m.safetensors")
+    cells, table = tmp_path / "cells.csv", tmp_path / "d.csv"
+    rows = [f"a.png,{20 * i},40,disc" for i in range(1, 13)]
+    cells.write_text("\n".join(["image,x,y,label", *rows]) + "\n", encoding="utf-8")
+    rows = [f"{row},{0.99 - 0.01 * i:.2f}" for i, row in enumerate(rows)]  # to 0.88
+    table.write_text("\n".join(["image,x,y,label,probability", *rows]) + "\n", encoding="utf-8")
+    line = ("score", table, cells, "--radius-px", 6, "--choose", "f1")
+    for limit, advised in ((None, True), (0.87, True), (0.05, False), ([0.05, 0.87], True)):
+        if limit is not None:
+            write_sidecar(os.fspath(table), {"command": "scan", "min_probability": limit})
+        code, _, lines = invoke(*line, "--model", tmp_path / "m.safetensors")
+        assert code == 0, lines
+        assert any("scan with a lower --min-probability" in text for text in lines) == advised
+        assert len(lines) == 1 + advised

@@ -201,6 +201,9 @@ def test_patches_larger_than_images_get_a_caution(sizes, mpps, n_small, named):
     else:
         assert text.startswith(f"{n_small} of 2 images are smaller than a patch of {sizes.size} px")
         assert named in text
+        assert text.endswith("edges is white, or with --edge mirror their mirror image")
+        text = caution_about_small_images(sizes, slides, "mirror")
+        assert text.endswith("edges is their mirror image (--edge mirror)")
 
 
 @pytest.mark.parametrize(

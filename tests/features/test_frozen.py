@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from stnclf.features._frozen import evaluating, load_program
+from stnclf.features._frozen import load_program
 
 
 def test_what_is_no_program_is_refused(tmp_path):
@@ -23,18 +23,3 @@ def test_what_is_no_program_is_refused(tmp_path):
         load_program(path)
     with pytest.raises(FileNotFoundError):
         load_program(tmp_path / "nowhere")
-
-
-def test_an_error_leaves_the_parts_as_they_were():
-    module = nn.Sequential(nn.Dropout(), nn.Sequential(nn.BatchNorm2d(2).eval()))
-
-    def fail():
-        with evaluating(module):
-            assert not any(part.training for part in module.modules())
-            assert not torch.is_grad_enabled()
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        fail()
-    assert [part.training for part in module.modules()] == [True, True, True, False]
-    assert torch.is_grad_enabled()
