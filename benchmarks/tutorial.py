@@ -119,6 +119,8 @@ def printed(cell):
     """Return what a cell printed and its result as text, without pictures and progress."""
     parts = []
     for output in cell.outputs:
+        if output.output_type == "error":
+            raise SystemExit(f"{cell.source}\n{output['ename']}: {output['evalue']}")
         text = output["text"] if output.output_type == "stream" else output["data"]["text/plain"]
         parts.append(text if text.endswith("\n") else text + "\n")
     # What a line was before it was written over.
