@@ -142,6 +142,23 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
         self._named("augment")
         self._rates()
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters of the estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            With those of ``augment`` and ``optimizer``; not those of ``init``, which is used as
+            it is.
+
+        Returns
+        -------
+        dict
+            Parameters by name.
+        """
+        found = super().get_params(deep)
+        return {name: value for name, value in found.items() if not name.startswith("init__")}
+
     def set_params(self, **params: Any) -> BaseCellClassifier:
         """Set parameters of the estimator.
 

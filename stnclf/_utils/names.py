@@ -20,6 +20,13 @@ from .errors import argument_error
 
 __all__ = ["base_name", "composed", "path_below", "rows_named", "same_but_for_place", "same_name"]
 
+#: Endings of images and slides; what else stands behind a point is part of a name: "m.left".
+_image_ending = re.compile(
+    r"(?<=.)(\.ome)?\.(tiff?|png|jpe?g|jp2|bmp|gif|webp|npy|svs(lide)?|ndpi|scn|mrxs|vms|vmu|bif|czi"
+    r"|dcm|qptiff|isyntax|zarr|vsi|lif)$",
+    re.IGNORECASE,
+).sub
+
 
 def composed(text: str) -> str:
     r"""Write every letter with its marks as one character (NFC).
@@ -116,24 +123,27 @@ def same_but_for_place(names: Iterable[Any], others: Iterable[Any]) -> tuple[Any
     ('a.svs', 'day1/a.tif')
     >>> same_but_for_place(["day1/a.svs"], ["day2/a.svs"])
     """
-    known: dict[str, list[Any]] = {}
+    whole: dict[tuple[str, ...], Any] = {}
+    ends: dict[tuple[str, ...], Any] = {}
     for other in others:
-        known.setdefault(_parts(other)[-1], []).append(other)
+        parts = _parts(other)
+        whole.setdefault(parts, other)
+        for k in range(len(parts)):
+            ends.setdefault(parts[k:], other)
     for name in names:
         parts = _parts(name)
-        for other in known.get(parts[-1], ()):
-            least = min(len(parts), len(_parts(other)))
-            if parts[-least:] == _parts(other)[-least:]:
-                return name, other
+        if parts in ends:  # it has no folders, or fewer
+            return name, ends[parts]
+        for k in range(1, len(parts)):
+            if parts[k:] in whole:
+                return name, whole[parts[k:]]
     return None
 
 
-def _parts(name: Any) -> list[str]:
-    """Part a name into folders and what it is without its ending."""
-    parts = composed(str(name)).replace("\\", "/").split("/")
-    # Not "c.1": an ending begins with a letter.
-    parts[-1] = re.sub(r"(?<=.)(\.ome)?\.[a-z]\w{0,6}$", "", parts[-1], flags=re.IGNORECASE)
-    return parts
+def _parts(name: Any) -> tuple[str, ...]:
+    """Part a name into folders and what it is without the ending of an image."""
+    *folders, last = composed(str(name)).replace("\\", "/").split("/")
+    return (*folders, _image_ending("", last))
 
 
 def path_below(folder: Path, parts: Sequence[str]) -> Path:

@@ -223,7 +223,7 @@ def _declared(text: str, samples: int) -> tuple[int, int]:
     if text.startswith('{"shape":'):
         try:
             shape = json.loads(text)["shape"]
-            is_inside = samples > 1 and samples in (shape[-1], *shape[-3:-2])
+            is_inside = len(shape) > 2 and samples in (shape[-1], *shape[-3:-2])
             n = int(np.prod(shape[:-3] if is_inside else shape[:-2]))
             return 0, max(1, n)
         except (ValueError, TypeError, KeyError, IndexError):

@@ -10,8 +10,9 @@ from decimal import Decimal
 from .._utils.resolution import micrometres_of_unit, micrometres_of_word
 from ._numbers import to_decimal
 
-#: Units that are not spelled out. Others are as short ("m", "in", "pt") and mean something else.
-_SHORT = ("\u03bcm", "um", "mm", "nm", "cm")
+#: Units that are not spelled out. Others are as short and mean something else: "m", "in", "pt",
+#: and "cm" the centre of mass.
+_SHORT = ("\u03bcm", "um", "mm", "nm")
 _PIXELS = ("px", "pixel", "pixels")
 _last_word = re.compile(r"([^\W\d_]+)[\W_]*$").search
 

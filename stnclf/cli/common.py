@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from .._utils.labels import as_text
 from .._utils.names import same_name
 from .._utils.printable import listed
 from .._utils.values import is_missing
@@ -355,12 +356,13 @@ def choose_labels(wanted, known, option="--label"):
     click.BadParameter
         If there is no such class.
     """
-    by_name = {str(label): label for label in known}
+    plain = {as_text(label): label for label in known}
+    by_name = {**{str(label): label for label in known}, **plain}  # "2.0" and "2"
     wanted = [same_name(by_name, name) for name in wanted]
     for name in wanted:
         if name not in by_name:
             raise click.BadParameter(
-                f"'{name}' is none of {listed(by_name)[1:-1]}.", param_hint=f"'{option}'"
+                f"'{name}' is none of {listed(plain)[1:-1]}.", param_hint=f"'{option}'"
             )
     return [by_name[name] for name in wanted] or None
 

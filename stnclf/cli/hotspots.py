@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from .._utils.files import write_atomically
+from .._utils.labels import as_text
 from .._utils.names import base_name, rows_named
 from .._utils.printable import counted, printable
 from .._version import __version__
@@ -175,7 +176,7 @@ def _classes(table):
     """List the classes of a table, and those of its model, of which nothing was found."""
     found = set(table["label"].dropna())
     columns = [name for name in table if name.startswith(_OF_CLASS)]
-    known = {name.removeprefix(_OF_CLASS) for name in columns} - set(map(str, found))
+    known = {name.removeprefix(_OF_CLASS) for name in columns} - set(map(as_text, found))
     return sorted({*found, *known}, key=str)
 
 

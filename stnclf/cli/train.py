@@ -160,7 +160,7 @@ def _remove(checkpoints):
 def _with_members(ensemble):
     if ensemble is None:
         return "without --ensemble"
-    return f"with --ensemble {ensemble}" if ensemble else "with --ensemble"
+    return f"with --ensemble {ensemble}" if ensemble else "with --ensemble by an older version"
 
 
 def _other_run(out, state, there, here):

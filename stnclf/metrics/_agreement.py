@@ -193,9 +193,11 @@ def _lists(table: Any, name: str) -> list[list[Any]] | None:
 def _names(value: Any, name: str, row: int) -> list[Any]:
     names: Any = value
     if isinstance(value, str):  # as `write_annotations` writes tuples into a CSV file
+        if not value.strip():
+            return []
         with suppress(ValueError):
             names = json.loads(value)
-    elif isinstance(value, np.ndarray):  # as pandas reads lists from Parquet
+    elif hasattr(value, "tolist"):  # as pandas reads lists from Parquet
         names = value.tolist()
     elif hasattr(value, "to_list"):  # polars
         names = value.to_list()

@@ -265,7 +265,10 @@ def _filled(table, columns, classes):
         elif name not in own and not str(name).startswith("probability"):
             others[name] = table[name]
     result = table[["image", "x", "y"]].copy()
-    result["label"] = [names[k] if k_known else None for k, k_known in zip(best, known)]
+    labels = [names[k] if k_known else None for k, k_known in zip(best, known)]
+    # Whole numbers stay so beside a cell without a class.
+    is_mixed = classes.dtype.kind in "iu" and not known.all()
+    result["label"] = np.array(labels, dtype=object) if is_mixed else labels
     result["probability"] = proba[np.arange(len(proba)), best]
     for name, column in zip(names, proba.T):
         result[f"probability_{name}"] = column

@@ -69,8 +69,17 @@ def test_folders_count_for_nothing_where_one_image_has_the_name():
         ("a.svs", "ab.svs", False),
         (".svs", ".tif", False),
         ("", "a", False),
+        ("m.left", "m.right", False),
+        ("A01.HE.svs", "A01.IHC.svs", False),
+        ("A01.HE.svs", "x/A01.HE", True),
     ],
 )
 def test_names_of_one_image_in_two_places(one, other, same):
     assert same_but_for_place(["b.svs", one], ["d.svs", other]) == ((one, other) if same else None)
     assert same_but_for_place([other, "b.svs"], [one]) == ((other, one) if same else None)
+
+
+def test_many_images_of_one_name_are_compared_at_once():
+    names, others = ([f"{kind}{i}/HE.svs" for i in range(20_000)] for kind in "de")
+    assert same_but_for_place(names, others) is None
+    assert same_but_for_place(names, [*others, "HE.tif"]) == (names[0], "HE.tif")

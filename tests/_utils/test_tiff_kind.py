@@ -61,6 +61,9 @@ def test_planes():
         check_planes([page(text=text)], grey)
     stack = page(text="ImageJ=1.53\nimages=6\nslices=6\n")
     assert check_planes([stack], grey) == "has 6 images of one size; the first is read."
+    for shape, n in (([4, 5, 1], 1), ([1, 4, 5], 1), ([2, 4, 5, 1], 2), ([6, 4, 5], 6)):
+        found = check_planes([page(text=f'{{"shape": {shape}}}')], grey)
+        assert found == (f"has {n} images of one size; the first is read." if n > 1 else ""), shape
     with pytest.raises(ValueError, match="the first of 5 x 4 px is smaller than another of 9 x 8"):
         check_planes([one, page(width=9, height=8)], grey)
 

@@ -12,7 +12,7 @@ from stnclf.annotations._units import micrometres_of_column, names_unit
         (("um", "\u00b5m", "\u03bcm", "micron", "microns", "Micrometer", "micrometres"), "1"),
         (("mm", "millimeter", "millimetres", "MM"), "1000"),
         (("nm", "nanometer", "nanometres"), "0.001"),
-        (("cm", "centimeters", "centimetre"), "10000"),
+        (("centimeters", "centimetre"), "10000"),
     ],
 )
 @pytest.mark.parametrize(
@@ -61,7 +61,9 @@ def test_other_names_name_none(name):
 
 
 @pytest.mark.parametrize("joiner", ["_{}", " ({})", "/{}", "-{}", ", {}"])
-@pytest.mark.parametrize(("unit", "size"), [("micrometers", 1), ("\u00b5m", 1), ("cm", 10_000)])
+@pytest.mark.parametrize(
+    ("unit", "size"), [("micrometers", 1), ("\u00b5m", 1), ("centimeter", 10_000)]
+)
 def test_columns_of_every_unit_become_pixels(joiner, unit, size, tmp_path):
     names = {axis: axis + joiner.format(unit) for axis in "xy"}
     path = tmp_path / "a.csv"

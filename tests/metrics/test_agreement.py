@@ -215,3 +215,8 @@ def test_columns_are_of_one_length_and_votes_of_one_type():
         annotator_agreement({"votes": [(1, "1")]})
     with pytest.raises(ValueError, match="annotations must have a column votes"):
         annotator_agreement([1, 2])
+
+
+def test_an_empty_text_is_no_vote_and_a_categorical_is_a_list():
+    votes = ["", pd.Categorical(["a", "b"]), '["a", "a"]']
+    assert annotator_agreement({"votes": votes})["n_cells"] == 2

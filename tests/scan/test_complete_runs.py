@@ -7,7 +7,7 @@ import pytest
 from stnclf import CiresanBaseline, Ensemble, STNCellClassifier
 from stnclf.datasets import make_cells, make_slide
 from stnclf.scan import classify_cells, hotspots, scan, scan_slides
-from stnclf.slides import Slide
+from stnclf.slides import Slide, SlideReadError
 
 MPP = 0.25
 FEW = {"classifier_epochs": 1, "localizer_epochs": 1, "joint_epochs": 1, "tta": False}
@@ -91,3 +91,19 @@ def test_a_table_that_was_changed_since_is_refused(stn, slide, tmp_path):
         ValueError, match=r"a\.csv' is complete, but was made by a run that did not"
     ):
         scan(stn, slide, out=out, min_probability=0.2, resume=True)
+
+
+def test_whole_numbers_stay_so_beside_a_cell_that_cannot_be_read(stn, slide, monkeypatch):
+    original = Slide.read_region
+
+    def broken(self, x, y, *args):
+        if x < 100:
+            raise SlideReadError("a", "broken", [(0, 0, 9, 9)])
+        return original(self, x, y, *args)
+
+    monkeypatch.setattr(Slide, "read_region", broken)
+    table = {"image": ["array"] * 2, "x": [50.5, 250], "y": [100, 120.25]}
+    found = classify_cells(stn, slide, table, on_error="skip")
+    assert found["label"][0] is None
+    assert type(found["label"][1]) is int
+    assert f",250.0,120.25,{found['label'][1]}," in found.to_csv(index=False)

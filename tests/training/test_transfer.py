@@ -92,6 +92,8 @@ def test_clone_and_cross_validation_keep_the_start(source, three):
     clf = STNCellClassifier(**QUICK, init=source)
     with pytest.raises(ValueError, match="init__tta: init is used as it is"):
         clf.set_params(init__tta=False)
+    assert not [name for name in clf.get_params() if name.startswith("init__")]
+    assert clf.set_params(**clf.get_params()).init is source
     assert clone(clf).init is source
     assert clone(STNCellClassifier()).init is None
     scores = cross_val_score(clf, X, y, cv=2, params={"centers": centers}, error_score="raise")
