@@ -338,14 +338,14 @@ def patch_over_cell(name):
 
 
 def draw(store):
-    """Draw macro F1 on rare red cells against patch over cell: means of folds, least and most."""
+    """Draw macro F1 on rare red cells against patch over cell: means of folds, and each fold."""
     import matplotlib.pyplot as plt
 
     from stnclf._utils.plot_style import COLOURS, DASHES, MARKERS
 
     figure, axis = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
-    for method, colour, dash, marker in zip(SHOWN, COLOURS, DASHES, MARKERS):
-        points = []
+    for i, (method, colour, dash, marker) in enumerate(zip(SHOWN, COLOURS, DASHES, MARKERS)):
+        points, beside = [], 0.04 * (i - (len(SHOWN) - 1) / 2)  # so that none hides another
         for name in RARE:
             for _, rows in runs_by_fold(
                 store,
@@ -354,11 +354,12 @@ def draw(store):
                 ),
             ):
                 scores = [confusion_scores([row])["macro_f1"] for row in rows]
-                points.append((patch_over_cell(name), np.mean(scores), min(scores), max(scores)))
+                x = patch_over_cell(name) + beside
+                points.append((x, np.mean(scores)))
+                axis.plot([x] * len(scores), scores, "_-", color=colour, alpha=0.5)
         if points:
-            x, mean, least, most = np.transpose(points)
-            axis.vlines(x, least, most, color=colour, alpha=0.5)
-            axis.plot(x, mean, color=colour, linestyle=dash, marker=marker, label=title(method))
+            how = {"color": colour, "linestyle": dash, "marker": marker}
+            axis.plot(*np.transpose(points), **how, label=title(method))
     axis.axhline(0.5, color="0.6", linewidth=0.8)
     axis.set(xlabel="side of the patch / side of the cell's window", ylabel="macro F1")
     axis.set_ylim(0.3, 1)
