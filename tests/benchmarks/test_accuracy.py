@@ -409,8 +409,11 @@ def test_rare_cells_are_drawn_over_the_width_of_their_patches(tmp_path):
         confusion = [[right, 10 - right], [10 - right, right]]
         store.put({**row, "protocol": name, "method": "stn", "fold": fold, "confusion": confusion})
     lines = [line for line in accuracy.draw(store).axes[0].lines if line.get_marker() != "None"]
-    assert [line.get_label() for line in lines] == ["STN"]
-    np.testing.assert_allclose(lines[0].get_xydata(), [[10 / 3, 0.85], [4.5, 0.6]])
+    *folds, mean = lines
+    assert [line.get_ydata().tolist() for line in folds] == [[0.8, 0.9], [0.6]]
+    assert mean.get_label() == "STN"
+    # The first method, a little to the left of the others.
+    np.testing.assert_allclose(mean.get_xydata(), [[10 / 3 - 0.06, 0.85], [4.5 - 0.06, 0.6]])
     (text,) = accuracy.rare_cells(store).values()
     starts = [line.split(" |")[:3] for line in text.splitlines()[2:]]
     assert starts == [["| 3.3", " STN", " 0, 1"], ["| 4.5", " STN", " 0"]]
