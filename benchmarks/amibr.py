@@ -294,7 +294,13 @@ def in_readme(store):
         seeds = {}
         for row in rows:
             seeds.setdefault(row["seed"], []).append(row)
-        which = [f"seed {seed}, {folds_of(mine)}" for seed, mine in sorted(seeds.items())]
+        by_folds = {}
+        for seed, mine in sorted(seeds.items()):
+            by_folds.setdefault(folds_of(mine), []).append(str(seed))
+        which = [
+            f"seed{'s' if len(some) > 1 else ''} {', '.join(some)}, {folds}"
+            for folds, some in by_folds.items()
+        ]
         complete = [mine for mine in seeds.values() if len(mine) == N_FOLDS]
         seconds = f"{np.mean([row['fit_cpu_seconds'] for row in rows]):.0f}"
         title = "; ".join([METHODS[method][0], *which])
