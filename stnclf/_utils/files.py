@@ -22,6 +22,7 @@ __all__ = [
     "move_into_place",
     "open_as",
     "sync_folder",
+    "walk_once",
     "write_atomically",
     "written_whole",
 ]
@@ -206,3 +207,30 @@ def _draft(path):
             raise  # about another file, which was read meanwhile
         reason = error.strerror or str(error)
         raise OSError(error.errno or errno.EIO, f"could not be written: {reason}", path) from error
+
+
+def walk_once(root):
+    """Walk through folders as `os.walk` does, through links too, but into each of them once.
+
+    Parameters
+    ----------
+    root : path-like
+        Where to begin. Folders that cannot be looked at are left out.
+
+    Yields
+    ------
+    folder, below, names, facts
+        What `os.walk` yields, of which `below` may be changed, and `os.stat` of the folder.
+    """
+    seen = set()
+    for folder, below, names in os.walk(root, followlinks=True):
+        try:
+            facts = os.stat(folder)
+        except OSError:
+            below.clear()
+            continue
+        if (facts.st_dev, facts.st_ino) in seen:
+            below.clear()
+            continue
+        seen.add((facts.st_dev, facts.st_ino))
+        yield folder, below, names, facts

@@ -11,6 +11,7 @@ import time
 import numpy as np
 
 from .errors import argument_error
+from .files import walk_once
 
 __all__ = [
     "check_same_run",
@@ -215,14 +216,8 @@ def _short(value):
 
 def _inside(folder):
     """List the files below a folder: names within it, and paths."""
-    found, seen = [], set()
-    # Through links, as the readers go, and into each folder once.
-    for place, folders, names in os.walk(folder, followlinks=True):
-        facts = os.stat(place)
-        if (facts.st_dev, facts.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((facts.st_dev, facts.st_ino))
+    found = []
+    for place, folders, names, _ in walk_once(folder):  # through links, as the readers go
         folders.sort()
         for name in names:
             path = os.path.join(place, name)

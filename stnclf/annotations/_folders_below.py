@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._utils.files import walk_once
 from .._utils.names import composed
 
 __all__ = ["slides_in_folders_below"]
@@ -73,17 +74,7 @@ def slides_in_folders_below(root: Path, endings: Collection[str]) -> list[Path]:
     begin, now = time.monotonic(), time.time_ns()
     folders: dict[str, int] = {}
     found: list[Path] = []
-    seen = set()
-    for folder, below, names in os.walk(root, followlinks=True):
-        try:
-            facts = os.stat(folder)
-        except OSError:
-            below.clear()
-            continue
-        if (facts.st_dev, facts.st_ino) in seen:
-            below.clear()
-            continue
-        seen.add((facts.st_dev, facts.st_ino))
+    for folder, below, names, facts in walk_once(root):
         below[:] = sorted(name for name in below if not name.startswith("."))
         folders[os.path.abspath(folder)] = facts.st_mtime_ns
         here = Path(folder).relative_to(root)

@@ -12,6 +12,7 @@ from .._utils.files import write_atomically
 from .._utils.labels import as_text
 from .._utils.names import base_name, rows_named
 from .._utils.printable import counted, printable
+from .._utils.probabilities import PREFIX
 from .._version import __version__
 from ..annotations import write_annotations
 from ..annotations._slide_facts import is_slide_of, stem_of
@@ -32,8 +33,6 @@ from .resolutions import say_override
 from .tables import at_least, read_table
 
 __all__ = ["hotspots"]
-
-_OF_CLASS = "probability_"
 
 
 @click.command(
@@ -175,8 +174,8 @@ def _check_slide(detections, table, slide):
 def _classes(table):
     """List the classes of a table, and those of its model, of which nothing was found."""
     found = set(table["label"].dropna())
-    columns = [name for name in table if name.startswith(_OF_CLASS)]
-    known = {name.removeprefix(_OF_CLASS) for name in columns} - set(map(as_text, found))
+    columns = [name for name in table if name.startswith(PREFIX)]
+    known = {name.removeprefix(PREFIX) for name in columns} - set(map(as_text, found))
     return sorted({*found, *known}, key=str)
 
 

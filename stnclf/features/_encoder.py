@@ -455,11 +455,13 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         device = torch.device("cpu") if first is None else first.device
         floating = first is not None and first.is_floating_point()
         dtype = first.dtype if floating else torch.float32
+        ready = in_evaluation(module)
         if self.device is not None:
             wanted = torch.device(check_device(self.device))
             if wanted != device:
-                module, device = copy.deepcopy(module).to(wanted), wanted
-        return in_evaluation(module), {"device": device, "dtype": dtype}
+                ready = copy.deepcopy(module) if ready is module else ready
+                ready, device = ready.to(wanted), wanted
+        return ready, {"device": device, "dtype": dtype}
 
     def __getstate__(self):
         # Loaded programs cannot be pickled, and are loaded again.

@@ -16,6 +16,7 @@ from .._utils.errors import argument_error
 from .._utils.names import composed, rows_named
 from .._utils.optional import import_pandas
 from .._utils.printable import listed
+from .._utils.probabilities import PREFIX
 from .._utils.typing import PathLike, Pixels, Table
 from .._utils.values import check_positive
 from ..annotations._slide_facts import slide_facts
@@ -208,7 +209,7 @@ def points_of(detections, slide, label):
             "detections", f"wants a table with numbers x and y and with label ({error!r})."
         ) from error
     points = np.stack([x, y], axis=1)[rows_of(detections, slide, label)]
-    if label is not None and len(x) and f"probability_{label}" not in detections:
+    if label is not None and len(x) and f"{PREFIX}{label}" not in detections:
         names = {_one_form(name): name for name in columns[2]}
         if _one_form(label) not in names:
             warnings.warn(

@@ -173,19 +173,15 @@ def table_of(cells, slide, classes):
     return import_pandas().DataFrame(table)
 
 
-def table_of_run(out, slide, classes, n_columns):
+def table_of_run(out, classes):
     """Read the table of a run that is complete as the run itself returned it.
 
     Parameters
     ----------
     out : str
         The file of `table_of`; who changes it makes it another run's, which is noticed before.
-    slide : Slide
-        What was scanned.
     classes : ndarray of shape (n_classes,)
         Labels of the model, of which the file has the text alone.
-    n_columns : int
-        Columns of the cells of such a run, see `table_of`.
 
     Returns
     -------
@@ -193,8 +189,8 @@ def table_of_run(out, slide, classes, n_columns):
     """
     text, known = _texts(out), {str(name): name for name in classes.tolist()}
     found = {}
-    for name in table_of(np.empty((0, n_columns)), slide, classes).columns:
-        values = text[str(name)].tolist()
+    for name in text:
+        values = text[name].tolist()
         if name == "label":
             found[name] = [known[label] for label in values]
         else:

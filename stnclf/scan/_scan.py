@@ -254,15 +254,15 @@ def scan(
             header["slide"] = {name_of(slide): describe_source(slide._opener.source)}
             header = run_identity(**header, scale=scale)
         with Progress(out, header, resume) as progress:
-            n_columns = 3 + finder.per_class * len(estimator.classes_)
             left_out = mask.left_out(slide.size, metric_mpp(slide))
             if progress.complete:
-                table = table_of_run(out, slide, estimator.classes_, n_columns)
+                table = table_of_run(out, estimator.classes_)
                 table.attrs |= {"left_out": left_out, "skipped": read_skipped(out)}
                 return table
             skipped = run(plane, finder, tiles, progress, n_jobs, verbose, on_error)
             # An array without rows comes back without columns.
             parts = [cells for _, cells in progress.in_order() if len(cells)]
+            n_columns = 3 + finder.per_class * len(estimator.classes_)
             cells = np.concatenate([np.empty((0, n_columns)), *parts])
             cells = without_duplicates(probable(cells, least), radius)
             table = table_of(cells, slide, estimator.classes_)
