@@ -9,12 +9,11 @@ from sklearn.utils import assert_all_finite
 from .containers import refuse_masked
 from .errors import argument_error
 from .images import naming
-from .names import composed
+from .names import as_text
 from .values import is_missing
 
 __all__ = [
     "as_labels",
-    "as_text",
     "check_kind",
     "check_names",
     "refuse_lookalikes",
@@ -141,10 +140,3 @@ def refuse_lookalikes(labels):
                 f"got the label {label!r}, but {first} has {other!r}, which reads the same; wants "
                 "labels of one type.",
             )
-
-
-def as_text(label):
-    """Write a label as tables do: in one form of Unicode, and whole numbers without a point."""
-    if isinstance(label, float) and label.is_integer():  # NumPy's float64 is one, too
-        label = int(label)
-    return composed(str(label))

@@ -1,7 +1,7 @@
-"""Names whose letters are written in two forms: "ä" is one character, or "a" and its dots.
+"""Names of files, labels and columns, and their letters, which are written in two forms.
 
-macOS and some programs write the second (NFD), others the first (NFC). They look the same, and
-file systems and Python tell them apart.
+"ä" is one character, or "a" and its dots. macOS and some programs write the second (NFD), others
+the first (NFC). They look the same, and file systems and Python tell them apart.
 """
 
 from __future__ import annotations
@@ -18,7 +18,19 @@ import numpy as np
 
 from .errors import argument_error
 
-__all__ = ["base_name", "composed", "path_below", "rows_named", "same_but_for_place", "same_name"]
+__all__ = [
+    "PROBABILITY_PREFIX",
+    "as_text",
+    "base_name",
+    "composed",
+    "path_below",
+    "rows_named",
+    "same_but_for_place",
+    "same_name",
+]
+
+#: Before the label, in the tables of ``predict``, ``scan`` and ``classify``.
+PROBABILITY_PREFIX = "probability_"
 
 #: Endings of images and slides; what else stands behind a point is part of a name: "m.left".
 _image_ending = re.compile(
@@ -38,6 +50,13 @@ def composed(text: str) -> str:
     True
     """
     return unicodedata.normalize("NFC", text)
+
+
+def as_text(label: Any) -> str:
+    """Write a label as tables do: in one form of Unicode, and whole numbers without a point."""
+    if isinstance(label, float) and label.is_integer():  # NumPy's float64 is one, too
+        label = int(label)
+    return composed(str(label))
 
 
 def base_name(name: str) -> str:

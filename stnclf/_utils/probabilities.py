@@ -6,13 +6,11 @@ import numpy as np
 
 from .containers import columns_by_name, refuse_masked
 from .errors import argument_error
-from .labels import as_text
+from .names import PROBABILITY_PREFIX, as_text
 from .printable import listed
 
-__all__ = ["PREFIX", "proba_by_name"]
+__all__ = ["proba_by_name"]
 
-#: Before the label, in the tables of ``predict``, ``scan`` and ``classify``.
-PREFIX = "probability_"
 #: What NumPy, pandas and polars call columns without names, before their number.
 _NO_NAMES = ("", "f", "column_")
 
@@ -51,11 +49,11 @@ def proba_by_name(argument, proba, labels):
     if hasattr(getattr(proba, "columns", None), "step") and names == list(range(len(names))):
         return proba
     texts, classes = [as_text(name) for name in names], [as_text(k) for k in labels.tolist()]
-    own = [text for text in texts if text.startswith(PREFIX)]
+    own = [text for text in texts if text.startswith(PROBABILITY_PREFIX)]
     if sorted(texts) == sorted(classes):
         wanted = classes
-    elif sorted(own) == sorted(PREFIX + k for k in classes):
-        wanted = [PREFIX + k for k in classes]
+    elif sorted(own) == sorted(PROBABILITY_PREFIX + k for k in classes):
+        wanted = [PROBABILITY_PREFIX + k for k in classes]
     elif texts in ([f"{prefix}{i}" for i in range(len(texts))] for prefix in _NO_NAMES):
         wanted = texts
     else:

@@ -12,8 +12,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from .._utils.labels import as_text
-from .._utils.names import same_name
+from .._utils.names import as_text, same_name
 from .._utils.printable import listed
 from .._utils.values import is_missing
 from .messages import describe, is_debugging, keep_debugging, one_line, say, show_warning

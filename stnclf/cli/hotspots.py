@@ -9,10 +9,8 @@ from pathlib import Path
 import click
 
 from .._utils.files import write_atomically
-from .._utils.labels import as_text
-from .._utils.names import base_name, rows_named
+from .._utils.names import PROBABILITY_PREFIX, as_text, base_name, rows_named
 from .._utils.printable import counted, printable
-from .._utils.probabilities import PREFIX
 from .._version import __version__
 from ..annotations import write_annotations
 from ..annotations._slide_facts import is_slide_of, stem_of
@@ -174,8 +172,8 @@ def _check_slide(detections, table, slide):
 def _classes(table):
     """List the classes of a table, and those of its model, of which nothing was found."""
     found = set(table["label"].dropna())
-    columns = [name for name in table if name.startswith(PREFIX)]
-    known = {name.removeprefix(PREFIX) for name in columns} - set(map(as_text, found))
+    columns = [name for name in table if name.startswith(PROBABILITY_PREFIX)]
+    known = {name.removeprefix(PROBABILITY_PREFIX) for name in columns} - set(map(as_text, found))
     return sorted({*found, *known}, key=str)
 
 

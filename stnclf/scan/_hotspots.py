@@ -13,10 +13,9 @@ from scipy.stats import chi2
 
 from .._utils.containers import column_of
 from .._utils.errors import argument_error
-from .._utils.names import composed, rows_named
+from .._utils.names import PROBABILITY_PREFIX, composed, rows_named
 from .._utils.optional import import_pandas
 from .._utils.printable import listed
-from .._utils.probabilities import PREFIX
 from .._utils.typing import PathLike, Pixels, Table
 from .._utils.values import check_positive
 from ..annotations._slide_facts import slide_facts
@@ -209,7 +208,7 @@ def points_of(detections, slide, label):
             "detections", f"wants a table with numbers x and y and with label ({error!r})."
         ) from error
     points = np.stack([x, y], axis=1)[rows_of(detections, slide, label)]
-    if label is not None and len(x) and f"{PREFIX}{label}" not in detections:
+    if label is not None and len(x) and f"{PROBABILITY_PREFIX}{label}" not in detections:
         names = {_one_form(name): name for name in columns[2]}
         if _one_form(label) not in names:
             warnings.warn(

@@ -2,9 +2,11 @@
 
 import unicodedata
 
+import numpy as np
 import pytest
 
 from stnclf._utils.names import (
+    as_text,
     base_name,
     composed,
     path_below,
@@ -21,6 +23,11 @@ def test_both_forms_become_one():
     assert NFD != NFC
     assert composed(NFD) == composed(NFC) == NFC
     assert composed("a.tif") == "a.tif"
+
+
+def test_labels_are_written_as_in_tables():
+    labels = (1.0, 1, np.float64(2), "1", 1.5, True, NFD)
+    assert [as_text(label) for label in labels] == ["1", "1", "2", "1", "1.5", "True", NFC]
 
 
 def test_same_name_prefers_the_name_as_it_is():
