@@ -304,7 +304,7 @@ class BaseCellClassifier(PredictionMixin, BaseEstimator):
     def _data(self, given, going_on, known_seed):
         """Make the data sets, for training and for early stopping (or None), and the seed."""
         X, classes, y, centers, weight, frame, neighbors = given
-        weight = weight * weight_of_class(self.class_weight, classes[y])
+        weight = weight * weight_of_class(self.class_weight, classes, y, weight)
         rows = np.flatnonzero(weight)
         kept = np.unique(y[rows])
         if len(kept) < 2:

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
 from ._base import _COUNT, _POSITIVE, BaseCellClassifier
 from ._utils.errors import argument_error
@@ -430,6 +430,16 @@ class STNCellClassifier(BaseCellClassifier):
         return module
 
     def _set_up(self, module):
+        # What `set_params` may have changed since fit, where all others are checked.
+        changeable = {name: getattr(self, name) for name in ("n_glimpses", "tta")}
+        constraints = {name: self._parameter_constraints[name] for name in changeable}
+        validate_parameter_constraints(constraints, changeable, type(self).__name__)
+        if self.n_glimpses > 1 and not module.localizer.has_heatmap:
+            raise argument_error(
+                "n_glimpses",
+                f"got {self.n_glimpses}, but the fitted localizer has no heatmap with several peaks; "
+                "wants 1.",
+            )
         module.n_glimpses, module.tta = self.n_glimpses, self.tta
 
     def _resolved_parameters(self, image):

@@ -54,7 +54,8 @@ class Ensemble(PredictionMixin, BaseEstimator):
     image_shape_ : tuple of int
         (height, width, channels) of the images.
     pixel_unit_ : object
-        What the pixels were, of all members together.
+        What the pixels were, of all members together. Images that one member would refuse are
+        refused.
     patch_size_, cell_size_ : tuple of int
         (height, width) of patch and window in pixels.
     has_cell_ : bool ndarray of shape (n_classes,)
@@ -242,8 +243,9 @@ class Ensemble(PredictionMixin, BaseEstimator):
             for name in _SHARED:
                 if getattr(member, name, None) != getattr(members[0], name, None):
                     self._refuse(i, name, lambda m, name=name: getattr(m, name, None))
-            units = [getattr(m, "pixel_unit_", None) for m in (members[0], member)]
-            if len({unit and (unit.full or "other") for unit in units}) > 1:
+            one, other = (getattr(m, "pixel_unit_", None) for m in (members[0], member))
+            known = one is not None and other is not None
+            if one is not other and not (known and one.agrees_with(other)):
                 self._refuse(i, "pixel_unit_", lambda m: getattr(m, "pixel_unit_", None))
         return members
 

@@ -200,6 +200,15 @@ def test_weights_pull_towards_a_class(blobs, how):
     assert proba["disc"] > 0.6
 
 
+def test_samples_of_weight_zero_do_not_balance_classes(blobs):
+    X, y, _ = blobs
+    clf = CiresanBaseline(epochs=1, balance=False, class_weight="balanced", random_state=0)
+    weight = np.where((y == "disc") & (np.arange(len(y)) > 8), 0.0, 1.0)
+    left = weight > 0
+    whole = clone(clf).fit(X, y, sample_weight=weight)
+    assert torch.equal(state(whole), state(clone(clf).fit(X[left], y[left])))
+
+
 def test_pickle_and_joblib_round_trips(quick, blobs, tmp_path):
     X, y, centers = blobs
     quick.fit(X, y, centers=centers)

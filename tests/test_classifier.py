@@ -179,6 +179,22 @@ def test_names_stand_for_objects(blobs):
     assert not torch.equal(state(none), state(default))
 
 
+@pytest.mark.parametrize("change", [{"n_glimpses": 0}, {"n_glimpses": "3"}, {"tta": "no"}], ids=str)
+def test_parameters_of_prediction_are_checked_again(blobs, change):
+    X, y, centers = blobs
+    clf = STNCellClassifier(**QUICK).fit(X, y, centers=centers).set_params(**change)
+    ((name, value),) = change.items()
+    with pytest.raises(ValueError, match=f"'{name}' parameter .* Got {value!r}"):
+        clf.predict(X[:2])
+
+
+def test_glimpses_need_peaks_after_fit_too(blobs):
+    X, y, centers = blobs
+    clf = STNCellClassifier(localizer="dense", **QUICK).fit(X, y, centers=centers)
+    with pytest.raises(ValueError, match="n_glimpses: got 3, but the fitted localizer has no heat"):
+        clf.set_params(n_glimpses=3).predict(X[:2])
+
+
 @pytest.mark.parametrize("change", [{"tta": False}, {"n_glimpses": 3}], ids=str)
 def test_parameters_of_prediction_hold_at_once_and_in_a_file(blobs, tmp_path, change):
     X, y, centers = blobs

@@ -15,6 +15,7 @@ import stnclf
 from stnclf import CiresanBaseline, Ensemble, STNCellClassifier
 from stnclf._base import BaseCellClassifier
 from stnclf.ensemble import class_columns, members_of
+from stnclf.onnx import to_onnx
 from stnclf.scan import scan
 from stnclf.scan._scan import _check_labels
 from tests.conftest import QUICK
@@ -209,6 +210,32 @@ def test_the_units_of_all_members_count(blobs):
     floats = CiresanBaseline(epochs=0, random_state=0).fit(X / 255, y)
     with pytest.raises(ValueError, match=r"estimators\[2\]: has pixel_unit_ pixels from 0 to 1"):
         Ensemble([*members, floats]).predict(X)
+
+
+def test_numbers_of_other_ranges_are_refused_together(blobs):
+    X, y, _ = blobs
+    ranges = (np.float64(X), X / 127.5 - 1, X / 100 - 1)
+    one, other, near = (CiresanBaseline(epochs=0, random_state=0).fit(part, y) for part in ranges)
+    with pytest.raises(ValueError, match=r"estimators\[1\]: has pixel_unit_ numbers from -0\.\d+"):
+        Ensemble([one, other]).predict(ranges[0])
+    assert Ensemble([other, near]).predict(ranges[1]).shape == y.shape
+
+
+def test_an_image_is_refused_that_one_member_would_refuse(blobs, tmp_path):
+    X, y, _ = blobs
+    fits = [CiresanBaseline(epochs=0, random_state=0).fit for _ in range(2)]
+    pair = Ensemble([fits[0](np.uint16(X) * 257, y), fits[1](np.uint16(X) * 16, y)])  # 12 bits
+    for got in (X, X / 255):
+        with pytest.raises(ValueError, match=r"X: got .* but Ensemble was fitted on 16-bit pixels"):
+            pair.predict(got)
+    with pytest.warns(UserWarning, match="where fit has seen"):
+        pair.predict(np.uint16(X) * 257)
+    for write, words in (
+        (lambda: to_onnx(pair, tmp_path / "m.onnx"), "dtype: got 'uint8'"),
+        (lambda: scan(pair, tmp_path / "none.tif"), "slides have pixels of uint8"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            write()
 
 
 def test_what_does_not_fit_together_is_refused(members, blobs):

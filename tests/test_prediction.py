@@ -11,7 +11,7 @@ from skorch.callbacks import Callback
 
 from stnclf import CiresanBaseline, STNCellClassifier
 from stnclf.geometry import theta_centers, window_corners
-from tests.conftest import make_blobs
+from tests.conftest import QUICK, make_blobs
 
 
 def test_shapes_and_types(quick, blobs):
@@ -41,6 +41,20 @@ def test_rows_in_another_order_give_the_same_predictions(quick, blobs):
     assert np.array_equal(quick.transform(X[order]), quick.transform(X)[order])
     one = np.concatenate([quick.predict_proba(X[i : i + 1]) for i in range(5)])
     assert np.array_equal(one, quick.predict_proba(X)[:5])
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"classifier": "context"}, {"n_glimpses": 3, "tta": False}],
+    ids=["symmetries", "context", "glimpses"],
+)
+@pytest.mark.parametrize("n_classes", [3, 5])
+def test_a_prediction_does_not_depend_on_its_place(how, n_classes, blobs):
+    X, _, centers = blobs
+    y = np.arange(len(X)) % n_classes  # numbers of several samples would share an instruction
+    clf = STNCellClassifier(**{**QUICK, **how}).fit(X, y, centers=centers)
+    shifted = clf.predict_proba(X[1:])  # each is now at the other place of its pair
+    assert np.array_equal(shifted, clf.predict_proba(X)[1:])
 
 
 def test_unfitted(quick, blobs):

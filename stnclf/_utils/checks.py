@@ -8,7 +8,7 @@ from numbers import Real
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -267,15 +267,47 @@ def check_weight(sample_weight, X):
     return weight
 
 
-def weight_of_class(class_weight, labels):
-    """Weight of each sample by its label."""
+def weight_of_class(class_weight, classes, y, weight):
+    """Weight of each sample by its label.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        As the estimators take it. A label that a dict does not name has weight 1.
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    y : int ndarray of shape (n_samples,)
+        Index of each sample's label.
+    weight : ndarray of shape (n_samples,)
+        Weights of the samples; those of weight zero do not count for "balanced".
+
+    Returns
+    -------
+    float ndarray of shape (n_samples,)
+    """
+    of_class = np.ones(len(classes))
     if isinstance(class_weight, dict):
-        for label, weight in class_weight.items():
-            if not isinstance(weight, Real) or not 0 <= weight <= _MOST:
+        for label, value in class_weight.items():
+            if not isinstance(value, Real) or not 0 <= value <= _MOST:
                 raise argument_error(
-                    "class_weight", f"got {weight!r} for {label!r}, wants numbers of 0 or more."
+                    "class_weight", f"got {value!r} for {label!r}, wants numbers of 0 or more."
                 )
-    return compute_sample_weight(class_weight, labels)
+        labels = classes.tolist()
+        # scikit-learn would look for the integer 1 in place of the text "1".
+        without = [label for label in labels if label not in class_weight]
+        unknown = [label for label in class_weight if label not in labels]
+        if without and unknown:
+            raise argument_error(
+                "class_weight",
+                f"got {unknown}, which no sample has, and nothing for {without}; wants "
+                f"weights by label, of {labels}.",
+            )
+        of_class[:] = [class_weight.get(label, 1.0) for label in labels]
+    else:
+        counted = y[weight > 0]
+        seen = np.unique(counted)
+        of_class[seen] = compute_class_weight(class_weight, classes=seen, y=counted)
+    return of_class[y]
 
 
 def check_callbacks(callbacks, validation_fraction):

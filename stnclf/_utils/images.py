@@ -17,7 +17,7 @@ from sklearn.utils.validation import validate_data
 from .containers import is_table, plain, refuse_masked, with_names
 from .errors import argument_error
 from .image_files import load_images
-from .pixel_unit import PixelUnit, as_fitted
+from .pixel_unit import PixelUnit, as_fitted, units_of
 from .printable import counted
 
 _FORMS = (
@@ -115,7 +115,10 @@ def as_images(estimator, X, image_shape=None, *, reset):
             vars(estimator).pop("feature_names_in_", None)
     if reset:
         estimator.image_shape_, estimator.pixel_unit_ = X.shape[1:], PixelUnit.of(X)
-    return as_fitted(X, getattr(estimator, "pixel_unit_", None), name)
+    # Members of an ensemble have units of one kind, which make the same of X where none refuses.
+    for unit in units_of(estimator):
+        converted = as_fitted(X, unit, name)
+    return converted
 
 
 def check_image_shape(value):

@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import argument_error
 
-__all__ = ["Converted", "PixelUnit", "as_fitted", "check_white"]
+__all__ = ["Converted", "PixelUnit", "as_fitted", "check_white", "units_of"]
 
 _8_BIT, _16_BIT = 255.0, 65535.0
 
@@ -195,6 +195,27 @@ class PixelUnit:
             return divisor
         raise ValueError(f"the estimator was fitted on {self}, which are not {dtype}")
 
+    def agrees_with(self, other):
+        """Whether estimators of the two units take each other's pixels.
+
+        Parameters
+        ----------
+        other : PixelUnit
+
+        Returns
+        -------
+        bool
+        """
+        if self.full is not None or other.full is not None:
+            return (self.full, self.binary) == (other.full, other.binary)
+        pairs = ((self, other), (other, self))
+        return not any(unit.is_far(given.low, given.high, _FAR) for unit, given in pairs)
+
+    def is_far(self, low, high, most):
+        """Whether some numbers lie beyond the range by more than `most` times its length."""
+        far = most * (max(self.high - self.low, abs(self.high), abs(self.low)) or 1.0)
+        return low < self.low - far or high > self.high + far
+
     def encoded(self):
         """Return JSON values."""
         return asdict(self)
@@ -218,6 +239,22 @@ class PixelUnit:
         if full not in (None, 1, _8_BIT, _16_BIT) or not numbers or type(binary) is not bool:
             raise ValueError(f"pixel_unit_: got {str(value)[:80]}, wants numbers")
         return cls(None if full is None else float(full), float(low), float(high), binary)
+
+
+def units_of(estimator):
+    """Return the unit that an estimator was fitted on, or those of an ensemble's members.
+
+    Parameters
+    ----------
+    estimator : object
+
+    Returns
+    -------
+    list of PixelUnit or None
+        What one of them refuses, all do.
+    """
+    members = getattr(estimator, "estimators", [estimator])
+    return list(dict.fromkeys(getattr(member, "pixel_unit_", None) for member in members))
 
 
 def as_fitted(X, unit, name):
@@ -312,9 +349,7 @@ def _integers(X, full):
 def _as_they_are(X, unit, low, high):
     """Return numbers as they are, but for those that cannot be of the same range."""
     rows, integers = X.shape[1] == 1, X.dtype.kind in "ui"
-    length = max(unit.high - unit.low, abs(unit.high), abs(unit.low)) or 1.0
-    far = length * (_NEAR if integers and not rows else _FAR)
-    if low < unit.low - far or high > unit.high + far:
+    if unit.is_far(low, high, _NEAR if integers and not rows else _FAR):
         raise _OtherUnit
     if not rows and unit.low >= 0 and unit.high > 32:
         if X.dtype == np.uint8 and unit.high > (1 + _NEAR) * _8_BIT:

@@ -81,7 +81,7 @@ def check_output(
     folder : bool, default=False
         Whether a folder may be what is there.
     endings : sequence of str, default=()
-        Those that its name may have; empty is any.
+        Those that its name may have, "" for none; empty is any.
 
     Raises
     ------
@@ -99,9 +99,8 @@ def check_output(
     if not folder:
         _refuse_other_roles(out, option)
     if endings and out.suffix.lower() not in endings:
-        raise click.BadParameter(
-            f"'{out}' ends with none of {', '.join(endings)}.", param_hint=hint
-        )
+        listed = ", ".join(filter(None, endings))
+        raise click.BadParameter(f"'{out}' ends with none of {listed}.", param_hint=hint)
     if overwrite or resume:
         return
     if out.exists():

@@ -50,7 +50,9 @@ def predict(model, inputs, out, device, overwrite, resume, progress):
     from ..persistence import load
 
     unfinished = [beside(out, ".progress")]
-    check_output(out, overwrite=overwrite, resume=resume, unfinished=unfinished)
+    check_output(
+        out, overwrite=overwrite, resume=resume, unfinished=unfinished, endings=("", ".csv")
+    )
     estimator = load(model, device)
     images, n_images, read, columns = _images(inputs, estimator.image_shape_[2])
     header = run_identity(
@@ -121,6 +123,8 @@ def _images(inputs, n_channels):
         return identity, len(found.X), lambda rows: (found.X[rows], inputs[0]), columns
     paths = []
     for path in inputs:
+        if is_patch_set(path):
+            raise ValueError(f"{path}: patches go alone, and there are other inputs.")
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
         chosen = [p for p in inside if p == path or p.suffix.lower() in _IMAGES]
         if not chosen:

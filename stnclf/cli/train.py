@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import inspect
 import os
 import re
 from functools import partial
@@ -84,7 +85,8 @@ def train(patches, out, method, stages, ensemble, overwrite, resume, progress, *
                 raise _other_run(out, "was begun", _with_members(other), _with_members(ensemble))
         if resume and out.exists() and not begun:
             _check_same_model(out, estimator, ensemble)
-            _check_same_inputs(out, made_of)
+            stages = inspect.signature(estimator.fit).parameters["stages"].default
+            _check_same_inputs(out, made_of, stages=list(stages))
             say_complete(out)
             return
         # Another run may have finished since the first look.
@@ -171,13 +173,13 @@ def _other_run(out, state, there, here):
     )
 
 
-def _check_same_inputs(out, made_of):
+def _check_same_inputs(out, made_of, **default):
     """Refuse a model that is complete, but of other patches or stages, if it is known of which."""
     there = read_sidecar(target(out))
     if there is None:
         return
     for name in ("patches", "stages", "ensemble"):
-        if there.get(name) != made_of.get(name):
+        if there.get(name, default.get(name)) != made_of.get(name, default.get(name)):
             raise argument_error(
                 "out",
                 f"{out} is complete, but was made with other {name}; resume with the same, or "

@@ -410,7 +410,9 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         with torch.no_grad():
             for start in range(0, n, self.batch_size):
                 rows = slice(start, min(start + self.batch_size, n))
-                batch = as_float(torch.from_numpy(np.array(images[rows], order="C")))
+                given = np.asarray(images[rows])
+                dtype = np.uint8 if given.dtype == np.uint8 else np.float32
+                batch = as_float(torch.from_numpy(np.array(given, dtype=dtype, order="C")))
                 where = None if centers is None else centers[rows]
                 batch = (self._shown(batch, where) - mean) / std
                 missing = self.batch_size - len(batch)

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import nn
 
+from ._mean import log_sum_exp
 from .localizers import Location
 
 __all__ = ["EnsembleNet", "agreed_theta", "mean_logits"]
@@ -95,7 +96,7 @@ def mean_logits(logits):
     -------
     Tensor of shape (n, n_classes)
     """
-    return logits.log_softmax(2).logsumexp(1) - math.log(logits.shape[1])
+    return log_sum_exp(logits.log_softmax(2), 1) - math.log(logits.shape[1])
 
 
 def agreed_theta(thetas, patch_size, radius):

@@ -12,6 +12,7 @@ import math
 import torch
 from torch import nn
 
+from ._mean import log_sum_exp
 from ._stn import STNNet
 from .layers import conv_norm, head, in_float32, named, sample
 from .localizers import HeatmapLocalizer, Location, centred_theta
@@ -151,7 +152,7 @@ class SharedNet(STNNet):
                 logits += again.unflatten(0, (n, views.shape[0])).unbind(0)
         if len(logits) == 1:
             return logits[0]
-        return torch.stack(logits).log_softmax(2).logsumexp(0) - math.log(len(logits))
+        return log_sum_exp(torch.stack(logits).log_softmax(2), 0) - math.log(len(logits))
 
     def _glimpsed(self, features, thetas, weights):
         """Logits of what lies in some windows, averaged by the windows' weights."""
@@ -159,7 +160,7 @@ class SharedNet(STNNet):
             logits = [self.classifier(features, theta) for theta in thetas.unbind(1)]
         if weights is None:
             return logits[0]
-        return (torch.stack(logits, 1).log_softmax(2) + weights[:, :, None]).logsumexp(1)
+        return log_sum_exp(torch.stack(logits, 1).log_softmax(2) + weights[:, :, None], 1)
 
 
 def flips():

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ._mean import log_sum_exp
 from ._stain import restained
 from .layers import SYMMETRIES, identity, reduction_for, sample
 
@@ -222,7 +223,7 @@ class STNNet(System):
         windows = torch.cat([self.attend(images, theta[:, j], patch_theta) for j in range(k)])
         color = None if color is None else color.repeat(k, 1, 1)
         logits = self._classify(windows, color, tta).view(k, n, -1)
-        return (logits.log_softmax(2) + weights.T[:, :, None]).logsumexp(0)
+        return log_sum_exp(logits.log_softmax(2) + weights.T[:, :, None], 0)
 
     def _classify(self, windows, color, tta):
         if not tta:
@@ -231,7 +232,7 @@ class STNNet(System):
         color = None if color is None else color.repeat(n, 1, 1)
         logits = self.classify(torch.cat([turned(windows) for turned in SYMMETRIES]), color)
         logits = logits.view(n, windows.shape[0], -1)
-        return logits.log_softmax(2).logsumexp(0) - math.log(n)
+        return log_sum_exp(logits.log_softmax(2), 0) - math.log(n)
 
     def look(self, patches):
         """Map patches to the windows that the localizer chooses."""

@@ -11,6 +11,7 @@ from .._serialization.codec import encode_classes
 from .._utils.errors import argument_error
 from .._utils.files import check_writable, write_atomically
 from .._utils.neutral import neutral
+from .._utils.pixel_unit import units_of
 from .._utils.thresholds import check_thresholds
 from .._utils.typing import PathLike
 from .._version import __version__
@@ -143,13 +144,14 @@ def pixel_divisor(estimator: Any, dtype: str) -> float:
     ValueError
         If the estimator was fitted on pixels of another unit.
     """
-    unit = getattr(estimator, "pixel_unit_", None)
-    if unit is None:  # of earlier days
+    units = units_of(estimator)
+    if None in units:  # of earlier days
         return 255.0 if dtype == "uint8" else 1.0
     try:
-        return float(unit.divisor(dtype))
+        divisors = [float(unit.divisor(dtype)) for unit in units]
     except ValueError as error:
         raise argument_error("dtype", f"got {dtype!r}, but {error}.") from error
+    return divisors[0]  # of units of one kind
 
 
 def _model(estimator: Any, dtype: str) -> Any:

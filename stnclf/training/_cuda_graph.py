@@ -38,11 +38,13 @@ def watches_batches(callback):
 
 def on_device(data, device):
     """Copy a data set's images to a device, some at a time; give them as they are there."""
-    dtype = torch.uint8 if data.X.dtype == np.uint8 else torch.float32
-    images = torch.empty((len(data), *data.X.shape[1:]), dtype=dtype, device=device)
+    dtype = np.uint8 if data.X.dtype == np.uint8 else np.float32
+    shape = (len(data), *data.X.shape[1:])
+    images = torch.empty(shape, dtype=getattr(torch, dtype.__name__), device=device)
     for start in range(0, len(data), 256):
         rows = data.rows[start : start + 256]
-        images[start : start + 256] = torch.from_numpy(data.X[rows]).to(dtype)
+        # torch takes neither other byte orders nor long doubles.
+        images[start : start + 256] = torch.from_numpy(np.asarray(data.X[rows], dtype=dtype))
     return images
 
 

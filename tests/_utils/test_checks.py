@@ -62,9 +62,27 @@ def test_labels_stay_in_the_form_that_they_have(label, dtype):
 def test_weights_of_samples_and_classes():
     assert check_weight(None, np.zeros((3, 2))).tolist() == [1, 1, 1]
     assert check_weight([0, 2, 1], np.zeros((3, 2))).tolist() == [0, 2, 1]
-    labels = np.array(["a", "b", "b", "b"])
-    assert weight_of_class({"a": 3, "b": 0.5}, labels).tolist() == [3, 0.5, 0.5, 0.5]
-    np.testing.assert_allclose(weight_of_class("balanced", labels), [2, 2 / 3, 2 / 3, 2 / 3])
+    classes, y, one = np.array(["a", "b"]), np.array([0, 1, 1, 1]), np.ones(4)
+    assert weight_of_class({"a": 3, "b": 0.5}, classes, y, one).tolist() == [3, 0.5, 0.5, 0.5]
+    assert weight_of_class({"b": 0.5}, classes, y, one).tolist() == [1, 0.5, 0.5, 0.5]
+    balanced = weight_of_class("balanced", classes, y, one)
+    np.testing.assert_allclose(balanced, [2, 2 / 3, 2 / 3, 2 / 3])
+    # Two samples of each class are left: of weight zero, one does not count.
+    assert (
+        weight_of_class(
+            "balanced", classes, y[[0, 0, 1, 2, 3]], [1, 5, 1, 0, 2] * np.ones(5)
+        ).tolist()
+        == [1] * 5
+    )
+
+
+def test_labels_that_look_like_numbers_have_their_own_weights():
+    classes, y = np.array(["1", "2"]), np.array([1, 0, 1])
+    assert weight_of_class({"1": 5.0, "2": 1.0}, classes, y, np.ones(3)).tolist() == [1, 5, 1]
+    with pytest.raises(
+        ValueError, match=r"class_weight: got \[1\], .* nothing for \['1', '2'\]; wants"
+    ):
+        weight_of_class({1: 5.0}, classes, y, np.ones(3))
 
 
 def test_seed():

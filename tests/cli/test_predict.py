@@ -49,6 +49,13 @@ def test_predictions_of_image_files(road, images, tmp_path, invoke):
     assert table["label"].tolist() == want.tolist()
 
 
+def test_patches_go_alone(road, images, tmp_path, invoke):
+    line = ("predict", road / "model.safetensors", images, road / "patches")
+    code, _, lines = invoke(*line, "--out", tmp_path / "p.csv")
+    assert (code, len(lines)) == (1, 1)
+    assert "patches: patches go alone" in lines[0]
+
+
 def test_predictions_go_on_where_they_were(road, tmp_path, invoke, monkeypatch):
     monkeypatch.setattr("stnclf.cli.predict._CHUNK", 25)
     line = ("predict", road / "model.safetensors", road / "patches", "-o")

@@ -138,4 +138,6 @@ def test_a_killed_training_goes_on(road, tmp_path, invoke):
     assert "was made with other patches" in lines[0]
     code, _, lines = invoke(*line, "--resume", "--stages", "classifier")
     assert (code, "was made with other stages" in lines[0]) == (1, True)
+    code, _, lines = invoke(*line, "--resume", "--stages", "classifier,localizer,joint")
+    assert (code, "complete already" in lines[0]) == (0, True)
     assert out.read_bytes() == before

@@ -134,6 +134,9 @@ def test_pixels_are_standardised():
     np.testing.assert_allclose(one[:, 0], -0.25)
     floats = EncoderFeatures(Corners()).fit_transform(ramp() / 255)
     np.testing.assert_allclose(floats, EncoderFeatures(Corners()).fit_transform(ramp()), rtol=1e-6)
+    for dtype in (">f8", ">f4", "<f8", np.longdouble):  # of TIFF files, for example
+        other = EncoderFeatures(Corners()).fit_transform((ramp() / 255).astype(dtype))
+        np.testing.assert_allclose(other, floats, rtol=1e-6)
 
 
 class Net(nn.Module):

@@ -144,6 +144,14 @@ def test_gpu_learns_what_the_cpu_learns(localizer):
     assert scores[1][2] < scores[0][2] + 2
 
 
+@pytest.mark.parametrize("dtype", [">f4", ">f8", np.longdouble], ids=str)
+def test_on_device_takes_any_floats(dtype):
+    data = cells()
+    X = (data.X / 255).astype(dtype)
+    images = on_device(CellDataset(X, data.rows, data.y, data.centers, data.weight, FRAME), "cpu")
+    np.testing.assert_array_equal(images, X[data.rows].astype(np.float32))
+
+
 def test_on_device_takes_the_rows_of_the_data_set():
     data = cells()
     images = on_device(data, "cpu")
