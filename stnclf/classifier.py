@@ -437,8 +437,8 @@ class STNCellClassifier(BaseCellClassifier):
         if self.n_glimpses > 1 and not module.localizer.has_heatmap:
             raise argument_error(
                 "n_glimpses",
-                f"got {self.n_glimpses}, but the fitted localizer has no heatmap with several peaks; "
-                "wants 1.",
+                f"got {self.n_glimpses}, but the fitted localizer has no heatmap, which alone has "
+                "several peaks; wants 1.",
             )
         module.n_glimpses, module.tta = self.n_glimpses, self.tta
 

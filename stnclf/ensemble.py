@@ -244,8 +244,8 @@ class Ensemble(PredictionMixin, BaseEstimator):
                 if getattr(member, name, None) != getattr(members[0], name, None):
                     self._refuse(i, name, lambda m, name=name: getattr(m, name, None))
             one, other = (getattr(m, "pixel_unit_", None) for m in (members[0], member))
-            known = one is not None and other is not None
-            if one is not other and not (known and one.agrees_with(other)):
+            agree = one.agrees_with(other) if one and other else one is other
+            if not agree:
                 self._refuse(i, "pixel_unit_", lambda m: getattr(m, "pixel_unit_", None))
         return members
 

@@ -21,7 +21,7 @@ from sklearn.utils.validation import (
 from .containers import check_real, refuse_masked
 from .errors import argument_error
 from .images import naming
-from .labels import check_kind, check_names, refuse_missing
+from .labels import check_kind, check_names, refuse_missing, refuse_mixed
 from .points import points_by_name
 
 __all__ = [
@@ -48,6 +48,7 @@ def check_y(X, y, name):
         check_consistent_length(X, y)
         refuse_masked("y", y)
         refuse_missing("y", y)
+        refuse_mixed(y)
         y = column_or_1d(y, warn=True)
         check_kind("y", y)
         check_classification_targets(y)

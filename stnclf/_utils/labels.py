@@ -18,6 +18,7 @@ __all__ = [
     "check_names",
     "refuse_lookalikes",
     "refuse_missing",
+    "refuse_mixed",
 ]
 
 
@@ -48,12 +49,21 @@ def as_labels(values, argument):
             raise ValueError(f"{argument} must be 1-D and not empty, got shape {labels.shape}.")
         refuse_missing(argument, values)
         try:
+            refuse_mixed(values)
             check_kind(argument, labels)
             classes, index = np.unique(labels, return_inverse=True)
         except TypeError as error:  # metrics and reports list one kind of error
             raise ValueError(str(error)) from error
         check_names(argument, classes, index)
     return labels
+
+
+def refuse_mixed(labels):
+    """Refuse a list of words and numbers, of which NumPy would make words: 1 and "1" alike."""
+    if isinstance(labels, (list, tuple)):
+        kinds = {isinstance(label, str): label for label in labels}
+        if len(kinds) == 2:
+            raise TypeError(f"labels are words and numbers, {kinds[True]!r} and {kinds[False]!r}")
 
 
 def check_kind(argument, labels):

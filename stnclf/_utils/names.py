@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .errors import argument_error
+from .values import is_missing
 
 __all__ = [
     "PROBABILITY_PREFIX",
@@ -77,7 +78,7 @@ def rows_named(names: Iterable[Any], wanted: str, argument: str) -> np.ndarray:
     Parameters
     ----------
     names : iterable
-        The image of each row; what is no text is none.
+        The image of each row.
     wanted : str
         Name of the image, composed and without folders.
     argument : str
@@ -90,7 +91,8 @@ def rows_named(names: Iterable[Any], wanted: str, argument: str) -> np.ndarray:
     Raises
     ------
     ValueError
-        If no row is of that image, or images of several folders have its name.
+        If some rows have no image, no row is of the one that is wanted, or images of several
+        folders have its name.
 
     Examples
     --------
@@ -98,6 +100,14 @@ def rows_named(names: Iterable[Any], wanted: str, argument: str) -> np.ndarray:
     >>> rows_named(["day1/a.png", "day2/b.png"], "b.png", "table").tolist()
     [False, True]
     """
+    names = list(names)
+    missing = [row for row, name in enumerate(names) if is_missing(name)]
+    if missing:
+        raise argument_error(
+            argument,
+            f"has no image, as {len(missing)} of {len(names)} rows; wants the image of each row.",
+            where=f"row {missing[0]}",
+        )
     full = [composed(name) if isinstance(name, str) else "" for name in names]
     rows = np.array([name == wanted for name in full], dtype=bool)
     if not rows.any():

@@ -46,12 +46,13 @@ format             what the file counts                               x
 "labelme"          edges of pixels: the first is 0 to 1               file's x - 0.5
 =================  =================================================  =============================
 
-Masks of COCO count pixels, its polygons edges. On a slide of which a part was scanned, QuPath's 0
-is the corner of that part (``openslide.bounds-x``, ``-y``). Hamamatsu's slides say where the
-middle of their image lies on the glass, ``X``; then x is
-``(file's x - X) / (1000 * mpp) + image_width / 2 - 0.5``. Columns of a table whose names say that
-they are in nanometres, micrometres, millimetres or centimetres are converted with `mpp` first, and
-with them ``width`` and ``height``, which are in the same unit.
+Masks of COCO count pixels, its polygons edges. The points of a mask of LabelMe are its first and
+last pixel: x is ``(x1 + x2) / 2``, and the width ``x2 - x1 + 1``. On a slide of which a part was
+scanned, QuPath's 0 is the corner of that part (``openslide.bounds-x``, ``-y``). Hamamatsu's slides
+say where the middle of their image lies on the glass, ``X``; then x is ``(file's x - X) / (1000 *
+mpp) + image_width / 2 - 0.5``. Columns of a table whose names say that they are in nanometres,
+micrometres, millimetres or centimetres are converted with `mpp` first, and with them ``width`` and
+``height``, which are in the same unit.
 
 pandas comes with ``pip install 'stnclf[slides]'``.
 """

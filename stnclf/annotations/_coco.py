@@ -15,8 +15,10 @@ from ._outlines import Outlines
 from ._segmentation import mask_box
 from ._table import (
     CORE,
+    about_images,
     check_table,
     class_names,
+    identifiers,
     json_text,
     make_table,
     names_of,
@@ -27,6 +29,8 @@ from ._table import (
 IMAGE_COLUMNS = {"image_width": "width", "image_height": "height", "tumor_type": "tumor_type"}
 # Keys of an annotation that are read on their own, and those whose columns are.
 OWN_KEYS = ("bbox", "category_id", "image_id", "labels", "voters", *CORE, "width", "height")
+#: Columns that are not written as keys of an annotation by their own names.
+PLACED = {*OWN_KEYS, *IMAGE_COLUMNS, "id", "votes"} - {"voters"}
 #: What to do about rows without a class.
 NO_CLASS = "give it one, or leave such rows out by table.dropna(subset=['label'])"
 # COCO's boxes run along the edges of pixels; MIDOG's lie around a point that is a pixel's number.
@@ -157,30 +161,28 @@ def midog_text(table: Table, *, size: float) -> str:
             )
     names = {name: i for i, name in enumerate(class_names(columns), start=1)}
     images: dict[str, dict[str, Any]] = {}
+    for number, (name, about) in enumerate(about_images(columns, IMAGE_COLUMNS).items(), start=1):
+        about = {IMAGE_COLUMNS[column]: value for column, value in about.items()}
+        images[name] = {"file_name": name, "id": number} | about
     annotations: list[str] = []
-    for i, row in enumerate(row_dicts(columns), start=1):
-        about = {key: row.pop(name) for name, key in IMAGE_COLUMNS.items() if name in row}
-        number = len(images) + 1
-        image = images.setdefault(row["image"], {"file_name": row["image"], "id": number} | about)
-        if about.items() - image.items():
-            raise ValueError(
-                f"table says different things about image {quoted(row['image'])}: {quoted(about)}."
-            )
+    for i, (uid, row) in enumerate(zip(identifiers(columns, 0), row_dicts(columns))):
         (left, right), (top, bottom) = (
             span(row[axis], row.get(side, size)) for axis, side in (("x", "width"), ("y", "height"))
         )
         box: dict[str, Any] = {"bbox": [left, top, right, bottom]}
-        box |= {"category_id": names[row["label"]], "image_id": image["id"]}
+        box |= {
+            "id": uid,
+            "category_id": names[row["label"]],
+            "image_id": images[row["image"]]["id"],
+        }
         if "votes" in row:
-            box["labels"] = [names.get(vote) for vote in row.pop("votes")]
-        if "id" not in columns:
-            box["id"] = i
+            box["labels"] = [names.get(vote) for vote in row["votes"]]
         for key, value in row.items():
             if value in (math.inf, -math.inf):
                 raise ValueError(
-                    f"table[{quoted(key)}] must not be infinite in MIDOG JSON, row {i - 1}."
+                    f"table[{quoted(key)}] must not be infinite in MIDOG JSON, row {i}."
                 )
-            if key not in OWN_KEYS or key == "voters":
+            if key not in PLACED:
                 box[key] = value
         annotations.append(json_text(box))
     head = {
@@ -213,7 +215,7 @@ def _of_id(entries: dict[int | str, dict[str, Any]], value: Any) -> dict[str, An
     if value is None or value in entries:
         return entries.get(value)
     if isinstance(value, str):
-        number = int(value) if re.fullmatch(r"-?\d{1,18}", value) else None
+        number = int(value) if re.fullmatch(r"-?\d{1,19}", value) else None
         return None if number is None else entries.get(number)
     return entries.get(str(int(value))) if value == value // 1 else None
 

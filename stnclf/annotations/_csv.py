@@ -29,7 +29,7 @@ from ._table import (
 )
 from ._units import micrometres_of_column, names_unit, plain_name
 
-WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
+WHOLE = re.compile(r"-?(0|[1-9]\d*)")
 # Not "007": leading zeros belong to a name.
 NUMBER = re.compile(
     r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
@@ -318,17 +318,28 @@ def _values(name: str, texts: Any) -> list[Any]:
         return [parse_list(text) for text in texts]
     convert: Any = str
     filled = [text for text in texts if text]
-    if name in ("width", "height"):
+    is_length = name in ("width", "height")
+    if is_length:
         for row, text in enumerate(texts):
             if text and not NUMBER.fullmatch(text):
                 raise ValueError(f"row {row} has {quoted(text)} for {name}, which is no number.")
     if all(WHOLE.fullmatch(text) for text in filled):
-        convert = int
+        # Two names of many digits could be the same float.
+        convert = int if all(map(_fits_int64, filled)) else float if is_length else str
     elif all(NUMBER.fullmatch(text) for text in filled):
-        convert = float
+        convert = _number
     elif all(text in TRUTH for text in filled):
         convert = TRUTH.get
     return [convert(text) if text else None for text in texts]
+
+
+def _fits_int64(text: str) -> bool:
+    """Whether digits are a number of 64 bits; Python turns no more than 4300 into one."""
+    return len(text) <= 20 and -(2**63) <= int(text) < 2**63
+
+
+def _number(text: str) -> float:
+    return int(text) if WHOLE.fullmatch(text) and _fits_int64(text) else float(text)
 
 
 def _position(text: str, axis: str, row: int) -> float:

@@ -23,7 +23,9 @@ from ._numbers import EXACT, is_box, middle, span, to_float
 from ._outlines import Outlines
 from ._table import (
     CORE,
+    IMAGE_SIZE,
     LISTS,
+    about_images,
     check_table,
     class_colors,
     class_names,
@@ -39,7 +41,7 @@ HALF = "0.5"
 #: Side in pixels of the box around a cell of which nobody says how large it is.
 SIDE = 50.0
 # Columns that have a place of their own in a file; any other is a measurement or metadata.
-PLACED = (*CORE, "width", "height", "object_type", "id", "name", "image_width", "image_height")
+PLACED = (*CORE, "width", "height", "object_type", "id", "name", *IMAGE_SIZE)
 PLACED += ("origin",)
 #: How deep lists are nested in what makes one annotation, and the geometries of several.
 DEPTH = {"Point": 0, "LineString": 1, "Polygon": 2}
@@ -361,8 +363,8 @@ def geojson_text(
         features.append(json_text({**feature, "properties": properties}))
     head: dict[str, Any] = {"type": "FeatureCollection"}
     if image is not None:
-        sizes = {"width": "image_width", "height": "image_height"}
-        sizes = {name: columns[column][0] for name, column in sizes.items() if column in columns}
+        sizes = about_images(columns, IMAGE_SIZE)[image]
+        sizes = {column.removeprefix("image_"): value for column, value in sizes.items()}
         head["image"] = {"name": image, **sizes}
     body = ",\n".join(features)
     return f'{json_text(head)[:-1]}, "features": [\n{body}\n]}}\n'

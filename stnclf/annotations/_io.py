@@ -24,7 +24,7 @@ from ._grand_challenge import points_text
 from ._readers import READ, files_of_folder, read
 from ._slide_facts import BOUNDED, UNBOUNDED, find_slide, slide_facts
 from ._sliderunner import write_slide_runner
-from ._table import NAMED
+from ._table import NAMED, joined
 
 __all__ = ["read_annotations", "write_annotations"]
 
@@ -115,7 +115,7 @@ default="auto"
         If something in the file was left out, with the number of objects of each kind; if labels
         differ in every row, look like JSON or like missing ones; if labels or images differ only by
         blanks at their ends; if GeoJSON has no classes where QuPath writes them; if results of COCO
-        name images by number.
+        name images by number; if no file names the classes of YOLO.
 
     Notes
     -----
@@ -202,7 +202,7 @@ def read_chosen(
     unknown = set(columns or ()) - set(NAMED)
     if unknown:
         raise ValueError(f"columns must name {list(NAMED)}, got {sorted(map(str, unknown))}.")
-    pandas = import_pandas()
+    import_pandas()
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
     if not path.is_file() and not path.is_dir():
@@ -228,7 +228,7 @@ def read_chosen(
         tables = [read_chosen(file, format, **how, only=only) for file in files or ()]
         # One without rows has no columns but the first four, of no particular kind.
         tables = [table for table in tables if len(table)] or tables[:1]
-        table = pandas.concat(tables, ignore_index=True)
+        table = joined(tables)
         found = names_with_blanks(table)
     else:
         if label is not None:

@@ -1,6 +1,7 @@
 """JSON of LabelMe: one file for each image.
 
-Coordinates run along the edges of pixels, as on the program's canvas.
+Coordinates run along the edges of pixels, as on the program's canvas. The points of a mask alone
+are pixels, its first and its last.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ._table import make_table, scalar
 
 _KINDS = {
     "polygon": "polygon",
+    "oriented_rectangle": "polygon",
     "rectangle": "area",
     "mask": "area",
     "circle": "circle",
@@ -57,6 +59,8 @@ def labelme_table(document: dict[str, Any], context: Context) -> Table:
             (x, y), edge = points
             radius = math.dist((x, y), edge)
             points = [[x - radius, y - radius], [x + radius, y + radius]]
+        if kind == "mask":
+            points.append([last + 1 for last in map(max, zip(*points))])  # where that pixel ends
         known = {"label": scalar(shape.get("label")), **size}
         kind = _KINDS[kind]
         if kind == "spots":

@@ -128,7 +128,7 @@ def _placed(root: Path, name: str | None, *, below: bool = True) -> tuple[Path, 
 
 def _is_taken(path: Path) -> bool:
     """Whether a slide has a path; a folder has not, whose slide may be in it, of one name."""
-    return os.path.lexists(path) and not path.is_dir()
+    return os.path.lexists(path) and not os.path.isdir(path)
 
 
 def _only(root: Path, is_it: Callable[[str], bool]) -> Path | None:
@@ -157,9 +157,10 @@ def find_slide(slides: Path, name: str | None, *, below: bool = True) -> Path | 
         path, is_plain = _placed(slides, name, below=below)
     except ValueError:
         return None
-    if path.is_file():
+    # Path.is_file would raise an OSError of a name that is too long for a file.
+    if os.path.isfile(path):
         return path if path.suffix.lower() in SLIDE_ENDINGS else None
-    if path.suffix.lower() in SLIDE_ENDINGS or not path.parent.is_dir():
+    if path.suffix.lower() in SLIDE_ENDINGS or not os.path.isdir(path.parent):
         return None
     stem = composed(path.name.removesuffix(".ome"))
     found = [

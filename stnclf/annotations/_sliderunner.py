@@ -22,7 +22,16 @@ from .._utils.printable import listed, quoted
 from .._utils.typing import Table
 from ._files import check_regular
 from ._numbers import is_box, middle, moments, span, to_float
-from ._table import check_table, class_colors, class_names, make_table, row_dicts
+from ._table import (
+    IMAGE_SIZE,
+    about_images,
+    check_table,
+    class_colors,
+    class_names,
+    identifiers,
+    make_table,
+    row_dicts,
+)
 
 MAGIC = b"SQLite format 3\0"
 #: Rows of one table that are read, of which a thousand characters of text count as one more, and
@@ -108,13 +117,13 @@ def write_slide_runner(
     names = class_names(columns)
     colors = class_colors(names, colors)
     codes = {name: code for code, name in enumerate(names, start=1)}
-    slides = _image_sizes(columns)
+    slides = about_images(columns, IMAGE_SIZE)
     slide_codes = {name: code for code, name in enumerate(slides, start=1)}
     people: dict[Any, int] = {}
     annotations: list[tuple[Any, ...]] = []
     coordinates: list[tuple[Any, ...]] = []
     labels: list[tuple[Any, ...]] = []
-    for uid, row in zip(_identifiers(columns), rows):
+    for uid, row in zip(identifiers(columns), rows):
         slide, label = slide_codes[row["image"]], row["label"]
         kind, outline = _outline(row)
         annotations.append((uid, slide, kind, codes.get(label, 0)))
@@ -129,7 +138,10 @@ def write_slide_runner(
         for target, values in (
             (
                 "Slides (filename, directory, width, height, uid)",
-                [(*_split(name), *size, slide_codes[name]) for name, size in slides.items()],
+                [
+                    (*_split(name), *map(about.get, IMAGE_SIZE), slide_codes[name])
+                    for name, about in slides.items()
+                ],
             ),
             (
                 "Classes (name, uid, color)",
@@ -354,22 +366,6 @@ def _outline(row: dict[str, Any]) -> tuple[int, list[tuple[Any, Any]]]:
     if kind == "polygon":  # not closed: the program does that when it first opens the file
         corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
     return code, corners
-
-
-def _image_sizes(columns: dict[str, list[Any]]) -> dict[str, tuple[Any, Any]]:
-    """Width and height of each image, None where unknown."""
-    nothing = [None] * len(columns["image"])
-    sizes = zip(columns.get("image_width", nothing), columns.get("image_height", nothing))
-    return dict(zip(columns["image"], sizes))
-
-
-def _identifiers(columns: dict[str, list[Any]]) -> Iterable[int]:
-    """Keep the numbers of the rows if they are numbers and differ; else count from 1."""
-    given = columns.get("id", [])
-    whole = all(isinstance(uid, int) and 0 < uid < 2**63 for uid in given)
-    if given and whole and len(set(given)) == len(given):
-        return given
-    return range(1, len(columns["image"]) + 1)
 
 
 def _split(name: str) -> tuple[str, str | None]:

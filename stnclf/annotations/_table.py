@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ CORE = ("image", "x", "y", "label")
 #: Columns that ``columns=`` may name.
 NAMED = (*CORE, "width", "height")
 LISTS = ("votes", "voters")
+IMAGE_SIZE = ("image_width", "image_height")
 #: Columns of names that are compared with others.
 NAMES = {"image", "label", *LISTS}
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart.
@@ -38,6 +39,8 @@ PALETTE = (
     (86, 180, 233),
     (240, 228, 66),
 )
+#: Up to here every whole number is a float64.
+_EXACT_IN_FLOAT = 2**53
 PLAIN = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
@@ -95,7 +98,7 @@ def make_table(rows: list[dict[str, Any]]) -> Table:
     for name in names:
         values = [row.get(name) for row in rows]
         if name in CORE or any(value is not None for value in values):
-            columns[name] = values
+            columns[name] = _with_every_digit(values)
     columns["label"] = [None if v in (None, "") or v != v else str(v) for v in columns["label"]]
     for name in NAMES & columns.keys():
         columns[name] = [_one_form(value) for value in columns[name]]
@@ -120,6 +123,27 @@ def make_table(rows: list[dict[str, Any]]) -> Table:
                 )
     table = import_pandas().DataFrame(columns)
     return table.astype({"x": np.float64, "y": np.float64})
+
+
+def joined(tables: list[Table]) -> Table:
+    """Put tables one below the other; whole numbers keep every digit, as in `make_table`."""
+    table = import_pandas().concat(tables, ignore_index=True)
+    for name in table.columns[table.dtypes == np.float64]:
+        if any(name in part and part[name].dtype.kind == "i" for part in tables):
+            parts = (part[name].tolist() if name in part else [None] * len(part) for part in tables)
+            table[name] = _with_every_digit([value for values in parts for value in values])
+    return table
+
+
+def _with_every_digit(values: list[Any]) -> Any:
+    """Keep the whole numbers of a column from becoming floats that are others.
+
+    pandas makes floats of whole numbers beside what is missing.
+    """
+    whole = [value for value in values if type(value) is int]
+    if len(whole) == len(values) or all(abs(value) <= _EXACT_IN_FLOAT for value in whole):
+        return values
+    return import_pandas().Series(values, dtype=object)
 
 
 def _is_text(value: Any) -> bool:
@@ -219,6 +243,35 @@ def row_dicts(columns: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
     """Return the columns of a table as one dict per row, without what is missing."""
     for values in zip(*columns.values()):
         yield {name: v for name, v in zip(columns, values) if v is not None or name in CORE}
+
+
+def about_images(columns: dict[str, list[Any]], names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Collect what columns of these names say of each image, in whichever of its rows.
+
+    Raises
+    ------
+    ValueError
+        If two rows of an image say different things.
+    """
+    about: dict[str, dict[str, Any]] = {image: {} for image in columns["image"]}
+    for name in names:
+        for image, value in zip(columns["image"], columns.get(name, ())):
+            known = value if value is None else about[image].setdefault(name, value)
+            if known != value:
+                raise ValueError(
+                    f"table says different things about image {quoted(image)}: {quoted(name)} is "
+                    f"{quoted(known)} and {quoted(value)}."
+                )
+    return about
+
+
+def identifiers(columns: dict[str, list[Any]], least: int = 1) -> Sequence[int]:
+    """Keep the numbers of the rows if all are whole, `least` or more, and differ; else count."""
+    given = columns.get("id", [])
+    whole = all(type(uid) is int and least <= uid < 2**63 for uid in given)
+    if given and whole and len(set(given)) == len(given):
+        return given
+    return range(1, len(columns["image"]) + 1)
 
 
 def only_image(columns: dict[str, list[Any]], what: str) -> str | None:

@@ -6,11 +6,12 @@ outline. Fractions run from the left edge of the first pixel to the right edge o
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
 
-from .._utils.printable import quoted
+from .._utils.printable import counted, listed, quoted
 from .._utils.typing import Table
 from ._context import Context
 from ._files import read_text, unpacked_name
@@ -49,7 +50,7 @@ def read_yolo(context: Context) -> Table:
     files = yolo_files(context.path)
     if not files:
         raise ValueError("is a folder without files of that format.")
-    names = _class_names(files[0].parent)
+    names = _class_names(_folder(files[0]))
     rows: list[dict[str, Any]] = []
     for file in files:
         try:
@@ -57,7 +58,19 @@ def read_yolo(context: Context) -> Table:
         except ValueError as error:
             place = "" if file == context.path else f"{file.relative_to(context.path).as_posix()}: "
             raise ValueError(f"{place}{error}") from error
+    unnamed = sorted({row["label"] for row in rows} - {*names.values()}, key=int)
+    if unnamed:
+        context.doubts.append(
+            f"has {counted(len(unnamed), 'class', 'classes')} without a name, {listed(unnamed)}: "
+            f"labels are numbers. Names are looked for in {', '.join(_NAMES)} and {_YAML}, beside "
+            "the lists and up to two folders above."
+        )
     return make_table(rows)
+
+
+def _folder(file: Path) -> Path:
+    """Folder of a list, with all that are above it: a relative path ends before the first."""
+    return Path(os.path.abspath(file.parent))
 
 
 def _rows(context: Context, file: Path, names: dict[int, str]) -> list[dict[str, Any]]:
@@ -102,9 +115,15 @@ def _rows(context: Context, file: Path, names: dict[int, str]) -> list[dict[str,
 
 
 def _image(context: Context, file: Path) -> tuple[str, tuple[int, int]]:
-    """Name and size of the image of a list: beside it, or in a folder ``images`` beside its own."""
+    """Name and size of the image of a list.
+
+    It lies beside the list, in a folder ``images`` beside the list's own, or, as Ultralytics has
+    it, where the last ``labels`` of the path is ``images``.
+    """
     stem = context.image or unpacked_name(file).stem
-    folders = [file.parent, file.parent.parent / "images"]
+    here = _folder(file)
+    there = "/images/".join(f"{here.as_posix()}/".rsplit("/labels/", 1))
+    folders = [here, Path(there), here.parent / "images"]
     for folder in [context.slides] if context.slides is not None else folders:
         slide = find_slide(folder, stem, below=context.slides is not None)
         facts = None if slide is None else slide_facts(slide)
@@ -118,16 +137,21 @@ def _image(context: Context, file: Path) -> tuple[str, tuple[int, int]]:
 
 
 def _class_names(folder: Path) -> dict[int, str]:
-    for parent in (folder, folder.parent):
+    """Names by number, from the nearest file that has some, up to two folders above."""
+    for parent in (folder, *folder.parents[:2]):
         for name in (*_NAMES, _YAML):
             path = parent / name
             if not path.is_file():
                 continue
             try:
                 text = read_text(path)
-                if name == _YAML:
-                    return class_names_of_yaml(text)
+                names = class_names_of_yaml(text) if name == _YAML else _names_of_lines(text)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
-            return {i: line.strip() for i, line in enumerate(text.split("\n")) if line.strip()}
+            if names:
+                return names
     return {}
+
+
+def _names_of_lines(text: str) -> dict[int, str]:
+    return {i: line.strip() for i, line in enumerate(text.split("\n")) if line.strip()}

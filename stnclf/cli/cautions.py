@@ -6,8 +6,8 @@ import shlex
 
 import numpy as np
 
-from .._utils.names import base_name
-from .._utils.printable import counted
+from .._utils.names import as_text, base_name
+from .._utils.printable import counted, listed
 from .._utils.run import read_sidecar
 from .._utils.values import is_missing
 from ..annotations._slide_facts import stem_of
@@ -19,6 +19,7 @@ __all__ = [
     "caution_about_background",
     "caution_about_balance",
     "caution_about_choice",
+    "caution_about_classes",
     "caution_about_doubles",
     "caution_about_ignored",
     "caution_about_unclassed",
@@ -265,6 +266,29 @@ def caution_about_ignored(labels):
 def is_ignored(label):
     """Whether QuPath ignores a class, for its name ends with a star: ``Ignore*``, ``Region*``."""
     return label.endswith("*")
+
+
+def caution_about_classes(there, here):
+    """Warn of predictions and truth without a class in common.
+
+    Parameters
+    ----------
+    there, here : (str, iterable of labels)
+        What the message calls them, in the plural, and their labels.
+
+    Returns
+    -------
+    str or None
+        None where one of them has no label at all, too.
+    """
+    names = [sorted({as_text(label) for label in labels}) for _, labels in (there, here)]
+    if not all(names) or {*names[0]} & {*names[1]}:
+        return None
+    first, second = (listed(found)[1:-1] for found in names)
+    return (
+        f"{there[0]} are {first}, and {here[0]} {second}: none is in both, so that nothing can be "
+        "right"
+    )
 
 
 def caution_about_unclassed(truth, n):

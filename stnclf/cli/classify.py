@@ -84,7 +84,9 @@ def classify(
     from ..slides import Slide
 
     unfinished = [beside(out, ".progress")]
-    check_output(out, overwrite=overwrite, resume=resume, unfinished=unfinished)
+    check_output(
+        out, overwrite=overwrite, resume=resume, unfinished=unfinished, endings=("", ".csv")
+    )
     estimator = load(model, device)
     check_estimator(estimator)
     more = {"image": image} if image is not None else {}

@@ -36,6 +36,7 @@ __all__ = [
     "examples",
     "given_options",
     "jobs_option",
+    "labels_by_name",
     "long_options",
     "on_cluster",
     "on_error_option",
@@ -355,8 +356,7 @@ def choose_labels(wanted, known, option="--label"):
     click.BadParameter
         If there is no such class.
     """
-    plain = {as_text(label): label for label in known}
-    by_name = {**{str(label): label for label in known}, **plain}  # "2.0" and "2"
+    plain, by_name = map(as_text, known), labels_by_name(known)
     wanted = [same_name(by_name, name) for name in wanted]
     for name in wanted:
         if name not in by_name:
@@ -364,6 +364,11 @@ def choose_labels(wanted, known, option="--label"):
                 f"'{name}' is none of {listed(plain)[1:-1]}.", param_hint=f"'{option}'"
             )
     return [by_name[name] for name in wanted] or None
+
+
+def labels_by_name(known):
+    """Map the names that classes have in tables and in Python, "2" and "2.0", to the classes."""
+    return {name(label): label for name in (str, as_text) for label in known}
 
 
 @contextlib.contextmanager

@@ -14,19 +14,28 @@ from contextlib import closing
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
 from .._serialization.training_record import LOSSES
 from .._utils.errors import argument_error
 from .._utils.images import naming
+from .._utils.names import as_text
 from .._utils.printable import counted
 from ..report import evaluate
 from .patch_set import load_patches
 from .training_lines import FoldLines
 
-__all__ = ["answers", "make_folds", "mean_history", "run_folds", "scores_of"]
+__all__ = [
+    "answers",
+    "check_classes",
+    "make_folds",
+    "mean_history",
+    "named",
+    "run_folds",
+    "scores_of",
+]
 
 _N_FIXED = 12
 
@@ -37,6 +46,8 @@ _COLUMNS = ("epoch", "train_loss", "valid_loss", *LOSSES)
 
 def make_folds(y, groups, n_folds, seed, argument="folds"):
     """Split samples so that classes are balanced and no slide is on both sides.
+
+    Where balanced folds would leave one without a slide, they are balanced by size alone.
 
     Parameters
     ----------
@@ -59,8 +70,8 @@ def make_folds(y, groups, n_folds, seed, argument="folds"):
     Raises
     ------
     ValueError
-        If there are fewer slides, or fewer samples of each class, than folds; or `y` is not names
-        of classes.
+        If there are fewer slides, or fewer samples of each class, than folds; if there is one class
+        alone, or outside a fold; or `y` is not names of classes.
     """
     n_slides = None if groups is None else len(np.unique(groups))
     if n_slides is not None and n_slides < n_folds:
@@ -77,7 +88,41 @@ def make_folds(y, groups, n_folds, seed, argument="folds"):
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     splitter = kind(n_folds, shuffle=True, random_state=seed)
     with naming("y", "names of classes"):
-        return list(splitter.split(np.zeros(len(y)), y, groups))
+        folds = list(splitter.split(np.zeros(len(y)), y, groups))
+    if not all(len(test) for _, test in folds):
+        folds = list(GroupKFold(n_folds).split(y, y, groups))
+    check_classes(y, [train for train, _ in folds], argument)
+    return folds
+
+
+def check_classes(y, parts, argument):
+    """Refuse folds without which one class is left to train on.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels.
+    parts : list of ndarray
+        Of each fold the rows that train, indices or mask.
+    argument : str
+        What messages call the number of folds.
+
+    Raises
+    ------
+    ValueError
+        Naming the fold and the class.
+    """
+    for number, rows in enumerate(parts, 1):
+        classes = np.unique(y[rows]).tolist()
+        if len(classes) > 1:
+            continue
+        if len(np.unique(y)) == 1:
+            raise argument_error("y", f"got 1 class, {classes}; wants two or more.")
+        raise argument_error(
+            argument,
+            f"got {len(parts)}, but fold {number} of them leaves one class to train on, "
+            f"{classes[0]!r}; wants each class in two folds or more.",
+        )
 
 
 def run_folds(path, methods, folds, classes, progress, *, n_jobs, verbose, lines=False):
@@ -187,7 +232,7 @@ def answers(estimator, X, rows, classes, fit_seconds=np.nan):
     rows : ndarray of shape (n,)
         Their numbers.
     classes : ndarray of shape (n_classes,)
-        All classes, sorted; those of the estimator among them.
+        All classes, sorted; those of the estimator among them. Texts are names of these.
     fit_seconds : float, default=nan
         What training took.
 
@@ -203,15 +248,28 @@ def answers(estimator, X, rows, classes, fit_seconds=np.nan):
         proba = estimator.predict_proba(X)
         y_pred = estimator.classes_[proba.argmax(axis=1)]
         cells[:, _N_FIXED:] = 0  # for a class that the training part lacked
-        cells[:, _N_FIXED + np.searchsorted(classes, estimator.classes_)] = proba
+        cells[:, _N_FIXED + _places(estimator.classes_, classes)] = proba
     else:
         y_pred = estimator.predict(X)
     cells[:, 2:4] = fit_seconds, time.perf_counter() - start
-    cells[:, 1] = np.searchsorted(classes, y_pred)
+    cells[:, 1] = _places(y_pred, classes)
     if hasattr(estimator, "localize"):
         cells[:, 4:6] = estimator.transform(X)
         cells[:, 6:12] = estimator.localize(X).reshape(len(X), 6)
     return cells
+
+
+def _places(labels, classes):
+    """Find labels among sorted classes."""
+    return np.searchsorted(classes, named(labels) if classes.dtype.kind == "U" else labels)
+
+
+def named(labels):
+    """Write labels as tables do; an array of texts stays as it is."""
+    labels = np.asarray(labels)
+    if labels.dtype.kind == "U":
+        return labels
+    return np.array([as_text(label) for label in labels.tolist()])
 
 
 def scores_of(parts, patches, classes, domains=None):

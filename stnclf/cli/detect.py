@@ -13,7 +13,9 @@ import click
 import numpy as np
 from sklearn.base import clone
 
+from .._utils.names import as_text
 from .._utils.printable import counted
+from .._utils.values import is_missing
 from ..annotations import resolve_image
 from ..metrics import detection_curve
 from ..metrics._detection_curve import best_thresholds
@@ -23,7 +25,7 @@ from ..scan import scan_slides
 from ..slides import Slide
 from ..slides._slide import name_of
 from ..slides._tissue import metric_mpp
-from .cautions import caution_about_unclassed, cautions_about_few_cells
+from .cautions import caution_about_classes, caution_about_unclassed, cautions_about_few_cells
 from .messages import say
 from .tables import by_base_name, first_few, is_one_of, read_table
 
@@ -133,6 +135,7 @@ def run_detection(estimator, found, folds, folder, opened, cells, radius_um, *, 
         for name, table in zip(names, each):
             for axis in "xy":
                 table[axis] = table[axis] * opened[name].mpp
+            table["label"] = [as_text(label) for label in table["label"]]
         everything = dict(zip(names, each))
         base = [name_of(opened[name]) for name in choosing]
         there = cells[cells["image"].isin(base)], _joined([everything[n] for n in choosing])
@@ -140,7 +143,7 @@ def run_detection(estimator, found, folds, folder, opened, cells, radius_um, *, 
         thresholds = best_thresholds(curves)
         few = {
             label: text
-            for label in sorted({*curves} & {*found.y.tolist()})
+            for label in sorted({*curves} & {*_names_of(found.y).values()})
             for text in cautions_about_few_cells({label: curves[label]}, thresholds)
         }
         table = _joined([everything[name] for name in scored])
@@ -163,6 +166,11 @@ def _trained(estimator, found, rows, path):
     save(model, path)
     checkpoint.unlink(missing_ok=True)
     return model
+
+
+def _names_of(y):
+    """Map how classes may be written in annotations to their names in tables."""
+    return {str(label): as_text(label) for label in np.unique(y).tolist()}
 
 
 def _joined(tables):
@@ -262,7 +270,15 @@ def evaluate_detection(estimators, found, folds, where, *, folder, radius_um, jo
         several.
     """
     opened, cells = where
-    labels = sorted({*cells["label"].dropna()} & {*found.y.tolist()})
+    names = _names_of(found.y)
+    named = [k if is_missing(k) else names.get(k, as_text(k)) for k in cells["label"]]
+    cells = cells.assign(label=named)
+    labels = sorted({*cells["label"].dropna()} & {*names.values()})
+    if not labels:
+        there = ("the classes of the patches", names)
+        raise ValueError(
+            caution_about_classes(there, ("those of --annotations", cells["label"].dropna()))
+        )
     scored, shown = {}, {}
     # A resolution of 1 that no file has is any unit.
     unit = "px" if all(metric_mpp(slide) is None for slide in opened.values()) else "um"

@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from .._utils.printable import counted, printable
 from .._version import __version__
 from .cautions import (
     all_in_the_middle,
+    caution_about_classes,
     cautions_about_balance,
     cautions_about_model,
     cautions_about_scores,
@@ -99,7 +101,7 @@ _USED_WITH_A_MODEL += ("domain", "slide_table")
 @click.option(
     "--radius",
     "radius_um",
-    type=float,
+    type=POSITIVE,
     default=7.5,
     show_default=True,
     help="Largest distance in micrometres of a detection from its cell.",
@@ -148,11 +150,14 @@ def evaluate(
         check_counts("--detect", "radius_um", "slide_mpp", "format", "columns")
     if out is not None:
         unfinished = [beside(out, ".progress"), beside(out, ".folds")]
-        check_output(out, overwrite=overwrite, resume=resume, unfinished=unfinished)
+        check_output(
+            out, overwrite=overwrite, resume=resume, unfinished=unfinished, endings=("", ".json")
+        )
     if report is not None:
         allowed = overwrite or resume
         check_output(report, overwrite=allowed, option="--report", endings=PAGES)
     found = load_patches(patches)
+    _check_patches(found, patches, is_shown=report is not None and detect is None)
     if detect is not None:
         if model is not None or domain is not None:
             raise click.UsageError("--detect excludes --model and --domain.")
@@ -201,13 +206,28 @@ def evaluate(
         )
         run.write(f"{text}\n".encode())
         if report is not None:
-            _write_page(report, found, scored, histories, settings, job)
+            _write_page(report, job.found, scored, histories, settings, job)
         run.forget()
     _show(results, domains is not None)
     _say_cautions(cautions)
     best = max(results, key=lambda name: results[name]["macro_f1"])
     score = f"{'best ' if len(results) > 1 else ''}macro F1 {results[best]['macro_f1']:.3f}"
     say(f"{out or patches}: {counted(len(found.X), 'patch', 'patches')}; {score} ({best})")
+
+
+def _check_patches(found, patches, is_shown):
+    """Refuse what cannot be scored, or shown, before anything is trained."""
+    from .._utils.labels import as_labels
+    from ..report._evaluation import as_classes, check_image_array
+
+    if not len(found.X):
+        raise ValueError(f"{patches}: has no patches; wants some of two classes or more.")
+    with about_file(patches):
+        as_classes(found.y, "y")
+        if found.groups is not None:
+            as_labels(found.groups, "groups")
+        if is_shown:
+            check_image_array(found.X)
 
 
 def _say_cautions(cautions):
@@ -218,14 +238,22 @@ def _say_cautions(cautions):
 class _OneModel:
     """A trained model, scored on all patches as it is."""
 
-    cautions = ()
-
     def __init__(self, model, patches, found, device):
         from ..persistence import load
+        from .crossval import named
 
         self.model, self.patches, self.found = model, patches, found
         self.estimator = load(model, device)
-        self.classes = np.union1d(self.estimator.classes_, found.y)
+        sides = self.estimator.classes_, found.y
+        if len({classes.dtype.kind == "U" for classes in sides}) == 2:
+            sides = tuple(map(named, sides))  # NumPy would write True as 1
+            self.found = replace(found, y=sides[1])
+        self.classes = np.union1d(*sides)
+        caution = caution_about_classes(
+            (f"the classes of {model.name}", sides[0].tolist()),
+            (f"those of {patches.name}", sides[1].tolist()),
+        )
+        self.cautions = [] if caution is None else [caution]
         self.patch_size = self.estimator.patch_size_
         self.what = {"model": describe_file(model), "device": self.estimator.device}
         self.settings = {"model": printable(str(model))}
@@ -346,6 +374,7 @@ def _detect(
     from .._utils.run import Run
     from ..report import write_report
     from ..report._detections import detection_table
+    from .crossval import check_classes
     from .detect import detection_folds, evaluate_detection, slides_and_cells
     from .patch_folder import describe_slides
 
@@ -356,6 +385,8 @@ def _detect(
         raise click.BadParameter("'features' cannot scan.", param_hint="'--method'")
     estimators = build(methods, found.facts, **options)
     splits = detection_folds(found.groups, folds, options["random_state"])
+    with about_file(patches):
+        check_classes(found.y, [np.isin(found.groups, names) for names, *_ in splits], "folds")
     say_override(slides_below(slides, np.unique(found.groups).tolist()), slide_mpp)
     slide_mpp = found.facts.get("slide_mpp") if slide_mpp is None else slide_mpp
     parameters = {name: repr(est.get_params()) for name, est in estimators.items()}

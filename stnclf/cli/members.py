@@ -34,13 +34,13 @@ def folds_of_members(patches, n_members, seed):
     """
     folds = make_folds(patches.y, patches.groups, n_members, seed, argument="ensemble")
     classes = np.unique(patches.y)
-    for i, (train, _) in enumerate(folds):
+    for number, (train, _) in enumerate(folds, 1):
         lacking = np.setdiff1d(classes, patches.y[train])
         if len(lacking):
             raise argument_error(
                 "ensemble",
-                f"got {n_members}, but without fold {i} there are no patches of "
-                f"{lacking.tolist()}; wants every class on slides of two folds.",
+                f"got {n_members}, but without fold {number} of them there are no patches of "
+                f"{lacking.tolist()}; wants each class in two folds or more.",
             )
     return folds
 

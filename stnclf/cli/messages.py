@@ -31,7 +31,8 @@ _DEBUG = "stnclf.debug"
 _EXPECTED = (OSError, ValueError, TypeError, ImportError, FloatingPointError)
 
 #: Arguments that are what a file holds: of a table, rows and columns are named behind them.
-_TABLES, _ARRAYS = ("annotations", "detections", "table"), ("X", "y", "centers", "neighbors")
+_TABLES = ("annotations", "detections", "table")
+_ARRAYS = ("X", "y", "centers", "groups", "neighbors")
 
 #: How warnings about data begin, which carry no argument.
 _DATA = r"(annotations|detections|table)(: |, )|Input (?=X )|(?=X: |y: |centers: )"

@@ -9,8 +9,8 @@ import click
 import numpy as np
 
 from .._utils.identity import describe_file, run_identity
-from .._utils.names import base_name
-from .._utils.printable import counted
+from .._utils.names import as_text, base_name
+from .._utils.printable import counted, listed
 from .._utils.run import Run
 from .._version import __version__
 from ..annotations import resolve_image
@@ -138,11 +138,7 @@ def mine(
     how = {"mpp": slide_mpp, "columns": columns, "slides": slides}
     cells = read_table(annotations, format, only=is_one_of(names), **how)[0]
     _check_annotated(found, cells, annotations, patches)
-    if background_label in _classes_of_cells(found):
-        raise click.BadParameter(
-            f"'{background_label}' is a class of cells in {patches}; wants one of its own.",
-            param_hint="'--background-label'",
-        )
+    background = _background_class(background_label, found, patches)
     estimator = load(model, device)
     wanted = choose_labels(labels, estimator.classes_.tolist())
     mpp = estimator.mpp if estimator.mpp is not None else facts.get("mpp")
@@ -175,7 +171,7 @@ def mine(
                     cells,
                     n=n,
                     radius_um=radius_um,
-                    label=background_label,
+                    label=background,
                     labels=wanted,
                     min_probability=min_probability,
                     mpp=mpp,
@@ -190,7 +186,7 @@ def mine(
             if not any(scans.iterdir()):
                 scans.rmdir()
         new = _cut(negatives, slides, found, slide_mpp)
-        y = append_label(found.y, background_label, len(negatives))
+        y = append_label(found.y, background, len(negatives))
         remove_patches(work)
         make_folder(work, out)
         _join(work / "X.npy", found.X, new)
@@ -211,8 +207,45 @@ def mine(
     say(text if len(new) == n else text + fewer)
 
 
-def _classes_of_cells(found):
-    return {str(label) for label in np.unique(found.y[found.has_cell])}
+def _background_class(text, found, patches):
+    """Turn --background-label into a class of the kind of the others, which no cell has."""
+    kind = found.y.dtype
+    of_cells = [as_text(label) for label in np.unique(found.y[found.has_cell]).tolist()]
+    free = [False, True] if kind.kind == "b" else range(len(of_cells) + 1)
+    free = next((str(label) for label in free if str(label) not in of_cells), None)
+    if free is None:
+        raise ValueError(
+            f"{patches}: both classes, False and True, are of cells; wants numbers or words in y "
+            "for a third one, of background."
+        )
+    advice = f"--background-label {free} is one"
+    try:
+        label = _read_as(text, kind)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"'{text}' is no label of the kind of those in {patches}, {listed(of_cells)[1:-1]}; "
+            f"{advice}.",
+            param_hint="'--background-label'",
+        ) from None
+    if as_text(label.item()) in of_cells:
+        own = "wants one of its own" if kind.kind in "US" else advice
+        raise click.BadParameter(
+            f"'{text}' is a class of cells in {patches}; {own}.",
+            param_hint="'--background-label'",
+        )
+    return label
+
+
+def _read_as(text, kind):
+    """Read a label as an array of this dtype holds it."""
+    if kind.kind in "US":
+        return np.str_(text)
+    if kind.kind == "b":
+        return np.bool_(("False", "True").index(text))
+    label = kind.type(float(text) if kind.kind == "f" else int(text))
+    if not np.isfinite(label):
+        raise ValueError
+    return label
 
 
 def _check_annotated(found, cells, annotations, patches):

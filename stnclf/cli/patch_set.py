@@ -282,3 +282,17 @@ def _check(patches):
     near = patches.neighbors
     if near is not None and (near.ndim != 3 or len(near) != n or near.shape[2] != 3):
         raise ValueError(f"neighbors has shape {near.shape}, wants ({n}, k, 3)")
+    if patches.groups is not None and patches.groups.dtype.kind == "f":
+        _refuse_rows("groups", ~np.isfinite(patches.groups), "a name or number")
+    if patches.centers is not None and patches.centers.dtype.kind == "f":
+        nobody = np.isnan(patches.centers).all(axis=1)
+        broken = ~np.isfinite(patches.centers).all(axis=1) & ~nobody
+        _refuse_rows("centers", broken, "(x, y), or NaN for both where there is no cell")
+
+
+def _refuse_rows(name, broken, wants):
+    if broken.any():
+        raise ValueError(
+            f"{name} holds NaN or infinity for {int(broken.sum())} of {len(broken)} patches, the "
+            f"first at index {int(broken.argmax())}; wants {wants}"
+        )

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._utils.errors import check_utf8
 from .._utils.identity import describe_file, run_identity
+from .._utils.names import PROBABILITY_PREFIX, as_text
 from .._utils.optional import import_pandas
 from .._utils.printable import counted
 from .._version import __version__
@@ -79,11 +80,11 @@ def _write(estimator, columns, run):
         **columns,
         "x": cells[:, 0],
         "y": cells[:, 1],
-        "label": classes[best],
+        "label": np.array([as_text(label) for label in classes.tolist()], dtype=object)[best],
         "probability": proba.max(axis=1),
     }
-    for name, column in zip(classes.tolist(), proba.T):
-        table[f"probability_{name}"] = column
+    for label, column in zip(classes.tolist(), proba.T):
+        table[f"{PROBABILITY_PREFIX}{as_text(label)}"] = column
     if cells.shape[1] > 2 + len(classes):
         table["disagreement"] = cells[:, -1]
     text = import_pandas().DataFrame(table).to_csv(index=False, lineterminator="\n")

@@ -145,10 +145,11 @@ def scan_command(
     left_out = []
     try:
         with on_cluster(scheduler):
-            for path, table, error in _scan_each(estimator, slides, outs, slide_mpp, how):
+            for path, slide, table, error in _scan_each(estimator, slides, outs, slide_mpp, how):
                 if error is None:
                     n_done, n_cells = n_done + 1, n_cells + len(table)
-                    left_out += [table.attrs["left_out"]] if "left_out" in table.attrs else []
+                    if "left_out" in table.attrs:
+                        left_out.append((*_size_of(slide), table.attrs["left_out"]))
                     n_skipped += len(table.attrs.get("skipped", ()))
                 else:
                     report(error, path)
@@ -180,7 +181,7 @@ def _slides_in(path):
 
 
 def _scan_each(estimator, paths, outs, slide_mpp, how):
-    """Scan slides; yield path and table, or path, None and an error."""
+    """Scan slides; yield path, slide, table and None, or path, None, None and an error."""
     from ..scan._many import scan_each
     from ..slides import Slide
 
@@ -191,7 +192,7 @@ def _scan_each(estimator, paths, outs, slide_mpp, how):
             check_utf8("slides", path.name)
             slides.append((path, Slide(path, slide_mpp), target(out)))
         except (OSError, ValueError) as error:
-            yield path, None, error
+            yield path, None, None, error
     there = (
         {}
         if not how["resume"]
@@ -205,18 +206,29 @@ def _scan_each(estimator, paths, outs, slide_mpp, how):
     # On one machine slides come one after the other, each with all jobs: that takes the memory
     # of one. On a cluster there are as many jobs at a time as there are workers.
     results = scan_each(estimator, slides, outs, **how)
-    for path, out, (table, error) in zip(paths, outs, results):
+    for path, slide, out, (table, error) in zip(paths, slides, outs, results):
         if error is None and out in there:
             say_complete(out)
-        yield path, table, error
+        yield path, slide, table, error
+
+
+def _size_of(slide):
+    """Return how many pixels a slide has, and how many micrometres one of them is, or None."""
+    from ..slides._tissue import metric_mpp
+
+    with slide:
+        width, height = slide.size
+        return width * height, metric_mpp(slide)
 
 
 def _glass(left_out):
-    """Say how much of the slides was taken for glass."""
-    if not any(found["share"] for found in left_out):
+    """Say how much of the slides was taken for glass, of all their area."""
+    if not any(found["share"] for *_, found in left_out):
         return ""
-    share = 100 * sum(found["share"] for found in left_out) / len(left_out)
-    if any(found["mm2"] is None for found in left_out):
+    in_mm = all(mpp is not None for _, mpp, _ in left_out)
+    areas = [n_pixels * mpp**2 if in_mm else n_pixels for n_pixels, mpp, _ in left_out]
+    empty = sum(area * found["share"] for area, (*_, found) in zip(areas, left_out))
+    share = 100 * empty / sum(areas)
+    if not in_mm:
         return f"; {share:.0f} % without tissue, not looked at"
-    area = sum(found["mm2"] for found in left_out)
-    return f"; {area:.3g} mm2 ({share:.0f} %) without tissue, not looked at"
+    return f"; {empty / 1e6:.3g} mm2 ({share:.0f} %) without tissue, not looked at"

@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from .._utils.files import check_writable, write_atomically
-from .._utils.names import base_name, composed
+from .._utils.names import base_name, composed, same_name
 from .._utils.optional import import_pandas
 from .._utils.printable import counted, printable
 from .._utils.run import read_sidecar, write_sidecar
@@ -21,6 +21,7 @@ from ..annotations._readers import BESIDE_TABLES
 from ..annotations._slide_facts import BOUNDED, stem_of
 from .cautions import (
     caution_about_choice,
+    caution_about_classes,
     caution_about_ignored,
     caution_about_unclassed,
     cautions_about_few_cells,
@@ -34,6 +35,7 @@ from .common import (
     choose_labels,
     column_option,
     examples,
+    labels_by_name,
     out_option,
     overwrite_option,
 )
@@ -70,10 +72,12 @@ _CLEARLY = 0.05
 @click.option(
     "--radius",
     "radius_um",
-    type=float,
+    type=POSITIVE,
     help="Largest distance of a detection from its cell in micrometres.  [default: 7.5]",
 )
-@click.option("--radius-px", type=float, help="The same in pixels of level 0; needs no resolution.")
+@click.option(
+    "--radius-px", type=POSITIVE, help="The same in pixels of level 0; needs no resolution."
+)
 @click.option(
     "--slide-mpp",
     "--mpp",
@@ -124,7 +128,7 @@ def score(
         raise click.UsageError("--choose and --min-probability exclude each other.")
     if radius_um is not None and radius_px is not None:
         raise click.UsageError("--radius and --radius-px exclude each other.")
-    for path, option, endings in ((out, "--out", ()), (plot, "--plot", _PICTURES)):
+    for path, option, endings in ((out, "--out", ("", ".json")), (plot, "--plot", _PICTURES)):
         if path is not None:
             check_output(path, overwrite=overwrite, option=option, endings=endings)
     found, scanned = _read_detections(detections)
@@ -155,6 +159,9 @@ def score(
     without = sorted({*found["image"]} - {*cells["image"]})
     known = sorted({*cells["label"], *found["label"]}, key=str)
     ignored = None if labels else caution_about_ignored(cells["label"])
+    others_named = caution_about_classes(
+        (f"the classes of {detections}", found["label"]), (f"those of {truth}", cells["label"])
+    )
     labels = choose_labels(labels, known) or known
     # What is found on one of them counts neither way.
     cells = import_pandas().concat([cells, unclassed]) if len(unclassed) else cells
@@ -199,7 +206,8 @@ def score(
         n, names = int(found["image"].isin(without).sum()), first_few([repr(w) for w in without])
         say(f"no cell of {truth} is on {names}: {_there(n)} as false")
     few = cautions_about_few_cells(curves, thresholds) if choose else []
-    for text in (caution, caution_about_unclassed(truth, len(unclassed)), ignored, *few):
+    about = (caution_about_unclassed(truth, len(unclassed)), ignored, others_named)
+    for text in (caution, *about, *few):
         if text is not None:
             say(f"caution: {text}")
     for label in _at_the_end(curves, thresholds, _limit(detections)) if choose else ():
@@ -351,7 +359,9 @@ def _tuned(path, thresholds):
     from ..persistence import load
 
     estimator = load(path)
-    unknown = [k for k in thresholds if k not in estimator.classes_.tolist()]
+    classes = labels_by_name(estimator.classes_.tolist())
+    thresholds = {same_name(classes, k): value for k, value in thresholds.items()}
+    unknown = [k for k in thresholds if k not in classes]
     if unknown or not thresholds:
         raise click.BadParameter(
             f"'{path}' knows no class {unknown[0]!r}; choose with --label."
@@ -361,7 +371,7 @@ def _tuned(path, thresholds):
         )
     estimator.detection_thresholds_ = {
         **getattr(estimator, "detection_thresholds_", {}),
-        **thresholds,
+        **{classes[k]: value for k, value in thresholds.items()},
     }
     return estimator
 

@@ -16,7 +16,7 @@ from ..annotations._folders_below import slides_in_folders_below
 from ..annotations._io import read_chosen
 from ..annotations._readers import READ
 from ..annotations._slide_facts import SLIDE_ENDINGS, find_slide, is_slide_of, stem_of
-from ..annotations._table import DoesNotApply, NeedsLabel, NeedsResolution
+from ..annotations._table import DoesNotApply, NeedsLabel, NeedsResolution, joined
 
 __all__ = [
     "LABEL_HELP",
@@ -328,7 +328,7 @@ def needs_resolution(error):
 def read_tables(paths, format="auto", *, mpp=None, **how):
     """Read several files as one table; tell whether one of them used `mpp`."""
     tables, used = zip(*(read_table(path, format, mpp=mpp, **how) for path in paths))
-    table = tables[0] if len(tables) == 1 else import_pandas().concat(tables, ignore_index=True)
+    table = tables[0] if len(tables) == 1 else joined(tables)
     return table, any(used)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import inspect
 import os
 import re
 from functools import partial
@@ -85,8 +84,7 @@ def train(patches, out, method, stages, ensemble, overwrite, resume, progress, *
                 raise _other_run(out, "was begun", _with_members(other), _with_members(ensemble))
         if resume and out.exists() and not begun:
             _check_same_model(out, estimator, ensemble)
-            stages = inspect.signature(estimator.fit).parameters["stages"].default
-            _check_same_inputs(out, made_of, stages=list(stages))
+            _check_same_inputs(out, made_of, stages=list(estimator._stages()))
             say_complete(out)
             return
         # Another run may have finished since the first look.

@@ -70,9 +70,10 @@ def detection_score(
     ------
     ValueError
         If a table lacks a column, holds NaN or infinity for a position or probability, or lacks
-        the image of some cells; if no image is in both tables and one has another name in each,
-        ``a.svs`` and ``a.tif``; if labels read the same and are not, 1 and "1"; if `mpp` or the
-        radius is not a positive number, both radii are given, or `labels` is no sequence.
+        the image of some cells, or of all where the other has several; if an image has another
+        name in each table, ``a.svs`` and ``a.tif``; if labels read the same and are not, 1 and
+        "1"; if `mpp` or the radius is not a positive number, both radii are given, or `labels` is
+        no sequence.
 
     Warns
     -----
@@ -134,6 +135,7 @@ def matched_detections(
     """
     radius = _radius(mpp, radius_um, radius_px)
     cells, found = _as_cells(truth, "truth"), _as_cells(detections, "detections")
+    _leave_out_empty_images({"truth": cells, "detections": found})
     if cells["image"] is None or found["image"] is None:
         for table in (cells, found):
             table["image"] = [None] * len(table["label"])
@@ -162,21 +164,42 @@ def matched_detections(
     }
 
 
+def _leave_out_empty_images(tables: dict[str, dict[str, Any]]) -> None:
+    """Take a column of images with nothing in it for none, unless the other table has several."""
+    known = {
+        name: {image for image in table["image"] or () if not is_missing(image)}
+        for name, table in tables.items()
+    }
+    for (name, table), other in zip(tables.items(), reversed(tables)):
+        if not table["image"] or known[name]:
+            continue
+        if len(known[other]) > 1:
+            raise argument_error(
+                name,
+                f"no row says its image, but {other} has {len(known[other])}; wants the image of "
+                "each cell.",
+            )
+        table["image"] = None
+
+
 def _check_images(truth: set[Any], detections: set[Any]) -> None:
     """Refuse tables that call the same images by other names; warn if no image is in both.
 
     That alone is no mistake: of two slides, one may have cells, and the other what is found.
     """
-    if not truth or not detections or truth & detections:
+    if not truth or not detections:
         return
-    cells, found = sorted(truth, key=str), sorted(detections, key=str)
+    common = truth & detections
+    cells, found = (sorted(names - common, key=str) for names in (truth, detections))
     same = same_but_for_place(cells, found)
     if same is not None:
         raise argument_error(
             "detections",
-            f"got the image {same[1]!r}, but truth has {same[0]!r}, and no image is in both; wants "
-            "the same names in both tables.",
+            f"got the image {same[1]!r}, but truth has {same[0]!r}; wants the same names in both "
+            "tables.",
         )
+    if common:
+        return
     warnings.warn(
         f"truth and detections have no image in common: truth is on {listed(cells)}, detections on "
         f"{listed(found)}; all detections count as false, and all cells as missed.",
@@ -313,8 +336,6 @@ def _as_cells(table: Table, name: str) -> dict[str, Any]:
             f"{broken.argmax()}."
         )
     images = columns["image"]
-    if images and all(map(is_missing, images)):
-        images = None
     return {
         "label": [None if is_missing(label) else _one_form(label) for label in columns["label"]],
         "image": images and [_one_form(image) for image in images],

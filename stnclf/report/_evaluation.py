@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from .._utils.containers import as_floats
+from .._utils.errors import argument_error
 from .._utils.labels import as_labels, refuse_lookalikes
+from .._utils.pixel_unit import PixelUnit
 from .._utils.points import as_points
 from .._utils.probabilities import proba_by_name
 from .._utils.typing import Floats, RandomState, Scores, Size
@@ -26,13 +28,19 @@ from ..metrics import (
 from ._domains import scores_by_part
 
 __all__ = [
+    "as_classes",
     "central_size",
     "check_count",
     "check_image_array",
     "check_length",
+    "check_proba",
     "check_shape",
     "evaluate",
 ]
+
+
+#: How far floats may lie beyond 0 to 1, as where an estimator is asked.
+_OVERSHOOT = 0.5
 
 
 def evaluate(
@@ -125,12 +133,11 @@ def evaluate(
     >>> round(scores["macro_f1"], 3), scores["confusion"]
     (0.733, [[2, 1], [0, 1]])
     """
-    true, pred = as_labels(y_true, "y_true"), as_labels(y_pred, "y_pred")
+    true = as_classes(y_true, "y_true")
+    pred = as_classes(y_pred, "y_pred", y_true=true)
     check_length(pred, "y_pred", len(true))
-    refuse_lookalikes({"y_true": set(true.tolist()), "y_pred": set(pred.tolist())})
     seen = np.unique(np.concatenate([true, pred]))
-    labels = seen if labels is None else as_labels(labels, "labels")
-    refuse_lookalikes({"y_true": set(true.tolist()), "labels": labels.tolist()})
+    labels = seen if labels is None else as_classes(labels, "labels", y_true=true)
     unknown = sorted(set(seen.tolist()) - set(labels.tolist()))
     if unknown:
         raise ValueError(f"labels must hold every class that occurs, but lacks {unknown}.")
@@ -142,7 +149,7 @@ def evaluate(
 
     check_count("n_bootstrap", n_bootstrap, 1)
     if proba is not None:
-        proba = proba_by_name("proba", proba, labels)
+        proba = check_proba(proba, "proba", len(true), labels)
     columns = {"labels": labels, "zero_division": 0}
     by_class = precision_recall_fscore_support(true, pred, **columns)
     average = precision_recall_fscore_support(true, pred, average="weighted", **columns)
@@ -227,6 +234,30 @@ def _class_scores(values: Sequence[Any], support: int) -> Scores:
     return {**scores, "support": int(support)}
 
 
+def as_classes(values: ArrayLike, name: str, **others: NDArray[Any]) -> NDArray[Any]:
+    """Check classes of samples, words or whole numbers, and that they are of the kind of others."""
+    labels = as_labels(values, name)
+    if labels.dtype.kind == "O":
+        labels = np.array(labels.tolist())
+    broken = np.zeros(len(labels), dtype=bool)
+    if labels.dtype.kind == "f":
+        broken = labels != np.rint(labels)
+    elif labels.dtype.kind not in "biuU":
+        broken[:] = True
+    if broken.any():
+        first = labels[broken][:1].tolist()[0]
+        raise argument_error(name, f"got {first!r}, wants classes: words or whole numbers.")
+    for other, known in others.items():
+        refuse_lookalikes({other: set(known.tolist()), name: set(labels.tolist())})
+        if (known.dtype.kind == "U") != (labels.dtype.kind == "U"):
+            raise argument_error(
+                name,
+                f"got the label {labels[:1].tolist()[0]!r}, but {other} has "
+                f"{known[:1].tolist()[0]!r}; wants labels of one type.",
+            )
+    return labels
+
+
 def check_length(values: Sized, name: str, n: int) -> None:
     if len(values) != n:
         raise ValueError(f"{name} must have {n} rows, got {len(values)}.")
@@ -238,6 +269,16 @@ def check_shape(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}.")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity.")
+    return array
+
+
+def check_proba(proba: ArrayLike, name: str, n: int, labels: NDArray[Any]) -> Floats:
+    """Check probabilities of each class."""
+    array = check_shape(proba_by_name(name, proba, labels), name, (n, len(labels)))
+    try:
+        reliability_curve(np.resize(labels, n), array, labels=labels)  # only for its check
+    except ValueError as error:
+        raise ValueError(str(error).replace("proba", name, 1)) from error
     return array
 
 
@@ -256,6 +297,14 @@ def check_image_array(X: ArrayLike) -> NDArray[Any]:
         )
     if X.dtype != np.uint8 and not np.issubdtype(X.dtype, np.floating):
         raise ValueError(f"X must be uint8 or float, got {X.dtype}.")
+    if X.dtype != np.uint8 and X.size:
+        unit = PixelUnit.of(X)
+        if not (unit.low >= -_OVERSHOOT and unit.high <= 1 + _OVERSHOOT):
+            raise argument_error(
+                "X",
+                f"got floats from {unit.low:g} to {unit.high:g}, wants uint8, or floats from 0 to "
+                "1.",
+            )
     return X
 
 

@@ -3,13 +3,13 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .._utils.labels import as_labels, refuse_lookalikes
 from .._utils.points import as_points
-from .._utils.probabilities import proba_by_name
 from ._evaluation import (
+    as_classes,
     central_size,
     check_image_array,
     check_length,
+    check_proba,
     check_shape,
 )
 
@@ -29,15 +29,15 @@ def check_examples(X, y_true, y_pred, proba, classes, corners, centers, patch_si
     """Check what is drawn; give it in the order in which `draw_examples` takes it."""
     X = check_image_array(X)
     n = len(X)
-    true, pred = as_labels(y_true, "y_true"), as_labels(y_pred, "y_pred")
+    true = as_classes(y_true, "y_true")
+    pred = as_classes(y_pred, "y_pred", y_true=true)
     check_length(true, "y_true", n)
     check_length(pred, "y_pred", n)
-    refuse_lookalikes({"y_true": set(true.tolist()), "y_pred": set(pred.tolist())})
     if proba is not None:
         if classes is None:
             raise ValueError("classes must be given with proba, to name its columns.")
-        classes = as_labels(classes, "classes")
-        proba = check_shape(proba_by_name("proba", proba, classes), "proba", (n, len(classes)))
+        classes = as_classes(classes, "classes")
+        proba = check_proba(proba, "proba", n, classes)
     if corners is not None:
         corners = check_shape(corners, "corners", (n, 4, 2))
     if centers is not None:

@@ -9,16 +9,17 @@ import numpy as np
 from PIL import Image
 
 from .._utils.image_files import load_images
-from .._utils.labels import as_labels, refuse_lookalikes
+from .._utils.labels import as_labels
 from .._utils.points import as_points
-from .._utils.probabilities import proba_by_name
 from .._utils.values import check_positive
 from ..geometry import patch_origin, theta_centers, window_corners
 from ..metrics import localization_error
 from ._curves import class_curves
 from ._evaluation import (
+    as_classes,
     check_image_array,
     check_length,
+    check_proba,
     check_shape,
     evaluate,
 )
@@ -171,13 +172,12 @@ def check_predictions(predictions, y_true, labels, centers, groups=None, domains
         raise TypeError(f"predictions must be a dict by method, got {predictions!r:.80}.")
     if y_true is None:
         raise ValueError("y_true must be given with predictions.")
-    true = as_labels(y_true, "y_true")
+    true = as_classes(y_true, "y_true")
     methods = {str(n): _check_method(str(n), m, true) for n, m in predictions.items()}
     if labels is None:
         named = [m["y_pred"] for m in methods.values() if m["y_pred"] is not None]
         labels = np.unique(np.concatenate([true, *named]))
-    labels = as_labels(labels, "labels")
-    refuse_lookalikes({"y_true": set(true.tolist()), "labels": labels.tolist()})
+    labels = as_classes(labels, "labels", y_true=true)
     if centers is not None:
         centers = as_points(centers, "centers", missing=True, n=len(true))
     for name, method in methods.items():
@@ -201,19 +201,16 @@ def _check_method(name, method, true):
     if method["y_pred"] is None and method["proba"] is None:
         raise ValueError(f"{where} must hold y_pred or proba.")
     if method["y_pred"] is not None:
-        method["y_pred"] = as_labels(method["y_pred"], f"{where}['y_pred']")
+        method["y_pred"] = as_classes(method["y_pred"], f"{where}['y_pred']", y_true=true)
         check_length(method["y_pred"], f"{where}['y_pred']", len(true))
-        seen = {"y_true": true, f"{where}['y_pred']": method["y_pred"]}
-        refuse_lookalikes({name: set(labels.tolist()) for name, labels in seen.items()})
     return method
 
 
 def _check_values(where, method, n, labels):
     if method["proba"] is not None:
-        method["proba"] = proba_by_name(f"{where}['proba']", method["proba"], labels)
-    for key, shape in (("proba", (n, len(labels))), ("theta", (n, 2, 3))):
-        if method[key] is not None:
-            method[key] = check_shape(method[key], f"{where}[{key!r}]", shape)
+        method["proba"] = check_proba(method["proba"], f"{where}['proba']", n, labels)
+    if method["theta"] is not None:
+        method["theta"] = check_shape(method["theta"], f"{where}['theta']", (n, 2, 3))
     if method["centers"] is not None:
         method["centers"] = as_points(method["centers"], f"{where}['centers']", n=n)
     if method["y_pred"] is None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
+from collections.abc import Mapping
 from itertools import compress
+from numbers import Real
 
 import numpy as np
 from PIL import Image
@@ -83,8 +86,7 @@ def _one_slide(name, parts, most_bytes, n_crops):
         for one in (data["cells"], data["truth"]):
             if one is not None:
                 one["label"] = [data["labels"].index(label) for label in one["label"]]
-        thresholds = (parts.get("thresholds") or {}).items()
-        thresholds = {composed(str(k)): float(v) for k, v in thresholds}
+        thresholds = _thresholds(name, parts.get("thresholds"))
         data["thresholds"] = [thresholds.get(label, 0.0) for label in data["labels"]]
         data["density"] = None
         if found is not None and len(found["x"]):
@@ -95,6 +97,21 @@ def _one_slide(name, parts, most_bytes, n_crops):
         data["crops"] = _crops(slide, mpp, side, data["cells"], data["truth"], n_crops)
     data["fields"] = _fields(name, parts.get("fields"))
     return data
+
+
+def _thresholds(name, thresholds):
+    """Check thresholds by class; None is none."""
+    if thresholds is None:
+        return {}
+    is_known = isinstance(thresholds, Mapping) and all(
+        isinstance(value, Real) and math.isfinite(value) for value in thresholds.values()
+    )
+    if not is_known:
+        raise ValueError(
+            f"slides[{name!r}]: thresholds must be a dict of a number for each class, got "
+            f"{thresholds!r:.80}."
+        )
+    return {composed(str(k)): float(v) for k, v in thresholds.items()}
 
 
 def _table(name, part, table, slide):

@@ -12,7 +12,7 @@ from .._base import BaseCellClassifier
 from .._utils.containers import column_of, is_table
 from .._utils.errors import argument_error
 from .._utils.identity import describe_source, run_identity
-from .._utils.names import rows_named
+from .._utils.names import PROBABILITY_PREFIX, as_text, rows_named
 from .._utils.neutral import neutral
 from .._utils.optional import import_pandas
 from .._utils.progress import Progress
@@ -26,7 +26,7 @@ from ..slides._cell_table import check_cells, on_level_0
 from ..slides._skipped import check_on_error
 from ..slides._slide import name_of, opened
 from ._finders import DIGITS
-from ._plane import numbers_of
+from ._plane import csv_of, numbers_of
 from ._scan import check_estimator, model_digest, plane_scale
 
 __all__ = ["classify_cells", "classify_table"]
@@ -83,7 +83,10 @@ def classify_cells(
         The rows of the slide in their order: ``image``, ``x``, ``y``; ``label``, the most
         probable class; ``probability`` of it, and ``probability_`` and the label for each class;
         of an ensemble ``disagreement``, the standard deviation of the probability over the
-        members; then all other columns of `table`. A label that was there is in ``annotated``.
+        members; then the other columns of `table`. Its ``label`` becomes ``annotated``; if it has
+        that already, as the table of an earlier run, ``annotated`` stays and ``label`` is dropped.
+        So is what else an earlier run wrote: ``probability``, ``disagreement``, and
+        ``probability_`` of the model's classes and of the labels in `table`.
 
     Raises
     ------
@@ -213,7 +216,7 @@ def classify_table(estimator, slides, table, *, mpp, on_error, out, resume, verb
         for number, found in progress.in_order():
             proba[parts[number][1]] = found
         result = _filled(table, proba, estimator.classes_)
-        progress.finish(result.to_csv(index=False, lineterminator="\n").encode())
+        progress.finish(csv_of(result))
     return result
 
 
@@ -253,16 +256,16 @@ def _cut(estimator, slide, points, mpp, scale, on_error):
 def _filled(table, columns, classes):
     """Put classes and what `class_columns` has of them into a table of cells."""
     proba, more = np.split(columns, [len(classes)], axis=1)
-    own = ("image", "x", "y", "annotated", *(["disagreement"] if more.size else []))
     known = np.isfinite(proba).all(axis=1)
     best = np.where(known, np.nan_to_num(proba).argmax(axis=1), 0)
     names = classes.tolist()
     others: dict[Any, Any] = {}
+    earlier = _columns_of_a_run(table, names)
     for name in table.columns:
         if name == "label":
-            if table[name].notna().any():
+            if "annotated" not in table and table[name].notna().any():
                 others["annotated"] = table[name]
-        elif name not in own and not str(name).startswith("probability"):
+        elif name not in earlier:
             others[name] = table[name]
     result = table[["image", "x", "y"]].copy()
     labels = [names[k] if k_known else None for k, k_known in zip(best, known)]
@@ -271,9 +274,18 @@ def _filled(table, columns, classes):
     result["label"] = np.array(labels, dtype=object) if is_mixed else labels
     result["probability"] = proba[np.arange(len(proba)), best]
     for name, column in zip(names, proba.T):
-        result[f"probability_{name}"] = column
+        result[PROBABILITY_PREFIX + as_text(name)] = column
     if more.size:
         result["disagreement"] = more[:, 0]
     for name, column in others.items():
         result[name] = column
     return result
+
+
+def _columns_of_a_run(table, classes):
+    """Name the columns that a run fills, or that an earlier one of other classes has filled."""
+    labels = [*classes]
+    for name in {"label", "annotated"} & {*table.columns}:
+        labels += table[name].dropna().unique().tolist()
+    texts = {PROBABILITY_PREFIX + as_text(label) for label in labels}
+    return {"image", "x", "y", "probability", "disagreement", *texts}

@@ -56,7 +56,7 @@ def density_map(
     ----------
     detections : pandas.DataFrame
         Cells: ``x``, ``y`` and ``label``, as `scan` gives them. If there is a column ``image``
-        with several names, the rows of this slide count.
+        with several names, the rows of this slide count; if it is empty, all rows do.
     slide : Slide, str, path-like or uint8 ndarray of shape (height, width, 3)
         The slide.
     label : label, default=None

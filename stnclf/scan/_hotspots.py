@@ -13,11 +13,11 @@ from scipy.stats import chi2
 
 from .._utils.containers import column_of
 from .._utils.errors import argument_error
-from .._utils.names import PROBABILITY_PREFIX, composed, rows_named
+from .._utils.names import PROBABILITY_PREFIX, as_text, composed, rows_named
 from .._utils.optional import import_pandas
 from .._utils.printable import listed
 from .._utils.typing import PathLike, Pixels, Table
-from .._utils.values import check_positive
+from .._utils.values import check_positive, is_missing
 from ..annotations._slide_facts import slide_facts
 from ..slides import Slide
 from ..slides._slide import name_of, opened
@@ -54,7 +54,7 @@ def hotspots(
     ----------
     detections : pandas.DataFrame
         Cells: ``x``, ``y`` and ``label``, as `scan` gives them. If there is a column ``image``
-        with several names, the rows of this slide count.
+        with several names, the rows of this slide count; if it is empty, all rows do.
     slide : Slide, str, path-like or uint8 ndarray of shape (height, width, 3)
         The slide. Its pixels are not read.
     area_mm2 : float, default=None
@@ -87,8 +87,9 @@ def hotspots(
     ImportError
         If pandas is missing.
     TypeError, ValueError
-        If an argument is not as described, a cell lies outside the slide, the slide is smaller
-        than a field, or the resolution is not known and `width_px` is not given.
+        If an argument is not as described, some rows lack their image, a cell lies outside the
+        slide, the slide is smaller than a field, or the resolution is not known and `width_px` is
+        not given.
 
     See Also
     --------
@@ -207,8 +208,18 @@ def points_of(detections, slide, label):
         raise argument_error(
             "detections", f"wants a table with numbers x and y and with label ({error!r})."
         ) from error
-    points = np.stack([x, y], axis=1)[rows_of(detections, slide, label)]
-    if label is not None and len(x) and f"{PROBABILITY_PREFIX}{label}" not in detections:
+    rows = rows_of(detections, slide, label)
+    points = np.stack([x, y], axis=1)[rows]
+    for axis, values in zip("xy", points.T):
+        broken = np.isnan(values)
+        if broken.any():
+            first = np.flatnonzero(rows)[broken.argmax()]
+            raise argument_error(
+                "detections",
+                f"{axis} holds NaN in {broken.sum()} of {len(points)} cells, the first in row "
+                f"{first}.",
+            )
+    if label is not None and len(x) and PROBABILITY_PREFIX + as_text(label) not in detections:
         names = {_one_form(name): name for name in columns[2]}
         if _one_form(label) not in names:
             warnings.warn(
@@ -234,8 +245,9 @@ def rows_of(detections, slide, label=None):
         # The dtype is given for a table without rows.
         label = _one_form(label)
         counts &= np.array([_one_form(name) == label for name in detections["label"]], dtype=bool)
-    if "image" in detections and len(set(detections["image"])) > 1:
-        counts &= rows_named(detections["image"], name_of(slide), "detections")
+    images = list(detections["image"]) if "image" in detections else []
+    if len({*images}) > 1 and not all(map(is_missing, images)):
+        counts &= rows_named(images, name_of(slide), "detections")
     _check_origin(detections, slide, counts)
     return counts
 

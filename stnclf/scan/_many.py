@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
@@ -23,7 +24,7 @@ from ..ensemble import Ensemble
 from ..slides import Slide
 from ._scan import identity, scan
 
-__all__ = ["check_folder", "names_of_tables", "scan_each", "scan_slides"]
+__all__ = ["as_list", "check_folder", "names_of_tables", "scan_each", "scan_slides"]
 
 
 def scan_slides(
@@ -91,7 +92,7 @@ def scan_slides(
     --------
     >>> scan_slides(clf, ["a.svs", "b.svs"], mpp=0.25, out="tables", n_jobs=2)  # doctest: +SKIP
     """
-    slides = list(slides)
+    slides = as_list(slides)
     outs = [None] * len(slides)
     if out is not None:
         folder = Path(out).absolute()
@@ -109,6 +110,16 @@ def scan_slides(
     if failures:
         raise failures[0]
     return tables
+
+
+def as_list(slides):
+    """List slides, and refuse one alone: a path is a sequence of letters, an array one of rows."""
+    one = isinstance(slides, (str, bytes)) or getattr(slides, "ndim", 1) > 1
+    if one or not np.iterable(slides):
+        kind = type(slides).__name__
+        got = kind if hasattr(slides, "ndim") else repr(slides)
+        raise argument_error("slides", f"got {got}, wants a sequence of slides.", TypeError)
+    return list(slides)
 
 
 def scan_each(estimator, slides, outs, *, resume, n_jobs, tile_jobs, verbose, replace=True, **how):

@@ -12,15 +12,17 @@ from scipy.spatial import cKDTree
 
 from .._base import BaseCellClassifier
 from .._utils.errors import argument_error
-from .._utils.names import base_name
+from .._utils.names import base_name, rows_named, same_but_for_place
 from .._utils.optional import import_pandas
+from .._utils.printable import listed
 from .._utils.typing import PathLike, Table
 from .._utils.values import check_positive
 from ..ensemble import Ensemble
 from ..slides import Slide
 from ..slides._cell_table import check_cells, on_level_0
 from ..slides._slide import name_of
-from ._many import scan_slides
+from ..slides._tissue import known_mpp
+from ._many import as_list, scan_slides
 from ._scan import check_estimator, plane_scale
 
 __all__ = ["hard_negatives"]
@@ -92,12 +94,14 @@ def hard_negatives(
     ImportError
         If pandas is missing, or OpenSlide for a slide that wants it.
     TypeError, ValueError
-        If an argument is not as described, or a file is no slide.
+        If an argument is not as described, a file is no slide, two slides have one name,
+        `annotations` has a slide under another name, ``a.svs`` and ``a.tif``, or `radius_um` is
+        given and the resolution of a slide is not known.
 
     Warns
     -----
     UserWarning
-        If no annotated cell is on any of the slides.
+        If slides have no annotated cell; names them.
 
     References
     ----------
@@ -117,16 +121,9 @@ def hard_negatives(
     if radius_um is not None:
         radius_um = check_positive("radius_um", radius_um, "micrometres")
     groups, points, _, _, _, from_bounds = check_cells(annotations, "annotations", labelled=False)
-    base = np.array([base_name(name) for name in groups])
-    slides = [slide if isinstance(slide, Slide) else Slide(slide) for slide in slides]
-    if not any(name_of(slide) in set(base.tolist()) for slide in slides):
-        first = ", ".join(map(repr, sorted({*base.tolist()})[:3]))
-        warnings.warn(
-            f"annotations: all cells are on other slides, as {first}; every detection counts as "
-            "false.",
-            UserWarning,
-            stacklevel=2,
-        )
+    slides = [slide if isinstance(slide, Slide) else Slide(slide) for slide in as_list(slides)]
+    _check_slides(slides, radius_um)
+    rows = _rows_of_each(slides, groups)
     tables = scan_slides(
         estimator, slides, out=out, resume=resume, n_jobs=n_jobs, tile_jobs=tile_jobs,
         verbose=verbose, **how,
@@ -134,8 +131,7 @@ def hard_negatives(
     mpp = how.get("mpp")
     mpp = estimator.mpp if mpp is None else mpp
     parts = []
-    for slide, table in zip(slides, tables):
-        here = base == name_of(slide)
+    for slide, table, here in zip(slides, tables, rows):
         with slide:
             if radius_um is None:
                 radius = min(estimator.cell_size_) / 2 * plane_scale(slide, mpp)
@@ -154,3 +150,46 @@ def hard_negatives(
     found = found.head(n).reset_index(drop=True)
     result = found[["image", "x", "y"]].assign(label=label, probability=found["probability"])
     return result.assign(found=found["label"])
+
+
+def _check_slides(slides, radius_um):
+    """Refuse no slide, two of one name, and a radius that means nothing on one of them."""
+    if not slides:
+        raise argument_error("slides", "got none, wants one or more.")
+    named: dict[str, Slide] = {}
+    for slide in slides:
+        name = name_of(slide)
+        if name in named:
+            raise argument_error(
+                "slides",
+                f"{named[name]!r} and {slide!r} are both named {name!r}; wants each slide once.",
+            )
+        named[name] = slide
+        with slide:
+            if radius_um is not None and known_mpp(slide) is None:
+                raise argument_error(
+                    "radius_um",
+                    f"got {radius_um:g} um, and {slide!r} has no resolution; leave it out.",
+                )
+
+
+def _rows_of_each(slides, groups):
+    """Mark the annotated cells of each slide; warn of slides that have none."""
+    names = [name_of(slide) for slide in slides]
+    known = {name: base_name(name) for name in sorted({*groups.tolist()})}
+    bare = [name for name in dict.fromkeys(names) if name not in known.values()]
+    other = same_but_for_place([name for name in known if known[name] not in names], bare)
+    if other is not None:
+        raise argument_error(
+            "annotations",
+            f"got the image {other[0]!r}, and slides has {other[1]!r}; wants the same name.",
+        )
+    if bare:
+        warnings.warn(
+            f"annotations: no annotated cell is on {listed(bare)}; every detection there counts as "
+            "false.",
+            UserWarning,
+            stacklevel=3,
+        )
+    none = np.zeros(len(groups), dtype=bool)
+    return [none if n in bare else rows_named(groups.tolist(), n, "annotations") for n in names]

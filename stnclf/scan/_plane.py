@@ -9,8 +9,11 @@ import torch
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
+from .._utils.names import PROBABILITY_PREFIX, as_text
 from .._utils.optional import import_pandas
 from .._utils.threads import Workers
+from .._utils.values import is_missing
+from ..annotations._table import LISTS, json_text
 from ..slides import SlideReadError
 from ..slides._skipped import merged
 from ..slides._slide import name_of
@@ -18,6 +21,7 @@ from ._finders import DIGITS, Block
 
 __all__ = [
     "Plane",
+    "csv_of",
     "numbers_of",
     "probable",
     "run",
@@ -166,11 +170,23 @@ def table_of(cells, slide, classes):
         "probability": _probability(cells),
     }
     for name, column in zip(names, cells[:, 3:].T):
-        table[f"probability_{name}"] = column
+        table[PROBABILITY_PREFIX + as_text(name)] = column
     first = 3 + len(names)
     if cells.shape[1] > first:  # of an ensemble
         table["disagreement"] = cells[np.arange(len(cells)), first + cells[:, 2].astype(int)]
     return import_pandas().DataFrame(table)
+
+
+def csv_of(table):
+    """Write a table of cells as CSV: labels as text, and lists as `read_annotations` reads them."""
+    table = table.copy()
+    for name in ("label", "annotated"):
+        if name in table:
+            table[name] = [None if is_missing(v) else as_text(v) for v in table[name]]
+    for name in LISTS:
+        if name in table:
+            table[name] = [json_text(v) if isinstance(v, (list, tuple)) else v for v in table[name]]
+    return table.to_csv(index=False, lineterminator="\n").encode()
 
 
 def table_of_run(out, classes):
@@ -187,7 +203,7 @@ def table_of_run(out, classes):
     -------
     DataFrame
     """
-    text, known = _texts(out), {str(name): name for name in classes.tolist()}
+    text, known = _texts(out), {as_text(name): name for name in classes.tolist()}
     found = {}
     for name in text:
         values = text[name].tolist()

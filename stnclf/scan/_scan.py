@@ -20,6 +20,7 @@ from .._utils.errors import argument_error, check_utf8
 from .._utils.identity import describe_source, run_identity
 from .._utils.neutral import neutral
 from .._utils.optional import import_pandas
+from .._utils.pixel_unit import units_of
 from .._utils.printable import counted
 from .._utils.progress import Progress
 from .._utils.run import check_out
@@ -38,7 +39,7 @@ from ._ensemble_finder import ScanNet, finder_for_ensemble
 from ._finders import PatchFinder, WindowFinder
 from ._heatmap_finder import HeatFinder, SharedFinder
 from ._map_finder import MapFinder
-from ._plane import Plane, probable, run, table_of, table_of_run, without_duplicates
+from ._plane import Plane, csv_of, probable, run, table_of, table_of_run, without_duplicates
 
 __all__ = ["check_estimator", "identity", "model_digest", "plane_scale", "scan"]
 
@@ -268,7 +269,7 @@ def scan(
             table = table_of(cells, slide, estimator.classes_)
             table.attrs["left_out"] = left_out
             _say_skipped(table, [(name_of(slide), *box) for box in skipped], out)
-            progress.finish(table.to_csv(index=False, lineterminator="\n").encode())
+            progress.finish(csv_of(table))
     return table
 
 
@@ -415,13 +416,13 @@ def check_estimator(estimator):
             f"was trained on images of {counted(estimator.image_shape_[2], 'channel')}, slides "
             "have 3.",
         )
-    unit = getattr(estimator, "pixel_unit_", None)
-    try:
-        known = unit is None or unit.divisor("uint8") == 255.0
-    except ValueError:
-        known = False
-    if not known:
-        raise ValueError(f"estimator: was fitted on {unit}; slides have pixels of uint8.")
+    for unit in units_of(estimator):
+        try:
+            known = unit is None or unit.divisor("uint8") == 255.0
+        except ValueError:
+            known = False
+        if not known:
+            raise ValueError(f"estimator: was fitted on {unit}; slides have pixels of uint8.")
 
 
 def _check_labels(labels, estimator):

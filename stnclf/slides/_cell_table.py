@@ -8,6 +8,7 @@ import numpy as np
 
 from .._utils.containers import check_real, column_of
 from .._utils.errors import argument_error
+from .._utils.labels import as_labels, refuse_lookalikes
 from .._utils.printable import quoted
 from .._utils.values import is_missing
 from ..annotations._slide_facts import slide_facts
@@ -56,7 +57,8 @@ def check_cells(annotations, argument="annotations", labelled=True, unknown=Fals
     Raises
     ------
     ValueError
-        If a column is missing or empty, or a row lacks a name, a position or a label.
+        If a column is missing or empty, a row lacks a name, a position or a label, or labels are
+        of several kinds.
     """
     columns = _COLUMNS if labelled else _COLUMNS[:-1]
     values = {}
@@ -98,9 +100,21 @@ def check_cells(annotations, argument="annotations", labelled=True, unknown=Fals
     if not known.any():
         raise argument_error(argument, "no cell has a label.")
     # An array of words, or of numbers, has no place for what is missing.
-    there = np.array([label for label, is_known in zip(labels, known) if is_known])
-    y = there[np.maximum(np.cumsum(known) - 1, 0)]
+    there = [label for label, is_known in zip(labels, known) if is_known]
+    _check_labels(there, argument)
+    y = np.array(there)[np.maximum(np.cumsum(known) - 1, 0)]
     return np.array(values["image"]), points, y, known, rows, from_bounds
+
+
+def _check_labels(labels, argument):
+    """Refuse labels of several kinds, of which an array would make text: 1 and "1" alike."""
+    try:
+        different = list(dict.fromkeys(labels))
+        refuse_lookalikes({argument: different})
+        different.sort()
+    except TypeError as error:
+        raise argument_error(argument, f"{error}; wants labels of one kind.") from error
+    as_labels(different, argument)
 
 
 def has_no_rows(table):

@@ -185,7 +185,8 @@ def extract_patches(
     off the place that was drawn for them, and with ``max_offset=0`` off the middle; `centers`
     has where they are.
 
-    Each part of a slide is read once, whatever the number of cells in it.
+    Each part of a slide is read once, whatever the number of cells in it; once more for a patch
+    with more of the mirror image than of the slide.
 
     Background presumes that all cells of the images are annotated, or given as `avoid`: what is
     neither is taken for no cell. Dark is what absorbs red, as haematoxylin does and eosin does
@@ -299,7 +300,8 @@ def extract_patches(
         if edge == "mirror":
             # The middle of the last column and row lies on the slide.
             limits = np.ceil(np.array(sizes) / scales[:, None] - 0.5).astype(int)
-            mirror_edges(part.X, corners, image, np.maximum(limits, 1))
+            limits = np.maximum(limits, 1)
+            lost |= mirror_edges(part.X, corners, image, limits, slides, mpp, broken, on_error)
         kept = _without(lost, broken, names, len(points), out)
         X, rows = part.finish(kept), slice(None) if kept is None else kept
     X = with_sizes(X, int(size), int(size) // 2 if cell_size is None else int(cell_size))

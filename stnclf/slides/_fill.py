@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from copy import deepcopy
 from itertools import groupby
 
@@ -60,11 +61,9 @@ def fill_patches(slides, mpp, tiles, corners, part, n_jobs, verbose, on_error):
 
     def work(image, numbers):
         # A slide of its own: one that jobs share could be closed by the first that is done.
-        with deepcopy(slides[image]) as slide:
-            open_again(slide._opener, slide.path)
-            slide = slide._remembering(broken[image])
+        with _grid_of(deepcopy(slides[image]), mpp, broken[image]) as read:
             for number in numbers:
-                missing = _fill(slide, mpp, tiles[number], corners, part.X, on_error)
+                missing = _fill(read, tiles[number], corners, part.X, on_error)
                 if missing:
                     lost.update(missing)
                 else:
@@ -77,7 +76,7 @@ def fill_patches(slides, mpp, tiles, corners, part, n_jobs, verbose, on_error):
     return lost, broken
 
 
-def mirror_edges(X, corners, image, limits):
+def mirror_edges(X, corners, image, limits, slides, mpp, broken, on_error):
     """Fill what lies beyond the edges of the slides with the mirror image of what is inside.
 
     Parameters
@@ -90,24 +89,65 @@ def mirror_edges(X, corners, image, limits):
         Number of the image of each.
     limits : int ndarray of shape (n_images, 2)
         Columns and rows of pixels of each image whose middle is on it.
+    slides, mpp, on_error
+        As for `fill_patches`.
+    broken : list of BrokenTiles
+        What it returned.
+
+    Returns
+    -------
+    lost : set of int
+        The patches whose mirror image could not be read.
+
+    Raises
+    ------
+    SlideReadError
+        As by `fill_patches`.
     """
-    side = X.shape[1]
-    low = np.maximum(-corners, 0)
-    high = np.minimum(limits[image] - corners, side)
-    for row in np.flatnonzero((low > 0).any(axis=1) | (high < side).any(axis=1)):
-        (left, top), (right, bottom) = low[row].tolist(), high[row].tolist()
-        inside = X[row, top:bottom, left:right].copy()
-        pads = [(top, side - bottom), (left, side - right), (0, 0)]
-        X[row] = np.pad(inside, pads, mode="symmetric")
+    side, lost = X.shape[1], set()
+    beyond = (corners < 0) | (corners + side > limits[image])
+    for row in np.flatnonzero(beyond.any(axis=1)).tolist():
+        (x, y), number = corners[row].tolist(), image[row]
+        columns, rows = _folded(x, side, limits[number, 0]), _folded(y, side, limits[number, 1])
+        left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        source = X[row]
+        # A patch that lies outside for the most part has too little of the slide in it.
+        if left < x or top < y or right > x + side or bottom > y + side:
+            x, y = int(left), int(top)
+            try:
+                with _grid_of(slides[number], mpp, broken[number]) as read:
+                    source = read(x, y, int(right), int(bottom))
+            except SlideReadError as error:
+                if on_error == "stop" or not error.regions:
+                    raise
+                lost.add(row)
+                continue
+        X[row] = source[np.ix_(rows - y, columns - x)]
+    return lost
 
 
-def _fill(slide, mpp, tile, corners, X, on_error):
+def _folded(start, n, length):
+    """Return the numbers of `n` pixels from `start` on, in a line between two mirrors."""
+    place = np.arange(start, start + n) % (2 * length)
+    return np.minimum(place, 2 * length - 1 - place)
+
+
+@contextmanager
+def _grid_of(slide, mpp, broken):
+    """Open a slide; yield what reads ``(left, top, right, bottom)`` of its grid."""
+    with slide:
+        open_again(slide._opener, slide.path)
+        slide, scale = slide._remembering(broken), slide.scale(mpp)
+
+        def read(left, top, right, bottom):
+            return slide.read_region(left * scale, top * scale, right - left, bottom - top, mpp)
+
+        yield read
+
+
+def _fill(read, tile, corners, X, on_error):
     """Read a tile, or patch by patch what can be read of it; return the other patches."""
-    scale, missing = slide.scale(mpp), set()
-
-    def read(left, top, right, bottom):
-        return slide.read_region(left * scale, top * scale, right - left, bottom - top, mpp)
-
+    missing = set()
     left, top, right, bottom = tile.box
     try:
         pixels = read(*tile.box)

@@ -253,7 +253,8 @@ class Slide:
         Tissue is what has colour: the range of the three channels, blurred by one cell, above
         the threshold of Otsu [1]_. The threshold stays within limits, so that a slide that is
         all glass has no tissue and one that is all tissue is not split in two. Pen and dust
-        without colour are left out. A slide without any colour is judged by its darkness.
+        without colour are left out. A slide without stain, but for a small label, is judged by
+        its darkness as well.
 
         References
         ----------

@@ -24,6 +24,11 @@ __all__ = [
 #: stays below the first, all but the palest stained tissue above the second.
 _LIMITS = 15, 20
 
+#: On a slide without stain less than this share has colour, a label of paper for example. A small
+#: piece of stained tissue may be less, but has no grey beside it: by so much darker than the glass,
+#: and lighter than a pen.
+_FEW, _GREY = 0.05, (40, 175)
+
 #: Colours of glass, and of the line around tissue.
 _GLASS, _LINE = (70, 110, 200), (10, 25, 80)
 
@@ -40,11 +45,29 @@ def find_tissue(image):
     -------
     bool ndarray of shape (height, width)
     """
-    colour = image.max(axis=2) - image.min(axis=2)
-    if not colour.any():
-        colour = 255 - image[:, :, 0]
-    colour = gaussian_filter(colour.astype(np.float32), 1, mode="nearest")
-    return binary_dilation(colour > np.clip(otsu_threshold(colour), *_LIMITS), np.ones((3, 3)))
+    highest = image.max(axis=2)
+    colour, darkness = (
+        gaussian_filter(values.astype(np.float32), 1, mode="nearest")
+        for values in (highest - image.min(axis=2), 255 - highest)
+    )
+    found = _above_threshold(colour)
+    if _is_grey(colour, darkness):
+        found |= _above_threshold(darkness)
+    return binary_dilation(found, np.ones((3, 3)))
+
+
+def _above_threshold(values):
+    return values > np.clip(otsu_threshold(values), *_LIMITS)
+
+
+def _is_grey(colour, darkness):
+    """Say whether a slide has no stain: no colour, or little beside more that is grey."""
+    coloured = colour > _LIMITS[0]
+    if coloured.mean() >= _FEW:
+        return False
+    low, high = np.percentile(darkness, 5) + _GREY[0], _GREY[1]
+    grey = (darkness > low) & (darkness < high) & ~coloured
+    return not coloured.any() or grey.sum() > coloured.sum()
 
 
 def otsu_threshold(values):

@@ -134,6 +134,14 @@ def test_two_arguments_have_one_form_of_a_label(one, other, words, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("labels", [[1, "1", "a"], ("a", True), ["2.0", 2.0]], ids=str)
+def test_lists_of_words_and_numbers_are_refused(labels):
+    with pytest.raises(ValueError, match=r"^groups: labels are words and numbers, '"):
+        as_labels(labels, "groups")
+    with pytest.raises(TypeError, match=r"^y: labels are words and numbers, '.*; wants one label"):
+        check_y(np.zeros(len(labels)), labels, "X")
+
+
 def test_equal_labels_of_several_types_are_one():
     refuse_lookalikes({"y_true": [1, True, np.float64(2)], "y_pred": [1.0, np.int64(2), "b"]})
     assert evaluate([1, 2], [1.0, 1.0])["accuracy"] == 0.5

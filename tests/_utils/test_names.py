@@ -50,7 +50,7 @@ def test_what_is_not_there_keeps_its_name(tmp_path):
 
 
 def test_folders_count_for_nothing_where_one_image_has_the_name():
-    names = ["x/a.png", "b.png", "x\\c.png", f"y/{NFD}.png", None]
+    names = ["x/a.png", "b.png", "x\\c.png", f"y/{NFD}.png", 3]
     assert base_name(f"y\\z/{NFD}.png") == f"{NFC}.png"
     assert rows_named(names, f"{NFC}.png", "t").tolist() == [0, 0, 0, 1, 0]
     assert rows_named(names, "c.png", "t").tolist() == [0, 0, 1, 0, 0]
@@ -60,6 +60,8 @@ def test_folders_count_for_nothing_where_one_image_has_the_name():
         rows_named(["x/a.png", "y/a.png", "y/a.png"], "a.png", "t")
     with pytest.raises(ValueError, match=r"t: none of its images is named 'd.png'"):
         rows_named(names, "d.png", "t")
+    with pytest.raises(ValueError, match=r"t, row 1: has no image, as 2 of 3 rows; wants the"):
+        rows_named(["a.png", None, float("nan")], "a.png", "t")
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,24 @@ def test_midog_needs_labels_and_one_size_an_image(tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    ("ids", "written"),
+    [
+        ([9, 0], [9, 0]),
+        ([7, 7], [1, 2]),  # of two files
+        ([7, None], [1, 2]),
+        ([1.5, 2.5], [1, 2]),
+        (["0b3c", "0b3d"], [1, 2]),  # of QuPath
+        ([True, False], [1, 2]),
+    ],
+)
+def test_midog_ids_are_whole_and_differ(ids, written, tmp_path):
+    path = write_annotations(cells(id=ids), tmp_path / "a.json", "midog")
+    annotations = json.loads(path.read_text())["annotations"]
+    assert [annotation["id"] for annotation in annotations] == written
+    assert all(type(annotation["id"]) is int for annotation in annotations)
+
+
 def segments(*segmentations, **more):
     content = document([[0, 0, 0, 0]] * len(segmentations), 256, 200)
     for annotation, segmentation in zip(content["annotations"], segmentations):
@@ -298,6 +316,10 @@ def test_ids_may_be_text_in_one_place_and_numbers_in_another(tmp_path):
     assert table.label.tolist() == ["mitotic figure"] * 2
     content["images"][0]["id"], content["categories"][0]["id"] = "5", "2"
     assert read(tmp_path, content, "coco").label.tolist() == ["mitotic figure"] * 2
+    content["images"][0]["id"] = 1234567890123456789
+    for annotation, number in zip(content["annotations"], ("1234567890123456789",) * 2):
+        annotation["image_id"] = number
+    assert read(tmp_path, content, "coco").image.tolist() == ["a.tiff"] * 2
     content["annotations"][0]["image_id"] = "05"
     with pytest.raises(ValueError, match="annotation 0 is on an image that 'images' lacks"):
         read(tmp_path, content, "coco")

@@ -197,7 +197,47 @@ def test_further_columns_get_the_type_that_they_look_like(tmp_path):
     assert table.d.dtype == bool
     assert table.e.fillna("-").tolist() == ["x", "-"]
     assert "f" not in table
-    assert table.g.tolist() == [1e20, 1.0]
+    assert table.g.tolist() == ["99999999999999999999", "1"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        (
+            ["1234567890123456789", "1234567890123456788"],
+            [1234567890123456789, 1234567890123456788],
+        ),
+        (["9223372036854775807", "-9223372036854775808"], [2**63 - 1, -(2**63)]),
+        (["9223372036854775808", "7"], ["9223372036854775808", "7"]),
+        (["7", "-9223372036854775809"], ["7", "-9223372036854775809"]),
+        (["1" * 5000, "2"], ["1" * 5000, "2"]),
+        (["1234567890123456789", ""], [1234567890123456789, None]),  # not a float beside a gap
+        (["9007199254740993", ""], [2**53 + 1, None]),
+        (["9007199254740993", "inf", "-2"], [2**53 + 1, float("inf"), -2]),
+    ],
+)
+def test_long_whole_numbers_keep_every_digit(texts, values, tmp_path):
+    rows = "".join(f"a.svs,{i},2,m,{text}\n" for i, text in enumerate(texts))
+    table = read(tmp_path, f"image,x,y,label,id\n{rows}")
+    assert table.id.tolist() == values
+    back = read_annotations(write_annotations(table, tmp_path / "again.csv"))
+    pd.testing.assert_frame_equal(back, table)
+
+
+def test_long_whole_numbers_of_a_folder_keep_every_digit(tmp_path):
+    texts = ("image,x,y,label,id,n\na,1,2,m,1234567890123456789,3\n", "image,x,y,label\nb,3,4,m\n")
+    for name, text in zip("ab", texts):
+        (tmp_path / f"{name}.csv").write_text(text)
+    table = read_annotations(tmp_path)
+    assert table.id.tolist()[0] == 1234567890123456789
+    assert table.id.isna().tolist() == [False, True]
+    np.testing.assert_array_equal(table.n, [3, np.nan])
+    assert table.n.dtype == np.float64
+
+
+def test_long_lengths_are_numbers(tmp_path):
+    table = read(tmp_path, f"image,x,y,label,width\na,1,2,m,{10**20}\n")
+    assert table.width.tolist() == [1e20]
 
 
 def test_numbers_that_are_none_are_numbers_as_other_programs_write_them(tmp_path):

@@ -112,6 +112,20 @@ def test_what_was_written_comes_back(format, seed, tmp_path):
     assert os.listdir(tmp_path) == [path.name]
 
 
+@pytest.mark.parametrize("format", ["sliderunner", "qupath", "midog"])
+@pytest.mark.parametrize("known", [0, 1])
+def test_the_size_of_an_image_may_stand_in_any_of_its_rows(format, known, tmp_path):
+    table = cells(image="a.svs")
+    table[["image_width", "image_height"]] = np.nan
+    table.loc[known, ["image_width", "image_height"]] = [100, 70]
+    path = write_annotations(table, tmp_path / WRITERS[format], format)
+    back = read_annotations(path)
+    assert back[["image_width", "image_height"]].to_numpy().tolist() == [[100, 70]] * 2
+    table["image_height"] = [60, 70]
+    with pytest.raises(ValueError, match=r"about image 'a\.svs': 'image_height' is 60 and 70\.$"):
+        write_annotations(table, path, format, overwrite=True)
+
+
 @pytest.mark.parametrize("name", ["MIDOG.sqlite", "TUPAC.sqlite", "MIDOG.json"])
 @pytest.mark.parametrize("format", ["csv", "sliderunner", "midog"])
 def test_real_tables_come_back(name, format, shared_data, tmp_path):

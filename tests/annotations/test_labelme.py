@@ -33,15 +33,23 @@ def test_shapes(tmp_path):
         shape("point", [[7.5, 9.5]]),
         shape("points", [[1, 2], [3, 5]], "n"),
         shape("linestrip", [[0, 0], [4, 2], [4, 8]], "n"),
-        shape("mask", [[1, 1], [5, 9]], "n"),
+        shape("oriented_rectangle", [[4, 0], [10, 8], [6, 11], [0, 3]], "n"),
     )
     expected = [(1.5, 3.5), (11.5, 22.5), (29.5, 19.5), (7, 9), (0.5, 1.5), (2.5, 4.5), (1.5, 3.5)]
-    assert table[["x", "y"]].to_numpy().tolist() == [list(p) for p in [*expected, (2.5, 4.5)]]
-    assert table.width.fillna(-1).tolist() == [6, 4, 10, -1, -1, -1, 4, 4]
+    assert table[["x", "y"]].to_numpy().tolist() == [list(p) for p in [*expected, (4.5, 5)]]
+    assert table.width.fillna(-1).tolist() == [6, 4, 10, -1, -1, -1, 4, 10]
     assert table.label.tolist() == [*"mmmm", *"nnnn"]
     assert set(table.image) == {"i/a.png"}
     assert table[["image_width", "image_height"]].to_numpy()[0].tolist() == [64, 48]
     assert read(tmp_path, shape("point", [[1, 2]]), image="b.png").image.tolist() == ["b.png"]
+
+
+@pytest.mark.parametrize("points", [[[3, 2], [6, 8]], [[6, 8], [3, 2]]])
+def test_the_points_of_a_mask_are_its_first_and_last_pixel(points, tmp_path):
+    """LabelMe fills mask[2:9, 3:7]."""
+    (row,) = read(tmp_path, shape("mask", points)).to_dict("records")
+    assert (row["x"], row["y"], row["width"], row["height"]) == (4.5, 5, 4, 7)
+    assert row["type"] == "area"
 
 
 def test_shapes_without_points_are_counted(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stnclf.annotations import read_annotations
 from stnclf.annotations._slide_facts import find_slide, resolve_image, slide_facts
 from stnclf.slides import Slide
 from tests.annotations.slides import write_ndpi, write_scn
@@ -77,6 +78,17 @@ def test_a_slide_is_found_by_its_name_or_stem(tmp_path):
     # Two of one stem decide nothing; another kind of file is no slide; nor is one elsewhere.
     for name in ("b", "d.txt", "d", "none", "none.svs", "../a.svs", "/etc/passwd", "", None):
         assert find_slide(tmp_path, name) is None
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "b" * 300 + ".svs", "c" * 300 + "/c.svs", "d/" * 3000])
+@pytest.mark.parametrize("below", [True, False])
+def test_a_name_that_no_file_can_have_is_that_of_no_slide(name, below, tmp_path):
+    assert find_slide(tmp_path, name, below=below) is None
+    path = tmp_path / "cells.csv"
+    path.write_text(f"Image,Class,Centroid X px,Centroid Y px\n{name},m,10,20\n")
+    table = read_annotations(path, slides=tmp_path if below else None)
+    assert table.image.tolist() == [name]
+    assert table.x.tolist() == [9.5]
 
 
 def test_names_are_found_in_either_form_of_unicode(tmp_path):

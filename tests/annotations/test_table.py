@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from stnclf._utils.files import written_whole
-from stnclf.annotations._table import PALETTE, check_table, class_colors, json_text, make_table
+from stnclf.annotations._table import (
+    PALETTE,
+    about_images,
+    check_table,
+    class_colors,
+    identifiers,
+    json_text,
+    make_table,
+)
 
 
 def test_json_holds_decimals_digit_by_digit():
@@ -43,6 +51,33 @@ def test_columns_without_values_are_left_out():
     assert list(table.columns) == ["image", "x", "y", "label", "n"]
     assert table.label.isna().all()
     assert table.x.dtype == np.float64
+
+
+def test_rows_of_an_image_complete_each_other():
+    columns = {
+        "image": ["b", "a", "b", "c", "b"],
+        "image_width": [None, 30, 40, None, 40.0],
+        "tumor_type": [None, None, "lung", None, None],
+    }
+    names = ("image_width", "image_height", "tumor_type")
+    about = about_images(columns, names)
+    assert list(about) == ["b", "a", "c"]
+    assert about["b"] == {"image_width": 40, "tumor_type": "lung"}
+    assert (about["a"], about["c"]) == ({"image_width": 30}, {})
+    columns["image_width"][4] = 41
+    words = r"table says different things about image 'b': 'image_width' is 40 and 41\.$"
+    with pytest.raises(ValueError, match=words):
+        about_images(columns, names)
+    assert about_images(columns, names[1:])["b"] == {"tumor_type": "lung"}
+
+
+def test_numbers_of_rows_are_kept_where_they_can_be():
+    image = ["a"] * 2
+    assert list(identifiers({"image": image, "id": [9, 4]})) == [9, 4]
+    assert list(identifiers({"image": image, "id": [9, 0]}, 0)) == [9, 0]
+    for ids in ([9, 0], [9, -1], [9, 9], [9, None], [9, True], [9, "a"], [9, 2**63], [9, 4.0]):
+        assert list(identifiers({"image": image, "id": ids})) == [1, 2]
+    assert list(identifiers({"image": image})) == [1, 2]
 
 
 def test_a_file_appears_only_when_it_is_complete(tmp_path):

@@ -19,6 +19,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.filterwarnings("ignore:.* classes without a name")
 def test_every_list_of_a_folder_is_read(folder):
     for path in (folder, folder / "labels"):
         table = read_annotations(path)
@@ -32,6 +33,7 @@ def test_every_list_of_a_folder_is_read(folder):
         assert table.image_width.tolist() == [640, 640, 100]
 
 
+@pytest.mark.filterwarnings("ignore:.* classes without a name")
 def test_one_list_and_its_image(folder):
     path = folder / "labels" / "a.txt"
     assert read_annotations(path).x.tolist() == [319.5, 159.5]
@@ -56,6 +58,42 @@ def test_one_list_and_its_image(folder):
 )
 def test_names_of_classes(name, text, folder):
     (folder / name).write_text(text, newline="")
+    assert read_annotations(folder / "labels").label.tolist() == ["cell", "mitosis", "mitosis"]
+
+
+def test_names_are_looked_for_two_folders_above_and_no_further(tmp_path, monkeypatch):
+    """As Roboflow writes data sets, and Ultralytics."""
+    for labels, images in (("train/labels", "train/images"), ("labels/train", "images/train")):
+        root = tmp_path / "above" / labels.replace("/", "_")
+        for path in (root / labels, root / images):
+            path.mkdir(parents=True)
+        Image.new("RGB", (200, 100)).save(root / images / "a.png")
+        (root / labels / "a.txt").write_text("0 0.5 0.25 0.1 0.2\n2 0.25 0.5 0.5 0.5\n")
+        (root / "data.yaml").write_text("names: [cell, other, mitosis]\n")
+        paths = [root / labels, root / labels / "a.txt"]
+        paths += [root / "train"] if labels == "train/labels" else []
+        for path in paths:
+            table = read_annotations(path)
+            assert table.label.tolist() == ["cell", "mitosis"]
+            assert table.image.tolist() == ["a.png"] * 2
+            assert table.x.tolist() == [99.5, 49.5]
+        monkeypatch.chdir(root / labels)
+        assert read_annotations("a.txt").label.tolist() == ["cell", "mitosis"]
+        assert read_annotations(".").image_height.tolist() == [100] * 2
+        (root / "data.yaml").rename(root.parent / "data.yaml")
+        with pytest.warns(UserWarning, match=r"has 2 classes without a name, \['0', '2'\]: "):
+            assert read_annotations(root / labels).label.tolist() == ["0", "2"]
+
+
+def test_classes_that_a_list_of_names_lacks_are_named(folder):
+    (folder / "labels" / "classes.txt").write_text("cell\n")
+    with pytest.warns(UserWarning, match=r"labels: has 1 class without a name, \['1'\]: "):
+        assert read_annotations(folder / "labels").label.tolist() == ["cell", "1", "1"]
+
+
+def test_a_file_without_names_does_not_hide_another(folder):
+    (folder / "labels" / "data.yaml").write_text("nc: 2\n")
+    (folder / "classes.txt").write_text("cell\nmitosis\n")
     assert read_annotations(folder / "labels").label.tolist() == ["cell", "mitosis", "mitosis"]
 
 

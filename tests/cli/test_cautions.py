@@ -17,6 +17,7 @@ from stnclf.cli.cautions import (
     all_in_the_middle,
     caution_about_background,
     caution_about_balance,
+    caution_about_classes,
     caution_about_doubles,
     caution_about_ignored,
     cautions_about_few_cells,
@@ -229,3 +230,34 @@ def test_a_cell_without_a_class_is_of_none_that_qupath_ignores():
     labels = ["a", pd.NA, None, float("nan")]
     assert caution_about_ignored(labels) is None
     assert caution_about_ignored([*labels, "x*"]).endswith("; --label a leaves it out")
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "words"),
+    [
+        ([0, 1], ["b", "a", "b"], "detections are '0', '1', and cells 'a', 'b': none is in both"),
+        (["1.0"], ["1"], "detections are '1.0', and cells '1': none is in both"),
+        ([0.0, 1.0], ["1", "2"], None),
+        ([False, True], ["True", "x"], None),
+        ([], ["a"], None),
+    ],
+)
+def test_two_sides_without_a_class_in_common_get_a_caution(there, here, words):
+    said = caution_about_classes(("detections", there), ("cells", here))
+    assert said is None if words is None else said.startswith(words)
+
+
+def test_no_class_in_common_is_said_of_tables(tmp_path, invoke):
+    cells = pd.DataFrame({"image": "a.png", "x": [10, 60], "y": 20, "label": ["1", "0"]})
+    cells.to_csv(tmp_path / "cells.csv", index=False)
+    found = cells.assign(label=["1.0", "0.0"], probability=0.5)
+    found.to_csv(tmp_path / "found.csv", index=False)
+    line = ("score", tmp_path / "found.csv", tmp_path / "cells.csv", "--radius-px", 5)
+    code, _, lines = invoke(*line)
+    assert (code, len(lines)) == (0, 2), lines
+    assert lines[1].startswith(
+        f"caution: the classes of {tmp_path / 'found.csv'} are '0.0', '1.0', and those of "
+        f"{tmp_path / 'cells.csv'} '0', '1': none is in both"
+    )
+    found.assign(label=["1", "x"]).to_csv(tmp_path / "found.csv", index=False)
+    assert len(invoke(*line)[2]) == 1

@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import StratifiedGroupKFold
 
 from stnclf import CiresanBaseline
 from stnclf._utils.progress import Progress
 from stnclf.cli import crossval as _crossval
-from stnclf.cli.crossval import answers, make_folds, mean_history, run_folds, scores_of
+from stnclf.cli.crossval import (
+    answers,
+    check_classes,
+    make_folds,
+    mean_history,
+    run_folds,
+    scores_of,
+)
 from stnclf.cli.patch_set import PatchSet
 
 CLASSES = np.array(["a", "b", "c"])
@@ -67,6 +75,37 @@ def test_without_groups_every_sample_is_one(patches):
     with pytest.raises(ValueError, match=r"^y: .*continuous"):
         make_folds(np.arange(30) / 7 % 1.5, None, 2, 0)
     assert sorted(np.concatenate([test for _, test in folds])) == list(range(30))
+
+
+def test_no_fold_is_without_a_slide():
+    y = np.array(list("babbbaabb"))
+    groups = np.repeat(["s0", "s1", "s2", "s3"], [1, 4, 2, 2])
+    balanced = StratifiedGroupKFold(4, shuffle=True, random_state=0).split
+    few = pytest.warns(UserWarning, match="least populated class in y has only 3")
+    with few:
+        assert [] in [test.tolist() for _, test in balanced(y, y, groups)]
+    with few:
+        folds = make_folds(y, groups, 4, 0)
+    assert sorted(groups[test[0]] for _, test in folds) == ["s0", "s1", "s2", "s3"]
+    # Folds that all have slides are as they were.
+    kept = StratifiedGroupKFold(3, shuffle=True, random_state=0).split(y, y, groups)
+    for fold, expected in zip(make_folds(y, groups, 3, 0), kept, strict=True):
+        for rows, same in zip(fold, expected, strict=True):
+            np.testing.assert_array_equal(rows, same)
+
+
+def test_a_fold_that_leaves_one_class_is_named_before_training():
+    y, groups = np.array(list("aaaabbbbbbbb")), np.repeat(["p", "q", "r"], 4)
+    with pytest.raises(
+        ValueError, match=r"^folds: got 3, but fold [123] of them leaves one class to train on, 'b'"
+    ):
+        make_folds(y, groups, 3, 0)
+    with pytest.raises(ValueError, match=r"^y: got 1 class, \['a'\]; wants two or more"):
+        make_folds(y[:4], np.array(list("pqrs")), 2, 0)
+    check_classes(y, [groups != "q", groups != "r"], "folds")
+    parts = [groups != "q", groups == "r"]
+    with pytest.raises(ValueError, match=r"members: got 2, but fold 2 of them leaves .* 'b'"):
+        check_classes(y, parts, "members")
 
 
 def test_scores_of_all_folds_are_pooled_in_the_order_of_the_patches(patches):

@@ -144,6 +144,41 @@ def test_scores_are_those_of_models_that_did_not_see_the_slide(line, tmp_path, i
             assert written["slides"][name][label][count] == score[count], (label, count)
 
 
+def test_classes_that_are_no_words_are_those_that_annotations_name(line, tmp_path, invoke):
+    assert invoke(*line, "-o", tmp_path / "words.json")[0] == 0
+    shutil.copytree(line[1], tmp_path / "p")
+    y = np.load(line[1] / "y.npy") == "disc"
+    np.save(tmp_path / "p" / "y.npy", y.astype(np.float32))
+    cells = read_annotations(line[5])[["image", "x", "y", "label"]]
+    cells["label"] = cells["label"].map({"cross": "0", "disc": "1.0"})
+    cells.to_csv(tmp_path / "cells.csv", index=False)
+    other = ("--annotations", tmp_path / "cells.csv", "-o", tmp_path / "s.json")
+    numbered = with_options(("evaluate", tmp_path / "p", *line[2:]), *other)
+    code, _, lines = invoke(*numbered)
+    assert code == 0, lines
+    words, numbers = (
+        json.loads((tmp_path / name).read_text())["detection"]["STN"]
+        for name in ("words.json", "s.json")
+    )
+    names = {"cross": "0", "disc": "1"}
+    assert numbers["pooled"] == {names[k]: score for k, score in words["pooled"].items()}
+    assert numbers["thresholds"] == [
+        {names[k]: value for k, value in chosen.items()} for chosen in words["thresholds"]
+    ]
+
+
+def test_annotations_of_other_classes_are_refused_before_training(line, tmp_path, invoke):
+    cells = read_annotations(line[5])[["image", "x", "y", "label"]].assign(label="other")
+    cells.to_csv(tmp_path / "c.csv", index=False)
+    more = ("--annotations", tmp_path / "c.csv", "-o", tmp_path / "s.json")
+    code, _, lines = invoke(*with_options(line, *more))
+    assert code == 1
+    words = (
+        "error: the classes of the patches are 'cross', 'disc', and those of --annotations 'other'"
+    )
+    assert words in lines[-1]
+
+
 @NO_LIMIT
 def test_a_killed_run_goes_on(line, tmp_path, invoke):
     assert invoke(*line, "-o", tmp_path / "whole.json")[0] == 0
@@ -192,6 +227,7 @@ def test_models_of_another_run_are_not_taken(line, tmp_path, invoke, monkeypatch
     [
         (["--folds", 4], 2, "'--folds': got 4, but the patches are of 3 slides"),
         (["--method", "features"], 2, "'features' cannot scan"),
+        (["--radius", 0], 2, "'--radius': got '0', wants a positive number"),
         (["--domain", "image"], 2, "--detect excludes --model and --domain"),
         (["--resume"], 2, "--resume needs --out"),
     ],

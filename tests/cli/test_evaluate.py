@@ -61,6 +61,52 @@ def test_cells_that_are_all_in_the_middle_get_a_note(road, tmp_path, invoke):
     assert invoke(*line)[2] == lines
 
 
+def spoil(name, change):
+    """Change one array of a folder of patches."""
+
+    def change_file(folder):
+        path = folder / f"{name}.npy"
+        np.save(path, change(np.load(path)))
+
+    return change_file
+
+
+def first_nan(array):
+    return np.where(np.arange(array.size).reshape(array.shape) == 0, np.nan, array)
+
+
+def emptied(folder):
+    for name in ("X", "y", "centers", "groups"):
+        spoil(name, lambda array: array[:0])(folder)
+
+
+@pytest.mark.parametrize(
+    ("spoils", "words"),
+    [
+        (spoil("groups", lambda names: first_nan(np.arange(60) % 3)), "{p}: no patches (groups "),
+        (spoil("centers", first_nan), "{p}: no patches (centers holds NaN"),
+        (
+            spoil("groups", lambda names: [*names[:-1], "u\u0308.png"]),
+            "{p}: groups: '\\xfc.png' and 'u\\u0308.png' are one name",
+        ),
+        (spoil("X", lambda X: X * 1.0), "{p}: X: got floats from "),
+        (emptied, "{p}: has no patches; wants some"),
+        (spoil("y", lambda y: np.where(y == "x", y, "disc")), "{p}: y: got 1 class, ['disc']"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_before_training(
+    spoils, words, road, tmp_path, invoke, monkeypatch
+):
+    shutil.copytree(road / "patches", tmp_path / "p")
+    spoils(tmp_path / "p")
+    monkeypatch.setattr(_crossval, "_run_fold", None)
+    line = ("evaluate", tmp_path / "p", "--method", "features", "--folds", 2)
+    line += ("--report", tmp_path / "r.html")
+    code, printed, lines = invoke(*line)
+    assert (code, printed, len(lines)) == (1, "", 1)
+    assert words.format(p=tmp_path / "p") in lines[0]
+
+
 def test_folds_have_no_slide_in_common(road, invoke):
     code, _, lines = invoke("evaluate", road / "patches", "--folds", 3, *QUICK)
     assert (code, len(lines)) == (1, 1)
@@ -79,6 +125,37 @@ def test_a_model_is_evaluated_as_it_is(road, tmp_path, invoke):
     line = ("evaluate", road / "patches", "--model", model, "--method", "stn")
     assert invoke(*line)[0] == 2
     assert invoke("evaluate", road / "patches", "--resume")[0] == 2
+
+
+@pytest.mark.parametrize("kind", [bool, np.int64])
+def test_a_model_of_other_labels_knows_their_names_or_says_so(
+    kind, quick_baseline, blobs, tmp_path, invoke
+):
+    X, y, centers = blobs
+    classes = (y == "disc").astype(kind)
+    model = tmp_path / "m.safetensors"
+    stnclf.save(quick_baseline.fit(X, classes, centers=centers), model)
+    folder, out = tmp_path / "p", tmp_path / "s.json"
+    folder.mkdir()
+    np.save(folder / "X.npy", X)
+    results = []
+    for labels in (classes, classes.astype(str), y):
+        np.save(folder / "y.npy", labels)
+        line = ("evaluate", folder, "--model", model, "-o", out, "--overwrite")
+        code, _, lines = invoke(*line, "--report", tmp_path / "r.html")
+        assert code == 0, lines
+        results.append(json.loads(out.read_text()))
+    words = [result["results"]["m"] for result in results]
+    for name in ("labels", "confusion", "accuracy", "macro_f1"):
+        assert words[1][name] == words[0][name]
+    assert words[1]["labels"] == [str(kind(0)), str(kind(1))]
+    assert "cautions" not in results[1]
+    (caution,) = results[2]["cautions"]
+    assert caution.startswith(
+        f"the classes of m.safetensors are '{kind(0)}', '{kind(1)}', and those of p 'cross', 'disc'"
+    )
+    assert f"caution: {caution}" in lines
+    assert (words[2]["accuracy"], len(words[2]["labels"])) == (0, 4)
 
 
 def test_the_report_of_a_model_has_its_curves_probabilities_and_patch(road, tmp_path, invoke):

@@ -220,9 +220,14 @@ def test_what_is_no_ensemble_is_refused(ensemble, road, tmp_path, invoke):
 def test_every_member_sees_every_class():
     y, groups = np.array(list("aabbab")), np.array([0, 0, 1, 1, 2, 2])
     assert len(folds_of_members(PatchSet(np.zeros((6, 2, 2)), y, groups=groups), 3, 0)) == 3
-    y, groups = np.array(list("aabbbaaa")), np.array([0, 0, 1, 1, 1, 2, 2, 2])
-    with pytest.raises(ValueError, match=r"ensemble: got 3, but without fold \d .*\['b'\]"):
-        folds_of_members(PatchSet(np.zeros((8, 2, 2)), y, groups=groups), 3, 0)
+    groups = np.repeat([0, 1, 2], 3)
+    for labels, words in (
+        ("aaabbbaaa", r"fold [123] of them leaves one class to train on, 'a'"),
+        ("accbbbaac", r"without fold [123] of them there are no patches of \['b'\]"),
+    ):
+        patches = PatchSet(np.zeros((9, 2, 2)), np.array(list(labels)), groups=groups)
+        with pytest.raises(ValueError, match=f"^ensemble: got 3, but {words}"):
+            folds_of_members(patches, 3, 0)
 
 
 def test_held_out_predictions_are_in_the_order_of_the_patches():

@@ -84,6 +84,54 @@ def test_the_background_is_no_class_of_cells(line, tmp_path, invoke):
     assert not os.listdir(tmp_path)
 
 
+def recoded(line, y, folder):
+    """Give the command line with its patches under other labels."""
+    shutil.copytree(line[2], folder)
+    np.save(folder / "y.npy", y(np.load(folder / "y.npy") == "disc"))
+    return (*line[:2], folder, *line[3:])
+
+
+def test_background_is_a_class_of_the_kind_of_the_others(line, tmp_path, invoke):
+    numbered = recoded(line, lambda disc: np.where(disc, 3, 7).astype(np.uint8), tmp_path / "p")
+    out = tmp_path / "p2"
+    code, _, lines = invoke(*numbered, "--background-label", 5, "-o", out)
+    assert code == 0, lines
+    y = load_patches(out).y
+    assert (y.dtype, y[60:].tolist()) == (np.uint8, [5] * 12)
+    assert "72 patches (30 3, 12 5, 30 7)" in lines[0]
+    # A second round adds to that class.
+    again = (*line[:2], out, *line[3:], "--background-label", 5, "-o", tmp_path / "p3")
+    assert invoke(*again)[0] == 0
+    assert set(load_patches(tmp_path / "p3").y.tolist()) == {3, 5, 7}
+
+
+def numbers(disc):
+    return np.where(disc, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("y", "more", "code", "words"),
+    [
+        (numbers, [], 2, "'background' is no label of the kind of those in {p}, '0', '1'; "),
+        (numbers, [], 2, "--background-label 2 is one"),
+        (numbers, ["--background-label", 1], 2, "'1' is a class of cells in {p}; "),
+        (lambda disc: numbers(disc) + 0.0, ["--background-label", 1], 2, "'1' is a class of cells"),
+        (lambda disc: numbers(disc) + 0.0, ["--background-label", "nan"], 2, "'nan' is no label"),
+        (lambda disc: disc | True, [], 2, "those in {p}, 'True'; --background-label False is one"),
+        (lambda disc: disc, ["--background-label", "False"], 1, "{p}: both classes, False and"),
+    ],
+)
+def test_a_label_that_cannot_be_is_refused_before_the_scan(
+    y, more, code, words, line, tmp_path, invoke
+):
+    line = recoded(line, y, tmp_path / "p")
+    status, _, lines = invoke(*line, *more, "-o", tmp_path / "p2")
+    assert (status, len(lines)) == (code, 1)
+    assert words.format(p=tmp_path / "p") in lines[0]
+    assert code == 1 or "'--background-label'" in lines[0]
+    assert os.listdir(tmp_path) == ["p"]
+
+
 @NO_LIMIT
 def test_killed_mining_goes_on(line, tmp_path, invoke):
     small = (*line, "--tile-size", 100)

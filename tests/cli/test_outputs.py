@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from stnclf._utils.run import check_out
+from stnclf.cli import main
 from stnclf.cli.outputs import beside, check_output, pinned_options, target
 
 
@@ -37,6 +38,22 @@ def test_an_ending_is_one_of_those_that_are_written(out):
     how = {"overwrite": False, "option": "--report", "endings": (".html", ".htm")}
     assert "out.csv' ends with none of .html, .htm." in refused(out, **how)
     check_output(out.with_suffix(".HTM"), **how)
+
+
+@pytest.mark.parametrize(
+    ("line", "ending"),
+    [
+        (["predict", __file__, __file__], ".csv"),
+        (["classify", __file__, __file__, __file__], ".csv"),
+        (["evaluate", __file__], ".json"),
+        (["score", __file__, __file__], ".json"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else value,
+)
+def test_a_name_that_promises_another_format_is_refused_before_any_work(line, ending, tmp_path):
+    done = CliRunner().invoke(main, [*line, "--out", str(tmp_path / "out.xlsx")])
+    assert done.exit_code == 2
+    assert f"'--out': '{tmp_path / 'out.xlsx'}' ends with none of {ending}." in done.output
 
 
 def test_what_is_there_stays(out):

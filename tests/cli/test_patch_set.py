@@ -82,6 +82,16 @@ DAMAGES = {
         r"y has shape \(3,\), wants \(4,\)",
     ),
     "rows": (lambda folder: np.save(folder / "X.npy", np.zeros((4, 9))), r"X has shape \(4, 9\)"),
+    "group": (
+        lambda folder: np.save(folder / "groups.npy", np.array([3.0, 1, np.nan, 2])),
+        "groups holds NaN or infinity for 1 of 4 patches, the first at index 2",
+    ),
+    "half a centre": (
+        lambda folder: np.save(
+            folder / "centers.npy", [[2, 1], [np.nan, np.nan], [5, 1], [4, np.nan]]
+        ),
+        "centers holds NaN or infinity for 1 of 4 patches, the first at index 3",
+    ),
     "no object": (lambda folder: (folder / "patches.json").write_text("[1]"), "no object"),
     "no JSON": (lambda folder: (folder / "patches.json").write_text("{"), "no patches"),
 }

@@ -119,3 +119,16 @@ def test_a_damaged_model_is_one_line(command, road, tmp_path, invoke):
     assert (code, printed, len(lines)) == (1, "", 1)
     assert "bad.safetensors" in lines[0]
     assert os.listdir(tmp_path) == ["bad.safetensors"]
+
+
+def test_whole_numbers_are_written_without_a_point(road, tmp_path, invoke):
+    patches = load_patches(road / "patches")
+    y = np.where(patches.y == "disc", 3.0, 4.0)
+    model = stnclf.CiresanBaseline(patch_size=32, epochs=0, random_state=0)
+    model.fit(patches.X, y)
+    stnclf.save(model, tmp_path / "m.safetensors")
+    line = ("predict", tmp_path / "m.safetensors", road / "patches", "-o", tmp_path / "p.csv")
+    assert invoke(*line)[0] == 0
+    header, first, *_ = (tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()
+    assert header.endswith(",x,y,label,probability,probability_3,probability_4")
+    assert first.split(",")[header.split(",").index("label")] in ("3", "4")

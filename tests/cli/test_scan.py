@@ -14,6 +14,7 @@ import stnclf
 from stnclf._utils import progress
 from stnclf._utils.files import write_atomically
 from stnclf.annotations import read_annotations
+from stnclf.cli.scan import _glass
 from stnclf.scan import scan
 from stnclf.slides import Slide
 from tests.cli.lines import with_options
@@ -107,6 +108,31 @@ def test_it_says_how_much_was_not_looked_at(road, tmp_path, invoke):
     for more in (SCAN, []):
         code, _, lines = invoke(*line, *more, "-o", tmp_path / "b.csv", "--overwrite")
         assert "without tissue" not in lines[0]
+
+
+def test_glass_counts_by_the_area_of_the_slides(road, tmp_path, invoke):
+    half = np.asarray(Image.open(road / "slides" / "ü.png")).copy()
+    half[:, 140:] = 255
+    small = np.full((150, 128, 3), 255, np.uint8)
+    for name, pixels, mpp in (("half", half, 0.25), ("small", small, 0.5)):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png", dpi=(25400 / mpp,) * 2)
+    line = ("scan", road / "model.safetensors", tmp_path / "half.png")
+    _, _, lines = invoke(*line, *SCAN[:2], "-o", tmp_path / "half.csv")
+    pattern = r"; (\S+) mm2 \((\d+) %\) without tissue, not looked at$"
+    own = int(re.search(pattern, lines[0])[2])
+    code, _, lines = invoke(*line, tmp_path / "small.png", *SCAN[:2], "-o", tmp_path / "d")
+    assert code == 0, lines
+    mm2, share = re.search(pattern, lines[-1]).groups()
+    # A pixel of the small one is four times as large.
+    areas = np.array([300 * 420 / 16, 150 * 128 / 4]) / 1e6
+    assert float(mm2) == pytest.approx(areas @ [own / 100, 1], rel=0.02)
+    assert int(share) == pytest.approx(100 * (areas @ [own / 100, 1]) / areas.sum(), abs=1)
+
+
+def test_glass_is_a_share_of_pixels_where_one_slide_has_no_resolution():
+    left_out = [(6, 0.5, {"share": 0.5, "mm2": 1}), (2, None, {"share": 1, "mm2": None})]
+    assert _glass(left_out) == "; 62 % without tissue, not looked at"
+    assert _glass([(6, 0.5, {"share": 0.0, "mm2": 0.0})]) == ""
 
 
 def test_a_folder_stands_for_its_slides(road, tmp_path, invoke):

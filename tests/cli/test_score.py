@@ -17,7 +17,7 @@ from stnclf._utils.files import write_atomically
 from stnclf._utils.run import write_sidecar
 from stnclf.annotations import read_annotations, write_annotations
 from stnclf.metrics import detection_score
-from stnclf.persistence import load
+from stnclf.persistence import load, save
 from stnclf.scan import scan
 from stnclf.slides import Slide
 
@@ -207,8 +207,8 @@ def test_curves_are_drawn(ending, road, found, tmp_path, invoke):
     [
         ([], 2, "wants --slide-mpp or --slides for a radius in um, or --radius-px"),
         (["--radius-px", 3, "--radius", 3], 2, "--radius and --radius-px exclude each other"),
-        (["--radius-px", 0], 1, "--radius-px"),
-        (["--mpp", 0.25, "--radius", -1], 1, "got -1"),
+        (["--radius-px", 0], 2, "'--radius-px': got '0', wants a positive number"),
+        (["--mpp", 0.25, "--radius", -1], 2, "'--radius': got '-1', wants a positive number"),
         (["--radius-px", 3, "--label", "x"], 2, "'--label': 'x' is none of 'cross', 'disc'"),
         (["--radius-px", 3, "--choose", "f1"], 2, "--choose and --model go together"),
         (["--radius-px", 3, "--plot", "x.gif"], 2, "'--plot': 'x.gif' ends with none of"),
@@ -405,6 +405,25 @@ def test_a_threshold_that_few_cells_decide_gets_a_caution(road, tmp_path, invoke
         caution = f"caution: 9 true cells of '{label}', of which 9 found, decide"
         assert (code, sum(text.startswith(caution) for text in lines)) == (0, said), lines
         assert not any("caution: " in text for text in invoke(*line)[2])
+
+
+@pytest.mark.parametrize("kind", [int, float, bool])
+def test_thresholds_go_to_classes_that_are_no_words(kind, quick_stn, blobs, tmp_path, invoke):
+    X, y, centers = blobs
+    classes = (y == "disc").astype(kind)
+    model, table = tmp_path / "m.safetensors", tmp_path / "found.csv"
+    save(quick_stn.fit(X, classes, centers=centers), model)
+    labels = {"int": ["0", "1"], "float": ["0", "1"], "bool": ["False", "True"]}[kind.__name__]
+    cells = cells_of("a.tif", 4).assign(label=[*labels, *labels])
+    cells.assign(probability=[0.3, 0.7, 0.5, 0.8]).to_csv(table, index=False)
+    cells.to_csv(tmp_path / "cells.csv", index=False)
+    line = ("score", table, tmp_path / "cells.csv", "--radius-px", 5, "--choose", "f1")
+    code, _, lines = invoke(*line, "--label", labels[1], "--model", model)
+    assert code == 0, lines
+    (chosen,) = load(model).detection_thresholds_.items()
+    assert chosen == (kind(1), pytest.approx(0.7, abs=1e-5))
+    assert invoke(*line, "--model", model)[0] == 0
+    assert list(load(model).detection_thresholds_) == [kind(0), kind(1)]
 
 
 @pytest.mark.parametrize("value", ["nan", "1.5", "-0.1"])

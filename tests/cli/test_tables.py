@@ -56,6 +56,15 @@ def test_tables_are_read_as_one(tmp_path):
     assert not used
 
 
+def test_long_numbers_stay_what_they_are_beside_a_table_that_has_none(tmp_path):
+    known, other = tmp_path / "a.csv", tmp_path / "b.csv"
+    number = 2**60 + 1  # no float is it
+    known.write_text(f"image,x,y,label,id\na.svs,3,4,disc,{number}\n", encoding="utf-8")
+    other.write_text("image,x,y,label\nb.svs,5,6,cross\n", encoding="utf-8")
+    table, _ = read_tables([known, other])
+    assert table["id"].tolist() == [number, None]
+
+
 def test_options_are_used_where_they_are_needed(work):
     table, used = read_table(work / "points.json", mpp=0.5)
     assert (table.x.tolist(), used) == ([75], True)

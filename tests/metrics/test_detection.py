@@ -216,18 +216,25 @@ NOTHING = {"x": [], "y": [], "label": [], "image": []}
 @pytest.mark.parametrize("function", [detection_score, detection_curve, choose_thresholds])
 def test_images_that_only_have_other_names_are_refused(function, images, one, other):
     found = {**CELLS, "image": images}
-    words = f"detections: got the image {other}, but truth has {one}, and no image is in both"
+    words = f"detections: got the image {other}, but truth has {one}; wants the same names"
     with pytest.raises(ValueError, match=words):
         function(CELLS, found, radius_px=5)
-    # One that both have says that names are names.
-    both = {name: [*values, values[0]] for name, values in found.items()}
-    both["image"][-1] = "a.svs"
-    assert detection_score(CELLS, both, radius_px=5)["m"]["true_positives"] == 1
+    # So it is beside an image that is in both.
+    truth, both = ({n: [*v, v[0]] for n, v in table.items()} for table in (CELLS, found))
+    truth["image"][-1] = both["image"][-1] = "z.svs"
+    with pytest.raises(ValueError, match=words):
+        function(truth, both, radius_px=5)
+
+
+def test_images_that_both_tables_have_are_no_other_names_of_others():
+    truth = {**CELLS, "image": ["a.svs", "a.tif"]}
+    score = detection_score(truth, {**CELLS, "image": ["a.svs", "a.svs"]}, radius_px=5)["m"]
+    assert (score["true_positives"], score["false_positives"]) == (1, 1)
 
 
 def test_numbers_of_images_are_no_text():
     truth = {**CELLS, "image": [1, 2]}
-    with pytest.raises(ValueError, match="detections: got the image '1', but truth has 1, and no"):
+    with pytest.raises(ValueError, match="detections: got the image '1', but truth has 1; wants"):
         detection_score(truth, {**CELLS, "image": ["1", "2"]}, radius_px=5)
     assert detection_score(truth, {**CELLS, "image": [1.0, 2.0]}, radius_px=5)["m"]["f1"] == 1
 
@@ -269,8 +276,16 @@ def test_a_cell_is_on_an_image(missing):
         detection_score(some, CELLS, radius_px=5)
     with pytest.raises(ValueError, match=r"detections\['image'\] .* the first at index 1"):
         detection_score(CELLS, some, radius_px=5)
-    # A column with nothing in it is none.
-    assert detection_score({**CELLS, "image": [missing] * 2}, CELLS, radius_px=5)["m"]["f1"] == 1
+    # A column with nothing in it is none, where all cells may be on one image.
+    bare = {**CELLS, "image": [missing] * 2}
+    for other in (bare, {**CELLS, "image": ["a.svs"] * 2}):
+        assert detection_score(bare, other, radius_px=5)["m"]["f1"] == 1
+        assert detection_score(other, bare, radius_px=5)["m"]["f1"] == 1
+    words = "{}: no row says its image, but {} has 2; wants the image of each cell"
+    with pytest.raises(ValueError, match=words.format("truth", "detections")):
+        detection_score(bare, CELLS, radius_px=5)
+    with pytest.raises(ValueError, match=words.format("detections", "truth")):
+        detection_curve(CELLS, bare, radius_px=5)
 
 
 @pytest.mark.parametrize("function", [detection_score, detection_curve, choose_thresholds])

@@ -100,6 +100,15 @@ def test_scores_survive_json():
     assert json.loads(json.dumps(scores)) == scores
 
 
+def test_numbers_and_words_may_come_as_objects():
+    true, pred = [3, 3, 7, 7], [3, 7, 7, 7]
+    for kind in (int, float, str):
+        plain = [np.array(values).astype(kind) for values in (true, pred)]
+        objects = [values.astype(object) for values in plain]
+        assert evaluate(*objects) == evaluate(*plain)
+        assert evaluate(objects[0], plain[1], labels=objects[0][[3, 0]])["accuracy"] == 0.75
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -108,6 +117,10 @@ def test_scores_survive_json():
         ({"y_true": [["g"]] * 10}, r"y_true must be 1-D and not empty, got shape \(10, 1\)"),
         ({"proba": np.ones((10, 2)) / 2}, r"proba must have shape \(10, 3\)"),
         ({"labels": ["g", "m"]}, r"labels must hold every class .* lacks \['t'\]"),
+        ({"y_true": np.arange(10) % 2 + 0.5}, r"y_true: got 0.5, wants classes: words or whole"),
+        ({"y_pred": np.arange(10) % 2 + 1.5}, r"y_pred: got 1.5, wants classes: words or whole"),
+        ({"y_pred": np.arange(10) % 3}, "y_pred: got the label 0, but y_true has '.'; wants"),
+        ({"labels": [0, 1]}, "labels: got the label 0, but y_true has"),
         ({"centers_pred": np.zeros((10, 2))}, "centers_true must be given"),
         ({"centers_true": np.zeros((9, 2))}, r"centers_true must have shape \(10, 2\), got \(9"),
         ({"centers_true": [[np.nan, 1.0]] * 10}, "centers_true holds NaN"),

@@ -150,6 +150,8 @@ def test_missing_matplotlib_names_the_extra(monkeypatch):
     [
         ({"X": np.zeros((10, 5))}, r"X must have shape .* got \(10, 5\)"),
         ({"X": np.zeros((10, 5, 5), int)}, "X must be uint8 or float, got int64"),
+        ({"X": patches() * 1.0}, "X: got floats from .* wants uint8, or floats from 0 to 1"),
+        ({"proba": np.full((10, 3), 2), "classes": list("gmt")}, "proba must hold probabilities"),
         ({"y_true": ["a"]}, "y_true must have 10 rows, got 1"),
         ({"y_pred": ["a"]}, "y_pred must have 10 rows, got 1"),
         ({"proba": np.zeros((10, 2))}, "classes must be given"),

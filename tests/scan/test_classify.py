@@ -72,8 +72,35 @@ def test_an_ensemble_says_where_its_members_disagree(road, clf, cells, tmp_path)
     assert found["disagreement"].max() > 0.01
     read = pd.read_csv(tmp_path / "c.csv")
     np.testing.assert_allclose(read["disagreement"], found["disagreement"])
-    alone = classify_cells(clf, slide, here, mpp=0.25)
-    assert set(alone["disagreement"]) == {"of people"}
+    alone = classify_cells(clf, slide, found, mpp=0.25)
+    assert "disagreement" not in alone  # it would be that of the ensemble
+
+
+def test_what_people_said_survives_a_second_run(road, clf, cells):
+    here = cells[cells["image"] == "ü.png"].assign(probability_of_death=0.5)
+    slide = Slide(road / "slides" / "ü.png", 0.25)
+    first = classify_cells(clf, slide, here, mpp=0.25)
+    # As of a model of other classes.
+    other = first.assign(label="tree", probability_tree=0.75, probability_cross=0.25)
+    again = classify_cells(clf, slide, other, mpp=0.25)
+    pd.testing.assert_frame_equal(again, first)
+    assert again["annotated"].tolist() == here["label"].tolist()
+    assert set(again["probability_of_death"]) == {0.5}
+    without = classify_cells(clf, slide, first.drop(columns="label"), mpp=0.25)
+    pd.testing.assert_frame_equal(without, first)
+
+
+def test_votes_are_written_as_they_are_read(road, clf, cells, tmp_path):
+    here = cells[cells["image"] == "ü.png"].iloc[:3]
+    votes = [("disc", None), None, ("cross", "disc", "a, b")]
+    voters = [("Ann", 'B "Bob" B'), None, ("x", "y", "ü")]
+    here = here.assign(votes=votes, voters=voters)
+    slide = Slide(road / "slides" / "ü.png", 0.25)
+    found = classify_cells(clf, slide, here, mpp=0.25, out=tmp_path / "c.csv")
+    read = read_annotations(tmp_path / "c.csv")
+    for table in (found, read):
+        assert table["votes"].tolist() == votes
+        assert table["voters"].tolist() == voters
 
 
 def test_slides_are_read_at_the_resolution_of_training(road, clf, cells):

@@ -107,3 +107,33 @@ def test_whole_numbers_stay_so_beside_a_cell_that_cannot_be_read(stn, slide, mon
     assert found["label"][0] is None
     assert type(found["label"][1]) is int
     assert f",250.0,120.25,{found['label'][1]}," in found.to_csv(index=False)
+
+
+@pytest.fixture(scope="module")
+def floats(cells):
+    """A model whose classes are whole numbers with a point, as pandas makes them."""
+    X, y, _ = cells
+    return CiresanBaseline(epochs=1, mpp=MPP, random_state=0).fit(X, y + 1.0)
+
+
+def test_whole_numbers_are_written_without_a_point(floats, slide, tmp_path):
+    how = {"min_probability": 0.2, "tissue": False}
+    table = scan(floats, slide, out=tmp_path / "a.csv", **how)
+    again = scan(floats, slide, out=tmp_path / "a.csv", **how, resume=True)
+    pd.testing.assert_frame_equal(again, table)
+    assert {type(label) for label in table["label"]} == {float}
+    assert table.columns.tolist()[-3:] == ["probability_1", "probability_2", "probability_3"]
+    read = pd.read_csv(tmp_path / "a.csv", dtype=str)
+    assert set(read["label"]) <= {"1", "2", "3"}
+    assert read.columns.tolist() == table.columns.tolist()
+    others = table[table["label"] != 2.0]
+    assert len(hotspots(others, slide, width_px=100, label=2.0)) == 0  # it is known: no warning
+
+    cells = table.head(3)[["image", "x", "y"]].assign(label=[2.0, None, 1.0])
+    found = classify_cells(floats, slide, cells, out=tmp_path / "c.csv")
+    assert {type(label) for label in found["label"]} == {float}
+    read = pd.read_csv(tmp_path / "c.csv", dtype=str, keep_default_na=False)
+    assert set(read["label"]) <= {"1", "2", "3"}
+    assert read["annotated"].tolist() == ["2", "", "1"]
+    # Columns of an earlier run are known again.
+    assert classify_cells(floats, slide, found).columns.tolist() == found.columns.tolist()

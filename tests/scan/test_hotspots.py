@@ -296,8 +296,6 @@ def test_bad_tables_are_named():
         hotspots(table([[1, 1], [950, 5]]), blank(), area_mm2=0.1)
     with pytest.raises(ValueError, match="has no usable resolution"):
         hotspots(table([[1, 1]]), np.zeros((20, 30, 3), np.uint8))
-    with pytest.raises(ValueError, match="1 of 1 cells lie outside"):
-        density_map(table([[np.nan, 1]]), blank())
 
 
 def test_no_cells_have_no_fields():
@@ -330,3 +328,33 @@ def test_slides_are_named_in_either_form_of_unicode(tmp_path):
         found = hotspots(cells, slide, area_mm2=0.12)
         assert found["count"].tolist() == [1]
         assert found["image"].tolist() == [nfc]
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_row_without_its_image_is_refused_unless_none_has_one(missing):
+    slide = Slide(np.zeros((300, 400, 3), np.uint8), mpp=1.0)
+    cells = pd.DataFrame({"x": [90, 100, 110], "y": [200, 210, 220], "label": "m"})
+    nowhere = cells.assign(image=pd.Series([missing] * 3, dtype=object))
+    for table in (cells, nowhere, cells.assign(image="array")):
+        assert hotspots(table, slide, width_px=80)["count"].tolist() == [3]
+    some = cells.assign(image=pd.Series(["array", missing, missing], dtype=object))
+    message = r"detections, row 1: has no image, as 2 of 3 rows; wants the image of each row\."
+    with pytest.raises(ValueError, match=message):
+        hotspots(some, slide, width_px=80)
+    with pytest.raises(ValueError, match=message):
+        density_map(some, slide)
+
+
+@pytest.mark.parametrize(("axis", "n"), [("x", 2), ("y", 1)])
+def test_positions_that_are_nan_are_named(axis, n):
+    cells = table([[90, 200], [100, 210], [110, 220], [120, 230]], image=["a", "b", "a", "a"])
+    cells["image"] = cells["image"].replace("a", "array")
+    cells.loc[[1, 2, 3][-n:], axis] = np.nan
+    message = rf"detections: {axis} holds NaN in {n} of 3 cells, the first in row {4 - n}\."
+    with pytest.raises(ValueError, match=message):
+        hotspots(cells, blank(), width_px=80)
+    with pytest.raises(ValueError, match=message):
+        density_map(cells, blank())
+    cells.loc[2:, axis] = 50
+    cells.loc[1, axis] = np.nan  # on another slide
+    assert hotspots(cells, blank(), width_px=500)["count"].tolist() == [3]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -162,3 +164,10 @@ def test_names_that_are_not_utf_8_are_refused_before_the_work(road, clf, tmp_pat
     with pytest.raises(ValueError, match=r"slide: got the file name 'a\\udcff\.png', wants one in"):
         scan(clf, Slide(path, 0.25), out=tmp_path / "a.csv", **HOW)
     assert [name for name in os.listdir(tmp_path) if name.endswith("csv")] == []
+
+
+def test_slides_are_a_sequence(clf):
+    for one in ("a.svs", Path("a.svs"), np.zeros((9, 9, 3), np.uint8), 3):
+        with pytest.raises(TypeError, match=r"slides: got .*, wants a sequence of slides"):
+            scan_slides(clf, one, mpp=0.25)
+    assert scan_slides(clf, [], mpp=0.25) == []

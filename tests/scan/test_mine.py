@@ -76,7 +76,8 @@ def test_images_have_the_names_of_the_annotations(clf, slides, cells, found):
     assert set(table["image"]) <= {"x/a b.tif", "x/ü.png"}
     # A slide without a cell has only false detections; the class of a cell does not matter.
     one = cells[cells["image"] == "ü.png"].drop(columns="label")
-    table = hard_negatives(clf, slides, one, n=10_000, **HOW)
+    with pytest.warns(UserWarning, match="no annotated cell is on"):
+        table = hard_negatives(clf, slides, one, n=10_000, **HOW)
     n_first = (found["image"] == "a b.tif").sum()
     assert (table["image"] == "a b.tif").sum() == n_first
 
@@ -136,7 +137,46 @@ def test_slides_are_named_in_either_form_of_unicode(clf, slides, cells):
     assert found[["x", "y"]].values.tolist() == expected[["x", "y"]].values.tolist()
 
 
-def test_annotations_of_other_slides_are_warned_of(clf, slides, cells):
-    table = cells.assign(image="other.tif")
-    with pytest.warns(UserWarning, match=r"annotations: all cells are on other slides, as 'other"):
-        hard_negatives(clf, slides, table, n=3, **HOW)
+def test_a_slide_under_another_name_is_refused(clf, slides, cells):
+    for other in ("ü", "ü.svs", "day1/ü"):
+        renamed = cells.assign(image=cells["image"].replace("ü.png", other))
+        message = f"annotations: got the image '{other}', and slides has 'ü.png'; wants the same"
+        with pytest.raises(ValueError, match=message):
+            hard_negatives(clf, slides, renamed, n=3, **HOW)
+
+
+def test_images_of_one_name_in_two_folders_are_refused(clf, slides, cells):
+    both = pd.concat([cells, cells.assign(image="x/" + cells["image"])]).assign(
+        image=lambda table: "y/" + table["image"]
+    )
+    with pytest.raises(ValueError, match=r"annotations: 'y/a b\.tif' and 'y/x/a b\.tif' are both"):
+        hard_negatives(clf, slides, both, n=3, **HOW)
+
+
+def test_slides_without_annotations_are_named(clf, slides, cells):
+    one = cells[cells["image"] == "ü.png"]
+    message = r"no annotated cell is on \['a b\.tif'\]; every detection there counts as false"
+    with pytest.warns(UserWarning, match=message):
+        hard_negatives(clf, slides, one, n=3, **HOW)
+
+
+def test_slides_are_several_and_each_is_given_once(clf, slides, cells, road):
+    with pytest.raises(ValueError, match=r"slides: got none, wants one or more"):
+        hard_negatives(clf, [], cells)
+    name = str(road / "slides" / NAMES[0])
+    for one in (name, road / "slides" / NAMES[0], slides[0], None):
+        with pytest.raises(TypeError, match=r"slides: got .*, wants a sequence of slides"):
+            hard_negatives(clf, one, cells)
+    for twice in ([slides[0], name, slides[1]], [slides[1], slides[1]]):
+        with pytest.raises(ValueError, match=r"slides: .* both named '.*'; wants each slide once"):
+            hard_negatives(clf, twice, cells)
+
+
+def test_a_radius_in_micrometres_wants_a_resolution_before_slides_are_scanned(
+    clf, slides, cells, road, tmp_path
+):
+    both = [slides[0], Slide(road / "slides" / "ü.png")]
+    message = r"radius_um: got 6 um, and Slide.*ü\.png.* has no resolution; leave it out\."
+    with pytest.raises(ValueError, match=message):
+        hard_negatives(clf, both, cells, radius_um=6, out=tmp_path, **HOW)
+    assert not list(tmp_path.iterdir())

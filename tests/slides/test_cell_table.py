@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from stnclf.slides import extract_patches
-from stnclf.slides._cell_table import has_no_rows
+from stnclf.slides._cell_table import check_cells, has_no_rows
 
 # An image of 90 x 60 px: positions from -0.5 to 89.5 and 59.5 are inside.
 TABLE = {
@@ -78,3 +78,36 @@ def test_a_table_may_have_columns_and_no_rows():
     assert not has_no_rows(TABLE)
     assert not has_no_rows({"image": []})
     assert not has_no_rows(None)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([1, "1", 2, 3, 4], "annotations: got the label '1', but annotations has 1, which reads"),
+        (["\u00e4", "a\u0308", "b", "b", "b"], "annotations: .* two forms of Unicode"),
+        ([1, "a", 2.5, 1, 1], "annotations: .*; wants labels of one kind"),
+        ([b"a", b"a", b"b", b"b", b"b"], "annotations: labels are bytes; wants labels of one kind"),
+        ([1.0, 2.0, np.inf, 1.0, 1.0], "annotations.* contains infinity"),
+        ([["a"]] * 5, "annotations: .*; wants labels of one kind"),
+    ],
+)
+def test_labels_are_of_one_kind(labels, message):
+    table = {**TABLE, "label": labels}
+    with pytest.raises(ValueError, match=message):
+        check_cells(table)
+    with pytest.raises(ValueError, match=message.replace("annotations", "neighbors")):
+        check_cells({**table, "label": [*labels[:4], None]}, "neighbors", unknown=True)
+    check_cells(table, labelled=False)  # nobody looks at them
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected", "kind"),
+    [
+        ([2, 1.0, 2, 2.5, np.int64(1)], [2, 1, 2, 2.5, 1], "f"),
+        ([True, False, True, True, True], [True, False, True, True, True], "b"),
+        (["b", np.str_("a"), "b", "b", "c"], ["b", "a", "b", "b", "c"], "U"),
+    ],
+)
+def test_labels_keep_their_kind(labels, expected, kind):
+    y = check_cells({**TABLE, "label": labels})[2]
+    assert (y.tolist(), y.dtype.kind) == (expected, kind)

@@ -115,14 +115,28 @@ def test_slides_can_be_mirrored_at_their_edges(root, tmp_path, out):
         wide = (columns < 0) | (columns >= pixels.shape[1])
         if (columns[~wide].size, rows.min() < 0) == (side, False):
             np.testing.assert_array_equal(X[i][0], white[i][0])
-        # A patch knows no more of the slide than itself: fold within it where it is small.
-        inside = ~wide
-        if inside.sum() >= side / 2 and ((rows >= 0) & (rows < pixels.shape[0])).sum() >= side / 2:
-            np.testing.assert_array_equal(X[i], pixels[np.ix_(*folded)])
-            n_outside += wide.any()
+        np.testing.assert_array_equal(X[i], pixels[np.ix_(*folded)])
+        n_outside += wide.any()
     assert n_outside > 3
     with pytest.raises(ValueError, match="edge: got 'black', wants 'white' or 'mirror'"):
         extract_patches(table, root, **settings, edge="black")
+
+
+@pytest.mark.parametrize("mpp", [0.5, 1.5])
+def test_the_mirror_shows_more_of_a_slide_than_its_patch(tmp_path, mpp):
+    ramp = np.tile(np.arange(100, dtype=np.uint8)[:, None], (80, 1, 3))
+    Image.fromarray(ramp).save(tmp_path / "r.png")
+    table = {"image": ["r.png"], "x": [3.0], "y": [40.0], "label": ["m"]}
+    settings = {"size": 20, "image_size": 60, "mpp": mpp, "slide_mpp": 0.5, "random_state": 3}
+    X, _, centers, _ = extract_patches(table, tmp_path, **settings, max_offset=10, edge="mirror")
+    left = round((3.5 * 0.5 / mpp - 0.5) - centers[0, 0])
+    assert left == {0.5: -35, 1.5: -37}[mpp]
+    row = X[0, 30, :, 0].tolist()
+    if mpp == 0.5:
+        assert row == [*range(34, -1, -1), *range(25)]
+    else:  # the slide has 33 of these pixels, of which the mirror at its other edge shows four
+        inside = Slide(tmp_path / "r.png", 0.5).read_region(0, 0, 33, 1, mpp=1.5)[0, :, 0].tolist()
+        assert row == [*inside[29:], *inside[::-1], *inside[:23]]
 
 
 def test_offsets_depend_on_random_state_alone(root):

@@ -119,6 +119,23 @@ def test_passing_errors_cost_a_wait(root, waits, monkeypatch):
     assert waits == list(read_errors.WAITS)
 
 
+def test_what_a_mirror_shows_may_be_broken_too(root, tmp_path):
+    """The first patch ends at x=31, and its mirror image reaches to 368."""
+    cells = {"image": ["a.tif"] * 2, "x": [2.0, 700.0], "y": [300.0, 300.0], "label": ["m", "n"]}
+    how = {"size": 400, "image_size": 400, "mpp": 0.25, "max_offset": 200, "edge": "mirror"}
+    how["random_state"] = 9
+    with pytest.raises(SlideReadError, match=r"= 256, 128, 128, 128 \(pixels of level 0"):
+        extract_patches(cells, root, **how, out=tmp_path / "X.npy")
+    with pytest.warns(UserWarning, match="1 of 2 patches are left out"):
+        X, y, *_ = extract_patches(
+            cells, root, **how, out=tmp_path / "X.npy", resume=True, on_error="skip"
+        )
+    assert y.tolist() == ["n"]
+    assert read_skipped(tmp_path / "X.npy") == [BROKEN]
+    write_pyramid_tiff(PIXELS, root / "a.tif", 0.25, 128, compression="deflate")
+    np.testing.assert_array_equal(extract_patches(cells, root, **how)[0][1:], X)
+
+
 def test_a_slide_that_is_gone_stops_also_with_skip(root, tmp_path, monkeypatch):
     original = SlideReader.read
 

@@ -72,6 +72,28 @@ def test_the_smallest_masks():
     assert find_tissue(np.uint8([[[200, 100, 150]]])).tolist() == [[True]]
 
 
+@pytest.mark.parametrize("label", [None, (20, 60, 200), (255, 255, 0)])
+def test_a_slide_that_is_nearly_grey_is_searched_by_darkness(label):
+    image, inside = scene((150, 150, 150), (240, 240, 240), noise=0)
+    image[:, :, 2] += 2  # as a lamp or JPEG has it
+    if label is not None:
+        image[48:58, 70:85] = label  # a paper label, of 2.8 %
+    mask = find_tissue(image)
+    assert mask[inside].all()
+    assert not mask[:44][~binary_dilation(inside, iterations=4)[:44]].any()
+    assert mask[49:57, 71:84].all() == (label is not None)
+
+
+def test_grey_glass_is_no_tissue_beside_a_little_that_is_stained():
+    image = np.full((60, 90, 3), 226, np.uint8)
+    image[:, :, 2] = 224
+    image[20:30, 30:42] = (200, 120, 170)  # 2.2 %
+    image[45:55, 20:85] = 15  # pen
+    mask = find_tissue(image)
+    assert mask[20:30, 30:42].all()
+    assert mask.sum() < 250
+
+
 def test_otsu_agrees_with_the_definition():
     rng = np.random.default_rng(3)
     for _ in range(5):

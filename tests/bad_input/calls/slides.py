@@ -407,7 +407,7 @@ SCANS = [
         "3 of 3 cells lie outside",
         field({"x": 999.0}),
     ),
-    refused(_FIELDS, "detections: NaN", ValueError, "outside", field({"x": np.nan})),
+    refused(_FIELDS, "detections: NaN", ValueError, "x holds NaN", field({"x": np.nan})),
     refused(_FIELDS, "detections: a word", ValueError, "numbers x and y", field({"x": "left"})),
     refused(_FIELDS, "detections: other images", ValueError, "none of", field({"image": [*"abc"]})),
     refused(_FIELDS, "area_mm2: larger", ValueError, "the slide is 256 x 256", field()),
