@@ -80,7 +80,7 @@ def _write(estimator, columns, run):
         **columns,
         "x": cells[:, 0],
         "y": cells[:, 1],
-        "label": np.array([as_text(label) for label in classes.tolist()], dtype=object)[best],
+        "label": [as_text(label) for label in classes[best].tolist()],
         "probability": proba.max(axis=1),
     }
     for label, column in zip(classes.tolist(), proba.T):
@@ -119,7 +119,8 @@ def _images(inputs, n_channels):
     if len(inputs) == 1 and is_patch_set(inputs[0]):
         found = load_patches(inputs[0])
         images = np.arange(len(found.X)) if found.groups is None else found.groups
-        columns = {"row": np.arange(len(found.X)), "image": images, "annotated": found.y}
+        labels = [as_text(label) for label in found.y.tolist()]
+        columns = {"row": np.arange(len(found.X)), "image": images, "annotated": labels}
         identity = {"patches": describe_file(inputs[0])}
         return identity, len(found.X), lambda rows: (found.X[rows], inputs[0]), columns
     paths = []

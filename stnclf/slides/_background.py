@@ -8,7 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from .._utils.errors import argument_error
-from ._cell_table import check_cells, has_no_rows, on_level_0
+from ._cell_table import check_cells, has_no_rows, on_level_0, refuse_other_names
 from ._places import boxes_of, places_on
 from ._read_errors import read_around
 
@@ -181,6 +181,7 @@ def background_places(
     cells = list(annotated)
     if avoid is not None and not has_no_rows(avoid):
         groups, points, _, _, _, from_bounds = check_cells(avoid, "avoid", labelled=False)
+        refuse_other_names(groups, names, "avoid")
         for i, slide in enumerate(slides):
             here = groups == names[i]
             found = on_level_0(points[here], from_bounds[here], slide.path)

@@ -9,6 +9,7 @@ import numpy as np
 from .._utils.containers import check_real, column_of
 from .._utils.errors import argument_error
 from .._utils.labels import as_labels, refuse_lookalikes
+from .._utils.names import same_but_for_place
 from .._utils.printable import quoted
 from .._utils.values import is_missing
 from ..annotations._slide_facts import slide_facts
@@ -20,6 +21,7 @@ __all__ = [
     "has_no_rows",
     "on_level_0",
     "outside_by",
+    "refuse_other_names",
 ]
 
 _COLUMNS = ("image", "x", "y", "label")
@@ -115,6 +117,33 @@ def _check_labels(labels, argument):
     except TypeError as error:
         raise argument_error(argument, f"{error}; wants labels of one kind.") from error
     as_labels(different, argument)
+
+
+def refuse_other_names(groups, names, argument):
+    """Refuse a table that calls an image of `annotations` by another name: its cells were lost.
+
+    Parameters
+    ----------
+    groups : ndarray of shape (n_cells,), str
+        The image of each row. Those of other images are no mistake.
+    names : ndarray of shape (n_images,), str
+        The images of `annotations`.
+    argument : str
+        The argument that holds the table.
+
+    Raises
+    ------
+    ValueError
+        Naming both.
+    """
+    own = np.unique(groups)
+    unknown, without = np.setdiff1d(own, names).tolist(), np.setdiff1d(names, own).tolist()
+    other = same_but_for_place(unknown, without)
+    if other is not None:
+        raise argument_error(
+            argument,
+            f"got the image {other[0]!r}, but annotations has {other[1]!r}; wants the same name.",
+        )
 
 
 def has_no_rows(table):

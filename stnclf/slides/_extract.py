@@ -14,6 +14,7 @@ import numpy as np
 from .._utils.errors import argument_error
 from .._utils.files import check_path
 from .._utils.identity import describe_source, run_identity
+from .._utils.labels import refuse_lookalikes
 from .._utils.part_file import PartFile
 from .._utils.printable import counted
 from .._utils.run import check_out, read_header
@@ -235,6 +236,8 @@ def extract_patches(
     listed = Cells(points[kept], image[kept], y[kept], known[kept])
     if not isinstance(neighbors, bool):
         listed = cells_of(neighbors, names, slides)
+        there = {"annotations": y[known], "neighbors": listed.labels[listed.known]}
+        refuse_lookalikes({name: np.unique(labels).tolist() for name, labels in there.items()})
     kept = kept & known
     groups, points, y, image = groups[kept], points[kept], y[kept], image[kept]
 

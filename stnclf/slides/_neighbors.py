@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ._cell_table import check_cells, on_level_0
+from ._cell_table import check_cells, on_level_0, refuse_other_names
 
 __all__ = ["Cells", "cells_beside", "cells_of"]
 
@@ -74,6 +74,7 @@ def cells_of(table, names, slides):
         If it is no such table.
     """
     groups, points, labels, known, _, from_bounds = check_cells(table, "neighbors", unknown=True)
+    refuse_other_names(groups, names, "neighbors")
     image = np.minimum(np.searchsorted(names, groups), len(names) - 1)
     here = names[image] == groups
     for number, slide in enumerate(slides):

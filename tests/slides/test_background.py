@@ -106,6 +106,8 @@ def test_further_cells_are_avoided(root):
     assert np.linalg.norm(placed[:, None] - np.array(NUCLEI), axis=2).min() >= 32 / 2**0.5
     with pytest.raises(ValueError, match=r"avoid, row 1: x, y are \[nan"):
         cut(root, avoid={"image": ["a.png"] * 2, "x": [3.0, np.nan], "y": [1.0, 2.0]})
+    with pytest.raises(ValueError, match=r"avoid: got the image 'a', but annotations has 'a\.png'"):
+        cut(root, avoid={"image": ["a"], "x": [3.0], "y": [1.0]})
 
 
 def test_windows_keep_off_boxes_of_cells(root):

@@ -114,3 +114,15 @@ def test_a_table_lists_cells_that_nothing_is_cut_around(root):
     assert np.nanmin(away) > 0.5
     with pytest.raises(ValueError, match="neighbors: wants a table with the columns"):
         extract_patches(few, root, neighbors={"x": [1]}, size=16, mpp=None)
+
+
+def test_neighbors_are_named_as_in_annotations(root):
+    table = {name: column[:2] for name, column in cells().items()}
+    table["label"] = [1, 2]
+    how = {"size": 16, "mpp": None}
+    file = {**table, "image": [name.replace(".png", ".tif") for name in table["image"]]}
+    with pytest.raises(ValueError, match=r"neighbors: got the image '.\.tif', but annotations has"):
+        extract_patches(table, root, neighbors=file, **how)
+    words = {**table, "label": ["1", "3"]}
+    with pytest.raises(ValueError, match=r"neighbors: got the label '1', but annotations has 1,"):
+        extract_patches(table, root, neighbors=words, **how)
