@@ -354,7 +354,7 @@ pd.DataFrame(rows).T.round(3)
 # These numbers show that the way works, not how good the method is. With so few crops and so
 # short a training the hand-crafted features are ahead: the networks have seen a sixth of the
 # training crops for an eighth of the default epochs. With all crops, all epochs and the five
-# folds of the benchmark the mean on this test set is 0.825 ([](amibr.md), made by `python
+# folds of the benchmark the mean on this test set is 0.823 ([](amibr.md), made by `python
 # benchmarks/amibr.py`). In a cross-validation on 1,721 crops of AMi-Br the network has 0.823 of
 # balanced accuracy to the features' 0.740 ([](accuracy.md)).
 #
