@@ -16,6 +16,7 @@ PAGES = {
     "ablation": "ablation.md",
     "amibr": "amibr.md",
     "detection": "scan_results.md",
+    "ensemble": "performance.md",
     "gpu": "performance.md",
     "patch_size": "patch_size.md",
     "road": "scan_results.md",
