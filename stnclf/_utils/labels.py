@@ -19,6 +19,7 @@ __all__ = [
     "refuse_lookalikes",
     "refuse_missing",
     "refuse_mixed",
+    "refuse_repetitions",
 ]
 
 
@@ -56,6 +57,12 @@ def as_labels(values, argument):
             raise ValueError(str(error)) from error
         check_names(argument, classes, index)
     return labels
+
+
+def refuse_repetitions(labels):
+    """Refuse classes of which one is there twice."""
+    if len(np.unique(labels)) != len(labels):
+        raise ValueError(f"labels must be 1-D without repetitions, got {labels.tolist()!r:.80}.")
 
 
 def refuse_mixed(labels):

@@ -25,6 +25,7 @@ __all__ = [
     "base_name",
     "composed",
     "path_below",
+    "probability_column",
     "rows_named",
     "same_but_for_place",
     "same_name",
@@ -58,6 +59,11 @@ def as_text(label: Any) -> str:
     if isinstance(label, float) and label.is_integer():  # NumPy's float64 is one, too
         label = int(label)
     return composed(str(label))
+
+
+def probability_column(label: Any) -> str:
+    """Name the column of a class's probabilities."""
+    return PROBABILITY_PREFIX + as_text(label)
 
 
 def base_name(name: str) -> str:
@@ -138,7 +144,8 @@ def same_but_for_place(names: Iterable[Any], others: Iterable[Any]) -> tuple[Any
     Parameters
     ----------
     names, others : iterable
-        Names of images. One with folders is no other name of one with other folders.
+        Names of images. One with folders is no other name of one with other folders, and one that
+        both have is no other name of any.
 
     Returns
     -------
@@ -152,14 +159,20 @@ def same_but_for_place(names: Iterable[Any], others: Iterable[Any]) -> tuple[Any
     ('a.svs', 'day1/a.tif')
     >>> same_but_for_place(["day1/a.svs"], ["day2/a.svs"])
     """
+    names, others = list(names), list(others)
+    common = {*names} & {*others}
     whole: dict[tuple[str, ...], Any] = {}
     ends: dict[tuple[str, ...], Any] = {}
     for other in others:
+        if other in common:
+            continue
         parts = _parts(other)
         whole.setdefault(parts, other)
         for k in range(len(parts)):
             ends.setdefault(parts[k:], other)
     for name in names:
+        if name in common:
+            continue
         parts = _parts(name)
         if parts in ends:  # it has no folders, or fewer
             return name, ends[parts]

@@ -10,13 +10,13 @@ import numpy as np
 
 from .errors import argument_error
 
-__all__ = ["Converted", "PixelUnit", "as_fitted", "check_white", "units_of"]
+__all__ = ["OVERSHOOT", "Converted", "PixelUnit", "as_fitted", "check_white", "units_of"]
 
 _8_BIT, _16_BIT = 255.0, 65535.0
 
 #: How far floats may lie beyond 0 to 1: interpolation and normalised stains overshoot a little.
 #: Images from -1 to 1 are refused.
-_OVERSHOOT = 0.5
+OVERSHOOT = 0.5
 
 #: The same for rows of numbers, and for images in a range of their own, in multiples of its length:
 #: such data have outliers.
@@ -134,7 +134,7 @@ class PixelUnit:
         if low >= 0 and high <= 1 and whole:
             return cls(1.0, low, high, binary=True)
         if X.dtype.kind == "f":
-            return cls(1.0 if low >= 0 and high <= 1 + _OVERSHOOT else None, low, high)
+            return cls(1.0 if low >= 0 and high <= 1 + OVERSHOOT else None, low, high)
         # Integers of any type; a row of pixels is as likely a table of other numbers.
         if low < 0 or high > _16_BIT or X.shape[1] == 1:
             return cls(None, low, high)
@@ -314,7 +314,7 @@ def _scaled(X, unit, low, high):
         if full == _16_BIT and not unit.uses_its_range:
             raise _OtherUnit
         return X, _8_BIT
-    far = _FAR if rows else _OVERSHOOT
+    far = _FAR if rows else OVERSHOOT
     if full == 1.0:
         # Whole numbers beyond 1 may be pixels of any number of bits.
         far = far if rows or kind == "f" else 0.0
@@ -354,7 +354,7 @@ def _as_they_are(X, unit, low, high):
     if not rows and unit.low >= 0 and unit.high > 32:
         if X.dtype == np.uint8 and unit.high > (1 + _NEAR) * _8_BIT:
             raise _OtherUnit
-        if not integers and low < high <= 1 + _OVERSHOOT and not _is_whole(X):
+        if not integers and low < high <= 1 + OVERSHOOT and not _is_whole(X):
             raise _OtherUnit  # floats from 0 to 1
     return Converted(X, np.float32) if X.dtype == np.uint8 else X, 1.0
 

@@ -9,8 +9,10 @@ from .errors import argument_error
 from .names import PROBABILITY_PREFIX, as_text
 from .printable import listed
 
-__all__ = ["proba_by_name"]
+__all__ = ["proba_by_name", "refuse_other_numbers"]
 
+#: Rows of probabilities in float32, or written with three digits, sum to one no closer than this.
+_SLACK = 5e-3
 #: What NumPy, pandas and polars call columns without names, before their number.
 _NO_NAMES = ("", "f", "column_")
 
@@ -69,3 +71,16 @@ def proba_by_name(argument, proba, labels):
         return np.column_stack([np.asarray(values) for values in columns])
     except ValueError as error:
         raise argument_error(argument, f"{error}; wants columns of one length.") from error
+
+
+def refuse_other_numbers(argument, values):
+    """Refuse an array of shape (n_samples, n_classes) that does not hold probabilities."""
+    # Written so that NaN fails.
+    inside = (values >= -_SLACK) & (values <= 1 + _SLACK)
+    sums_up = np.abs(values.sum(axis=1) - 1) <= _SLACK
+    if not inside.all() or not sums_up.all():
+        row = int((~(inside.all(axis=1) & sums_up)).argmax())
+        raise ValueError(
+            f"{argument} must hold probabilities from 0 to 1 that sum to one in each row; row "
+            f"{row} holds {values[row].tolist()!r:.80}."
+        )

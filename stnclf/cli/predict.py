@@ -10,7 +10,7 @@ import numpy as np
 
 from .._utils.errors import check_utf8
 from .._utils.identity import describe_file, run_identity
-from .._utils.names import PROBABILITY_PREFIX, as_text
+from .._utils.names import probability_column
 from .._utils.optional import import_pandas
 from .._utils.printable import counted
 from .._version import __version__
@@ -72,6 +72,8 @@ def predict(model, inputs, out, device, overwrite, resume, progress):
 
 def _write(estimator, columns, run):
     """Write the table; return the index of each image's class."""
+    from ..scan._plane import csv_of
+
     cells = np.concatenate([part for _, part in run.in_order()])
     classes = estimator.classes_
     proba = cells[:, 2 : 2 + len(classes)]
@@ -80,15 +82,14 @@ def _write(estimator, columns, run):
         **columns,
         "x": cells[:, 0],
         "y": cells[:, 1],
-        "label": [as_text(label) for label in classes[best].tolist()],
+        "label": classes[best],
         "probability": proba.max(axis=1),
     }
     for label, column in zip(classes.tolist(), proba.T):
-        table[f"{PROBABILITY_PREFIX}{as_text(label)}"] = column
+        table[probability_column(label)] = column
     if cells.shape[1] > 2 + len(classes):
         table["disagreement"] = cells[:, -1]
-    text = import_pandas().DataFrame(table).to_csv(index=False, lineterminator="\n")
-    run.finish(text.encode())
+    run.finish(csv_of(import_pandas().DataFrame(table)))
     return best
 
 
@@ -119,8 +120,7 @@ def _images(inputs, n_channels):
     if len(inputs) == 1 and is_patch_set(inputs[0]):
         found = load_patches(inputs[0])
         images = np.arange(len(found.X)) if found.groups is None else found.groups
-        labels = [as_text(label) for label in found.y.tolist()]
-        columns = {"row": np.arange(len(found.X)), "image": images, "annotated": labels}
+        columns = {"row": np.arange(len(found.X)), "image": images, "annotated": found.y}
         identity = {"patches": describe_file(inputs[0])}
         return identity, len(found.X), lambda rows: (found.X[rows], inputs[0]), columns
     paths = []

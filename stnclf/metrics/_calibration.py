@@ -9,14 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._utils.containers import as_floats
-from .._utils.labels import as_labels, refuse_lookalikes
-from .._utils.probabilities import proba_by_name
+from .._utils.labels import as_labels, refuse_lookalikes, refuse_repetitions
+from .._utils.probabilities import proba_by_name, refuse_other_numbers
 from .._utils.typing import Floats
 
 __all__ = ["expected_calibration_error", "reliability_curve"]
-
-#: Rows of probabilities in float32, or written with three digits, sum to one no closer than this.
-_SLACK = 5e-3
 
 
 def reliability_curve(
@@ -143,8 +140,7 @@ def _checked(
 ) -> tuple[NDArray[Any], Floats, NDArray[Any]]:
     true = as_labels(y_true, "y_true")
     labels = np.unique(true) if labels is None else as_labels(labels, "labels")
-    if len(np.unique(labels)) != len(labels):
-        raise ValueError(f"labels must be 1-D without repetitions, got {labels.tolist()!r:.80}.")
+    refuse_repetitions(labels)
     refuse_lookalikes({"y_true": set(true.tolist()), "labels": labels.tolist()})
     unknown = sorted(set(true.tolist()) - set(labels.tolist()))
     if unknown:
@@ -155,13 +151,5 @@ def _checked(
             f"proba must have shape {(len(true), len(labels))}, a column for each of "
             f"{labels.tolist()!r:.80}, got {values.shape}."
         )
-    # Written so that NaN fails.
-    inside = (values >= -_SLACK) & (values <= 1 + _SLACK)
-    sums_up = np.abs(values.sum(axis=1) - 1) <= _SLACK
-    if not inside.all() or not sums_up.all():
-        row = int((~(inside.all(axis=1) & sums_up)).argmax())
-        raise ValueError(
-            "proba must hold probabilities from 0 to 1 that sum to one in each row; row "
-            f"{row} holds {values[row].tolist()!r:.80}."
-        )
+    refuse_other_numbers("proba", values)
     return true, np.clip(values, 0, 1), labels

@@ -189,8 +189,7 @@ def _check_images(truth: set[Any], detections: set[Any]) -> None:
     """
     if not truth or not detections:
         return
-    common = truth & detections
-    cells, found = (sorted(names - common, key=str) for names in (truth, detections))
+    cells, found = sorted(truth, key=str), sorted(detections, key=str)
     same = same_but_for_place(cells, found)
     if same is not None:
         raise argument_error(
@@ -198,7 +197,7 @@ def _check_images(truth: set[Any], detections: set[Any]) -> None:
             f"got the image {same[1]!r}, but truth has {same[0]!r}; wants the same names in both "
             "tables.",
         )
-    if common:
+    if truth & detections:
         return
     warnings.warn(
         f"truth and detections have no image in common: truth is on {listed(cells)}, detections on "

@@ -12,10 +12,10 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from .._utils.containers import as_floats
 from .._utils.errors import argument_error
-from .._utils.labels import as_labels, refuse_lookalikes
-from .._utils.pixel_unit import PixelUnit
+from .._utils.labels import as_labels, refuse_lookalikes, refuse_repetitions
+from .._utils.pixel_unit import OVERSHOOT, PixelUnit
 from .._utils.points import as_points
-from .._utils.probabilities import proba_by_name
+from .._utils.probabilities import proba_by_name, refuse_other_numbers
 from .._utils.typing import Floats, RandomState, Scores, Size
 from ..metrics import (
     coverage_curve,
@@ -37,10 +37,6 @@ __all__ = [
     "check_shape",
     "evaluate",
 ]
-
-
-#: How far floats may lie beyond 0 to 1, as where an estimator is asked.
-_OVERSHOOT = 0.5
 
 
 def evaluate(
@@ -275,10 +271,8 @@ def check_shape(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
 def check_proba(proba: ArrayLike, name: str, n: int, labels: NDArray[Any]) -> Floats:
     """Check probabilities of each class."""
     array = check_shape(proba_by_name(name, proba, labels), name, (n, len(labels)))
-    try:
-        reliability_curve(np.resize(labels, n), array, labels=labels)  # only for its check
-    except ValueError as error:
-        raise ValueError(str(error).replace("proba", name, 1)) from error
+    refuse_repetitions(labels)
+    refuse_other_numbers(name, array)
     return array
 
 
@@ -299,7 +293,7 @@ def check_image_array(X: ArrayLike) -> NDArray[Any]:
         raise ValueError(f"X must be uint8 or float, got {X.dtype}.")
     if X.dtype != np.uint8 and X.size:
         unit = PixelUnit.of(X)
-        if not (unit.low >= -_OVERSHOOT and unit.high <= 1 + _OVERSHOOT):
+        if not (unit.low >= -OVERSHOOT and unit.high <= 1 + OVERSHOOT):
             raise argument_error(
                 "X",
                 f"got floats from {unit.low:g} to {unit.high:g}, wants uint8, or floats from 0 to "

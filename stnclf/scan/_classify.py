@@ -12,7 +12,7 @@ from .._base import BaseCellClassifier
 from .._utils.containers import column_of, is_table
 from .._utils.errors import argument_error
 from .._utils.identity import describe_source, run_identity
-from .._utils.names import PROBABILITY_PREFIX, as_text, rows_named
+from .._utils.names import probability_column, rows_named
 from .._utils.neutral import neutral
 from .._utils.optional import import_pandas
 from .._utils.progress import Progress
@@ -274,7 +274,7 @@ def _filled(table, columns, classes):
     result["label"] = np.array(labels, dtype=object) if is_mixed else labels
     result["probability"] = proba[np.arange(len(proba)), best]
     for name, column in zip(names, proba.T):
-        result[PROBABILITY_PREFIX + as_text(name)] = column
+        result[probability_column(name)] = column
     if more.size:
         result["disagreement"] = more[:, 0]
     for name, column in others.items():
@@ -287,5 +287,4 @@ def _columns_of_a_run(table, classes):
     labels = [*classes]
     for name in {"label", "annotated"} & {*table.columns}:
         labels += table[name].dropna().unique().tolist()
-    texts = {PROBABILITY_PREFIX + as_text(label) for label in labels}
-    return {"image", "x", "y", "probability", "disagreement", *texts}
+    return {"image", "x", "y", "probability", "disagreement", *map(probability_column, labels)}

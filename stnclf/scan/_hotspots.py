@@ -13,7 +13,7 @@ from scipy.stats import chi2
 
 from .._utils.containers import column_of
 from .._utils.errors import argument_error
-from .._utils.names import PROBABILITY_PREFIX, as_text, composed, rows_named
+from .._utils.names import composed, probability_column, rows_named
 from .._utils.optional import import_pandas
 from .._utils.printable import listed
 from .._utils.typing import PathLike, Pixels, Table
@@ -219,7 +219,7 @@ def points_of(detections, slide, label):
                 f"{axis} holds NaN in {broken.sum()} of {len(points)} cells, the first in row "
                 f"{first}.",
             )
-    if label is not None and len(x) and PROBABILITY_PREFIX + as_text(label) not in detections:
+    if label is not None and len(x) and probability_column(label) not in detections:
         names = {_one_form(name): name for name in columns[2]}
         if _one_form(label) not in names:
             warnings.warn(

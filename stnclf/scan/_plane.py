@@ -9,7 +9,7 @@ import torch
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
-from .._utils.names import PROBABILITY_PREFIX, as_text
+from .._utils.names import as_text, probability_column
 from .._utils.optional import import_pandas
 from .._utils.threads import Workers
 from .._utils.values import is_missing
@@ -170,7 +170,7 @@ def table_of(cells, slide, classes):
         "probability": _probability(cells),
     }
     for name, column in zip(names, cells[:, 3:].T):
-        table[PROBABILITY_PREFIX + as_text(name)] = column
+        table[probability_column(name)] = column
     first = 3 + len(names)
     if cells.shape[1] > first:  # of an ensemble
         table["disagreement"] = cells[np.arange(len(cells)), first + cells[:, 2].astype(int)]

@@ -136,9 +136,7 @@ def refuse_other_names(groups, names, argument):
     ValueError
         Naming both.
     """
-    own = np.unique(groups)
-    unknown, without = np.setdiff1d(own, names).tolist(), np.setdiff1d(names, own).tolist()
-    other = same_but_for_place(unknown, without)
+    other = same_but_for_place(np.unique(groups).tolist(), names.tolist())
     if other is not None:
         raise argument_error(
             argument,
